@@ -1,0 +1,200 @@
+//! Images, categories and instances, with the source text of each record that was read from a file.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::geometry::{Rect, Size};
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub i64);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id!(
+    /// An image's id in the file; never renumbered.
+    ImageId
+);
+id!(
+    /// A category's id in the file; never renumbered, not contiguous.
+    CategoryId
+);
+id!(
+    /// An annotation's id in the file; never renumbered.
+    InstanceId
+);
+
+/// The text of a record as it stood in the file that it was read from.
+#[derive(Clone, Debug)]
+pub struct Verbatim {
+    source: Arc<str>,
+    range: Range<usize>,
+}
+
+impl Verbatim {
+    /// The part `range` of `source`; `None` where `range` does not lie on character borders inside `source`.
+    pub fn new(source: &Arc<str>, range: Range<usize>) -> Option<Self> {
+        source.get(range.clone())?;
+        Some(Self { source: Arc::clone(source), range })
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.source[self.range.clone()]
+    }
+}
+
+impl PartialEq for Verbatim {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+/// An image of the data set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image {
+    /// Its id in the file.
+    pub id: ImageId,
+    /// Path relative to the image folder, with forward slashes.
+    pub file_name: String,
+    /// Stored pixels, before any EXIF rotation.
+    pub size: Size,
+    /// The record as read; `None` for an image that the program added.
+    pub source: Option<Verbatim>,
+}
+
+/// A class of instances.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Category {
+    /// Its id in the file.
+    pub id: CategoryId,
+    /// The name a person sees.
+    pub name: String,
+    /// The group it belongs to; may be empty.
+    pub supercategory: String,
+    /// The record as read; `None` for a category that the program added or renamed.
+    pub source: Option<Verbatim>,
+}
+
+/// The outline of an instance in the form that its file stores.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shape {
+    /// Only the bounding box is known.
+    Box,
+    /// The union of polygons; each a flat list x0, y0, x1, y1, ... in image coordinates.
+    Polygons(Vec<Vec<f64>>),
+    /// Column-major run lengths that begin with zeros and sum to `size.pixels()`.
+    Rle {
+        /// The grid, which is the image's.
+        size: Size,
+        /// Run lengths.
+        counts: Vec<u32>,
+        /// Whether the file stores the compressed string rather than the list.
+        compressed: bool,
+    },
+}
+
+/// A part of an instance that an edit may change; what was not changed is written back as it was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Field(u8);
+
+impl Field {
+    /// Nothing changed.
+    pub const NONE: Self = Self(0);
+    /// `segmentation`, `area` and `bbox`.
+    pub const SHAPE: Self = Self(1);
+    /// `category_id`.
+    pub const CATEGORY: Self = Self(2);
+    /// `score`.
+    pub const SCORE: Self = Self(4);
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all of `other` is in this set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// One annotated object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instance {
+    /// Its id in the file.
+    pub id: InstanceId,
+    /// The image that it lies on.
+    pub image_id: ImageId,
+    /// Its class.
+    pub category_id: CategoryId,
+    /// The bounding box as stored, in image coordinates.
+    pub bbox: Rect,
+    /// The outline.
+    pub shape: Shape,
+    /// The area as stored, in square pixels.
+    pub area: f64,
+    /// Whether the outline covers a crowd rather than one object.
+    pub crowd: bool,
+    /// A model's confidence, where there is one.
+    pub score: Option<f64>,
+    /// What differs from `source`.
+    pub changed: Field,
+    /// The record as read; `None` for an instance that the program added.
+    pub source: Option<Verbatim>,
+}
+
+/// A whole data set, in file order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dataset {
+    /// The images.
+    pub images: Vec<Image>,
+    /// The classes.
+    pub categories: Vec<Category>,
+    /// The objects of all images.
+    pub instances: Vec<Instance>,
+    /// The file's other top-level members in file order, with `images`, `annotations` and `categories` marking
+    /// their own places by an empty value (`None`).
+    pub document: Vec<(String, Option<Verbatim>)>,
+}
+
+impl Dataset {
+    /// The image with this id.
+    pub fn image(&self, id: ImageId) -> Option<&Image> {
+        self.images.iter().find(|image| image.id == id)
+    }
+
+    /// The category with this id.
+    pub fn category(&self, id: CategoryId) -> Option<&Category> {
+        self.categories.iter().find(|category| category.id == id)
+    }
+
+    /// The instance with this id.
+    pub fn instance(&self, id: InstanceId) -> Option<&Instance> {
+        self.instances.iter().find(|instance| instance.id == id)
+    }
+
+    /// The instances on one image, in file order.
+    pub fn instances_on(&self, image: ImageId) -> impl Iterator<Item = &Instance> {
+        self.instances.iter().filter(move |instance| instance.image_id == image)
+    }
+
+    /// An instance id that no instance has: the largest plus one.
+    pub fn free_instance_id(&self) -> InstanceId {
+        InstanceId(self.instances.iter().map(|instance| instance.id.0).max().unwrap_or(0).saturating_add(1))
+    }
+
+    /// A category id that no category has: the largest plus one.
+    pub fn free_category_id(&self) -> CategoryId {
+        CategoryId(self.categories.iter().map(|category| category.id.0).max().unwrap_or(0).saturating_add(1))
+    }
+}

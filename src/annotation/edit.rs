@@ -1,0 +1,114 @@
+//! The one way to change a [`Dataset`]: an [`Edit`] that gives back its inverse.
+
+use super::{Category, CategoryId, Dataset, Instance, InstanceId};
+
+/// A change of the data set.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Edit {
+    /// Puts an instance in at `index`, or last where `index` lies behind the end.
+    Insert {
+        /// Place in [`Dataset::instances`].
+        index: usize,
+        /// The new instance; boxed because the other variants are small.
+        instance: Box<Instance>,
+    },
+    /// Takes an instance out.
+    Remove(InstanceId),
+    /// Puts another value in the place of the instance with the same id.
+    Replace(Box<Instance>),
+    /// Adds a category at `index`, or last where `index` lies behind the end.
+    InsertCategory {
+        /// Place in [`Dataset::categories`].
+        index: usize,
+        /// The new category.
+        category: Category,
+    },
+    /// Takes out a category that no instance has.
+    RemoveCategory(CategoryId),
+    /// Puts another value in the place of the category with the same id.
+    ReplaceCategory(Category),
+    /// Several edits as one, first to last.
+    Batch(Vec<Self>),
+}
+
+/// Why an edit could not be applied; the data set is then as it was.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum EditError {
+    /// The instance is not there.
+    #[error("there is no instance {0}")]
+    NoInstance(InstanceId),
+    /// The instance is there already.
+    #[error("there is an instance {0} already")]
+    InstanceExists(InstanceId),
+    /// The category is not there.
+    #[error("there is no category {0}")]
+    NoCategory(CategoryId),
+    /// The category is there already.
+    #[error("there is a category {0} already")]
+    CategoryExists(CategoryId),
+    /// The category is in use.
+    #[error("category {0} still has instances")]
+    CategoryInUse(CategoryId),
+}
+
+impl Dataset {
+    /// Applies `edit` and returns the edit that takes it back.
+    ///
+    /// # Errors
+    /// When the edit does not fit the data set, which then is unchanged.
+    pub fn apply(&mut self, edit: &Edit) -> Result<Edit, EditError> {
+        match edit {
+            Edit::Insert { index, instance } => {
+                if self.instance(instance.id).is_some() {
+                    return Err(EditError::InstanceExists(instance.id));
+                }
+                self.instances.insert((*index).min(self.instances.len()), (**instance).clone());
+                Ok(Edit::Remove(instance.id))
+            }
+            Edit::Remove(id) => {
+                let index = self.instances.iter().position(|instance| instance.id == *id).ok_or(EditError::NoInstance(*id))?;
+                Ok(Edit::Insert { index, instance: Box::new(self.instances.remove(index)) })
+            }
+            Edit::Replace(instance) => {
+                let place = self.instances.iter_mut().find(|old| old.id == instance.id).ok_or(EditError::NoInstance(instance.id))?;
+                Ok(Edit::Replace(Box::new(std::mem::replace(place, (**instance).clone()))))
+            }
+            Edit::InsertCategory { index, category } => {
+                if self.category(category.id).is_some() {
+                    return Err(EditError::CategoryExists(category.id));
+                }
+                self.categories.insert((*index).min(self.categories.len()), category.clone());
+                Ok(Edit::RemoveCategory(category.id))
+            }
+            Edit::RemoveCategory(id) => {
+                if self.instances.iter().any(|instance| instance.category_id == *id) {
+                    return Err(EditError::CategoryInUse(*id));
+                }
+                let index = self.categories.iter().position(|category| category.id == *id).ok_or(EditError::NoCategory(*id))?;
+                Ok(Edit::InsertCategory { index, category: self.categories.remove(index) })
+            }
+            Edit::ReplaceCategory(category) => {
+                let place = self.categories.iter_mut().find(|old| old.id == category.id).ok_or(EditError::NoCategory(category.id))?;
+                Ok(Edit::ReplaceCategory(std::mem::replace(place, category.clone())))
+            }
+            Edit::Batch(edits) => self.apply_all(edits),
+        }
+    }
+
+    fn apply_all(&mut self, edits: &[Edit]) -> Result<Edit, EditError> {
+        let mut inverses = Vec::with_capacity(edits.len());
+        for edit in edits {
+            match self.apply(edit) {
+                Ok(inverse) => inverses.push(inverse),
+                Err(error) => {
+                    for inverse in inverses.iter().rev() {
+                        self.apply(inverse)?;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        inverses.reverse();
+        Ok(Edit::Batch(inverses))
+    }
+}

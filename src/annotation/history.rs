@@ -1,0 +1,91 @@
+//! Undo and redo across the whole data set.
+
+use super::{Dataset, Edit, EditError, ImageId};
+
+/// One step that a person can take back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// What was done, in the words of the menu.
+    pub label: String,
+    /// The image on which it was done, so that undo can show it.
+    pub image: Option<ImageId>,
+    edit: Edit,
+}
+
+/// The steps that were done and those that were taken back.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    done: Vec<Entry>,
+    undone: Vec<Entry>,
+    commits: u64,
+}
+
+impl History {
+    /// Applies `edit` to `dataset` and remembers how to take it back; what was undone before can no longer be redone.
+    ///
+    /// # Errors
+    /// When the edit does not fit; nothing is changed then.
+    pub fn commit(
+        &mut self,
+        dataset: &mut Dataset,
+        label: impl Into<String>,
+        image: Option<ImageId>,
+        edit: &Edit,
+    ) -> Result<(), EditError> {
+        let edit = dataset.apply(edit)?;
+        self.undone.clear();
+        self.done.push(Entry { label: label.into(), image, edit });
+        self.commits += 1;
+        Ok(())
+    }
+
+    /// Takes the last step back; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the data set was changed past this history.
+    pub fn undo(&mut self, dataset: &mut Dataset) -> Result<Option<&Entry>, EditError> {
+        let moved = step(&mut self.done, &mut self.undone, dataset);
+        self.commits += 1;
+        moved
+    }
+
+    /// Does the step again that was taken back last; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the data set was changed past this history.
+    pub fn redo(&mut self, dataset: &mut Dataset) -> Result<Option<&Entry>, EditError> {
+        let moved = step(&mut self.undone, &mut self.done, dataset);
+        self.commits += 1;
+        moved
+    }
+
+    /// The step that [`Self::undo`] would take back.
+    pub fn next_undo(&self) -> Option<&Entry> {
+        self.done.last()
+    }
+
+    /// The step that [`Self::redo`] would do again.
+    pub fn next_redo(&self) -> Option<&Entry> {
+        self.undone.last()
+    }
+
+    /// A number that grows with every change, so that autosave sees whether there is something to save.
+    pub const fn revision(&self) -> u64 {
+        self.commits
+    }
+}
+
+fn step<'a>(from: &mut Vec<Entry>, to: &'a mut Vec<Entry>, dataset: &mut Dataset) -> Result<Option<&'a Entry>, EditError> {
+    let Some(mut entry) = from.pop() else { return Ok(None) };
+    match dataset.apply(&entry.edit) {
+        Ok(inverse) => {
+            entry.edit = inverse;
+            to.push(entry);
+            Ok(to.last())
+        }
+        Err(error) => {
+            from.push(entry);
+            Err(error)
+        }
+    }
+}

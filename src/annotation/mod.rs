@@ -1,0 +1,10 @@
+//! The truth that a person edits: a data set of images, categories and instances, changed only through invertible
+//! [`Edit`]s. Pure: no files, no clock, no serde.
+
+mod dataset;
+mod edit;
+mod history;
+
+pub use dataset::{Category, CategoryId, Dataset, Field, Image, ImageId, Instance, InstanceId, Shape, Verbatim};
+pub use edit::{Edit, EditError};
+pub use history::{Entry, History};

@@ -1,0 +1,16 @@
+//! `annotator`: a person draws boxes, a diffusion model proposes instance masks, a diffusion refiner cleans coarse
+//! masks, and the result is exact COCO JSON that the same program trains on.
+//!
+//! A module names only the layers below it; `tests/it/layers.rs` enforces that.
+//!
+//! | layer | module | what it holds |
+//! |---|---|---|
+//! | 0 | [`geometry`] | points, boxes, transforms between image and window |
+//! | 0 | [`job`] | cancelling, progress, the newest-wins slot, named threads |
+//! | 1 | [`mask`] | masks on a pixel grid: RLE, polygons, brush, morphology, metrics |
+//! | 2 | [`annotation`] | data set, image, category, instance; invertible edits and history |
+
+pub mod annotation;
+pub mod geometry;
+pub mod job;
+pub mod mask;

@@ -1,0 +1,117 @@
+//! Binary masks on a pixel grid. Each function here is also the CPU twin of a shader where one exists.
+
+use crate::geometry::{Rect, Size};
+
+/// A binary mask: row-major, one byte a pixel, 0 outside and 1 inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mask {
+    size: Size,
+    data: Vec<u8>,
+}
+
+impl Mask {
+    /// An empty mask.
+    pub fn new(size: Size) -> Self {
+        Self { size, data: vec![0; size.pixels()] }
+    }
+
+    /// A mask from row-major bytes, every non-zero byte being inside; `None` if `data` does not have `size.pixels()` bytes.
+    pub fn from_bytes(size: Size, mut data: Vec<u8>) -> Option<Self> {
+        for value in &mut data {
+            *value = u8::from(*value != 0);
+        }
+        (data.len() == size.pixels()).then_some(Self { size, data })
+    }
+
+    /// A mask that holds the pixels (x, y) for which `inside` is true.
+    pub fn from_fn(size: Size, mut inside: impl FnMut(u32, u32) -> bool) -> Self {
+        let mut mask = Self::new(size);
+        for y in 0..size.height {
+            for x in 0..size.width {
+                mask.set(x, y, inside(x, y));
+            }
+        }
+        mask
+    }
+
+    /// The pixels whose centre lies inside `rect`.
+    pub fn filled(size: Size, rect: Rect) -> Self {
+        Self::from_fn(size, |x, y| rect.contains(crate::geometry::Point::new(f64::from(x) + 0.5, f64::from(y) + 0.5)))
+    }
+
+    /// Columns and rows.
+    pub const fn size(&self) -> Size {
+        self.size
+    }
+
+    /// The bytes, row-major, each 0 or 1.
+    pub fn bytes(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// One row, left to right.
+    pub fn row(&self, y: u32) -> &[u8] {
+        let width = self.size.width as usize;
+        &self.data[y as usize * width..][..width]
+    }
+
+    /// Whether (x, y) is inside the mask; false outside the grid.
+    pub fn get(&self, x: u32, y: u32) -> bool {
+        x < self.size.width && y < self.size.height && self.data[self.index(x, y)] != 0
+    }
+
+    /// Sets one pixel.
+    ///
+    /// # Panics
+    /// When (x, y) is outside the grid.
+    pub fn set(&mut self, x: u32, y: u32, inside: bool) {
+        let index = self.index(x, y);
+        self.data[index] = u8::from(inside);
+    }
+
+    /// The number of pixels inside.
+    pub fn area(&self) -> u64 {
+        self.data.iter().map(|&v| u64::from(v)).sum()
+    }
+
+    /// Whether no pixel is inside.
+    pub fn is_empty(&self) -> bool {
+        self.data.iter().all(|&v| v == 0)
+    }
+
+    /// The smallest box that holds every pixel; `None` for an empty mask.
+    pub fn bbox(&self) -> Option<Rect> {
+        let (mut left, mut right, mut top, mut bottom) = (u32::MAX, 0, None, 0);
+        for y in 0..self.size.height {
+            let row = self.row(y);
+            if let Some(first) = row.iter().position(|&v| v != 0) {
+                let last = row.iter().rposition(|&v| v != 0).unwrap_or(first);
+                left = left.min(first as u32);
+                right = right.max(last as u32);
+                top.get_or_insert(y);
+                bottom = y;
+            }
+        }
+        let top = top?;
+        Some(Rect::new(f64::from(left), f64::from(top), f64::from(right - left + 1), f64::from(bottom - top + 1)))
+    }
+
+    fn index(&self, x: u32, y: u32) -> usize {
+        assert!(x < self.size.width && y < self.size.height, "pixel ({x}, {y}) is outside {:?}", self.size);
+        y as usize * self.size.width as usize + x as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filled_box_has_its_own_bounds() {
+        let rect = Rect::new(2.0, 1.0, 3.0, 2.0);
+        let mask = Mask::filled(Size::new(7, 5), rect);
+        assert_eq!(mask.area(), 6);
+        assert_eq!(mask.bbox(), Some(rect));
+        assert_eq!(Mask::new(Size::new(3, 3)).bbox(), None);
+    }
+}
