@@ -1,0 +1,4 @@
+//! The integration tests: one binary, one module a subject.
+#![allow(clippy::unwrap_used, clippy::get_unwrap, reason = "a test that cannot go on has failed")]
+
+mod layers;
