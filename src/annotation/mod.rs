@@ -4,7 +4,9 @@
 mod dataset;
 mod edit;
 mod history;
+mod shape;
 
 pub use dataset::{Category, CategoryId, Dataset, Field, Image, ImageId, Instance, InstanceId, Shape, Verbatim};
 pub use edit::{Edit, EditError};
 pub use history::{Entry, History};
+pub use shape::ShapeError;

@@ -1,4 +1,18 @@
 //! Binary masks on a pixel grid. Each function here is also the CPU twin of a shader where one exists.
+//!
+//! A mask that many places keep is better kept as run lengths ([`rle`]); [`Mask`] is the form in which pixels are
+//! painted, compared and shown.
+
+pub mod brush;
+pub mod component;
+mod contour;
+pub mod metric;
+pub mod morphology;
+pub mod polygon;
+pub mod rle;
+mod window;
+
+pub use window::PixelRect;
 
 use crate::geometry::{Rect, Size};
 
@@ -55,6 +69,12 @@ impl Mask {
         &self.data[y as usize * width..][..width]
     }
 
+    /// One row, left to right, to be written with 0 and 1 only.
+    pub(crate) fn row_mut(&mut self, y: u32) -> &mut [u8] {
+        let width = self.size.width as usize;
+        &mut self.data[y as usize * width..][..width]
+    }
+
     /// Whether (x, y) is inside the mask; false outside the grid.
     pub fn get(&self, x: u32, y: u32) -> bool {
         x < self.size.width && y < self.size.height && self.data[self.index(x, y)] != 0
@@ -81,6 +101,11 @@ impl Mask {
 
     /// The smallest box that holds every pixel; `None` for an empty mask.
     pub fn bbox(&self) -> Option<Rect> {
+        self.bounds().map(PixelRect::to_rect)
+    }
+
+    /// The smallest pixel rectangle that holds every pixel; `None` for an empty mask.
+    pub fn bounds(&self) -> Option<PixelRect> {
         let (mut left, mut right, mut top, mut bottom) = (u32::MAX, 0, None, 0);
         for y in 0..self.size.height {
             let row = self.row(y);
@@ -93,7 +118,28 @@ impl Mask {
             }
         }
         let top = top?;
-        Some(Rect::new(f64::from(left), f64::from(top), f64::from(right - left + 1), f64::from(bottom - top + 1)))
+        Some(PixelRect::new(left, top, right - left + 1, bottom - top + 1))
+    }
+
+    /// The part of this mask under `window`, on a grid of the window's size; what lies outside this grid is empty.
+    #[must_use]
+    pub fn cropped(&self, window: PixelRect) -> Self {
+        let mut crop = Self::new(window.size());
+        let shared = window.intersection(PixelRect::of(self.size));
+        for y in shared.y..shared.bottom() {
+            let from = &self.row(y)[shared.x as usize..shared.right() as usize];
+            crop.row_mut(y - window.y)[(shared.x - window.x) as usize..][..from.len()].copy_from_slice(from);
+        }
+        crop
+    }
+
+    /// Writes `crop` over this mask with its left top pixel at (`x`, `y`); what falls outside this grid is left out.
+    pub fn paste(&mut self, crop: &Self, x: u32, y: u32) {
+        let shared = PixelRect::new(x, y, crop.size.width, crop.size.height).intersection(PixelRect::of(self.size));
+        for row in shared.y..shared.bottom() {
+            let from = &crop.row(row - y)[..shared.width as usize];
+            self.row_mut(row)[shared.x as usize..][..from.len()].copy_from_slice(from);
+        }
     }
 
     fn index(&self, x: u32, y: u32) -> usize {
@@ -113,5 +159,20 @@ mod tests {
         assert_eq!(mask.area(), 6);
         assert_eq!(mask.bbox(), Some(rect));
         assert_eq!(Mask::new(Size::new(3, 3)).bbox(), None);
+    }
+    #[test]
+    fn a_crop_pasted_back_changes_nothing() {
+        let mask = Mask::from_fn(Size::new(9, 7), |x, y| (x * 3 + y * 5) % 4 == 0);
+        let window = PixelRect::new(2, 1, 5, 4);
+        let crop = mask.cropped(window);
+        assert_eq!(crop.size(), Size::new(5, 4));
+        assert!((0..4).all(|y| (0..5).all(|x| crop.get(x, y) == mask.get(x + 2, y + 1))));
+        let mut copy = mask.clone();
+        copy.paste(&crop, 2, 1);
+        assert_eq!(copy, mask);
+        assert_eq!(
+            mask.cropped(PixelRect::new(7, 5, 4, 4)).area(),
+            [(7, 5), (8, 5), (7, 6), (8, 6)].iter().filter(|p| mask.get(p.0, p.1)).count() as u64
+        );
     }
 }

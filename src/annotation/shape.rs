@@ -1,0 +1,116 @@
+//! Between an instance's outline as its file stores it and the pixels that it covers.
+
+use std::borrow::Cow;
+
+use super::{Field, Instance, Shape};
+use crate::geometry::{Rect, Size};
+use crate::mask::rle::{self, RleError};
+use crate::mask::{Mask, PixelRect, polygon};
+
+/// Why an outline has no pixels on an image.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ShapeError {
+    /// The run lengths belong to a grid of another size.
+    #[error("the mask is {} x {} pixels and the image {} x {}", mask.width, mask.height, image.width, image.height)]
+    Size {
+        /// The mask's grid.
+        mask: Size,
+        /// The image's grid.
+        image: Size,
+    },
+    /// The run lengths are not those of a mask.
+    #[error(transparent)]
+    Rle(#[from] RleError),
+}
+
+impl Shape {
+    /// The outline that holds exactly the pixels of `mask`: run lengths, written as the compressed string.
+    pub fn from_mask(mask: &Mask) -> Self {
+        Self::Rle { size: mask.size(), counts: rle::encode(mask), compressed: true }
+    }
+
+    /// The run lengths on an image of `size`, column-major from zeros. A [`Shape::Box`] is `bbox`, filled.
+    ///
+    /// # Errors
+    /// When the outline's own run lengths do not fit the image.
+    pub fn runs(&self, bbox: Rect, size: Size) -> Result<Cow<'_, [u32]>, ShapeError> {
+        match self {
+            Self::Box => Ok(Cow::Owned(polygon::runs(&[polygon::of_rect(bbox)], size))),
+            Self::Polygons(polygons) => Ok(Cow::Owned(polygon::runs(polygons, size))),
+            Self::Rle { size: grid, .. } if *grid != size => Err(ShapeError::Size { mask: *grid, image: size }),
+            Self::Rle { counts, .. } => {
+                rle::check(size, counts)?;
+                Ok(Cow::Borrowed(counts))
+            }
+        }
+    }
+
+    /// The pixels on an image of `size`. A [`Shape::Box`] is `bbox`, filled.
+    ///
+    /// # Errors
+    /// When the outline's own run lengths do not fit the image.
+    pub fn mask(&self, bbox: Rect, size: Size) -> Result<Mask, ShapeError> {
+        Ok(rle::decode_window(size, &self.runs(bbox, size)?, PixelRect::of(size)))
+    }
+
+    /// The area as COCO stores it: for polygons the shoelace area of the vertices, for run lengths the pixels;
+    /// `None` for a [`Shape::Box`].
+    pub fn area(&self) -> Option<f64> {
+        match self {
+            Self::Box => None,
+            Self::Polygons(polygons) => Some(polygons.iter().map(|polygon| polygon::shoelace_area(polygon)).sum()),
+            Self::Rle { counts, .. } => Some(rle::area(counts) as f64),
+        }
+    }
+
+    /// The bounding box as COCO stores it: for polygons the float extent of the vertices, for run lengths the pixels';
+    /// `None` where there is nothing to bound.
+    pub fn bounds(&self) -> Option<Rect> {
+        match self {
+            Self::Box => None,
+            Self::Polygons(polygons) => polygon::bounds(polygons),
+            Self::Rle { size, counts, .. } => rle::bounds(*size, counts).map(PixelRect::to_rect),
+        }
+    }
+}
+
+impl Instance {
+    /// The pixels on an image of `size`.
+    ///
+    /// # Errors
+    /// When the outline's own run lengths do not fit the image.
+    pub fn mask(&self, size: Size) -> Result<Mask, ShapeError> {
+        self.shape.mask(self.bbox, size)
+    }
+
+    /// Gives the instance another outline, with the area and bounding box that follow from it, and notes the change.
+    /// A [`Shape::Box`] keeps the box and takes its area; an outline without pixels keeps the box, with area 0.
+    pub fn set_shape(&mut self, shape: Shape) {
+        self.bbox = shape.bounds().unwrap_or(self.bbox);
+        self.area = shape.area().unwrap_or_else(|| self.bbox.area());
+        self.shape = shape;
+        self.changed = self.changed.and(Field::SHAPE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_goes_in_and_out() {
+        let mask = Mask::from_fn(Size::new(6, 5), |x, y| x > y);
+        let shape = Shape::from_mask(&mask);
+        assert_eq!(shape.mask(Rect::default(), mask.size()).unwrap(), mask);
+        assert_eq!(shape.area(), Some(mask.area() as f64));
+        assert_eq!(shape.bounds(), mask.bbox());
+        assert!(matches!(shape.mask(Rect::default(), Size::new(5, 6)), Err(ShapeError::Size { .. })));
+    }
+
+    #[test]
+    fn a_box_is_filled() {
+        let mask = Shape::Box.mask(Rect::new(1.0, 1.0, 2.0, 3.0), Size::new(5, 5)).unwrap();
+        assert_eq!((mask.area(), mask.bbox()), (6, Some(Rect::new(1.0, 1.0, 2.0, 3.0))));
+        assert_eq!((Shape::Box.area(), Shape::Box.bounds()), (None, None));
+    }
+}

@@ -1,0 +1,236 @@
+//! COCO's run lengths: column-major, beginning with zeros, as a list of numbers or as the compressed string.
+
+use hotcoco::mask as coco;
+use hotcoco::types::Rle;
+
+use super::{Mask, PixelRect};
+use crate::geometry::Size;
+
+/// Why run lengths could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RleError {
+    /// The runs do not cover the grid exactly.
+    #[error("the run lengths sum to {sum}, but {} x {} pixels are {}", size.width, size.height, size.pixels())]
+    Sum {
+        /// Pixels that the runs cover.
+        sum: u64,
+        /// The grid.
+        size: Size,
+    },
+    /// A character of the compressed string is not one of the 64 that it may hold.
+    #[error("character {at} of the run-length string is not allowed")]
+    Character {
+        /// Its place, in bytes from 0.
+        at: usize,
+    },
+    /// The compressed string ends within a number.
+    #[error("the run-length string ends in the middle of a number")]
+    Truncated,
+    /// The compressed string holds a run that is negative or does not fit 32 bits.
+    #[error("the run-length string holds a run that is negative or too long")]
+    Run,
+}
+
+/// The run lengths of `mask`, column-major, beginning with zeros; they sum to the number of pixels.
+///
+/// Reads each row once and compares it with the row above, because nearly all pixels equal their neighbour.
+pub fn encode(mask: &Mask) -> Vec<u32> {
+    let size = mask.size();
+    let (width, height) = (size.width as usize, size.height as usize);
+    if size.pixels() == 0 {
+        return vec![0];
+    }
+    // A pixel changes the run where it differs from the pixel above; the top pixel of a column, from the bottom pixel
+    // of the column before.
+    let mut changes = Vec::new();
+    let bottom = mask.row(size.height - 1);
+    let top = mask.row(0);
+    for x in 0..width {
+        if top[x] != if x == 0 { 0 } else { bottom[x - 1] } {
+            changes.push(x * height);
+        }
+    }
+    for y in 1..height {
+        let (above, row) = (mask.row(y as u32 - 1), mask.row(y as u32));
+        for (block, (a, b)) in above.chunks(32).zip(row.chunks(32)).enumerate() {
+            if a != b {
+                let differs = a.iter().zip(b).enumerate().filter(|(_, (a, b))| a != b);
+                changes.extend(differs.map(|(x, _)| (block * 32 + x) * height + y));
+            }
+        }
+    }
+    changes.sort_unstable();
+    let mut counts = Vec::with_capacity(changes.len() + 1);
+    let mut start = 0;
+    for change in changes.into_iter().chain([size.pixels()]) {
+        counts.push((change - start) as u32);
+        start = change;
+    }
+    counts
+}
+
+/// The mask on a grid of `size` that `counts` describes.
+///
+/// # Errors
+/// [`RleError::Sum`] when the runs do not cover the grid exactly.
+pub fn decode(size: Size, counts: &[u32]) -> Result<Mask, RleError> {
+    check(size, counts)?;
+    Ok(decode_window(size, counts, PixelRect::of(size)))
+}
+
+/// The part of a mask under `window`, without unpacking the rest: a small object on a large image stays cheap.
+///
+/// `size` is the whole grid; runs that end early leave the rest of it empty, runs past its end are ignored.
+pub fn decode_window(size: Size, counts: &[u32], window: PixelRect) -> Mask {
+    let mut mask = Mask::new(window.size());
+    let width = window.width as usize;
+    if mask.data.is_empty() {
+        return mask;
+    }
+    for_each_span(size, counts, |x, top, bottom| {
+        if x < window.x || x >= window.right() {
+            return;
+        }
+        let (top, bottom) = (top.max(window.y), bottom.min(window.bottom()));
+        let column = (x - window.x) as usize;
+        for y in top..bottom {
+            mask.data[(y - window.y) as usize * width + column] = 1;
+        }
+    });
+    mask
+}
+
+/// Whether `counts` cover a grid of `size` exactly.
+///
+/// # Errors
+/// [`RleError::Sum`] when they do not.
+pub fn check(size: Size, counts: &[u32]) -> Result<(), RleError> {
+    let sum = counts.iter().map(|&count| u64::from(count)).sum();
+    if sum == size.pixels() as u64 { Ok(()) } else { Err(RleError::Sum { sum, size }) }
+}
+
+/// The number of pixels inside.
+pub fn area(counts: &[u32]) -> u64 {
+    counts.iter().skip(1).step_by(2).map(|&count| u64::from(count)).sum()
+}
+
+/// The smallest pixel rectangle that holds every pixel; `None` where there is none.
+pub fn bounds(size: Size, counts: &[u32]) -> Option<PixelRect> {
+    let mut found: Option<(u32, u32, u32, u32)> = None;
+    for_each_span(size, counts, |x, top, bottom| {
+        let (left, right, up, down) = found.unwrap_or((x, x, top, bottom));
+        found = Some((left.min(x), right.max(x), up.min(top), down.max(bottom)));
+    });
+    found.map(|(left, right, top, bottom)| PixelRect::new(left, top, right - left + 1, bottom - top))
+}
+
+/// The number of pixels inside both masks, which lie on the same grid.
+pub fn intersection(a: &[u32], b: &[u32]) -> u64 {
+    let (mut i, mut j) = (0, 0);
+    let (mut left_a, mut left_b) = (a.first().copied().unwrap_or(0), b.first().copied().unwrap_or(0));
+    let mut shared = 0;
+    while i < a.len() && j < b.len() {
+        let step = left_a.min(left_b);
+        if i % 2 == 1 && j % 2 == 1 {
+            shared += u64::from(step);
+        }
+        left_a -= step;
+        left_b -= step;
+        if left_a == 0 {
+            i += 1;
+            left_a = a.get(i).copied().unwrap_or(0);
+        }
+        if left_b == 0 {
+            j += 1;
+            left_b = b.get(j).copied().unwrap_or(0);
+        }
+    }
+    shared
+}
+
+/// COCO's compressed string for `counts`.
+pub fn to_text(counts: &[u32]) -> String {
+    coco::rle_to_string(&Rle { h: 0, w: 0, counts: counts.to_vec() })
+}
+
+/// The run lengths that COCO's compressed string holds; whether they fit a grid is for [`check`] to say.
+///
+/// # Errors
+/// When the string holds a character outside 48..=111, ends within a number, or holds an impossible run.
+pub fn from_text(text: &str) -> Result<Vec<u32>, RleError> {
+    if let Some(at) = text.bytes().position(|byte| !(48..112).contains(&byte)) {
+        return Err(RleError::Character { at });
+    }
+    if text.bytes().next_back().is_some_and(|byte| (byte - 48) & 0x20 != 0) {
+        return Err(RleError::Truncated);
+    }
+    coco::rle_from_string(text, u32::MAX, u32::MAX).map(|rle| rle.counts).or(Err(RleError::Run))
+}
+
+/// Calls `span` with (column, first row, row past the last) for each piece of a column that lies inside.
+fn for_each_span(size: Size, counts: &[u32], mut span: impl FnMut(u32, u32, u32)) {
+    let (height, pixels) = (u64::from(size.height), size.pixels() as u64);
+    if height == 0 {
+        return;
+    }
+    let mut at = 0;
+    for (index, &count) in counts.iter().enumerate() {
+        let end = (at + u64::from(count)).min(pixels);
+        if index % 2 == 1 {
+            while at < end {
+                let (x, top) = (at / height, at % height);
+                let bottom = (top + end - at).min(height);
+                span(x as u32, top as u32, bottom as u32);
+                at += bottom - top;
+            }
+        }
+        at = end;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_known_answer_of_the_standard() {
+        let mask = Mask::from_fn(Size::new(6, 4), |x, y| (1..=2).contains(&y) && (2..=4).contains(&x));
+        let counts = encode(&mask);
+        assert_eq!(counts, [9, 2, 2, 2, 2, 2, 5]);
+        assert_eq!(to_text(&counts), "9220003");
+        assert_eq!(from_text("9220003").unwrap(), counts);
+        assert_eq!(decode(mask.size(), &counts).unwrap(), mask);
+        assert_eq!(bounds(mask.size(), &counts), mask.bounds());
+        assert_eq!(area(&counts), 6);
+    }
+
+    #[test]
+    fn edge_shapes() {
+        for size in [Size::new(0, 0), Size::new(0, 5), Size::new(1, 1), Size::new(1, 9), Size::new(9, 1)] {
+            for full in [false, true] {
+                let mask = Mask::from_fn(size, |_, _| full);
+                let counts = encode(&mask);
+                assert_eq!(decode(size, &counts).unwrap(), mask, "{size:?}");
+                assert_eq!(bounds(size, &counts), mask.bounds());
+            }
+        }
+    }
+
+    #[test]
+    fn bad_runs_are_named() {
+        let size = Size::new(2, 2);
+        assert_eq!(decode(size, &[1, 2]), Err(RleError::Sum { sum: 3, size }));
+        assert_eq!(from_text("9 2"), Err(RleError::Character { at: 1 }));
+        assert_eq!(from_text("9é"), Err(RleError::Character { at: 1 }));
+        assert_eq!(from_text("9Q"), Err(RleError::Truncated));
+        assert_eq!(from_text("oooooooooooooooo0"), Err(RleError::Run));
+        assert_eq!(from_text("O"), Err(RleError::Run));
+        assert_eq!(from_text(""), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn runs_past_the_grid_are_cut() {
+        let mask = decode_window(Size::new(2, 2), &[1, 900, 1, 7], PixelRect::new(0, 0, 2, 2));
+        assert_eq!(mask.area(), 3);
+    }
+}
