@@ -9,8 +9,12 @@
 //! | 0 | [`job`] | cancelling, progress, the newest-wins slot, named threads |
 //! | 1 | [`mask`] | masks on a pixel grid: RLE, polygons, brush, morphology, metrics |
 //! | 2 | [`annotation`] | data set, image, category, instance; invertible edits and history |
+//! | 3 | [`formats`] | COCO and LVIS JSON, folders and pictures, in and out |
+//! | 5 | [`evaluation`] | predicted masks against true ones: `IoU`, boundary `IoU`, mBA, average precision |
 
 pub mod annotation;
+pub mod evaluation;
+pub mod formats;
 pub mod geometry;
 pub mod job;
 pub mod mask;

@@ -1,0 +1,195 @@
+//! How good predicted masks are: against the truth object by object, and as COCO counts detections.
+//!
+//! Objects are matched by annotation id, as when a file was refined or its boxes were filled with masks. Detections that
+//! have scores and no ids of the truth are measured by average precision instead.
+
+mod object;
+mod precision;
+
+use std::collections::HashMap;
+use std::fmt;
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::annotation::{Dataset, ImageId, Instance, InstanceId};
+use crate::geometry::Size;
+
+pub use object::{Agreement, agreement};
+pub use precision::{Precision, PrecisionError, precision};
+
+/// The size of an object by its stored area, in COCO's classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scale {
+    /// Below 32 x 32 pixels.
+    Small,
+    /// Up to 96 x 96 pixels.
+    Medium,
+    /// Above that.
+    Large,
+}
+
+impl Scale {
+    /// The class of an object with this area, in square pixels.
+    pub fn of(area: f64) -> Self {
+        if area < 32.0 * 32.0 {
+            Self::Small
+        } else if area <= 96.0 * 96.0 {
+            Self::Medium
+        } else {
+            Self::Large
+        }
+    }
+}
+
+/// Means over a group of objects. An object without a prediction counts with 0 everywhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Scores {
+    /// Objects in the group.
+    pub count: usize,
+    /// Mean intersection over union, 0..=1.
+    pub iou: f64,
+    /// Mean boundary `IoU`, 0..=1.
+    pub boundary_iou: f64,
+    /// Mean boundary accuracy, 0..=1.
+    pub boundary_accuracy: f64,
+    /// The share of objects with an `IoU` above 0.9.
+    pub above_90: f64,
+}
+
+impl Scores {
+    fn of<'a>(agreements: impl Iterator<Item = &'a Agreement>) -> Self {
+        let mut sum = Self::default();
+        for one in agreements {
+            sum.count += 1;
+            sum.iou += one.iou;
+            sum.boundary_iou += one.boundary_iou;
+            sum.boundary_accuracy += one.boundary_accuracy;
+            sum.above_90 += f64::from(u8::from(one.iou > 0.9));
+        }
+        let n = sum.count.max(1) as f64;
+        Self {
+            count: sum.count,
+            iou: sum.iou / n,
+            boundary_iou: sum.boundary_iou / n,
+            boundary_accuracy: sum.boundary_accuracy / n,
+            above_90: sum.above_90 / n,
+        }
+    }
+}
+
+/// What came out of a comparison.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Table {
+    /// All objects.
+    pub all: Scores,
+    /// Small ones.
+    pub small: Scores,
+    /// Medium ones.
+    pub medium: Scores,
+    /// Large ones.
+    pub large: Scores,
+    /// Objects of the truth for which there is no prediction with their id; they count with 0.
+    pub missing: usize,
+    /// Predictions whose id no object of the truth has; they do not count.
+    pub extra: usize,
+    /// Objects that could not be compared, because their mask or their image's size cannot be used; they do not count.
+    pub unusable: usize,
+    /// Average precision, where the predictions have scores.
+    pub precision: Option<Precision>,
+}
+
+/// Compares the masks of `prediction` with those of `truth`. Crowds are no objects and are left out.
+///
+/// Where no prediction has the id of an object, as in a list of detections, the scores by object are empty.
+///
+/// # Errors
+/// When the average precision cannot be computed.
+pub fn compare(truth: &Dataset, prediction: &Dataset) -> Result<Table, PrecisionError> {
+    let has_scores = prediction.instances.iter().any(|instance| instance.score.is_some());
+    let precision = if has_scores { Some(precision(truth, prediction)?) } else { None };
+    Ok(Table { precision, ..by_object(truth, prediction) })
+}
+
+fn by_object(truth: &Dataset, prediction: &Dataset) -> Table {
+    let sizes: HashMap<ImageId, Size> = truth.images.iter().rev().map(|image| (image.id, image.size)).collect();
+    let predictions: HashMap<InstanceId, &Instance> = prediction.instances.iter().map(|instance| (instance.id, instance)).collect();
+    let objects: Vec<&Instance> = truth.instances.iter().filter(|instance| !instance.crowd).collect();
+    let found = |object: &Instance| predictions.get(&object.id).copied().filter(|other| other.image_id == object.image_id);
+    let matched = objects.iter().filter(|object| found(object).is_some()).count();
+    let mut table = Table {
+        all: Scores::default(),
+        small: Scores::default(),
+        medium: Scores::default(),
+        large: Scores::default(),
+        missing: objects.len() - matched,
+        extra: 0,
+        unusable: 0,
+        precision: None,
+    };
+    let known: std::collections::HashSet<_> = truth.instances.iter().map(|instance| (instance.id, instance.image_id)).collect();
+    table.extra = prediction.instances.iter().filter(|other| !known.contains(&(other.id, other.image_id))).count();
+    if matched == 0 {
+        return table;
+    }
+    let compared: Vec<Option<(Scale, Agreement)>> = objects
+        .par_iter()
+        .map(|object| {
+            let size = sizes.get(&object.image_id).copied().filter(|size| size.pixels() > 0)?;
+            let agreement = match found(object) {
+                Some(other) => agreement(object, other, size).ok()?,
+                None => Agreement::default(),
+            };
+            Some((Scale::of(object.area), agreement))
+        })
+        .collect();
+    let usable: Vec<&(Scale, Agreement)> = compared.iter().flatten().collect();
+    let group = |scale| Scores::of(usable.iter().filter(|(of, _)| *of == scale).map(|(_, agreement)| agreement));
+    table.unusable = compared.len() - usable.len();
+    table.all = Scores::of(usable.iter().map(|(_, agreement)| agreement));
+    (table.small, table.medium, table.large) = (group(Scale::Small), group(Scale::Medium), group(Scale::Large));
+    table
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.all.count > 0 {
+            writeln!(f, "{:<8}{:>9}{:>9}{:>14}{:>8}{:>11}", "objects", "count", "IoU", "boundary IoU", "mBA", "IoU > .9")?;
+            for (name, scores) in [("all", self.all), ("small", self.small), ("medium", self.medium), ("large", self.large)] {
+                if scores.count == 0 {
+                    writeln!(f, "{name:<8}{:>9}{:>9}{:>14}{:>8}{:>11}", 0, "-", "-", "-", "-")?;
+                } else {
+                    let Scores { count, iou, boundary_iou, boundary_accuracy, above_90 } = scores;
+                    writeln!(f, "{name:<8}{count:>9}{iou:>9.3}{boundary_iou:>14.3}{boundary_accuracy:>8.3}{:>10.1}%", above_90 * 100.0)?;
+                }
+            }
+        }
+        for (count, what) in [
+            (self.missing, "objects have no prediction with their id and count as 0"),
+            (self.extra, "predictions have an id that no object has"),
+            (self.unusable, "objects could not be compared"),
+        ] {
+            if count > 0 && (self.all.count > 0 || self.precision.is_none()) {
+                writeln!(f, "{count} {what}")?;
+            }
+        }
+        if let Some(precision) = &self.precision {
+            let cells = precision
+                .named()
+                .map(|(name, value)| format!("{name} {}", if value < 0.0 { "-".to_owned() } else { format!("{value:.3}") }));
+            writeln!(f, "masks   {}", cells.join("  "))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_borders_of_the_scales() {
+        assert_eq!([1023.9, 1024.0, 9216.0, 9216.5].map(Scale::of), [Scale::Small, Scale::Medium, Scale::Medium, Scale::Large]);
+    }
+}

@@ -1,0 +1,113 @@
+//! COCO's average precision of masks, by the `hotcoco` port of pycocotools.
+
+use std::collections::HashMap;
+
+use hotcoco::params::IouType;
+use hotcoco::{Annotation, COCO, COCOeval, Segmentation};
+use serde::Serialize;
+
+use crate::annotation::{Dataset, Instance, Shape};
+use crate::geometry::Rect;
+
+/// Average precision of masks at up to 100 detections an image; a value is -1 where there is no object to find.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Precision {
+    /// Mean over the `IoU` thresholds 0.5, 0.55, ..., 0.95.
+    pub ap: f64,
+    /// At `IoU` 0.5.
+    pub ap50: f64,
+    /// At `IoU` 0.75.
+    pub ap75: f64,
+    /// Small objects.
+    pub small: f64,
+    /// Medium objects.
+    pub medium: f64,
+    /// Large objects.
+    pub large: f64,
+}
+
+impl Precision {
+    /// The values with their usual names.
+    pub const fn named(&self) -> [(&'static str, f64); 6] {
+        let Self { ap, ap50, ap75, small, medium, large } = *self;
+        [("AP", ap), ("AP50", ap50), ("AP75", ap75), ("APs", small), ("APm", medium), ("APl", large)]
+    }
+}
+
+/// Why average precision could not be computed.
+#[derive(Debug, thiserror::Error)]
+pub enum PrecisionError {
+    /// The evaluation refuses its input.
+    #[error("average precision cannot be computed: {0}")]
+    Input(#[from] hotcoco::Error),
+    /// The evaluation gave fewer values than COCO defines.
+    #[error("average precision came out incomplete")]
+    Incomplete,
+}
+
+/// Average precision of the predictions that have a score. Those on images or of categories that `truth` does not have
+/// are left out, as in COCO's own evaluation.
+///
+/// # Errors
+/// When the evaluation refuses its input.
+pub fn precision(truth: &Dataset, prediction: &Dataset) -> Result<Precision, PrecisionError> {
+    // The evaluation knows only ids from 0; ours may be negative. Places in the lists do as well.
+    let images: HashMap<_, _> = truth.images.iter().enumerate().rev().map(|(place, image)| (image.id, place as u64 + 1)).collect();
+    let categories: HashMap<_, _> =
+        truth.categories.iter().enumerate().rev().map(|(place, category)| (category.id, place as u64 + 1)).collect();
+    let annotation = |id: usize, instance: &Instance| {
+        Some(Annotation {
+            id: id as u64 + 1,
+            image_id: *images.get(&instance.image_id)?,
+            category_id: *categories.get(&instance.category_id)?,
+            bbox: Some(corners(instance.bbox)),
+            area: Some(instance.area),
+            segmentation: Some(segmentation(instance)),
+            iscrowd: instance.crowd,
+            score: instance.score,
+            ..Annotation::default()
+        })
+    };
+    let dataset = hotcoco::Dataset {
+        images: truth
+            .images
+            .iter()
+            .enumerate()
+            .map(|(place, image)| hotcoco::Image {
+                id: place as u64 + 1,
+                width: image.size.width,
+                height: image.size.height,
+                ..hotcoco::Image::default()
+            })
+            .collect(),
+        categories: (1..=truth.categories.len() as u64)
+            .map(|id| hotcoco::Category { id, name: id.to_string(), ..hotcoco::Category::default() })
+            .collect(),
+        annotations: truth.instances.iter().enumerate().filter_map(|(place, instance)| annotation(place, instance)).collect(),
+        ..hotcoco::Dataset::default()
+    };
+    let scored = prediction.instances.iter().filter(|instance| instance.score.is_some_and(|score| !score.is_nan()));
+    let results = scored.enumerate().filter_map(|(place, instance)| annotation(place, instance)).collect();
+    let truth = COCO::from_dataset(dataset);
+    let results = truth.load_res_anns(results)?;
+    let mut evaluation = COCOeval::new(truth, results, IouType::Segm);
+    evaluation.evaluate()?;
+    evaluation.accumulate();
+    evaluation.summarize_lines();
+    match evaluation.stats() {
+        Some(&[ap, ap50, ap75, small, medium, large, ..]) => Ok(Precision { ap, ap50, ap75, small, medium, large }),
+        _ => Err(PrecisionError::Incomplete),
+    }
+}
+
+fn corners(bbox: Rect) -> [f64; 4] {
+    [bbox.x, bbox.y, bbox.width, bbox.height]
+}
+
+fn segmentation(instance: &Instance) -> Segmentation {
+    match &instance.shape {
+        Shape::Box => Segmentation::Rect(corners(instance.bbox)),
+        Shape::Polygons(polygons) => Segmentation::Polygon(polygons.clone()),
+        Shape::Rle { size, counts, .. } => Segmentation::UncompressedRle { size: [size.height, size.width], counts: counts.clone() },
+    }
+}

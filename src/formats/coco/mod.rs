@@ -1,0 +1,18 @@
+//! COCO JSON, and LVIS as far as it is the same: every record that nobody changed is written back as the text that was
+//! read, unknown members, number text and all.
+//!
+//! Reading keeps the whole file as one shared text. One pass finds the records, a second parses them on all cores; an
+//! odd record takes a slower path that saves what can be saved and says what could not. Python's `NaN` and `Infinity`
+//! are accepted and written back.
+
+mod document;
+mod patch;
+mod read;
+mod record;
+mod save;
+mod segmentation;
+mod write;
+
+pub use read::{ReadError, parse, read, read_results, read_with};
+pub use save::{SaveError, save, save_results};
+pub use write::{write, write_results};

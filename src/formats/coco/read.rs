@@ -1,0 +1,325 @@
+//! From a file to a data set.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use serde_json::value::RawValue;
+
+use super::document::{Document, Member, range_in, standard};
+use super::record::{self, NO_ID, Parsed};
+use crate::annotation::{Category, Dataset, Image, Instance, InstanceId, Verbatim};
+use crate::formats::{Problem, Record, Report, Warning};
+use crate::geometry::Size;
+use crate::job::{Cancel, Meter, Progress};
+
+/// Why a file gave no data set at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file cannot be read.
+    #[error("cannot read the file: {source}: {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// The file is no UTF-8 text.
+    #[error("the file is not UTF-8 text: byte {at} is not part of a character: {}", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// The first byte that is wrong, from 0.
+        at: usize,
+    },
+    /// The file is no JSON, or not a data set's.
+    #[error("{source}: {}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        source: serde_json::Error,
+    },
+    /// The file is a bare list of results, which mean nothing without the data set that they belong to.
+    #[error("the file is a list of results, not a data set: open the data set that they belong to: {}", path.display())]
+    Results {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The job was cancelled.
+    #[error("reading was cancelled: {}", path.display())]
+    Cancelled {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Reads a data set.
+///
+/// # Errors
+/// When the file cannot be read or is no data set; odd records are in the [`Report`] instead.
+pub fn read(path: &Path) -> Result<(Dataset, Report), ReadError> {
+    read_with(path, &Cancel::new(), &mut |_| ())
+}
+
+/// [`read`] with the means to stop it and to see how far it is, in annotations.
+///
+/// # Errors
+/// As [`read`], and when `cancel` was raised.
+pub fn read_with(path: &Path, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> Result<(Dataset, Report), ReadError> {
+    Reader { origin: path, cancel, progress }.dataset(&text(path)?)
+}
+
+/// The data set in `source`, which was read from the file `origin`.
+///
+/// # Errors
+/// When `source` is no data set.
+pub fn parse(source: &Arc<str>, origin: &Path) -> Result<(Dataset, Report), ReadError> {
+    Reader { origin, cancel: &Cancel::new(), progress: &mut |_| () }.dataset(source)
+}
+
+/// Reads predictions for `truth`: a list of results, joined with the images and categories of `truth`, or a data set of
+/// their own. Results have no ids; theirs follow on the largest of `truth`, so that none is taken for an object of it.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_results(path: &Path, truth: &Dataset) -> Result<(Dataset, Report), ReadError> {
+    let (cancel, progress) = (&Cancel::new(), &mut |_| ());
+    let mut reader = Reader { origin: path, cancel, progress };
+    let source = text(path)?;
+    if is_list(&source) { reader.results(&source, truth) } else { reader.dataset(&source) }
+}
+
+fn text(path: &Path) -> Result<Arc<str>, ReadError> {
+    let bytes = std::fs::read(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
+    let text =
+        String::from_utf8(bytes).map_err(|error| ReadError::NotText { path: path.to_owned(), at: error.utf8_error().valid_up_to() })?;
+    Ok(text.into())
+}
+
+/// Some editors begin a file with this mark.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+fn is_list(source: &str) -> bool {
+    source.trim_start_matches(BYTE_ORDER_MARK).trim_start().starts_with('[')
+}
+
+/// Annotations that are parsed between two looks at the cancel flag.
+const CHUNK: usize = 1 << 14;
+
+struct Reader<'a> {
+    origin: &'a Path,
+    cancel: &'a Cancel,
+    progress: &'a mut dyn FnMut(Progress),
+}
+
+impl Reader<'_> {
+    fn dataset(&mut self, source: &Arc<str>) -> Result<(Dataset, Report), ReadError> {
+        if is_list(source) {
+            return Err(ReadError::Results { path: self.origin.to_owned() });
+        }
+        self.with_standard(source, |reader, json| {
+            let document: Document<'_> = serde_json::from_str(json).map_err(|source| reader.json_error(source))?;
+            reader.joined(source, json, document)
+        })
+    }
+
+    fn results(&mut self, source: &Arc<str>, truth: &Dataset) -> Result<(Dataset, Report), ReadError> {
+        self.with_standard(source, |reader, json| {
+            let records: Vec<&RawValue> = serde_json::from_str(json).map_err(|source| reader.json_error(source))?;
+            let mut dataset = Dataset { images: truth.images.clone(), categories: truth.categories.clone(), ..Dataset::default() };
+            let mut warnings = Warnings::of(reader.origin);
+            let floor = truth.instances.iter().map(|instance| instance.id.0).max().unwrap_or(0);
+            reader.instances(&mut dataset, &mut warnings, &Text { source, json }, &records, floor, true)?;
+            Ok((dataset, warnings.report))
+        })
+    }
+
+    /// Runs `work` on the text, or, where the text holds `NaN` and the like, on one without them.
+    fn with_standard<T>(
+        &mut self,
+        source: &Arc<str>,
+        mut work: impl FnMut(&mut Self, &str) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let whole = |text: &str| text.trim_start_matches(BYTE_ORDER_MARK).len();
+        let json = &source[source.len() - whole(source)..];
+        match work(self, json) {
+            Err(error @ ReadError::Json { .. }) => match standard(json) {
+                Some(standard) => work(self, &standard),
+                None => Err(error),
+            },
+            done => done,
+        }
+    }
+
+    fn json_error(&self, source: serde_json::Error) -> ReadError {
+        ReadError::Json { path: self.origin.to_owned(), source }
+    }
+
+    fn joined(&mut self, source: &Arc<str>, json: &str, document: Document<'_>) -> Result<(Dataset, Report), ReadError> {
+        let text = Text { source, json };
+        let mut warnings = Warnings::of(self.origin);
+        let mut dataset = Dataset::default();
+        let mut lists: HashMap<&str, Vec<&RawValue>> = HashMap::new();
+        let mut last: HashMap<String, usize> = HashMap::new();
+        for (place, (key, _)) in document.0.iter().enumerate() {
+            if last.insert(key.clone(), place).is_some() {
+                warnings.add(Record::Member(key.clone()), Problem::Repeated);
+            }
+        }
+        for (place, (key, member)) in document.0.into_iter().enumerate() {
+            if last.get(&key) != Some(&place) {
+                continue;
+            }
+            match member {
+                Member::Other(value) => dataset.document.push((key, text.verbatim(value))),
+                Member::List(records) => {
+                    if let Some(name) = super::document::LISTS.into_iter().find(|name| *name == key) {
+                        lists.insert(name, records);
+                    }
+                    dataset.document.push((key, None));
+                }
+            }
+        }
+        let mut list = |name| lists.remove(name).unwrap_or_default();
+        dataset.images = images(&list("images"), &text, &mut warnings);
+        dataset.categories = categories(&list("categories"), &text, &mut warnings);
+        self.instances(&mut dataset, &mut warnings, &text, &list("annotations"), 0, false)?;
+        Ok((dataset, warnings.report))
+    }
+
+    /// Parses the annotations and puts them into `dataset`. Ids that are missing or taken become new ones above all
+    /// others and above `floor`; that is no oddity for `results`.
+    fn instances(
+        &mut self,
+        dataset: &mut Dataset,
+        warnings: &mut Warnings,
+        text: &Text<'_>,
+        records: &[&RawValue],
+        floor: i64,
+        results: bool,
+    ) -> Result<(), ReadError> {
+        let sizes: HashMap<i64, Size> = dataset.images.iter().rev().map(|image| (image.id.0, image.size)).collect();
+        let categories: HashSet<i64> = dataset.categories.iter().map(|category| category.id.0).collect();
+        // An image whose size is not known cannot contradict a mask.
+        let size = |id: i64| sizes.get(&id).copied().filter(|size| size.pixels() > 0);
+        let parse = |record: &&RawValue| {
+            let mut parsed = record::instance(record.get(), size);
+            let instance = &mut parsed.value;
+            instance.source = text.verbatim(record);
+            let (image, category) = (instance.image_id.0, instance.category_id.0);
+            if image != NO_ID && !sizes.contains_key(&image) {
+                parsed.problems.push(Problem::NoImage(image));
+            }
+            if category != NO_ID && !categories.contains(&category) {
+                parsed.problems.push(Problem::NoCategory(category));
+            }
+            parsed
+        };
+        let meter = Meter::start("Reading annotations", records.len() as u64);
+        let mut seen = HashSet::with_capacity(records.len());
+        let mut without_id = Vec::new();
+        dataset.instances.reserve_exact(records.len());
+        for chunk in records.chunks(CHUNK) {
+            if self.cancel.is_cancelled() {
+                return Err(ReadError::Cancelled { path: self.origin.to_owned() });
+            }
+            let parsed: Vec<Parsed<Instance>> = chunk.par_iter().map(parse).collect();
+            for Parsed { value, problems } in parsed {
+                let (place, id) = (dataset.instances.len(), value.id.0);
+                let record = if id == NO_ID { Record::Place("annotations", place) } else { Record::Annotation(id) };
+                let is_object = !problems.contains(&Problem::NotAnObject);
+                warnings.add_all(&record, problems);
+                if id == NO_ID {
+                    without_id.push(place);
+                    if is_object && !results {
+                        warnings.add(record, Problem::Member("id"));
+                    }
+                } else if !seen.insert(id) {
+                    without_id.push(place);
+                    warnings.add(record, Problem::DuplicateId);
+                }
+                dataset.instances.push(value);
+            }
+            (self.progress)(meter.at(dataset.instances.len() as u64));
+        }
+        let mut next = seen.iter().copied().max().unwrap_or(0).max(floor);
+        for place in without_id {
+            next = next.wrapping_add(1);
+            while seen.contains(&next) || next == NO_ID {
+                next = next.wrapping_add(1);
+            }
+            seen.insert(next);
+            dataset.instances[place].id = InstanceId(next);
+        }
+        Ok(())
+    }
+}
+
+/// The text of a file, and the JSON parsed for it: the end of it, or a twin of that end of the same length.
+struct Text<'a> {
+    source: &'a Arc<str>,
+    json: &'a str,
+}
+
+impl Text<'_> {
+    fn verbatim(&self, value: &RawValue) -> Option<Verbatim> {
+        let range = range_in(self.json, value.get());
+        let skipped = self.source.len() - self.json.len();
+        Verbatim::new(self.source, range.start + skipped..range.end + skipped)
+    }
+}
+
+struct Warnings {
+    origin: Arc<Path>,
+    report: Report,
+}
+
+impl Warnings {
+    fn of(origin: &Path) -> Self {
+        Self { origin: origin.into(), report: Report::default() }
+    }
+
+    fn add(&mut self, record: Record, problem: Problem) {
+        self.report.warnings.push(Warning { origin: Arc::clone(&self.origin), record, problem });
+    }
+
+    fn add_all(&mut self, record: &Record, problems: Vec<Problem>) {
+        for problem in problems {
+            self.add(record.clone(), problem);
+        }
+    }
+}
+
+fn images(records: &[&RawValue], text: &Text<'_>, warnings: &mut Warnings) -> Vec<Image> {
+    let parsed: Vec<_> = records.par_iter().map(|record| (record::image(record.get()), text.verbatim(record))).collect();
+    let mut seen = HashSet::with_capacity(parsed.len());
+    let mut images = Vec::with_capacity(parsed.len());
+    for (place, (Parsed { value, problems }, source)) in parsed.into_iter().enumerate() {
+        let id = value.id.0;
+        let record = if id == NO_ID { Record::Place("images", place) } else { Record::Image(id) };
+        warnings.add_all(&record, problems);
+        if id != NO_ID && !seen.insert(id) {
+            warnings.add(record, Problem::Shadowed);
+        }
+        images.push(Image { source, ..value });
+    }
+    images
+}
+
+fn categories(records: &[&RawValue], text: &Text<'_>, warnings: &mut Warnings) -> Vec<Category> {
+    let mut seen = HashSet::with_capacity(records.len());
+    let mut categories = Vec::with_capacity(records.len());
+    for (place, record) in records.iter().enumerate() {
+        let Parsed { value, problems } = record::category(record.get());
+        let id = value.id.0;
+        let name = if id == NO_ID { Record::Place("categories", place) } else { Record::Category(id) };
+        warnings.add_all(&name, problems);
+        if id != NO_ID && !seen.insert(id) {
+            warnings.add(name, Problem::Shadowed);
+        }
+        categories.push(Category { source: text.verbatim(record), ..value });
+    }
+    categories
+}

@@ -1,0 +1,232 @@
+//! From a data set to the text of a file.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use super::document::LISTS;
+use super::patch::{Change, patched};
+use super::record;
+use crate::annotation::{Category, Dataset, Field, Image, Instance, Shape};
+use crate::mask::rle;
+
+/// Writes the data set, one record a line. Records that nobody changed are written as the text that was read; of a
+/// changed one only the changed members are new.
+///
+/// # Errors
+/// When `out` fails.
+pub fn write(dataset: &Dataset, mut out: impl Write) -> io::Result<()> {
+    let out = &mut out;
+    let mut missing: Vec<&str> = LISTS.to_vec();
+    let mut separator = "{";
+    for (key, value) in &dataset.document {
+        write!(out, "{separator}\n{}: ", quoted(key))?;
+        separator = ",";
+        if let Some(value) = value {
+            out.write_all(value.text().as_bytes())?;
+        } else {
+            missing.retain(|name| name != key);
+            list(dataset, key, out)?;
+        }
+    }
+    for name in missing {
+        // A file that lacked a list does not get an empty one.
+        let length = [dataset.images.len(), dataset.instances.len(), dataset.categories.len()];
+        let is_empty = LISTS.iter().zip(length).any(|(list, length)| *list == name && length == 0);
+        if dataset.document.is_empty() || !is_empty {
+            write!(out, "{separator}\n{}: ", quoted(name))?;
+            separator = ",";
+            list(dataset, name, out)?;
+        }
+    }
+    out.write_all(if separator == "{" { b"{}\n" } else { b"\n}\n" })
+}
+
+/// Writes the instances as a bare list of results, the form that COCO's evaluation takes.
+///
+/// # Errors
+/// When `out` fails.
+pub fn write_results(dataset: &Dataset, mut out: impl Write) -> io::Result<()> {
+    records(&dataset.instances, result, &mut out)?;
+    out.write_all(b"\n")
+}
+
+fn list(dataset: &Dataset, name: &str, out: &mut impl Write) -> io::Result<()> {
+    match name {
+        "images" => records(&dataset.images, image, out),
+        "categories" => records(&dataset.categories, category, out),
+        _ => {
+            // LVIS has no crowds, and its readers refuse the member.
+            let is_lvis =
+                dataset.categories.iter().any(|category| category.source.as_ref().is_some_and(|text| text.text().contains("\"synset\"")));
+            records(&dataset.instances, |instance| annotation(instance, is_lvis), out)
+        }
+    }
+}
+
+fn records<T>(records: &[T], text: impl Fn(&T) -> Cow<'_, str>, out: &mut impl Write) -> io::Result<()> {
+    let mut separator = "[\n";
+    for record in records {
+        out.write_all(separator.as_bytes())?;
+        out.write_all(text(record).as_bytes())?;
+        separator = ",\n";
+    }
+    out.write_all(if records.is_empty() { b"[]" } else { b"\n]" })
+}
+
+fn image(image: &Image) -> Cow<'_, str> {
+    image.source.as_ref().map_or_else(
+        || {
+            let Image { id, file_name, size, .. } = image;
+            format!("{{\"id\": {id}, \"file_name\": {}, \"width\": {}, \"height\": {}}}", quoted(file_name), size.width, size.height).into()
+        },
+        |source| source.text().into(),
+    )
+}
+
+fn category(category: &Category) -> Cow<'_, str> {
+    let (name, group) = (quoted(&category.name), quoted(&category.supercategory));
+    let fresh = || format!("{{\"id\": {}, \"name\": {name}, \"supercategory\": {group}}}", category.id).into();
+    let Some(source) = &category.source else { return fresh() };
+    let stored = record::category(source.text()).value;
+    let mut changes = Vec::new();
+    if stored.name != category.name {
+        changes.push(("name", Change::Set(name.clone())));
+    }
+    if stored.supercategory != category.supercategory {
+        changes.push(("supercategory", Change::Set(group.clone())));
+    }
+    if changes.is_empty() { source.text().into() } else { patched(source.text(), &changes).map_or_else(fresh, Cow::Owned) }
+}
+
+fn annotation(instance: &Instance, is_lvis: bool) -> Cow<'_, str> {
+    let crowd = if is_lvis { String::new() } else { format!(", \"iscrowd\": {}", u8::from(instance.crowd)) };
+    let score = instance.score.map_or_else(String::new, |score| format!(", \"score\": {}", number(score)));
+    stored(instance).unwrap_or_else(|| {
+        format!(
+            "{{\"id\": {}, \"image_id\": {}, \"category_id\": {}, \"segmentation\": {}, \"area\": {}, \"bbox\": {}{crowd}{score}}}",
+            instance.id,
+            instance.image_id,
+            instance.category_id,
+            segmentation(&instance.shape),
+            number(instance.area),
+            bbox(instance),
+        )
+        .into()
+    })
+}
+
+fn result(instance: &Instance) -> Cow<'_, str> {
+    stored(instance).unwrap_or_else(|| {
+        // A missing score would make the evaluation fail; a certain result has 1.
+        let (image, category, score) = (instance.image_id, instance.category_id, number(instance.score.unwrap_or(1.0)));
+        let outline = match &instance.shape {
+            Shape::Box => format!("\"bbox\": {}", bbox(instance)),
+            shape => format!("\"segmentation\": {}, \"bbox\": {}", segmentation(shape), bbox(instance)),
+        };
+        format!("{{\"image_id\": {image}, \"category_id\": {category}, {outline}, \"score\": {score}}}").into()
+    })
+}
+
+/// The record's own text with the changed members replaced; `None` where it has none.
+fn stored(instance: &Instance) -> Option<Cow<'_, str>> {
+    let source = instance.source.as_ref()?;
+    if instance.changed == Field::NONE {
+        return Some(source.text().into());
+    }
+    let mut changes = Vec::new();
+    if instance.changed.contains(Field::SHAPE) {
+        changes.push(("segmentation", Change::Set(segmentation(&instance.shape))));
+        changes.push(("area", Change::Set(number(instance.area))));
+        changes.push(("bbox", Change::Set(bbox(instance))));
+    }
+    if instance.changed.contains(Field::CATEGORY) {
+        changes.push(("category_id", Change::Set(instance.category_id.to_string())));
+    }
+    if instance.changed.contains(Field::SCORE) {
+        changes.push(("score", instance.score.map_or(Change::Remove, |score| Change::Set(number(score)))));
+    }
+    patched(source.text(), &changes).map(Cow::Owned)
+}
+
+fn segmentation(shape: &Shape) -> String {
+    match shape {
+        Shape::Box => "[]".to_owned(),
+        Shape::Polygons(polygons) => {
+            let rings: Vec<_> = polygons.iter().map(|polygon| numbers(polygon)).collect();
+            format!("[{}]", rings.join(", "))
+        }
+        Shape::Rle { size, counts, compressed } => {
+            let counts = if *compressed {
+                quoted(&rle::to_text(counts))
+            } else {
+                let counts: Vec<_> = counts.iter().map(ToString::to_string).collect();
+                format!("[{}]", counts.join(", "))
+            };
+            format!("{{\"size\": [{}, {}], \"counts\": {counts}}}", size.height, size.width)
+        }
+    }
+}
+
+fn bbox(instance: &Instance) -> String {
+    let bbox = instance.bbox;
+    numbers(&[bbox.x, bbox.y, bbox.width, bbox.height])
+}
+
+fn numbers(values: &[f64]) -> String {
+    let mut text = String::with_capacity(values.len() * 8 + 2);
+    text.push('[');
+    for (index, value) in values.iter().enumerate() {
+        if index > 0 {
+            text.push_str(", ");
+        }
+        text.push_str(&number(*value));
+    }
+    text.push(']');
+    text
+}
+
+/// The shortest text that reads back as the same number; JSON has none for what is not finite, which becomes 0.
+fn number(value: f64) -> String {
+    if value.is_finite() { value.to_string() } else { "0".to_owned() }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::annotation::{CategoryId, ImageId, InstanceId};
+    use crate::geometry::{Rect, Size};
+
+    #[test]
+    fn numbers_are_short_and_exact() {
+        assert_eq!([1.0, 0.5, -3.25, 1e-7, 123.45, f64::NAN].map(number), ["1", "0.5", "-3.25", "0.0000001", "123.45", "0"]);
+    }
+
+    #[test]
+    fn a_new_data_set_has_the_three_lists() {
+        let mut dataset = Dataset::default();
+        let mut text = Vec::new();
+        write(&dataset, &mut text).unwrap();
+        assert_eq!(String::from_utf8(text).unwrap(), "{\n\"images\": [],\n\"annotations\": [],\n\"categories\": []\n}\n");
+        dataset.instances.push(Instance {
+            id: InstanceId(3),
+            image_id: ImageId(1),
+            category_id: CategoryId(2),
+            bbox: Rect::new(1.0, 1.0, 2.0, 2.5),
+            shape: Shape::Rle { size: Size::new(6, 4), counts: vec![9, 2, 2, 2, 2, 2, 5], compressed: true },
+            area: 6.0,
+            crowd: false,
+            score: None,
+            changed: Field::NONE,
+            source: None,
+        });
+        assert_eq!(
+            annotation(&dataset.instances[0], false),
+            r#"{"id": 3, "image_id": 1, "category_id": 2, "segmentation": {"size": [4, 6], "counts": "9220003"}, "area": 6, "bbox": [1, 1, 2, 2.5], "iscrowd": 0}"#
+        );
+        assert!(!annotation(&dataset.instances[0], true).contains("iscrowd"));
+    }
+}

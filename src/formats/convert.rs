@@ -1,0 +1,137 @@
+//! From one form of outline to another, with what is lost on the way.
+
+use rayon::prelude::*;
+
+use crate::annotation::{Dataset, Instance, InstanceId, Shape, ShapeError};
+use crate::geometry::Size;
+use crate::mask::{metric, polygon, rle};
+
+/// The form that outlines get.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Policy {
+    /// Polygons, no point of the pixel outline farther from them than this.
+    Polygons {
+        /// 0 keeps every pixel; around 1 gives outlines as people draw them.
+        tolerance_px: f64,
+    },
+    /// Run lengths.
+    Rle {
+        /// As the compressed string, not as a list.
+        compressed: bool,
+    },
+    /// Polygons where an outline has no hole and keeps at least this `IoU`; run lengths for the others.
+    Auto {
+        /// As for [`Self::Polygons`].
+        tolerance_px: f64,
+        /// The smallest `IoU` that is good enough, in 0..=1.
+        least_iou: f64,
+    },
+}
+
+/// What a conversion did to one instance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loss {
+    /// The instance.
+    pub id: InstanceId,
+    /// The `IoU` of the new pixels with the old ones; an error where it could not be converted and is as it was.
+    pub iou: Result<f64, ShapeError>,
+}
+
+/// Gives every instance of `dataset` the form that `policy` asks for; one that has it already, and one that has only a
+/// box, is left alone. Returns an entry for each one that changed or could not be.
+pub fn convert(dataset: &mut Dataset, policy: Policy) -> Vec<Loss> {
+    let sizes: std::collections::HashMap<_, _> = dataset.images.iter().rev().map(|image| (image.id, image.size)).collect();
+    let one = |instance: &mut Instance| {
+        let size = match &instance.shape {
+            Shape::Rle { size, .. } => *size,
+            _ => sizes.get(&instance.image_id).copied()?,
+        };
+        let converted = converted(instance, size, policy).transpose()?;
+        let iou = converted.map(|(shape, iou)| {
+            instance.set_shape(shape);
+            iou
+        });
+        Some(Loss { id: instance.id, iou })
+    };
+    dataset.instances.par_iter_mut().filter_map(one).collect()
+}
+
+/// The outline of `instance` in the form that `policy` asks for, and the `IoU` of the pixels; `None` where it has that form
+/// already, or is only a box.
+///
+/// # Errors
+/// When the instance's own run lengths do not fit the image.
+pub fn converted(instance: &Instance, size: Size, policy: Policy) -> Result<Option<(Shape, f64)>, ShapeError> {
+    let (shape, has_form) = match (&instance.shape, policy) {
+        (Shape::Box, _) => return Ok(None),
+        (shape @ Shape::Polygons(_), Policy::Polygons { .. } | Policy::Auto { .. }) => (shape, true),
+        (shape @ Shape::Rle { compressed: stored, .. }, Policy::Rle { compressed }) => (shape, *stored == compressed),
+        (shape, _) => (shape, false),
+    };
+    if has_form {
+        return Ok(None);
+    }
+    let counts = shape.runs(instance.bbox, size)?;
+    let as_runs = |compressed| Shape::Rle { size, counts: counts.to_vec(), compressed };
+    let (tolerance_px, least_iou) = match policy {
+        Policy::Rle { compressed } => return Ok(Some((as_runs(compressed), 1.0))),
+        Policy::Polygons { tolerance_px } => (tolerance_px, 0.0),
+        Policy::Auto { tolerance_px, least_iou } => (tolerance_px, least_iou),
+    };
+    let mask = rle::decode(size, &counts)?;
+    let has_hole = || polygon::rings(&mask).iter().any(|ring| ring.outer.is_some());
+    let polygons = polygon::keyholes(&mask, tolerance_px);
+    let iou = metric::iou(&mask, &polygon::rasterize(&polygons, size));
+    // Polygons of an empty mask would be no outline at all.
+    let keep_runs = polygons.is_empty() || matches!(policy, Policy::Auto { .. }) && (iou < least_iou || has_hole());
+    if !keep_runs {
+        return Ok(Some((Shape::Polygons(polygons), iou)));
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::annotation::{CategoryId, Field, Image, ImageId};
+    use crate::geometry::Rect;
+    use crate::mask::Mask;
+
+    fn dataset(mask: &Mask) -> Dataset {
+        let image = Image { id: ImageId(1), file_name: "a.png".to_owned(), size: mask.size(), source: None };
+        let instance = Instance {
+            id: InstanceId(1),
+            image_id: ImageId(1),
+            category_id: CategoryId(1),
+            bbox: Rect::default(),
+            shape: Shape::from_mask(mask),
+            area: 0.0,
+            crowd: false,
+            score: None,
+            changed: Field::NONE,
+            source: None,
+        };
+        Dataset { images: vec![image], instances: vec![instance], ..Dataset::default() }
+    }
+
+    #[test]
+    fn there_and_back_keeps_every_pixel() {
+        let mask = Mask::from_fn(Size::new(20, 15), |x, y| (x.abs_diff(9).pow(2) + y.abs_diff(7).pow(2)).abs_diff(25) < 20);
+        let mut dataset = dataset(&mask);
+        let loss = convert(&mut dataset, Policy::Polygons { tolerance_px: 0.0 });
+        assert_eq!(loss, [Loss { id: InstanceId(1), iou: Ok(1.0) }]);
+        assert!(matches!(dataset.instances[0].shape, Shape::Polygons(_)));
+        assert_eq!(dataset.instances[0].bbox, mask.bbox().unwrap());
+        convert(&mut dataset, Policy::Rle { compressed: false });
+        assert_eq!(dataset.instances[0].mask(mask.size()).unwrap(), mask);
+        assert!(convert(&mut dataset, Policy::Rle { compressed: false }).is_empty());
+    }
+
+    #[test]
+    fn auto_keeps_run_lengths_for_holes() {
+        let ring = Mask::from_fn(Size::new(9, 9), |x, y| x.abs_diff(4).max(y.abs_diff(4)) == 3);
+        assert!(convert(&mut dataset(&ring), Policy::Auto { tolerance_px: 0.0, least_iou: 0.9 }).is_empty());
+        let full = Mask::from_fn(Size::new(9, 9), |x, y| x.abs_diff(4).max(y.abs_diff(4)) <= 3);
+        assert_eq!(convert(&mut dataset(&full), Policy::Auto { tolerance_px: 0.0, least_iou: 0.9 }).len(), 1);
+    }
+}

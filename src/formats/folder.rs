@@ -1,0 +1,133 @@
+//! A folder of pictures as a data set without annotations.
+
+use std::cmp::Ordering;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::picture;
+use super::{Problem, Record, Report, Warning};
+use crate::annotation::{Dataset, Image, ImageId};
+
+/// The endings that a picture's name may have.
+pub const ENDINGS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
+
+/// Folders within folders that are looked through.
+const DEEPEST: usize = 16;
+
+/// A data set of the pictures in `folder` and the folders in it, in the order in which a person counts (2 before 10),
+/// with ids from 1. Hidden files and folders are passed over; a picture whose size cannot be read is in the report.
+///
+/// # Errors
+/// When `folder` itself cannot be listed.
+pub fn scan(folder: &Path) -> std::io::Result<(Dataset, Report)> {
+    let mut names = Vec::new();
+    let mut report = Report::default();
+    list(folder, "", 0, &mut names, &mut report)?;
+    names.sort_by(|a, b| natural(a, b));
+    let sizes: Vec<_> = names.par_iter().map(|name| picture::size(&folder.join(name))).collect();
+    let mut dataset = Dataset::default();
+    for (file_name, size) in names.into_iter().zip(sizes) {
+        match size {
+            Ok(size) => {
+                let id = ImageId(dataset.images.len() as i64 + 1);
+                dataset.images.push(Image { id, file_name, size, source: None });
+            }
+            Err(error) => report.warnings.push(warning(folder.join(file_name), &error)),
+        }
+    }
+    Ok((dataset, report))
+}
+
+fn warning(path: PathBuf, error: &dyn std::error::Error) -> Warning {
+    Warning { origin: path.into(), record: Record::File, problem: Problem::Picture(error.to_string()) }
+}
+
+fn list(root: &Path, below: &str, depth: usize, names: &mut Vec<String>, report: &mut Report) -> std::io::Result<()> {
+    for entry in fs::read_dir(root.join(below))? {
+        let entry = entry?;
+        // A name that is no text has no place in a data set.
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let path = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
+        // Links to folders are not followed, because they may lead round in a circle.
+        let is_folder = entry.file_type()?.is_dir();
+        if name.starts_with('.') {
+            continue;
+        }
+        if is_folder && depth < DEEPEST {
+            if let Err(error) = list(root, &path, depth + 1, names, report) {
+                report.warnings.push(warning(entry.path(), &error));
+            }
+        } else if !is_folder && is_picture(&name) {
+            names.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn is_picture(name: &str) -> bool {
+    Path::new(name)
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}
+
+/// Orders names so that numbers in them count as numbers.
+fn natural(a: &str, b: &str) -> Ordering {
+    let (mut left, mut right) = (a, b);
+    while !left.is_empty() && !right.is_empty() {
+        let (number_a, number_b) = (digits(left), digits(right));
+        let (head_a, head_b) = if number_a > 0 && number_b > 0 {
+            (number_a, number_b)
+        } else {
+            (left.chars().next().map_or(0, char::len_utf8), right.chars().next().map_or(0, char::len_utf8))
+        };
+        let ((head_a, tail_a), (head_b, tail_b)) = (left.split_at(head_a), right.split_at(head_b));
+        let order = if number_a > 0 && number_b > 0 {
+            let (a, b) = (head_a.trim_start_matches('0'), head_b.trim_start_matches('0'));
+            a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+        } else {
+            head_a.cmp(head_b)
+        };
+        if order.is_ne() {
+            return order;
+        }
+        (left, right) = (tail_a, tail_b);
+    }
+    left.len().cmp(&right.len()).then_with(|| a.cmp(b))
+}
+
+fn digits(text: &str) -> usize {
+    text.bytes().take_while(u8::is_ascii_digit).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_count_as_people_do() {
+        let mut names = ["b", "a10", "a2", "a02", "a", "é1", "a2b"];
+        names.sort_by(|a, b| natural(a, b));
+        assert_eq!(names, ["a", "a02", "a2", "a2b", "a10", "b", "é1"]);
+    }
+
+    #[test]
+    fn a_folder_with_good_and_bad_pictures() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("sub")).unwrap();
+        for name in ["10.png", "2.PNG", "sub/1.jpg", ".hidden.png"] {
+            image::RgbImage::new(4, 3).save(at(name)).unwrap();
+        }
+        fs::write(at("broken.jpg"), b"\xff\xd8\xff").unwrap();
+        fs::write(at("notes.txt"), b"hello").unwrap();
+        let (dataset, report) = scan(folder.path()).unwrap();
+        let names: Vec<_> = dataset.images.iter().map(|image| image.file_name.as_str()).collect();
+        assert_eq!(names, ["2.PNG", "10.png", "sub/1.jpg"]);
+        assert_eq!(report.warnings.len(), 1);
+        assert!(report.warnings[0].to_string().contains("broken.jpg"));
+        assert!(scan(&at("nowhere")).is_err());
+    }
+}

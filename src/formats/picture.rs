@@ -1,0 +1,216 @@
+//! Pictures from files, as 8-bit RGB in the orientation in which their pixels are stored.
+//!
+//! COCO's readers see the stored pixels, so masks lie on those; an EXIF rotation is reported and not applied. 16-bit
+//! samples keep their upper half, grey becomes three equal channels, and what is transparent shows white behind it, as
+//! in a browser. Of an animation the first frame counts.
+
+use std::fs::File;
+use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage};
+
+use crate::geometry::Size;
+
+/// The most pixels that a picture may have.
+pub const MOST_PIXELS: u64 = 512 << 20;
+
+/// A decoded picture.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// The pixels as stored.
+    pub pixels: RgbImage,
+    /// How a viewer that follows EXIF would turn them, 1 to 8; 1 for not at all.
+    pub exif_orientation: u8,
+}
+
+/// Why a picture could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum PictureError {
+    /// The file cannot be read.
+    #[error("cannot read the picture: {source}: {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// The file is no picture of a known kind.
+    #[error("not a picture in a known format (JPEG, PNG, WebP, BMP, GIF, TIFF): {}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file ends before the picture does.
+    #[error("the picture is cut off: {}", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is damaged, or of a kind of its format that is not known.
+    #[error("the picture is damaged or of an unknown kind: {source}: {}", path.display())]
+    Decode {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder says.
+        source: ImageError,
+    },
+    /// The picture has more pixels than fit into memory.
+    #[error("the picture is too large, {} x {} pixels: {}", size.width, size.height, path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        size: Size,
+    },
+}
+
+/// The pixels of the picture at `path`.
+///
+/// # Errors
+/// When the file is missing, no picture, cut off, damaged, or larger than [`MOST_PIXELS`].
+pub fn load(path: &Path) -> Result<RgbImage, PictureError> {
+    open(path).map(|picture| picture.pixels)
+}
+
+/// The picture at `path` with its orientation mark.
+///
+/// # Errors
+/// As [`load`].
+pub fn open(path: &Path) -> Result<Picture, PictureError> {
+    let (mut decoder, format) = decoder(path)?;
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let size = size_of(&decoder);
+    if u64::from(size.width) * u64::from(size.height) > MOST_PIXELS {
+        return Err(PictureError::TooLarge { path: path.to_owned(), size });
+    }
+    if format == ImageFormat::Jpeg && !jpeg_is_complete(path)? {
+        return Err(PictureError::Truncated { path: path.to_owned() });
+    }
+    let image = DynamicImage::from_decoder(decoder).map_err(|source| error(path, source))?;
+    Ok(Picture { pixels: rgb(image), exif_orientation: orientation.to_exif() })
+}
+
+/// The size of the picture at `path`, from its first bytes.
+///
+/// # Errors
+/// When the file is missing, no picture, or has a damaged beginning.
+pub fn size(path: &Path) -> Result<Size, PictureError> {
+    decoder(path).map(|(decoder, _)| size_of(&decoder))
+}
+
+fn decoder(path: &Path) -> Result<(impl ImageDecoder + use<>, ImageFormat), PictureError> {
+    let io = |source| PictureError::Io { path: path.to_owned(), source };
+    // Names lie; the first bytes do not.
+    let mut reader = ImageReader::new(BufReader::new(File::open(path).map_err(io)?)).with_guessed_format().map_err(io)?;
+    // The size is checked before the pixels are made; what the decoder needs besides is some multiple of that.
+    let mut limits = image::Limits::default();
+    limits.max_alloc = Some(MOST_PIXELS * 16);
+    reader.limits(limits);
+    let Some(format) = reader.format() else { return Err(PictureError::Format { path: path.to_owned() }) };
+    Ok((reader.into_decoder().map_err(|source| error(path, source))?, format))
+}
+
+fn size_of(decoder: &impl ImageDecoder) -> Size {
+    let (width, height) = decoder.dimensions();
+    Size::new(width, height)
+}
+
+fn error(path: &Path, source: ImageError) -> PictureError {
+    let path = path.to_owned();
+    match source {
+        ImageError::IoError(source) if source.kind() == std::io::ErrorKind::UnexpectedEof => PictureError::Truncated { path },
+        ImageError::IoError(source) => PictureError::Io { path, source },
+        ImageError::Unsupported(_) => PictureError::Decode { path, source },
+        source => {
+            let text = source.to_string().to_lowercase();
+            let is_cut = ["eof", "unexpected end", "exhausted", "truncated", "premature"].iter().any(|word| text.contains(word));
+            if is_cut { PictureError::Truncated { path } } else { PictureError::Decode { path, source } }
+        }
+    }
+}
+
+/// Whether the file has the mark that ends a JPEG picture. The decoder paints what is missing grey and says nothing.
+fn jpeg_is_complete(path: &Path) -> Result<bool, PictureError> {
+    let io = |source| PictureError::Io { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+    // Cameras may write something behind the picture, so that the mark is not always the last thing; a thumbnail's mark
+    // stands in the first quarter.
+    let end = |bytes: &[u8]| bytes.windows(2).any(|pair| pair == [0xff, 0xd9]);
+    let mut tail = Vec::new();
+    for part in [4096, length / 4 * 3] {
+        tail.clear();
+        file.seek(SeekFrom::Start(length.saturating_sub(part))).map_err(io)?;
+        file.read_to_end(&mut tail).map_err(io)?;
+        if end(&tail) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn rgb(image: DynamicImage) -> RgbImage {
+    if !image.color().has_alpha() {
+        return image.into_rgb8();
+    }
+    let rgba = image.into_rgba8();
+    let (width, height) = rgba.dimensions();
+    let over_white = |value: u8, alpha: u8| ((u32::from(value) * u32::from(alpha) + 255 * (255 - u32::from(alpha)) + 127) / 255) as u8;
+    let mut pixels = Vec::with_capacity(width as usize * height as usize * 3);
+    for &[r, g, b, a] in rgba.as_raw().as_chunks::<4>().0 {
+        pixels.extend([over_white(r, a), over_white(g, a), over_white(b, a)]);
+    }
+    RgbImage::from_raw(width, height, pixels).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{ImageBuffer, Luma, LumaA, Rgb, Rgba};
+
+    fn saved(folder: &Path, name: &str, image: impl Into<DynamicImage>) -> PathBuf {
+        let path = folder.join(name);
+        image.into().save(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn every_kind_of_sample_becomes_rgb() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        let grey16 = ImageBuffer::from_pixel(3, 2, Luma([0x8000_u16]));
+        assert_eq!(load(&saved(at, "a.png", grey16)).unwrap().get_pixel(1, 1).0, [128, 128, 128]);
+        let clear = ImageBuffer::from_pixel(3, 2, Rgba([200_u8, 0, 0, 0]));
+        assert_eq!(load(&saved(at, "b.png", clear)).unwrap().get_pixel(0, 0).0, [255, 255, 255]);
+        let half = ImageBuffer::from_pixel(3, 2, LumaA([0_u8, 128]));
+        assert_eq!(load(&saved(at, "c.png", half)).unwrap().get_pixel(2, 0).0, [127, 127, 127]);
+        for name in ["d.png", "d.jpg", "d.bmp", "d.gif", "d.tiff", "d.webp"] {
+            let colour = ImageBuffer::from_pixel(16, 8, Rgb([250_u8, 250, 250]));
+            let path = saved(at, name, colour);
+            assert_eq!(size(&path).unwrap(), Size::new(16, 8), "{name}");
+            let pixel = load(&path).unwrap().get_pixel(5, 5).0;
+            assert!(pixel.iter().all(|v| v.abs_diff(250) < 4), "{name}: {pixel:?}");
+        }
+    }
+
+    #[test]
+    fn cut_and_broken_files_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let noise = ImageBuffer::from_fn(64, 64, |x, y| Rgb([(x * y * 7 % 256) as u8, (x * 3 + y * 5) as u8, (x * x + y) as u8]));
+        for name in ["a.png", "a.jpg", "a.bmp", "a.gif", "a.tiff", "a.webp"] {
+            let path = saved(folder.path(), name, noise.clone());
+            let bytes = std::fs::read(&path).unwrap();
+            for share in [0, 1, 2, 4, 8, 9] {
+                std::fs::write(&path, &bytes[..bytes.len() * share / 10]).unwrap();
+                let error = load(&path).unwrap_err();
+                assert!(error.to_string().contains(name), "{error}");
+            }
+        }
+        let text = folder.path().join("t.png");
+        std::fs::write(&text, "no picture at all").unwrap();
+        assert!(matches!(load(&text), Err(PictureError::Format { .. })));
+        assert!(matches!(load(&folder.path().join("none.png")), Err(PictureError::Io { .. })));
+    }
+}
