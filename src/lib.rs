@@ -10,11 +10,15 @@
 //! | 1 | [`mask`] | masks on a pixel grid: RLE, polygons, brush, morphology, metrics |
 //! | 2 | [`annotation`] | data set, image, category, instance; invertible edits and history |
 //! | 3 | [`formats`] | COCO and LVIS JSON, folders and pictures, in and out |
+//! | 4 | [`model`] | the segmenter, the refiner, their diffusion, weight files and the device they run on |
+//! | 5 | [`assist`] | boxes to masks and coarse masks to fine ones, on the one compute thread |
 //! | 5 | [`evaluation`] | predicted masks against true ones: `IoU`, boundary `IoU`, mBA, average precision |
 
 pub mod annotation;
+pub mod assist;
 pub mod evaluation;
 pub mod formats;
 pub mod geometry;
 pub mod job;
 pub mod mask;
+pub mod model;

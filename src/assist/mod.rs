@@ -1,0 +1,144 @@
+//! From image and prompt to mask: boxes become proposals through the segmenter, coarse masks become fine ones through
+//! the refiner.
+//!
+//! [`Assistant`] is plain code on whatever thread calls it; [`service`] owns the one thread that does so in the program.
+
+pub mod crop;
+pub mod evidence;
+mod models;
+mod patch;
+mod propose;
+mod refine;
+pub mod service;
+
+pub use models::ModelPaths;
+pub use patch::Patch;
+pub use propose::{Proposal, ProposeOptions, ProposeStep, Proposer, segmenter_input, segmenter_input_of};
+pub use refine::{Finisher, RefineOptions, RefineStep, Refinement, refiner_input};
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use image::RgbImage;
+
+use crate::geometry::Size;
+use crate::model::device::{Compute, ComputeChoice, DeviceError, open};
+use crate::model::diffusion::process::StepsError;
+use crate::model::refiner::Refiner;
+use crate::model::segmenter::Segmenter;
+use crate::model::weights::WeightError;
+
+/// Why the assistant could not help.
+#[derive(Debug, thiserror::Error)]
+pub enum AssistError {
+    /// The work was stopped on request.
+    #[error("stopped")]
+    Cancelled,
+    /// No device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The weights cannot be used.
+    #[error(transparent)]
+    Weights(#[from] WeightError),
+    /// The image has no pixels.
+    #[error("the image is empty")]
+    EmptyImage,
+    /// A box has no area, or a number that is not finite.
+    #[error("box {0} has no area")]
+    BadBox(usize),
+    /// A mask is not as large as the image.
+    #[error("mask {index} is {}x{} pixels, the image {}x{}", mask.width, mask.height, image.width, image.height)]
+    MaskSize {
+        /// Its place in the request.
+        index: usize,
+        /// The mask's size.
+        mask: Size,
+        /// The image's size.
+        image: Size,
+    },
+    /// The refiner's time indices cannot be walked.
+    #[error(transparent)]
+    Steps(#[from] StepsError),
+    /// The device did not give its result back.
+    #[error("the device lost its result: {0}")]
+    Read(String),
+}
+
+/// Both networks on one device.
+#[derive(Debug)]
+pub struct Assistant {
+    compute: Compute,
+    segmenter: Segmenter,
+    refiner: Refiner,
+}
+
+impl Assistant {
+    /// Opens a device and loads both networks: from `paths` where it names files, else those inside the program.
+    ///
+    /// # Errors
+    /// When the device cannot be opened or a weight file cannot be used.
+    pub fn load(choice: ComputeChoice, paths: &ModelPaths) -> Result<Self, AssistError> {
+        Self::load_on(open(choice)?, paths)
+    }
+
+    /// As [`Self::load`], on a device that is open already.
+    ///
+    /// # Errors
+    /// When a weight file cannot be used.
+    pub fn load_on(compute: Compute, paths: &ModelPaths) -> Result<Self, AssistError> {
+        let device = compute.device();
+        let segmenter = Segmenter::load(&paths.segmenter_file()?, &device)?;
+        let refiner = Refiner::load(&paths.refiner_file()?, &device)?;
+        Ok(Self { compute, segmenter, refiner })
+    }
+
+    /// An assistant of networks that are in memory already.
+    pub const fn from_networks(compute: Compute, segmenter: Segmenter, refiner: Refiner) -> Self {
+        Self { compute, segmenter, refiner }
+    }
+
+    /// The device that it works on.
+    pub const fn compute(&self) -> &Compute {
+        &self.compute
+    }
+
+    /// The segmenter.
+    pub const fn segmenter(&self) -> &Segmenter {
+        &self.segmenter
+    }
+
+    /// The refiner.
+    pub const fn refiner(&self) -> &Refiner {
+        &self.refiner
+    }
+
+    fn device(&self) -> Device {
+        self.compute.device()
+    }
+}
+
+/// The size of `image`.
+///
+/// # Errors
+/// When it has no pixels.
+fn size_of(image: &RgbImage) -> Result<Size, AssistError> {
+    let size = Size::new(image.width(), image.height());
+    if size.pixels() == 0 { Err(AssistError::EmptyImage) } else { Ok(size) }
+}
+
+fn planes(values: Vec<f32>, shape: [usize; 4], device: &Device) -> Tensor<4> {
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, AssistError> {
+    tensor.try_into_vec_as::<f32>().map_err(|error| AssistError::Read(error.to_string()))
+}
+
+fn sigmoid(logit: f32) -> f32 {
+    1.0 / (1.0 + (-logit).exp())
+}
+
+/// A name for weights that have no file.
+fn inside_the_program() -> &'static Path {
+    Path::new("(inside the program)")
+}

@@ -1,0 +1,186 @@
+//! Boxes to masks: several boxes make one batch; the encoder runs once a box, the denoiser once a step.
+
+use std::ops::ControlFlow;
+
+use burn::tensor::Device;
+use image::RgbImage;
+
+use super::crop::{box_region, centres_inside, frame, normalised, resampled};
+use super::evidence::colour_evidence;
+use super::{AssistError, Assistant, Patch, planes, read, sigmoid, size_of};
+use crate::geometry::{Rect, Size};
+use crate::job::Cancel;
+use crate::mask::Mask;
+use crate::model::diffusion::sampler::sample;
+use crate::model::noise::Noise;
+use crate::model::segmenter::Segmenter;
+
+/// Boxes that go through the networks together; more would only cost memory.
+const BATCH: usize = 8;
+
+/// How to propose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProposeOptions {
+    /// Diffusion steps, 1 at least.
+    pub steps: usize,
+    /// Where the noise comes from; another seed gives another mask.
+    pub seed: u64,
+}
+
+impl Default for ProposeOptions {
+    fn default() -> Self {
+        Self { steps: 4, seed: 0 }
+    }
+}
+
+/// What is known after one diffusion step.
+#[derive(Clone, Debug)]
+pub struct ProposeStep {
+    /// This step, from 1.
+    pub step: usize,
+    /// All steps of this batch.
+    pub of: usize,
+    /// The index of the box that `masks[0]` belongs to.
+    pub first: usize,
+    /// The masks so far, one a box of this batch.
+    pub masks: Vec<Patch>,
+}
+
+/// A proposed mask.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    /// The mask, as large as the image.
+    pub mask: Mask,
+    /// The soft map that it was cut from.
+    pub patch: Patch,
+    /// The IoU with the truth that the network expects, in [0, 1].
+    pub expected_iou: f32,
+}
+
+/// The segmenter's input for one box: five planes of `side` x `side`, and the crop's place in the image.
+pub fn segmenter_input(image: &RgbImage, rect: Rect, side: usize) -> (Vec<f32>, Rect) {
+    segmenter_input_of(image, rect, side, |_| {})
+}
+
+/// As [`segmenter_input`], with the crop's colours (interleaved RGB, 0..255) changed before anything is made of them.
+pub fn segmenter_input_of(image: &RgbImage, rect: Rect, side: usize, recolour: impl FnOnce(&mut [f32])) -> (Vec<f32>, Rect) {
+    let size = Size::new(image.width(), image.height());
+    let region = box_region(rect);
+    let mut colours = resampled(image.as_raw(), size, 3, region, side);
+    recolour(&mut colours);
+    let inside = centres_inside(region, side, frame(size));
+    let boxed = centres_inside(region, side, rect);
+    let mut input = normalised(&colours, &inside);
+    input.extend(boxed.iter().map(|&boxed| f32::from(u8::from(boxed))));
+    input.extend(colour_evidence(&colours, &boxed, &inside));
+    (input, region)
+}
+
+/// The segmenter at work.
+#[derive(Clone, Copy, Debug)]
+pub struct Proposer<'a> {
+    /// The network.
+    pub segmenter: &'a Segmenter,
+    /// The device that it lies on.
+    pub device: &'a Device,
+}
+
+impl Assistant {
+    /// See [`Proposer::propose`].
+    ///
+    /// # Errors
+    /// See [`Proposer::propose`].
+    pub fn propose(
+        &self,
+        image: &RgbImage,
+        boxes: &[Rect],
+        options: &ProposeOptions,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(ProposeStep),
+    ) -> Result<Vec<Proposal>, AssistError> {
+        Proposer { segmenter: &self.segmenter, device: &self.device() }.propose(image, boxes, options, cancel, each)
+    }
+}
+
+impl Proposer<'_> {
+    /// A mask for each of `boxes` (image coordinates), in the same order.
+    ///
+    /// `each` sees every step of every batch. The noise depends on the seed alone, so a box gives the same mask whatever
+    /// else is asked for with it.
+    ///
+    /// # Errors
+    /// When a box has no area, the image no pixels, `cancel` was raised, or the device failed.
+    pub fn propose(
+        &self,
+        image: &RgbImage,
+        boxes: &[Rect],
+        options: &ProposeOptions,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(ProposeStep),
+    ) -> Result<Vec<Proposal>, AssistError> {
+        size_of(image)?;
+        if let Some(index) = boxes.iter().position(|rect| !rect.is_drawable()) {
+            return Err(AssistError::BadBox(index));
+        }
+        let mut proposals = Vec::with_capacity(boxes.len());
+        for (batch, boxes) in boxes.chunks(BATCH).enumerate() {
+            let mut step = |step: ProposeStep| each(ProposeStep { first: batch * BATCH, ..step });
+            proposals.extend(self.batch(image, boxes, *options, cancel, &mut step)?);
+        }
+        Ok(proposals)
+    }
+
+    fn batch(
+        &self,
+        image: &RgbImage,
+        boxes: &[Rect],
+        options: ProposeOptions,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(ProposeStep),
+    ) -> Result<Vec<Proposal>, AssistError> {
+        let (size, count, device) = (size_of(image)?, boxes.len(), self.device);
+        let (side, mask) = (self.segmenter.config.crop, self.segmenter.config.mask);
+        let (mut input, mut regions) = (Vec::with_capacity(count * 5 * side * side), Vec::with_capacity(count));
+        for &rect in boxes {
+            let (values, region) = segmenter_input(image, rect, side);
+            input.extend(values);
+            regions.push(region);
+        }
+        if cancel.is_cancelled() {
+            return Err(AssistError::Cancelled);
+        }
+        let features = self.segmenter.encoder.forward(planes(input, [count, 5, side, side], device));
+        let noise = Noise::new(options.seed).normals(mask * mask).repeat(count);
+
+        let of = options.steps.max(1);
+        let (mut quality, mut patches, mut failure) = (None, Vec::new(), None);
+        let result = sample(
+            planes(noise, [count, 1, mask, mask], device),
+            of,
+            |x, level, signal| {
+                let prediction = self.segmenter.denoiser.forward(&features, x, &vec![level; count], signal);
+                quality = Some(prediction.quality);
+                prediction.logits
+            },
+            |step, logits| {
+                match read(logits.clone()) {
+                    Ok(values) => patches = softened(&values, &regions, mask),
+                    Err(error) => {
+                        failure = Some(error);
+                        return ControlFlow::Break(());
+                    }
+                }
+                each(ProposeStep { step, of, first: 0, masks: patches.clone() });
+                if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            },
+        );
+        let (Some(_), Some(quality)) = (result, quality) else { return Err(failure.unwrap_or(AssistError::Cancelled)) };
+        let proposal = |(patch, expected_iou): (Patch, f32)| Proposal { mask: patch.mask(size), patch, expected_iou };
+        Ok(patches.into_iter().zip(read(quality)?).map(proposal).collect())
+    }
+}
+
+fn softened(logits: &[f32], regions: &[Rect], side: usize) -> Vec<Patch> {
+    let patch = |(logits, &rect): (&[f32], &Rect)| Patch { rect, side, soft: logits.iter().copied().map(sigmoid).collect() };
+    logits.chunks_exact(side * side).zip(regions).map(patch).collect()
+}

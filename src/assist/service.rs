@@ -1,0 +1,362 @@
+//! The one thread that makes all Burn calls: it takes the newest request, drops older ones, and survives a panic.
+//!
+//! A new request stops the one that is running; only the newest request's results arrive. Replies queue up until
+//! [`Service::poll`] takes them; a step that nobody has seen yet is replaced by the next one of the same request.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use image::RgbImage;
+
+use super::{AssistError, Assistant, ModelPaths, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep, Refinement};
+use crate::geometry::Rect;
+use crate::job::{Cancel, Meter, Progress, spawn};
+use crate::mask::Mask;
+use crate::model::device::{Compute, ComputeChoice, open};
+
+/// The number of a request; later requests have larger numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// What the thread is asked for.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Masks for boxes.
+    Propose {
+        /// The image.
+        image: Arc<RgbImage>,
+        /// The boxes, in image coordinates.
+        boxes: Vec<Rect>,
+        /// How.
+        options: ProposeOptions,
+    },
+    /// Finer masks.
+    Refine {
+        /// The image.
+        image: Arc<RgbImage>,
+        /// The coarse masks.
+        masks: Vec<Mask>,
+        /// How.
+        options: RefineOptions,
+    },
+    /// Other weights from now on.
+    Load(ModelPaths),
+}
+
+/// What the thread says.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// The networks are loaded.
+    Ready {
+        /// The device that they run on, for people.
+        device: String,
+    },
+    /// Something takes longer.
+    Progress(Progress),
+    /// A proposal after one more step.
+    Proposing {
+        /// The request.
+        id: RequestId,
+        /// The masks so far.
+        step: ProposeStep,
+    },
+    /// A refinement after one more step.
+    Refining {
+        /// The request.
+        id: RequestId,
+        /// The masks so far.
+        step: RefineStep,
+    },
+    /// The proposals, one a box.
+    Proposed {
+        /// The request.
+        id: RequestId,
+        /// In the order of the boxes.
+        proposals: Vec<Proposal>,
+    },
+    /// The refinements, one a mask.
+    Refined {
+        /// The request.
+        id: RequestId,
+        /// In the order of the masks.
+        refinements: Vec<Refinement>,
+    },
+    /// The request failed.
+    Failed {
+        /// The request; 0 for the start.
+        id: RequestId,
+        /// Why, for people.
+        message: String,
+    },
+}
+
+/// What the thread works with; tests put something else in its place.
+pub trait Engine {
+    /// See [`Assistant::propose`].
+    ///
+    /// # Errors
+    /// See [`Assistant::propose`].
+    fn propose(
+        &self,
+        image: &RgbImage,
+        boxes: &[Rect],
+        options: &ProposeOptions,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(ProposeStep),
+    ) -> Result<Vec<Proposal>, AssistError>;
+
+    /// See [`Assistant::refine`].
+    ///
+    /// # Errors
+    /// See [`Assistant::refine`].
+    fn refine(
+        &self,
+        image: &RgbImage,
+        masks: &[Mask],
+        options: &RefineOptions,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(RefineStep),
+    ) -> Result<Vec<Refinement>, AssistError>;
+
+    /// The device, for people.
+    fn device(&self) -> String;
+}
+
+impl Engine for Assistant {
+    fn propose(
+        &self,
+        image: &RgbImage,
+        boxes: &[Rect],
+        options: &ProposeOptions,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(ProposeStep),
+    ) -> Result<Vec<Proposal>, AssistError> {
+        Self::propose(self, image, boxes, options, cancel, each)
+    }
+
+    fn refine(
+        &self,
+        image: &RgbImage,
+        masks: &[Mask],
+        options: &RefineOptions,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(RefineStep),
+    ) -> Result<Vec<Refinement>, AssistError> {
+        Self::refine(self, image, masks, options, cancel, each)
+    }
+
+    fn device(&self) -> String {
+        self.compute().to_string()
+    }
+}
+
+/// A handle on the thread. Dropping it stops the thread after its current step.
+pub struct Service {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Default)]
+struct State {
+    last: u64,
+    load: Option<(RequestId, ModelPaths)>,
+    newest: Option<(RequestId, Request, Cancel)>,
+    running: Cancel,
+    stop: bool,
+    replies: VecDeque<Reply>,
+}
+
+impl Service {
+    /// Starts the thread, which opens the device, loads the networks and says [`Reply::Ready`]. `wake` is called after
+    /// every reply, from the thread.
+    ///
+    /// # Errors
+    /// When the operating system refuses the thread.
+    pub fn start(choice: ComputeChoice, paths: ModelPaths, wake: impl Fn() + Send + Sync + 'static) -> std::io::Result<Self> {
+        let mut compute: Option<Compute> = None;
+        let load = move |paths: &ModelPaths| {
+            let compute = match &compute {
+                Some(open) => open.clone(),
+                None => compute.insert(open(choice)?).clone(),
+            };
+            Assistant::load_on(compute, paths)
+        };
+        Self::start_with(load, paths, wake)
+    }
+
+    /// As [`Self::start`], with any engine; `load` runs on the thread.
+    ///
+    /// # Errors
+    /// When the operating system refuses the thread.
+    pub fn start_with<E: Engine>(
+        load: impl FnMut(&ModelPaths) -> Result<E, AssistError> + Send + 'static,
+        paths: ModelPaths,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), wake: Box::new(wake) });
+        shared.state().load = Some((RequestId(0), paths));
+        let thread = spawn("compute", {
+            let shared = Arc::clone(&shared);
+            move || shared.work(load)
+        })?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Asks for something. A request for masks stops the one before it.
+    pub fn request(&self, request: Request) -> RequestId {
+        let mut state = self.shared.state();
+        state.last += 1;
+        let id = RequestId(state.last);
+        match request {
+            Request::Load(paths) => state.load = Some((id, paths)),
+            request => {
+                state.running.cancel();
+                state.newest = Some((id, request, Cancel::new()));
+            }
+        }
+        drop(state);
+        self.shared.changed.notify_one();
+        id
+    }
+
+    /// Stops the request that runs or waits; its results do not arrive.
+    pub fn cancel(&self) {
+        let mut state = self.shared.state();
+        state.running.cancel();
+        state.newest = None;
+    }
+
+    /// The oldest reply that was not taken yet.
+    pub fn poll(&self) -> Option<Reply> {
+        self.shared.state().replies.pop_front()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.stop = true;
+        state.running.cancel();
+        drop(state);
+        self.shared.changed.notify_one();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the compute thread ended in a panic");
+        }
+    }
+}
+
+enum Task {
+    Load(RequestId, ModelPaths),
+    Work(RequestId, Request, Cancel),
+    Stop,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(&self) -> Task {
+        let mut state = self.state();
+        loop {
+            if state.stop {
+                return Task::Stop;
+            }
+            if let Some((id, paths)) = state.load.take() {
+                return Task::Load(id, paths);
+            }
+            if let Some((id, request, cancel)) = state.newest.take() {
+                state.running = cancel.clone();
+                return Task::Work(id, request, cancel);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn say(&self, reply: Reply) {
+        let mut state = self.state();
+        let same_step = match (&reply, state.replies.back()) {
+            (Reply::Proposing { id, .. }, Some(Reply::Proposing { id: last, .. }))
+            | (Reply::Refining { id, .. }, Some(Reply::Refining { id: last, .. })) => id == last,
+            (Reply::Progress(_), Some(Reply::Progress(_))) => true,
+            _ => false,
+        };
+        if same_step {
+            state.replies.pop_back();
+        }
+        state.replies.push_back(reply);
+        drop(state);
+        (self.wake)();
+    }
+
+    fn work<E: Engine>(&self, mut load: impl FnMut(&ModelPaths) -> Result<E, AssistError>) {
+        let mut engine: Option<E> = None;
+        loop {
+            match self.next() {
+                Task::Stop => return,
+                Task::Load(id, paths) => {
+                    self.say(Reply::Progress(Meter::start("Loading the models", 0).at(0)));
+                    match caught(|| load(&paths)) {
+                        Ok(loaded) => {
+                            self.say(Reply::Ready { device: loaded.device() });
+                            engine = Some(loaded);
+                        }
+                        Err(message) => self.say(Reply::Failed { id, message }),
+                    }
+                }
+                Task::Work(id, request, cancel) => {
+                    let Some(engine) = &engine else {
+                        self.say(Reply::Failed { id, message: "the models are not loaded".to_owned() });
+                        continue;
+                    };
+                    let outcome = caught(|| self.answer(engine, id, &request, &cancel));
+                    match outcome {
+                        _ if cancel.is_cancelled() => {}
+                        Ok(reply) => self.say(reply),
+                        Err(message) => self.say(Reply::Failed { id, message }),
+                    }
+                }
+            }
+        }
+    }
+
+    fn answer<E: Engine>(&self, engine: &E, id: RequestId, request: &Request, cancel: &Cancel) -> Result<Reply, AssistError> {
+        match request {
+            Request::Propose { image, boxes, options } => {
+                let mut each = |step| self.say(Reply::Proposing { id, step });
+                let proposals = engine.propose(image, boxes, options, cancel, &mut each)?;
+                Ok(Reply::Proposed { id, proposals })
+            }
+            Request::Refine { image, masks, options } => {
+                let mut each = |step| self.say(Reply::Refining { id, step });
+                let refinements = engine.refine(image, masks, options, cancel, &mut each)?;
+                Ok(Reply::Refined { id, refinements })
+            }
+            Request::Load(_) => Ok(Reply::Ready { device: engine.device() }),
+        }
+    }
+}
+
+/// The result of `work`, an error or a panic as a message for people.
+fn caught<T>(work: impl FnOnce() -> Result<T, AssistError>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(panic) => Err(format!("the computation broke off: {}", reason(panic.as_ref()))),
+    }
+}
+
+fn reason(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason given")
+}

@@ -1,0 +1,111 @@
+//! Layers that both networks share. Shapes are [N, C, H, W] unless said.
+
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{GroupNorm, GroupNormConfig, PaddingConfig2d};
+use burn::tensor::activation::{sigmoid, softmax};
+use burn::tensor::module::interpolate;
+use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// A 3x3 convolution with padding 1 and a bias.
+pub fn conv3(channels: [usize; 2], stride: usize, device: &Device) -> Conv2d {
+    Conv2dConfig::new(channels, [3, 3]).with_stride([stride, stride]).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1)).init(device)
+}
+
+/// A 1x1 convolution with a bias.
+pub fn conv1(channels: [usize; 2], device: &Device) -> Conv2d {
+    Conv2dConfig::new(channels, [1, 1]).init(device)
+}
+
+/// A 1x1 convolution whose weight and bias start at 0, so that its branch starts as nothing.
+pub fn conv1_zero(channels: [usize; 2], device: &Device) -> Conv2d {
+    Conv2dConfig::new(channels, [1, 1]).with_initializer(burn::module::Initializer::Zeros).init(device)
+}
+
+/// A 3x3 convolution whose weight and bias start at 0.
+pub fn conv3_zero(channels: [usize; 2], device: &Device) -> Conv2d {
+    Conv2dConfig::new(channels, [3, 3])
+        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+        .with_initializer(burn::module::Initializer::Zeros)
+        .init(device)
+}
+
+/// A group norm with epsilon 1e-5 and an affine part.
+pub fn group_norm(groups: usize, channels: usize, device: &Device) -> GroupNorm {
+    GroupNormConfig::new(groups, channels).init(device)
+}
+
+/// `x * sigmoid(x)`.
+pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    x.clone() * sigmoid(x)
+}
+
+/// Nearest-neighbour enlargement by 2.
+///
+/// # Shapes
+/// [N, C, H, W] -> [N, C, 2H, 2W]
+pub fn upsampled(x: Tensor<4>) -> Tensor<4> {
+    let [_, _, height, width] = x.dims();
+    let options = InterpolateOptions::new(InterpolateMode::Nearest).with_align_corners(false);
+    interpolate(x, options.with_output_size([2 * height, 2 * width]))
+}
+
+/// Moves each r x r block of pixels into channels; channel `c * r * r + dy * r + dx` as in PyTorch.
+///
+/// # Shapes
+/// [N, C, H, W] -> [N, C * r * r, H / r, W / r]
+pub fn unshuffled(x: Tensor<4>, r: usize) -> Tensor<4> {
+    let [n, c, h, w] = x.dims();
+    x.reshape([n, c, h / r, r, w / r, r]).permute([0, 1, 3, 5, 2, 4]).reshape([n, c * r * r, h / r, w / r])
+}
+
+/// The inverse of [`unshuffled`].
+///
+/// # Shapes
+/// [N, C * r * r, H, W] -> [N, C, H * r, W * r]
+pub fn shuffled(x: Tensor<4>, r: usize) -> Tensor<4> {
+    let [n, c, h, w] = x.dims();
+    let c = c / (r * r);
+    x.reshape([n, c, r, r, h, w]).permute([0, 1, 4, 2, 5, 3]).reshape([n, c, h * r, w * r])
+}
+
+/// Softmax attention over positions.
+///
+/// # Shapes
+/// queries, keys, values [N, heads, d, L] -> [N, heads, d, L]; weights are softmax(qᵀk / √d) over the keys.
+pub fn attended(queries: Tensor<4>, keys: Tensor<4>, values: Tensor<4>) -> Tensor<4> {
+    let scale = (queries.dims()[2] as f64).powf(-0.5);
+    let weights = softmax((queries * scale).swap_dims(2, 3).matmul(keys), 3);
+    values.matmul(weights.swap_dims(2, 3))
+}
+
+/// One number a sample, shaped to multiply [N, C, H, W].
+pub fn per_sample(values: Vec<f32>, device: &Device) -> Tensor<4> {
+    let n = values.len();
+    Tensor::from_data(TensorData::new(values, [n, 1, 1, 1]), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shuffling_follows_pytorch_and_inverts() {
+        let device = Device::flex();
+        let x = Tensor::<4>::from_data(TensorData::new((0..32).map(|v| v as f32).collect(), [1, 2, 4, 4]), &device);
+        let y = unshuffled(x.clone(), 2);
+        assert_eq!(y.dims(), [1, 8, 2, 2]);
+        let first: Vec<f32> = y.clone().slice([0..1, 1..2]).try_into_vec_as().unwrap();
+        assert_eq!(first, [1.0, 3.0, 9.0, 11.0], "channel 1 is dy 0, dx 1");
+        let back: Vec<f32> = shuffled(y, 2).try_into_vec_as().unwrap();
+        assert_eq!(back, x.try_into_vec_as::<f32>().unwrap());
+    }
+
+    #[test]
+    fn enlarging_repeats_each_pixel() {
+        let device = Device::flex();
+        let x = Tensor::<4>::from_data(TensorData::new(vec![1.0_f32, 2.0, 3.0, 4.0], [1, 1, 2, 2]), &device);
+        let y: Vec<f32> = upsampled(x).try_into_vec_as().unwrap();
+        assert_eq!(y, [1., 1., 2., 2., 1., 1., 2., 2., 3., 3., 4., 4., 3., 3., 4., 4.]);
+    }
+}

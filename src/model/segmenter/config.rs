@@ -1,0 +1,66 @@
+//! The segmenter's widths.
+
+use serde::{Deserialize, Serialize};
+
+/// Widths of the segmenter, as the weight file stores them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SegmenterConfig {
+    /// The crop's side in pixels, a multiple of 32.
+    pub crop: usize,
+    /// The mask's side: half the crop's.
+    pub mask: usize,
+    /// Input channels: 3 colours, box indicator, colour evidence.
+    pub in_channels: usize,
+    /// Channels at stride 4.
+    pub c4: usize,
+    /// Channels at stride 8.
+    pub c8: usize,
+    /// Channels at stride 16.
+    pub c16: usize,
+    /// Channels at stride 32.
+    pub c32: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Length of the sinusoidal noise level code.
+    pub noise_dim: usize,
+    /// Length of the noise embedding.
+    pub emb: usize,
+}
+
+impl Default for SegmenterConfig {
+    fn default() -> Self {
+        Self { crop: 256, mask: 128, in_channels: 5, c4: 32, c8: 64, c16: 128, c32: 192, heads: 4, noise_dim: 64, emb: 256 }
+    }
+}
+
+impl SegmenterConfig {
+    /// The smallest shape that still has every part; for tests.
+    pub fn tiny() -> Self {
+        Self { crop: 64, mask: 32, c4: 8, c8: 8, c16: 16, c32: 16, heads: 2, noise_dim: 16, emb: 16, ..Self::default() }
+    }
+
+    /// Whether a network can be built.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let widths = [self.c4, self.c8, self.c16, self.c32];
+        if self.crop == 0 || !self.crop.is_multiple_of(32) || self.crop > 4096 || self.mask * 2 != self.crop {
+            return Err("the crop's side must be a multiple of 32 and twice the mask's");
+        }
+        if self.in_channels != 5 {
+            return Err("the input has 5 channels");
+        }
+        if widths.iter().any(|&c| c == 0 || !c.is_multiple_of(8) || c > 8192) {
+            return Err("every width must be a multiple of 8");
+        }
+        if self.heads == 0 || !self.c32.is_multiple_of(self.heads) {
+            return Err("the heads must divide the width at stride 32");
+        }
+        if self.noise_dim < 4 || !self.noise_dim.is_multiple_of(2) || self.noise_dim > 8192 || self.emb == 0 || self.emb > 8192 {
+            return Err("the noise code must have an even length, the embedding a length");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,106 @@
+//! The half of the segmenter that does not depend on the noise level.
+
+use burn::module::Module;
+use burn::nn::GroupNorm;
+use burn::nn::conv::Conv2d;
+use burn::tensor::{Device, Tensor};
+
+use super::SegmenterConfig;
+use super::blocks::{Attention, GROUPS, Res};
+use crate::model::layer::{conv3, group_norm, silu};
+
+/// Channels between the two stem convolutions.
+const STEM: usize = 24;
+
+/// What the encoder knows about a crop, at strides 4, 8, 16 and 32.
+#[derive(Clone, Debug)]
+pub struct Features {
+    /// [N, c4, S/4, S/4]
+    pub f4: Tensor<4>,
+    /// [N, c8, S/8, S/8]
+    pub f8: Tensor<4>,
+    /// [N, c16, S/16, S/16]
+    pub f16: Tensor<4>,
+    /// [N, c32, S/32, S/32]
+    pub f32: Tensor<4>,
+}
+
+/// The crop encoder.
+#[derive(Module, Debug)]
+pub struct Encoder {
+    stem1: Conv2d,
+    stem2_norm: GroupNorm,
+    stem2: Conv2d,
+    stage4: Vec<Res>,
+    down8: Conv2d,
+    stage8: Vec<Res>,
+    down16: Conv2d,
+    stage16: Vec<Res>,
+    down32: Conv2d,
+    stage32: Vec<Res>,
+    attn32: Attention,
+}
+
+impl Encoder {
+    /// An encoder with random weights.
+    pub fn new(config: &SegmenterConfig, device: &Device) -> Self {
+        let SegmenterConfig { in_channels, c4, c8, c16, c32, heads, .. } = *config;
+        let blocks = |count: usize, channels| (0..count).map(|_| Res::new(channels, device)).collect();
+        Self {
+            stem1: conv3([in_channels, STEM], 2, device),
+            stem2_norm: group_norm(GROUPS, STEM, device),
+            stem2: conv3([STEM, c4], 2, device),
+            stage4: blocks(1, c4),
+            down8: conv3([c4, c8], 2, device),
+            stage8: blocks(2, c8),
+            down16: conv3([c8, c16], 2, device),
+            stage16: blocks(2, c16),
+            down32: conv3([c16, c32], 2, device),
+            stage32: blocks(2, c32),
+            attn32: Attention::new(c32, heads, device),
+        }
+    }
+
+    /// Everything that the denoiser needs to know about the crop.
+    ///
+    /// # Shapes
+    /// [N, 5, S, S] -> [`Features`]; S is a multiple of 32
+    pub fn forward(&self, crop: Tensor<4>) -> Features {
+        let (f4, f8) = self.shallow(crop);
+        self.deep(f4, f8)
+    }
+
+    /// The stages at strides 4 and 8.
+    ///
+    /// # Shapes
+    /// [N, 5, S, S] -> ([N, c4, S/4, S/4], [N, c8, S/8, S/8])
+    pub fn shallow(&self, crop: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        let through = |blocks: &[Res], x| blocks.iter().fold(x, |x, block| block.forward(x));
+        let stem = silu(self.stem2_norm.forward(self.stem1.forward(crop)));
+        let f4 = through(&self.stage4, self.stem2.forward(stem));
+        let f8 = through(&self.stage8, self.down8.forward(f4.clone()));
+        (f4, f8)
+    }
+
+    /// This encoder with the parameters of [`Self::shallow`] held as they are.
+    #[must_use]
+    pub fn shallow_frozen(self) -> Self {
+        Self {
+            stem1: self.stem1.no_grad(),
+            stem2_norm: self.stem2_norm.no_grad(),
+            stem2: self.stem2.no_grad(),
+            stage4: self.stage4.no_grad(),
+            down8: self.down8.no_grad(),
+            stage8: self.stage8.no_grad(),
+            ..self
+        }
+    }
+
+    /// The stages at strides 16 and 32, on top of [`Self::shallow`].
+    pub fn deep(&self, f4: Tensor<4>, f8: Tensor<4>) -> Features {
+        let through = |blocks: &[Res], x| blocks.iter().fold(x, |x, block| block.forward(x));
+        let f16 = through(&self.stage16, self.down16.forward(f8.clone()));
+        let f32 = self.attn32.forward(through(&self.stage32, self.down32.forward(f16.clone())));
+        Features { f4, f8, f16, f32 }
+    }
+}

@@ -1,0 +1,284 @@
+//! The networks against their PyTorch twins (`tests/reference`), on the CPU and on a graphics adapter, forward and backward.
+//!
+//! The comparison of gradients between the two devices is the gate for every update of Burn: a fused kernel once gave
+//! wrong sums behind a convolution with one output channel, and no forward pass showed it.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock};
+
+use annotator::geometry::{Rect, Size};
+use annotator::mask::Mask;
+use annotator::model::device::{Compute, ComputeChoice, open};
+use annotator::model::diffusion::process::Walk;
+use annotator::model::diffusion::sampler::sample;
+use annotator::model::diffusion::schedule::FineShare;
+use annotator::model::loss::{refining, segmenting};
+use annotator::model::refiner::{self, Refiner, RefinerConfig};
+use annotator::model::segmenter::{self, Segmenter, SegmenterConfig};
+use annotator::model::weights::{WeightError, WeightFile, save};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+
+fn fixture(name: &str) -> WeightFile {
+    WeightFile::read(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)).unwrap()
+}
+
+fn tensor(file: &WeightFile, name: &str, device: &Device) -> Tensor<4> {
+    let (shape, values) = file.values(name).unwrap_or_else(|| panic!("the fixture has no {name}"));
+    let shape: [usize; 4] = shape.try_into().unwrap();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+#[track_caller]
+fn assert_close<const D: usize>(actual: Tensor<D>, file: &WeightFile, name: &str, tolerance: f32) {
+    let actual: Vec<f32> = actual.try_into_vec_as().unwrap();
+    let expected = file.values(name).unwrap().1;
+    let worst = difference(&actual, &expected);
+    assert!(worst < tolerance, "{name} is off by {worst}");
+}
+
+fn difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, |worst, next| if next > worst || next.is_nan() { next } else { worst })
+}
+
+/// Runs `test` on a graphics adapter, software ones included; says *skipped* where there is none, and fails instead
+/// under `ANNOTATOR_REQUIRE_GPU`. One device and one test at a time: Burn's streams belong to threads.
+fn on_gpu(test: impl FnOnce(&Device)) {
+    static GPU: OnceLock<Mutex<Option<Compute>>> = OnceLock::new();
+    let gpu = GPU.get_or_init(|| Mutex::new(open(ComputeChoice::Gpu).ok())).lock().unwrap();
+    match gpu.as_ref() {
+        Some(compute) => test(&compute.device()),
+        None => {
+            assert!(std::env::var_os("ANNOTATOR_REQUIRE_GPU").is_none(), "there is no graphics adapter");
+            eprintln!("skipped: there is no graphics adapter");
+        }
+    }
+}
+
+fn tiny_segmenter(device: &Device) -> (WeightFile, Segmenter) {
+    let file = fixture("segmenter_tiny.safetensors");
+    let config: SegmenterConfig = file.config().unwrap();
+    let network = file.load_part(Segmenter::new(&config, device), "weights.").unwrap();
+    (file, network)
+}
+
+fn tiny_refiner(device: &Device) -> (WeightFile, Refiner) {
+    let file = fixture("refiner_tiny.safetensors");
+    let config: RefinerConfig = file.config().unwrap();
+    let network = file.load_part(Refiner::new(&config, device), "weights.").unwrap();
+    (file, network)
+}
+
+fn segmenter_matches(device: &Device, tolerance: f32) {
+    let (file, network) = tiny_segmenter(device);
+    let at = |name: &str| tensor(&file, name, device);
+    let features = network.encoder.forward(at("input"));
+    assert_close(features.f4.clone(), &file, "f4", tolerance);
+    assert_close(features.f8.clone(), &file, "f8", tolerance);
+    assert_close(features.f16.clone(), &file, "f16", tolerance);
+    assert_close(features.f32.clone(), &file, "f32", tolerance);
+    let levels: Vec<f64> = file.values("u").unwrap().1.into_iter().map(f64::from).collect();
+    let prediction = network.denoiser.forward(&features, at("x_u"), &levels, at("x0_hat"));
+    assert_close(prediction.logits, &file, "logits", tolerance);
+    assert_close(prediction.quality, &file, "quality", tolerance);
+    for steps in [1, 4] {
+        let denoise = |x, level, signal| network.denoiser.forward(&features, x, &[level; 2], signal).logits;
+        let logits = sample(at("noise"), steps, denoise, |_, _| ControlFlow::Continue(())).unwrap();
+        assert_close(logits, &file, &format!("sample{steps}.logits"), 10.0 * tolerance);
+    }
+}
+
+fn refiner_matches(device: &Device, tolerance: f32) {
+    let (file, network) = tiny_refiner(device);
+    let at = |name: &str| tensor(&file, name, device);
+    for time in [5, 2, 0] {
+        let logits = network.forward(at("image"), at("mask"), &[time; 2]);
+        assert_close(logits, &file, &format!("logits.t{time}"), tolerance);
+    }
+    let coarse = file.values("mask").unwrap().1;
+    let uniforms = file.values("uniform").unwrap().1;
+    for (steps, name) in [(vec![5, 2, 0], "refined.520"), (vec![5, 4, 3, 2, 1, 0], "refined.543210")] {
+        let mut uniform = uniforms.iter().copied();
+        let mut walk = Walk::new(FineShare::new(6), &steps, coarse.len()).unwrap();
+        let mut shown = coarse.clone();
+        while let Some(time) = walk.time() {
+            let mask = Tensor::from_data(TensorData::new(shown, at("mask").dims()), device);
+            let logits = network.forward(at("image"), mask, &[time; 2]);
+            let values: Vec<f32> = logits.clone().try_into_vec_as().unwrap();
+            match walk.advance(&values, &coarse, || uniform.next().unwrap()) {
+                Some(next) => shown = next,
+                None => {
+                    assert_close(logits, &file, name, 10.0 * tolerance);
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_segmenter_is_its_twin_on_the_cpu() {
+    segmenter_matches(&Device::flex(), 1e-5);
+}
+
+#[test]
+fn the_refiner_is_its_twin_on_the_cpu() {
+    refiner_matches(&Device::flex(), 1e-5);
+}
+
+#[test]
+fn the_segmenter_is_its_twin_on_a_graphics_adapter() {
+    on_gpu(|device| segmenter_matches(device, 1e-4));
+}
+
+#[test]
+fn the_refiner_is_its_twin_on_a_graphics_adapter() {
+    on_gpu(|device| refiner_matches(device, 1e-4));
+}
+
+/// The gradient of every parameter, in visiting order.
+struct Collected<'a> {
+    gradients: &'a Gradients,
+    values: Vec<Vec<f32>>,
+}
+
+impl ModuleVisitor for Collected<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let gradient = param.val().grad(self.gradients).expect("every parameter has a gradient");
+        self.values.push(gradient.try_into_vec_as().unwrap());
+    }
+}
+
+fn gradients<M: Module>(network: &M, loss: &Tensor<1>) -> (f32, Vec<Vec<f32>>) {
+    let gradients = loss.backward();
+    let mut collected = Collected { gradients: &gradients, values: Vec::new() };
+    network.visit(&mut collected);
+    let values = collected.values;
+    (loss.clone().into_scalar::<f32>(), values)
+}
+
+fn segmenter_gradients(device: &Device) -> (f32, Vec<Vec<f32>>) {
+    let (file, network) = tiny_segmenter(device);
+    let network = network.train();
+    let at = |name: &str| tensor(&file, name, device);
+    let target = at("x_u").greater_elem(0.3).float();
+    let prediction = network.forward(at("input"), at("x_u"), &[0.7, 1.0], at("x0_hat"));
+    let loss = segmenting(prediction.logits, target) + (prediction.quality - 0.5).powf_scalar(2.0).mean();
+    gradients(&network, &loss)
+}
+
+fn refiner_gradients(device: &Device) -> (f32, Vec<Vec<f32>>) {
+    let (file, network) = tiny_refiner(device);
+    let network = network.train();
+    let at = |name: &str| tensor(&file, name, device);
+    let loss = refining(network.forward(at("image"), at("mask"), &[5, 2]), at("mask"));
+    gradients(&network, &loss)
+}
+
+#[track_caller]
+fn assert_same_gradients(cpu: (f32, Vec<Vec<f32>>), gpu: (f32, Vec<Vec<f32>>)) {
+    assert!((cpu.0 - gpu.0).abs() < 1e-4 * cpu.0.abs().max(1.0), "losses {} and {}", cpu.0, gpu.0);
+    assert_eq!(cpu.1.len(), gpu.1.len());
+    for (index, (cpu, gpu)) in cpu.1.iter().zip(&gpu.1).enumerate() {
+        let scale = cpu.iter().fold(1e-2_f32, |most, value| most.max(value.abs()));
+        let worst = difference(cpu, gpu) / scale;
+        assert!(worst < 1e-3, "the gradient of parameter {index} is off by {worst} of its range");
+    }
+}
+
+#[test]
+fn losses_and_gradients_agree_between_the_devices() {
+    on_gpu(|device| {
+        assert_same_gradients(segmenter_gradients(&Device::flex()), segmenter_gradients(device));
+        assert_same_gradients(refiner_gradients(&Device::flex()), refiner_gradients(device));
+    });
+}
+
+#[test]
+fn gradients_on_the_cpu_are_those_of_a_small_step() {
+    let (file, network) = tiny_refiner(&Device::flex());
+    let at = |name: &str| tensor(&file, name, &Device::flex());
+    let loss = |network: &Refiner| refining(network.forward(at("image"), at("mask"), &[5, 2]), at("mask"));
+    let trained = network.clone().train();
+    let (_, gradients) = gradients(&trained, &loss(&trained));
+    struct Stepped<'a>(std::slice::Iter<'a, Vec<f32>>, f32);
+    impl burn::module::ModuleMapper for Stepped<'_> {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let gradient = self.0.next().unwrap().clone();
+            param.map(|tensor| {
+                let gradient = Tensor::from_data(TensorData::new(gradient, tensor.shape()), &tensor.device());
+                tensor + gradient * self.1
+            })
+        }
+    }
+    let norm: f64 = gradients.iter().flatten().map(|&g| f64::from(g).powi(2)).sum();
+    let size = 1e-3 / norm.sqrt() as f32;
+    let at_step = |step: f32| f64::from(loss(&network.clone().map(&mut Stepped(gradients.iter(), step))).into_scalar::<f32>());
+    let slope = (at_step(size) - at_step(-size)) / (2.0 * f64::from(size));
+    assert!((slope / norm - 1.0).abs() < 0.02, "the slope along the gradient is {slope}, its square {norm}");
+}
+
+#[test]
+fn weights_come_back_as_they_were_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("refiner.safetensors");
+    let (_, network) = tiny_refiner(&Device::flex());
+    save(&network, refiner::NETWORK, &network.config, &path).unwrap();
+    let file = WeightFile::read(&path).unwrap();
+    let again = Refiner::load(&file, &Device::flex()).unwrap();
+    assert_eq!(again.config, network.config);
+    let second = folder.path().join("again.safetensors");
+    save(&again, refiner::NETWORK, &again.config, &second).unwrap();
+    let second = WeightFile::read(&second).unwrap();
+    assert!(file.names().eq(second.names()));
+    for name in file.names() {
+        assert_eq!(file.values(name), second.values(name), "{name} changed on its way through f16");
+    }
+}
+
+#[test]
+fn a_wrong_file_names_itself_and_the_tensor() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiny.safetensors");
+    let device = Device::flex();
+    let (_, network) = tiny_refiner(&device);
+    save(&network, refiner::NETWORK, &network.config, &path).unwrap();
+    let file = WeightFile::read(&path).unwrap();
+    let message = |error: WeightError| error.to_string();
+
+    let other = message(Segmenter::load(&file, &device).unwrap_err());
+    assert!(other.contains("\"refiner\", not \"segmenter\"") && other.contains("tiny.safetensors"), "{other}");
+    let wider = RefinerConfig { base: 16, ..network.config.clone() };
+    let shape = message(file.load_into(Refiner::new(&wider, &device)).unwrap_err());
+    assert!(shape.contains("tensor input_blocks.0.0.bias has shape [8], the network needs [16]"), "{shape}");
+    let deeper = RefinerConfig { mult: vec![1, 2, 2], ..network.config.clone() };
+    let missing = file.load_into(Refiner::new(&deeper, &device)).unwrap_err();
+    assert!(matches!(missing, WeightError::Missing { .. } | WeightError::Shape { .. }), "{missing}");
+    let shallower = RefinerConfig { attn_strides: vec![], ..network.config.clone() };
+    let extra = file.load_into(Refiner::new(&shallower, &device)).unwrap_err();
+    assert!(matches!(extra, WeightError::Extra { .. }), "{extra}");
+
+    let bytes = std::fs::read(&path).unwrap();
+    for cut in [0, 5, 200, bytes.len() - 1] {
+        let error = WeightFile::parse(bytes[..cut].to_vec().into(), &path).unwrap_err();
+        assert!(matches!(error, WeightError::Format { .. }), "{error}");
+    }
+    let gone = WeightFile::read(&folder.path().join("gone.safetensors")).unwrap_err();
+    assert!(gone.to_string().contains("gone.safetensors"));
+}
+
+#[test]
+fn random_segmenter_weights_start_as_a_flat_guess_of_finite_numbers() {
+    let config = SegmenterConfig::tiny();
+    let device = Device::flex();
+    let network = Segmenter::new(&config, &device);
+    let crop = Tensor::zeros([1, 5, config.crop, config.crop], &device);
+    let noisy = Tensor::ones([1, 1, config.mask, config.mask], &device);
+    let prediction = network.forward(crop, noisy.clone(), &[1.0], noisy);
+    assert_eq!(prediction.logits.dims(), [1, 1, config.mask, config.mask]);
+    assert!(prediction.logits.try_into_vec_as::<f32>().unwrap().iter().all(|value| value.is_finite()));
+    assert_eq!(segmenter::NETWORK, "segmenter");
+    assert_eq!(Mask::new(Size::new(1, 1)).bbox(), None::<Rect>);
+}
