@@ -10,15 +10,20 @@
 //! | 1 | [`mask`] | masks on a pixel grid: RLE, polygons, brush, morphology, metrics |
 //! | 2 | [`annotation`] | data set, image, category, instance; invertible edits and history |
 //! | 3 | [`formats`] | COCO and LVIS JSON, folders and pictures, in and out |
+//! | 3 | [`gpu`] | shaders and the passes that run them |
 //! | 4 | [`model`] | the segmenter, the refiner, their diffusion, weight files and the device they run on |
 //! | 5 | [`assist`] | boxes to masks and coarse masks to fine ones, on the one compute thread |
 //! | 5 | [`evaluation`] | predicted masks against true ones: `IoU`, boundary `IoU`, mBA, average precision |
+//! | 7 | `app` | the window; behind the feature `gui` |
 
 pub mod annotation;
+#[cfg(feature = "gui")]
+pub mod app;
 pub mod assist;
 pub mod evaluation;
 pub mod formats;
 pub mod geometry;
+pub mod gpu;
 pub mod job;
 pub mod mask;
 pub mod model;

@@ -8,6 +8,7 @@ pub mod component;
 mod contour;
 pub mod metric;
 pub mod morphology;
+pub mod overlay;
 pub mod polygon;
 pub mod rle;
 mod window;

@@ -1,0 +1,173 @@
+//! Masks in the form in which they are drawn: bytes of the bounding box only, in tiles that fit a texture, each with a
+//! rim of one pixel of what lies beside it, so that outlines know their neighbours.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::annotation::Shape;
+use crate::geometry::{Point, Rect, Size};
+use crate::mask::{Mask, PixelRect, polygon};
+
+/// The longest side of a tile without its rim, in pixels.
+pub(super) const TILE_PX: u32 = 2048;
+
+/// A piece of a mask, ready for the device.
+#[derive(Clone, Debug)]
+pub(super) struct Crop {
+    /// Unlike that of any other crop.
+    pub key: u64,
+    /// What it covers of the image, in image pixels, without the rim.
+    pub area: PixelRect,
+    /// Row-major, 0 or 255, `area` with a rim of one pixel.
+    pub values: Arc<[u8]>,
+}
+
+impl Crop {
+    /// A crop of `area` with the value of each pixel, also of the rim; positions may lie outside the image.
+    pub(super) fn new(area: PixelRect, mut inside: impl FnMut(i64, i64) -> bool) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let (left, top) = (i64::from(area.x) - 1, i64::from(area.y) - 1);
+        let (width, height) = (i64::from(area.width) + 2, i64::from(area.height) + 2);
+        let values = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+        let values = values.map(|(x, y)| if inside(left + x, top + y) { 255 } else { 0 }).collect();
+        Self { key: NEXT.fetch_add(1, Ordering::Relaxed), area, values }
+    }
+
+    /// Columns and rows of the values.
+    pub(super) const fn size(&self) -> (u32, u32) {
+        (self.area.width + 2, self.area.height + 2)
+    }
+
+    /// Whether an image position lies inside the mask.
+    pub(super) fn contains(&self, point: Point) -> bool {
+        if !self.area.to_rect().contains(point) {
+            return false;
+        }
+        let (x, y) = (point.x as u32 - self.area.x + 1, point.y as u32 - self.area.y + 1);
+        self.values.get((y * self.size().0 + x) as usize).is_some_and(|&value| value != 0)
+    }
+}
+
+/// The tiles of a mask of the whole image.
+pub(super) fn of_mask(mask: &Mask) -> Vec<Crop> {
+    let Some(bounds) = mask.bounds() else { return Vec::new() };
+    tiles(bounds, |x, y| u32::try_from(x).is_ok_and(|x| u32::try_from(y).is_ok_and(|y| mask.get(x, y))))
+}
+
+/// The tiles of an object's outline; none for a bare box. The cost follows the object's box, not the image.
+pub(super) fn of_shape(shape: &Shape) -> Vec<Crop> {
+    match shape {
+        Shape::Box => Vec::new(),
+        Shape::Rle { size, counts, .. } => of_runs(*size, counts),
+        Shape::Polygons(polygons) => {
+            let Some(bounds) = polygon::bounds(polygons) else { return Vec::new() };
+            let (left, top) = (bounds.x.floor().max(0.0), bounds.y.floor().max(0.0));
+            let grid = Size::new((bounds.right().ceil() - left).max(1.0) as u32, (bounds.bottom().ceil() - top).max(1.0) as u32);
+            let moved: Vec<Vec<f64>> = polygons
+                .iter()
+                .map(|ring| ring.iter().enumerate().map(|(index, value)| value - if index % 2 == 0 { left } else { top }).collect())
+                .collect();
+            placed(&polygon::rasterize(&moved, grid), left as u32, top as u32)
+        }
+    }
+}
+
+fn of_runs(size: Size, counts: &[u32]) -> Vec<Crop> {
+    let Some(bounds) = run_bounds(size, counts) else { return Vec::new() };
+    let mut local = Mask::new(bounds.size());
+    for (start, end) in inside_runs(counts) {
+        for position in start..end {
+            let (x, y) = ((position / u64::from(size.height)) as u32, (position % u64::from(size.height)) as u32);
+            local.set(x - bounds.x, y - bounds.y, true);
+        }
+    }
+    placed(&local, bounds.x, bounds.y)
+}
+
+fn placed(local: &Mask, left: u32, top: u32) -> Vec<Crop> {
+    let Some(bounds) = local.bounds() else { return Vec::new() };
+    let area = PixelRect::new(bounds.x + left, bounds.y + top, bounds.width, bounds.height);
+    tiles(area, |x, y| {
+        let (x, y) = (x - i64::from(left), y - i64::from(top));
+        u32::try_from(x).is_ok_and(|x| u32::try_from(y).is_ok_and(|y| local.get(x, y)))
+    })
+}
+
+fn inside_runs(counts: &[u32]) -> impl Iterator<Item = (u64, u64)> {
+    let mut position = 0;
+    counts.iter().enumerate().filter_map(move |(index, &count)| {
+        let start = position;
+        position += u64::from(count);
+        (index % 2 == 1 && count > 0).then_some((start, position))
+    })
+}
+
+fn run_bounds(size: Size, counts: &[u32]) -> Option<PixelRect> {
+    let height = u64::from(size.height).max(1);
+    let (mut left, mut right, mut top, mut bottom) = (u64::MAX, 0, u64::MAX, 0);
+    for (start, end) in inside_runs(counts) {
+        let (first, last) = (start / height, (end - 1) / height);
+        left = left.min(first);
+        right = right.max(last);
+        if first == last {
+            top = top.min(start % height);
+            bottom = bottom.max((end - 1) % height);
+        } else {
+            (top, bottom) = (0, height - 1);
+        }
+    }
+    let right = right.min(u64::from(size.width).checked_sub(1)?);
+    (left <= right).then(|| PixelRect::new(left as u32, top as u32, (right - left + 1) as u32, (bottom - top + 1) as u32))
+}
+
+/// `area` in pieces of at most [`TILE_PX`].
+pub(super) fn tiles(area: PixelRect, mut inside: impl FnMut(i64, i64) -> bool) -> Vec<Crop> {
+    let mut crops = Vec::new();
+    for y in (area.y..area.bottom()).step_by(TILE_PX as usize) {
+        for x in (area.x..area.right()).step_by(TILE_PX as usize) {
+            let tile = PixelRect::new(x, y, TILE_PX.min(area.right() - x), TILE_PX.min(area.bottom() - y));
+            crops.push(Crop::new(tile, &mut inside));
+        }
+    }
+    crops
+}
+
+/// The tiles of what is in `a` but not in `b`, two masks of one size.
+pub(super) fn of_difference(a: &Mask, b: &Mask) -> Vec<Crop> {
+    let only = Mask::from_fn(a.size(), |x, y| a.get(x, y) && !b.get(x, y));
+    of_mask(&only)
+}
+
+/// Whether `rect` of the image meets the pixels of `area`.
+pub(super) fn meets(area: PixelRect, rect: Rect) -> bool {
+    let area = area.to_rect();
+    area.x < rect.right() && rect.x < area.right() && area.y < rect.bottom() && rect.y < area.bottom()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crop_of_runs_holds_the_same_pixels_as_the_mask() {
+        // Rows 1 and 2 of columns 2 to 4 of a grid of 4 rows and 6 columns.
+        let shape = Shape::Rle { size: Size::new(6, 4), counts: vec![9, 2, 2, 2, 2, 2, 5], compressed: true };
+        let crops = of_shape(&shape);
+        assert_eq!(crops.len(), 1);
+        assert_eq!(crops[0].area, PixelRect::new(2, 1, 3, 2));
+        assert_eq!(crops[0].values.iter().filter(|&&value| value != 0).count(), 6);
+        assert!(crops[0].contains(Point::new(2.5, 1.5)));
+        assert!(!crops[0].contains(Point::new(1.5, 1.5)));
+    }
+
+    #[test]
+    fn tiles_know_what_lies_beside_them() {
+        let area = PixelRect::new(0, 0, TILE_PX + 3, 2);
+        let crops = tiles(area, |x, y| x >= 0 && y >= 0);
+        assert_eq!(crops.len(), 2);
+        assert_eq!(crops[1].area, PixelRect::new(TILE_PX, 0, 3, 2));
+        let (width, _) = crops[0].size();
+        assert_eq!(crops[0].values[(width + width - 1) as usize], 255, "the rim on the right belongs to the next tile");
+        assert_eq!(crops[0].values[width as usize], 0, "the rim on the left lies outside");
+    }
+}

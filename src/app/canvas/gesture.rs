@@ -1,0 +1,281 @@
+//! What the pointer does on the canvas. A gesture lives from press to release and becomes one command.
+
+use egui::{CursorIcon, Event, Modifiers, PointerButton, Pos2, Response, Ui};
+
+use super::Canvas;
+use super::stroke::Stroke;
+use crate::annotation::{Instance, InstanceId, Shape};
+use crate::app::command::{Command, Tool};
+use crate::app::state::State;
+use crate::geometry::{Point, Rect};
+use crate::mask::Mask;
+
+/// A pointer button is down.
+#[derive(Debug)]
+pub(super) enum Gesture {
+    /// The image is moved.
+    Pan,
+    /// A box is drawn.
+    Draw {
+        /// The first corner.
+        start: Point,
+        /// The other corner.
+        now: Point,
+    },
+    /// Objects are gathered.
+    Band {
+        /// The first corner.
+        start: Point,
+        /// The other corner.
+        now: Point,
+    },
+    /// An object is moved.
+    Move {
+        /// The object.
+        id: InstanceId,
+        /// Where it was taken.
+        start: Point,
+        /// Where it is.
+        now: Point,
+    },
+    /// A box gets another size.
+    Resize {
+        /// The object.
+        id: InstanceId,
+        /// Its box before.
+        from: Rect,
+        /// The side or corner, each -1, 0 or 1.
+        handle: (i8, i8),
+        /// Where the pointer is.
+        now: Point,
+    },
+    /// A mask is painted.
+    Stroke(Box<Stroke>),
+}
+
+/// How near the pointer must come to a handle, in points.
+const REACH: f32 = 7.0;
+/// The smallest box that is taken for one, in image pixels.
+const SMALLEST_PX: f64 = 2.0;
+
+/// `rect` with the side or corner `handle` moved to `to`.
+pub(super) fn resized(rect: Rect, handle: (i8, i8), to: Point) -> Rect {
+    let along = |which: i8, low: f64, high: f64, to: f64| match which {
+        -1 => (to, high),
+        1 => (low, to),
+        _ => (low, high),
+    };
+    let (left, right) = along(handle.0, rect.x, rect.right(), to.x);
+    let (top, bottom) = along(handle.1, rect.y, rect.bottom(), to.y);
+    Rect::from_corners(Point::new(left, top), Point::new(right, bottom))
+}
+
+impl Canvas {
+    /// Takes this frame's pointer input.
+    pub(super) fn interact(&mut self, ui: &Ui, response: &Response, state: &State, commands: &mut Vec<Command>) {
+        self.wheel(ui, response, state, commands);
+        let (events, modifiers, space) = ui.input(|input| (input.events.clone(), input.modifiers, input.key_down(egui::Key::Space)));
+        for event in &events {
+            match event {
+                Event::PointerButton { pos, button, pressed: true, .. } if response.contains_pointer() && self.gesture.is_none() => {
+                    self.gesture = match button {
+                        PointerButton::Middle => Some(Gesture::Pan),
+                        PointerButton::Primary if space => Some(Gesture::Pan),
+                        PointerButton::Primary => self.begin(*pos, modifiers, state, commands),
+                        _ => None,
+                    };
+                }
+                Event::PointerMoved(pos) => self.advance(*pos),
+                Event::PointerButton { pos, pressed: false, .. } => {
+                    self.advance(*pos);
+                    self.release(state, modifiers, commands);
+                }
+                _ => {}
+            }
+        }
+        self.pointer = ui.input(|input| input.pointer.latest_pos()).filter(|_| response.contains_pointer() || self.gesture.is_some());
+        self.hovered = match (self.pointer, &self.gesture) {
+            (Some(pointer), None) if state.tool == Tool::Select => self.hit(self.view.image(pointer), state),
+            _ => None,
+        };
+        if response.contains_pointer() {
+            ui.ctx().set_cursor_icon(self.cursor(state, space));
+        }
+    }
+
+    fn wheel(&mut self, ui: &Ui, response: &Response, state: &State, commands: &mut Vec<Command>) {
+        if !response.contains_pointer() {
+            return;
+        }
+        let (scroll, pinch, modifiers, pointer) =
+            ui.input(|input| (input.smooth_scroll_delta(), input.zoom_delta(), input.modifiers, input.pointer.latest_pos()));
+        let Some(pointer) = pointer else { return };
+        if modifiers.alt {
+            if scroll.y != 0.0 || scroll.x != 0.0 {
+                commands.push(Command::BrushRadius(state.brush_radius_px * f64::from((scroll.x + scroll.y) / 220.0).exp()));
+            }
+            return;
+        }
+        let factor = f64::from(pinch) * f64::from(scroll.y / 240.0).exp();
+        if (factor - 1.0).abs() > 1e-6 {
+            self.view.zoom(factor, pointer);
+        }
+        if scroll.x != 0.0 {
+            self.view.pan(egui::vec2(scroll.x, 0.0));
+        }
+    }
+
+    fn begin(&mut self, at: Pos2, modifiers: Modifiers, state: &State, commands: &mut Vec<Command>) -> Option<Gesture> {
+        state.shown()?;
+        if state.review.is_some() {
+            return None;
+        }
+        let (start, inside) = (self.view.image(at), self.view.image_inside(at));
+        match state.tool {
+            Tool::Box => Some(Gesture::Draw { start: inside, now: inside }),
+            Tool::Brush | Tool::Eraser => self.begin_stroke(start, modifiers, state, commands),
+            Tool::Select => {
+                if let Some((id, from, handle)) = self.handle_at(at, state) {
+                    return Some(Gesture::Resize { id, from, handle, now: inside });
+                }
+                let Some(id) = self.hit(start, state) else { return Some(Gesture::Band { start: inside, now: inside }) };
+                if modifiers.shift || modifiers.command {
+                    commands.push(Command::ToggleSelected(id));
+                    return None;
+                }
+                if !state.is_selected(id) {
+                    commands.push(Command::Select(vec![id]));
+                }
+                Some(Gesture::Move { id, start: inside, now: inside })
+            }
+        }
+    }
+
+    fn begin_stroke(&self, at: Point, modifiers: Modifiers, state: &State, commands: &mut Vec<Command>) -> Option<Gesture> {
+        let size = state.shown()?.size;
+        let inside = (state.tool == Tool::Brush) != modifiers.command;
+        let under = || self.hit(at, state).and_then(|id| state.document.instance(id)).filter(|_| !inside);
+        let target: Option<&Instance> = state.only_selected().filter(|instance| state.is_visible(instance.id)).or_else(under);
+        if target.is_none() && !inside {
+            return None;
+        }
+        let mask = match target.filter(|instance| instance.shape != Shape::Box) {
+            None => Mask::new(size),
+            Some(instance) => match instance.shape.mask(instance.bbox, size) {
+                Ok(mask) => mask,
+                Err(error) => {
+                    tracing::warn!(%error, "an outline cannot be painted");
+                    return None;
+                }
+            },
+        };
+        if let Some(instance) = target.filter(|instance| !state.is_selected(instance.id)) {
+            commands.push(Command::Select(vec![instance.id]));
+        }
+        let stroke = Stroke::begin(target.map(|instance| instance.id), mask, at, state.brush_radius_px, inside);
+        Some(Gesture::Stroke(Box::new(stroke)))
+    }
+
+    fn advance(&mut self, to: Pos2) {
+        let (point, held) = (self.view.image(to), self.view.image_inside(to));
+        match &mut self.gesture {
+            Some(Gesture::Pan) => self.view.pan(self.pointer.map_or(egui::Vec2::ZERO, |from| to - from)),
+            Some(Gesture::Draw { now, .. } | Gesture::Band { now, .. } | Gesture::Move { now, .. } | Gesture::Resize { now, .. }) => {
+                *now = held;
+            }
+            Some(Gesture::Stroke(stroke)) => stroke.extend(point),
+            None => {}
+        }
+        self.pointer = Some(to);
+    }
+
+    fn release(&mut self, state: &State, modifiers: Modifiers, commands: &mut Vec<Command>) {
+        match self.gesture.take() {
+            None | Some(Gesture::Pan) => {}
+            Some(Gesture::Draw { start, now }) => {
+                let rect = Rect::from_corners(start, now);
+                if rect.width >= SMALLEST_PX && rect.height >= SMALLEST_PX {
+                    commands.push(Command::AddBox(rect));
+                }
+            }
+            Some(Gesture::Band { start, now }) => {
+                let band = Rect::from_corners(start, now);
+                let inside = |instance: &&Instance| state.is_visible(instance.id) && band.contains(instance.bbox.center());
+                let mut ids: Vec<InstanceId> = if modifiers.shift { state.selection.clone() } else { Vec::new() };
+                ids.extend(
+                    state.objects().filter(inside).map(|instance| instance.id).filter(|id| !state.is_selected(*id) || !modifiers.shift),
+                );
+                commands.push(Command::Select(ids));
+            }
+            Some(Gesture::Move { id, start, now }) => {
+                if start.distance(now) * self.view.scale() >= 3.0 {
+                    commands.push(Command::Move(id, Point::new(now.x - start.x, now.y - start.y)));
+                }
+            }
+            Some(Gesture::Resize { id, from, handle, now }) => {
+                let rect = resized(from, handle, now);
+                if rect != from && rect.width >= 1.0 && rect.height >= 1.0 {
+                    commands.push(Command::Reshape(id, rect));
+                }
+            }
+            Some(Gesture::Stroke(stroke)) => {
+                let target = stroke.target;
+                commands.extend(stroke.finish().map(|mask| Command::Paint(target, Box::new(mask))));
+            }
+        }
+    }
+
+    /// The handle of the selected box at a point of the window.
+    fn handle_at(&self, at: Pos2, state: &State) -> Option<(InstanceId, Rect, (i8, i8))> {
+        let instance = state.only_selected().filter(|instance| instance.shape == Shape::Box && state.is_visible(instance.id))?;
+        let rect = self.view.ui_rect(instance.bbox);
+        let side = |value: f32, low: f32, high: f32| match ((value - low).abs() <= REACH, (value - high).abs() <= REACH) {
+            (true, _) => Some(-1),
+            (_, true) => Some(1),
+            _ => (value > low && value < high).then_some(0),
+        };
+        let handle = (side(at.x, rect.left(), rect.right())?, side(at.y, rect.top(), rect.bottom())?);
+        (handle != (0, 0)).then_some((instance.id, instance.bbox, handle))
+    }
+
+    /// The smallest visible object at an image position.
+    pub(super) fn hit(&self, at: Point, state: &State) -> Option<InstanceId> {
+        let covers = |instance: &&Instance| {
+            instance.bbox.expanded(1.0).contains(at)
+                && state.is_visible(instance.id)
+                && (instance.shape == Shape::Box || self.objects.known(instance.id).iter().any(|crop| crop.contains(at)))
+        };
+        let size = |instance: &&Instance| instance.bbox.area();
+        state.objects().filter(covers).min_by(|a, b| size(a).total_cmp(&size(b))).map(|instance| instance.id)
+    }
+
+    fn cursor(&self, state: &State, space: bool) -> CursorIcon {
+        match (&self.gesture, state.tool) {
+            (Some(Gesture::Pan), _) => CursorIcon::Grabbing,
+            (None, _) if space => CursorIcon::Grab,
+            (_, Tool::Box) => CursorIcon::Crosshair,
+            (_, Tool::Brush | Tool::Eraser) => CursorIcon::None,
+            (Some(Gesture::Move { .. }), _) => CursorIcon::Move,
+            (_, Tool::Select) => match self.pointer.and_then(|at| self.handle_at(at, state)).map(|(_, _, handle)| handle) {
+                Some((0, _)) => CursorIcon::ResizeVertical,
+                Some((_, 0)) => CursorIcon::ResizeHorizontal,
+                Some((x, y)) if x == y => CursorIcon::ResizeNwSe,
+                Some(_) => CursorIcon::ResizeNeSw,
+                None if self.hovered.is_some() => CursorIcon::PointingHand,
+                None => CursorIcon::Default,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_side_can_be_drawn_past_the_other() {
+        let rect = Rect::new(10.0, 10.0, 20.0, 20.0);
+        assert_eq!(resized(rect, (1, 0), Point::new(4.0, 99.0)), Rect::new(4.0, 10.0, 6.0, 20.0));
+        assert_eq!(resized(rect, (-1, -1), Point::new(0.0, 5.0)), Rect::new(0.0, 5.0, 30.0, 25.0));
+    }
+}

@@ -1,0 +1,157 @@
+//! The middle of the window: the image with its masks and boxes, and the pointer's work on them.
+
+mod crop;
+mod gesture;
+mod image;
+mod object;
+mod overlay;
+mod paint;
+mod stroke;
+mod view;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use eframe::{egui_wgpu, wgpu};
+use egui::{Align2, FontId, Pos2, Response, Role, Sense, Ui, WidgetInfo};
+
+pub(super) use self::view::View;
+
+use self::crop::Crop;
+use self::gesture::Gesture;
+use self::image::ImageTextures;
+use self::object::Objects;
+use super::assistant::Assistant;
+use super::command::Command;
+use super::picture::Loaded;
+use super::state::State;
+use super::theme;
+use crate::annotation::InstanceId;
+use crate::geometry::Point;
+
+/// The canvas: the view, the gesture under way, and what was made for the screen.
+pub(super) struct Canvas {
+    /// Where the image lies.
+    pub view: View,
+    gesture: Option<Gesture>,
+    pointer: Option<Pos2>,
+    hovered: Option<InstanceId>,
+    textures: ImageTextures,
+    objects: Objects,
+    compared: HashMap<(InstanceId, usize), [Arc<[Crop]>; 3]>,
+    format: wgpu::TextureFormat,
+}
+
+impl Canvas {
+    /// A canvas for a target of `format`.
+    pub(super) fn new(format: wgpu::TextureFormat) -> Self {
+        Self {
+            view: View::default(),
+            gesture: None,
+            pointer: None,
+            hovered: None,
+            textures: ImageTextures::default(),
+            objects: Objects::default(),
+            compared: HashMap::new(),
+            format,
+        }
+    }
+
+    /// The image position under the pointer.
+    pub(super) fn pointer(&self) -> Option<Point> {
+        self.pointer.map(|pointer| self.view.image(pointer))
+    }
+
+    /// Whether a pointer button is down on the canvas.
+    pub(super) const fn is_busy(&self) -> bool {
+        self.gesture.is_some()
+    }
+
+    /// Ends the gesture without a command; whether there was one.
+    pub(super) fn abort(&mut self) -> bool {
+        self.gesture.take().is_some()
+    }
+
+    /// Shows the canvas in the room that is left.
+    pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, picture: &Loaded, assistant: &Assistant, commands: &mut Vec<Command>) {
+        let colors = theme::palette(state.settings.look);
+        let area = ui.available_rect_before_wrap();
+        let painter = ui.painter_at(area);
+        painter.rect_filled(area, 0.0, colors.canvas);
+        let Some(image) = state.shown() else {
+            welcome_ui(ui, area, state, commands);
+            return;
+        };
+        let response = ui.allocate_rect(area, Sense::click_and_drag());
+        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, "Canvas"));
+        hold_focus(ui, &response);
+        self.view.layout(area, image.size);
+        self.interact(ui, &response, state, commands);
+        match picture {
+            Loaded::Ready(picture) => self.textures.paint(&painter, &self.view, picture),
+            Loaded::Waiting => {
+                let place =
+                    self.view.ui_rect(crate::geometry::Rect::new(0.0, 0.0, f64::from(image.size.width), f64::from(image.size.height)));
+                painter.rect_filled(place, 2.0, colors.panel);
+                painter.text(area.center(), Align2::CENTER_CENTER, "Loading…", FontId::proportional(14.0), colors.weak);
+            }
+            Loaded::Broken(reason) => broken(&painter, area, &image.file_name, reason, colors),
+        }
+        let masks = self.masks(state, assistant, ui.pixels_per_point());
+        if !masks.layers.is_empty() {
+            painter.add(egui_wgpu::Callback::new_paint_callback(area, masks));
+        }
+        if self.objects.is_late() {
+            ui.ctx().request_repaint();
+        }
+        self.paint_marks(&painter, state, assistant, colors);
+    }
+}
+
+/// Gives the canvas the keyboard where nothing else has it, so that Tab and Enter are its own.
+fn hold_focus(ui: &Ui, response: &Response) {
+    let free = ui.memory(|memory| memory.focused().is_none());
+    if free || (response.contains_pointer() && ui.input(|input| input.pointer.any_pressed())) {
+        response.request_focus();
+    }
+    let filter = egui::EventFilter { tab: true, horizontal_arrows: true, vertical_arrows: true, escape: true };
+    ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, filter));
+}
+
+fn broken(painter: &egui::Painter, area: egui::Rect, name: &str, reason: &str, colors: &theme::Palette) {
+    let card = egui::Rect::from_center_size(area.center(), egui::vec2(460.0_f32.min(area.width() - 40.0), 130.0));
+    painter.rect(card, 10.0, colors.panel, egui::Stroke::new(1.0, colors.bad.gamma_multiply(0.6)), egui::StrokeKind::Inside);
+    painter.text(
+        card.center_top() + egui::vec2(0.0, 22.0),
+        Align2::CENTER_TOP,
+        "This image cannot be read",
+        FontId::proportional(17.0),
+        colors.text,
+    );
+    let text = format!("{name}\n{reason}");
+    let galley = painter.layout(text, FontId::proportional(13.0), colors.weak, card.width() - 40.0);
+    painter.galley(card.center_top() + egui::vec2(-galley.size().x / 2.0, 54.0), galley, colors.weak);
+}
+
+fn welcome_ui(ui: &mut Ui, area: egui::Rect, state: &State, commands: &mut Vec<Command>) {
+    let colors = theme::palette(state.settings.look);
+    let card = egui::Rect::from_center_size(area.center(), egui::vec2(400.0, 250.0));
+    ui.scope_builder(egui::UiBuilder::new().max_rect(card), |ui| {
+        ui.vertical_centered(|ui| {
+            ui.label(egui::RichText::new("Annotate images").size(26.0));
+            ui.add_space(2.0);
+            ui.label(egui::RichText::new("Draw a box, and a diffusion model proposes the mask.").color(colors.weak));
+            ui.add_space(22.0);
+            for (command, text) in [(Command::OpenFolder, "Open a folder of images"), (Command::OpenFile, "Open a COCO file")] {
+                let button = egui::Button::new(egui::RichText::new(text).size(15.0)).min_size(egui::vec2(250.0, 38.0));
+                let button = if command == Command::OpenFolder { button.fill(colors.accent.gamma_multiply(0.45)) } else { button };
+                if ui.add(button).clicked() {
+                    commands.push(command);
+                }
+                ui.add_space(4.0);
+            }
+            ui.add_space(14.0);
+            ui.label(egui::RichText::new("or drop one here   ·   F1 shows all keys").color(colors.weak));
+        });
+    });
+}

@@ -1,0 +1,335 @@
+//! Everything a person can do, in ONE table: the menus, the palette, the help page and the keys come from it.
+
+use egui::{Key, Modifiers};
+use std::path::PathBuf;
+
+use super::settings::Settings;
+use crate::annotation::{CategoryId, InstanceId};
+use crate::geometry::{Point, Rect};
+use crate::mask::Mask;
+
+/// What the pointer does on the canvas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// Selects, moves and resizes.
+    Select,
+    /// Draws boxes.
+    Box,
+    /// Adds to a mask.
+    Brush,
+    /// Takes from a mask.
+    Eraser,
+}
+
+/// A wish of the person, performed after the layout of the frame.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Asks for a COCO file.
+    OpenFile,
+    /// Asks for a folder of images.
+    OpenFolder,
+    /// Opens a path.
+    Open(PathBuf),
+    /// Writes the annotations to their file.
+    Save,
+    /// Asks where to write the annotations.
+    ExportAs,
+    /// Writes the annotations to a path.
+    Export(PathBuf),
+    /// Closes the window.
+    Quit,
+    /// Takes the last step back.
+    Undo,
+    /// Does the step again.
+    Redo,
+    /// Deletes the selected objects.
+    Delete,
+    /// Selects every object of the image.
+    SelectAll,
+    /// Selects these objects and nothing else.
+    Select(Vec<InstanceId>),
+    /// Puts an object into the selection or takes it out.
+    ToggleSelected(InstanceId),
+    /// Takes what is proposed, or proposes masks for boxes.
+    Accept,
+    /// Stops or leaves whatever is going on, the nearest first.
+    Cancel,
+    /// Proposes masks for the boxes of the image.
+    Propose,
+    /// Refines the selected masks.
+    Refine,
+    /// The next image.
+    NextImage,
+    /// The image before.
+    PreviousImage,
+    /// The next image without a reviewed mark.
+    NextUnreviewed,
+    /// The image with this index.
+    GoTo(usize),
+    /// The next object.
+    NextObject,
+    /// The object before.
+    PreviousObject,
+    /// Marks the image as reviewed, or takes the mark off.
+    ToggleReviewed,
+    /// Another tool.
+    Use(Tool),
+    /// A smaller brush.
+    BrushSmaller,
+    /// A larger brush.
+    BrushLarger,
+    /// The brush radius, in image pixels.
+    BrushRadius(f64),
+    /// Hides the selected objects, or shows them.
+    ToggleHidden,
+    /// Hides one object or shows it.
+    SetHidden(InstanceId, bool),
+    /// Shows everything.
+    ShowAll,
+    /// Fits the image into the canvas.
+    Fit,
+    /// One image pixel a screen pixel.
+    ActualSize,
+    /// Zooms in at the middle.
+    ZoomIn,
+    /// Zooms out at the middle.
+    ZoomOut,
+    /// The `n`th class of the list, from 1, for the selection and for what is drawn next.
+    ClassNumber(usize),
+    /// A class for the selection and for what is drawn next.
+    Assign(CategoryId),
+    /// A new class, for the selection and for what is drawn next.
+    NewClass(String),
+    /// A new name for a class.
+    RenameClass(CategoryId, String),
+    /// Searches the classes.
+    SearchClass,
+    /// Opens the command palette.
+    Palette,
+    /// Opens the help page.
+    Help,
+    /// Opens the settings.
+    Settings,
+    /// Takes new settings.
+    Change(Settings),
+    /// Opens the reader's warnings.
+    Warnings,
+    /// Adds a box that was drawn.
+    AddBox(Rect),
+    /// Gives an object another box.
+    Reshape(InstanceId, Rect),
+    /// Moves an object.
+    Move(InstanceId, Point),
+    /// Gives an object, or a new one, a painted mask.
+    Paint(Option<InstanceId>, Box<Mask>),
+}
+
+/// A key with its modifiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chord {
+    /// Which modifiers are down.
+    pub modifiers: Modifiers,
+    /// The key.
+    pub key: Key,
+}
+
+impl Chord {
+    /// The words on a key cap, as `Ctrl+Shift+Z`.
+    pub fn text(self) -> String {
+        let mut text = String::new();
+        for (down, name) in [(self.modifiers.command, "Ctrl+"), (self.modifiers.shift, "Shift+"), (self.modifiers.alt, "Alt+")] {
+            if down {
+                text.push_str(name);
+            }
+        }
+        text.push_str(match self.key {
+            Key::OpenBracket => "[",
+            Key::CloseBracket => "]",
+            Key::Slash => "/",
+            Key::PageUp => "PgUp",
+            Key::PageDown => "PgDn",
+            Key::Delete => "Del",
+            Key::Escape => "Esc",
+            Key::Plus => "+",
+            Key::Minus => "-",
+            key => key.name(),
+        });
+        text
+    }
+}
+
+/// The menu under which a command stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Menu {
+    /// Files.
+    File,
+    /// Steps and selection.
+    Edit,
+    /// Objects and masks.
+    Object,
+    /// Tools.
+    Tool,
+    /// Images and what is seen.
+    View,
+    /// Help.
+    Help,
+    /// In the palette and help page only.
+    None,
+}
+
+impl Menu {
+    /// The menus of the menu bar, in order.
+    pub const BAR: [(Self, &'static str); 6] = [
+        (Self::File, "File"),
+        (Self::Edit, "Edit"),
+        (Self::Object, "Object"),
+        (Self::Tool, "Tool"),
+        (Self::View, "View"),
+        (Self::Help, "Help"),
+    ];
+}
+
+/// One line of the table.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What is done.
+    pub command: Command,
+    /// Its name in menus and palette.
+    pub name: &'static str,
+    /// The keys that do it.
+    pub keys: &'static [Chord],
+    /// One sentence for the tooltip.
+    pub tip: &'static str,
+    /// Where it stands.
+    pub menu: Menu,
+}
+
+const fn bare(key: Key) -> Chord {
+    Chord { modifiers: Modifiers::NONE, key }
+}
+
+const fn ctrl(key: Key) -> Chord {
+    Chord { modifiers: Modifiers::COMMAND, key }
+}
+
+const fn shift(key: Key) -> Chord {
+    Chord { modifiers: Modifiers::SHIFT, key }
+}
+
+const fn ctrl_shift(key: Key) -> Chord {
+    Chord { modifiers: Modifiers::COMMAND.plus(Modifiers::SHIFT), key }
+}
+
+macro_rules! table {
+    ($($menu:ident $command:expr, $name:literal, [$($key:expr),*], $tip:literal;)*) => {
+        &[$(Entry { command: $command, name: $name, keys: &[$($key),*], tip: $tip, menu: Menu::$menu }),*]
+    };
+}
+
+/// The table.
+pub static TABLE: &[Entry] = table! {
+    File Command::OpenFolder, "Open folder…", [ctrl_shift(Key::O)], "Opens a folder of images";
+    File Command::OpenFile, "Open COCO file…", [ctrl(Key::O)], "Opens a COCO JSON file with its images";
+    File Command::Save, "Save", [ctrl(Key::S)], "Writes the annotations to their COCO file; a working copy is kept all the time besides";
+    File Command::ExportAs, "Export COCO as…", [ctrl(Key::E)], "Writes the annotations to another COCO file";
+    File Command::Settings, "Settings…", [bare(Key::F2)], "Steps, device, looks";
+    File Command::Quit, "Quit", [ctrl(Key::Q)], "Closes the window; nothing is lost";
+    Edit Command::Undo, "Undo", [ctrl(Key::Z)], "Takes the last step back, on whatever image it was done";
+    Edit Command::Redo, "Redo", [ctrl_shift(Key::Z), ctrl(Key::Y)], "Does the step again that was taken back";
+    Edit Command::SelectAll, "Select all objects", [ctrl(Key::A)], "Selects every object of this image";
+    Edit Command::Delete, "Delete", [bare(Key::Delete), bare(Key::Backspace)], "Deletes the selected objects; undo brings them back";
+    Object Command::Accept, "Propose or accept", [bare(Key::Enter)], "Proposes masks for boxes without one, or takes what is shown and goes on";
+    Object Command::Cancel, "Cancel", [bare(Key::Escape)], "Stops the model, leaves the review, ends the selection; the box stays";
+    Object Command::Propose, "Propose masks for boxes", [], "Runs the diffusion segmenter over every box of this image that has no mask";
+    Object Command::Refine, "Refine selected masks", [bare(Key::G)], "Runs the diffusion refiner over the selected masks and shows what it changes";
+    Object Command::SearchClass, "Class…", [bare(Key::Slash)], "Finds or makes a class for the selection";
+    Object Command::NextObject, "Next object", [bare(Key::Tab)], "Selects the next object";
+    Object Command::PreviousObject, "Previous object", [shift(Key::Tab)], "Selects the object before";
+    Object Command::ToggleHidden, "Hide or show", [bare(Key::H)], "Hides the selected objects, or all where none is selected";
+    Object Command::ShowAll, "Show all", [shift(Key::H)], "Shows every hidden object";
+    Tool Command::Use(Tool::Select), "Select", [bare(Key::V)], "Selects objects, moves and resizes boxes";
+    Tool Command::Use(Tool::Box), "Box", [bare(Key::R)], "Draws boxes; the model proposes a mask for each";
+    Tool Command::Use(Tool::Brush), "Brush", [bare(Key::B)], "Paints a mask; Ctrl-drag erases";
+    Tool Command::Use(Tool::Eraser), "Eraser", [bare(Key::E)], "Erases from a mask";
+    Tool Command::BrushSmaller, "Smaller brush", [bare(Key::OpenBracket)], "Makes the brush smaller; Alt+wheel does too";
+    Tool Command::BrushLarger, "Larger brush", [bare(Key::CloseBracket)], "Makes the brush larger; Alt+wheel does too";
+    View Command::NextImage, "Next image", [bare(Key::D), bare(Key::PageDown)], "Goes to the next image";
+    View Command::PreviousImage, "Previous image", [bare(Key::A), bare(Key::PageUp)], "Goes to the image before";
+    View Command::NextUnreviewed, "Next unreviewed image", [ctrl_shift(Key::D)], "Goes to the next image without a reviewed mark";
+    View Command::ToggleReviewed, "Mark image reviewed", [bare(Key::M)], "Marks this image as reviewed, or takes the mark off";
+    View Command::Fit, "Fit image", [bare(Key::F)], "Fits the whole image into the canvas";
+    View Command::ActualSize, "Zoom 100 %", [ctrl(Key::Num0)], "Shows one image pixel as one screen pixel";
+    View Command::ZoomIn, "Zoom in", [ctrl(Key::Plus), ctrl(Key::Equals)], "Zooms in; the wheel zooms at the cursor";
+    View Command::ZoomOut, "Zoom out", [ctrl(Key::Minus)], "Zooms out; the wheel zooms at the cursor";
+    View Command::Warnings, "Warnings…", [], "Lists what the reader found odd in the file";
+    Help Command::Palette, "Command palette…", [ctrl(Key::P)], "Finds a command by its name";
+    Help Command::Help, "Shortcuts…", [bare(Key::F1)], "Shows all keys";
+    None Command::ClassNumber(1), "Class 1", [bare(Key::Num1)], "Gives the selection the first class";
+    None Command::ClassNumber(2), "Class 2", [bare(Key::Num2)], "Gives the selection the second class";
+    None Command::ClassNumber(3), "Class 3", [bare(Key::Num3)], "Gives the selection the third class";
+    None Command::ClassNumber(4), "Class 4", [bare(Key::Num4)], "Gives the selection the fourth class";
+    None Command::ClassNumber(5), "Class 5", [bare(Key::Num5)], "Gives the selection the fifth class";
+    None Command::ClassNumber(6), "Class 6", [bare(Key::Num6)], "Gives the selection the sixth class";
+    None Command::ClassNumber(7), "Class 7", [bare(Key::Num7)], "Gives the selection the seventh class";
+    None Command::ClassNumber(8), "Class 8", [bare(Key::Num8)], "Gives the selection the eighth class";
+    None Command::ClassNumber(9), "Class 9", [bare(Key::Num9)], "Gives the selection the ninth class";
+};
+
+/// What the pointer does besides; lines of the help page.
+pub const POINTER: &[(&str, &str)] = &[
+    ("Wheel", "Zoom at the cursor"),
+    ("Space-drag, middle-drag", "Move the image"),
+    ("Alt+wheel", "Brush size"),
+    ("Ctrl-drag with the brush", "Erase"),
+    ("Shift-click", "Add to the selection"),
+    ("Drop a file or folder", "Open it"),
+];
+
+/// The line of the table for `command`.
+pub fn entry(command: &Command) -> Option<&'static Entry> {
+    TABLE.iter().find(|entry| entry.command == *command)
+}
+
+/// The commands whose keys were pressed in this frame; takes the key presses out of the input.
+///
+/// While text is being typed only the keys with Ctrl and the function keys count, and of those none that edits text.
+pub fn pressed(input: &mut egui::InputState, typing: bool) -> Vec<Command> {
+    let mut commands = Vec::new();
+    input.events.retain(|event| {
+        let egui::Event::Key { key, pressed: true, modifiers, .. } = event else { return true };
+        let chord = |chord: &Chord| {
+            chord.key == *key
+                && chord.modifiers.command == modifiers.command
+                && chord.modifiers.alt == modifiers.alt
+                && (chord.modifiers.shift == modifiers.shift || matches!(key, Key::Slash | Key::Plus))
+        };
+        let Some(entry) = TABLE.iter().find(|entry| entry.keys.iter().any(chord)) else { return true };
+        let edits_text = matches!(key, Key::A | Key::Z | Key::Y);
+        let function_key = matches!(key, Key::F1 | Key::F2);
+        if typing && !function_key && (!modifiers.command || edits_text) {
+            return true;
+        }
+        commands.push(entry.command.clone());
+        false
+    });
+    commands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_does_two_things() {
+        let keys: Vec<Chord> = TABLE.iter().flat_map(|entry| entry.keys.iter().copied()).collect();
+        for (index, key) in keys.iter().enumerate() {
+            assert!(!keys[..index].contains(key), "{} stands twice", key.text());
+        }
+    }
+
+    #[test]
+    fn a_key_cap_reads_as_people_write_it() {
+        assert_eq!(ctrl_shift(Key::Z).text(), "Ctrl+Shift+Z");
+        assert_eq!(bare(Key::OpenBracket).text(), "[");
+    }
+}

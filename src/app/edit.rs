@@ -1,0 +1,213 @@
+//! The changes that a person makes to the data set, each one step of the history.
+
+use super::state::{State, Tone};
+use crate::annotation::{Category, CategoryId, Edit, Field, ImageId, Instance, InstanceId, Shape};
+use crate::geometry::{Point, Rect, Size};
+use crate::mask::Mask;
+
+impl State {
+    fn commit(&mut self, label: &str, image: Option<ImageId>, edit: &Edit) -> bool {
+        match self.document.commit(label, image, edit) {
+            Ok(()) => true,
+            Err(error) => {
+                self.say(Tone::Error, format!("{label} did not work: {error}"));
+                false
+            }
+        }
+    }
+
+    /// The class for new objects, and the edit that makes it where there is none yet.
+    fn class_for_new(&self) -> (CategoryId, Option<Edit>) {
+        let dataset = self.document.dataset();
+        let known = self.category.filter(|&id| self.document.category(id).is_some());
+        if let Some(id) = known.or_else(|| dataset.categories.first().map(|category| category.id)) {
+            return (id, None);
+        }
+        let edit = new_category(dataset.free_category_id(), "object", 0);
+        (dataset.free_category_id(), Some(edit))
+    }
+
+    fn insert(&mut self, label: &str, mut instance: Instance) -> Option<InstanceId> {
+        let (category_id, first) = self.class_for_new();
+        instance.category_id = category_id;
+        let (id, image) = (instance.id, instance.image_id);
+        let mut edits: Vec<Edit> = first.into_iter().collect();
+        edits.push(Edit::Insert { index: usize::MAX, instance: Box::new(instance) });
+        self.commit(label, Some(image), &Edit::Batch(edits)).then(|| {
+            self.category = Some(category_id);
+            self.selection = vec![id];
+            id
+        })
+    }
+
+    fn new_instance(&self, image: ImageId, bbox: Rect) -> Instance {
+        Instance {
+            id: self.document.dataset().free_instance_id(),
+            image_id: image,
+            category_id: CategoryId(0),
+            bbox,
+            shape: Shape::Box,
+            area: bbox.area(),
+            crowd: false,
+            score: None,
+            changed: Field::NONE,
+            source: None,
+        }
+    }
+
+    /// Adds a box to the shown image.
+    pub fn add_box(&mut self, rect: Rect) -> Option<InstanceId> {
+        let image = self.shown()?;
+        let bbox = rounded(rect.clipped(image.size));
+        let instance = self.new_instance(image.id, bbox);
+        bbox.is_drawable().then(|| self.insert("Draw box", instance)).flatten()
+    }
+
+    /// Gives an object, or a new one, a painted mask; an object without any pixel left is deleted.
+    pub fn paint(&mut self, target: Option<InstanceId>, mask: &Mask) {
+        let Some(image) = self.shown().map(|image| image.id) else { return };
+        match target.and_then(|id| self.document.instance(id)).cloned() {
+            None => {
+                if mask.is_empty() {
+                    return;
+                }
+                let mut instance = self.new_instance(image, Rect::default());
+                instance.set_shape(Shape::from_mask(mask));
+                instance.changed = Field::NONE;
+                self.insert("Paint object", instance);
+            }
+            Some(instance) if mask.is_empty() => {
+                self.commit("Erase object", Some(image), &Edit::Remove(instance.id));
+                self.selection.retain(|&id| id != instance.id);
+            }
+            Some(mut instance) => {
+                instance.set_shape(Shape::from_mask(mask));
+                self.commit("Paint mask", Some(image), &Edit::Replace(Box::new(instance)));
+            }
+        }
+    }
+
+    /// Gives a box other sides.
+    pub fn reshape(&mut self, id: InstanceId, rect: Rect) {
+        let Some(mut instance) = self.document.instance(id).cloned() else { return };
+        instance.bbox = rounded(rect);
+        instance.set_shape(Shape::Box);
+        self.commit("Resize box", Some(instance.image_id), &Edit::Replace(Box::new(instance)));
+    }
+
+    /// Moves an object; it stays on the image.
+    pub fn move_object(&mut self, id: InstanceId, by: Point) {
+        let Some((mut instance, size)) = self.document.instance(id).cloned().zip(self.shown().map(|image| image.size)) else { return };
+        let bbox = instance.bbox;
+        let by = Point::new(
+            by.x.clamp(-bbox.x, (f64::from(size.width) - bbox.right()).max(-bbox.x)),
+            by.y.clamp(-bbox.y, (f64::from(size.height) - bbox.bottom()).max(-bbox.y)),
+        );
+        let shape = match &instance.shape {
+            Shape::Box => {
+                instance.bbox = rounded(Rect { x: bbox.x + by.x, y: bbox.y + by.y, ..bbox });
+                Shape::Box
+            }
+            Shape::Polygons(polygons) => Shape::Polygons(polygons.iter().map(|ring| moved(ring, by)).collect()),
+            Shape::Rle { .. } => match instance.mask(size) {
+                Ok(mask) => Shape::from_mask(&shifted(&mask, by)),
+                Err(error) => return self.say(Tone::Error, format!("The mask cannot be moved: {error}")),
+            },
+        };
+        instance.set_shape(shape);
+        self.commit("Move object", Some(instance.image_id), &Edit::Replace(Box::new(instance)));
+    }
+
+    /// Deletes the selected objects.
+    pub fn delete_selected(&mut self) {
+        let ids: Vec<InstanceId> = self.selected().map(|instance| instance.id).collect();
+        let label = if ids.len() == 1 { "Delete object".to_owned() } else { format!("Delete {} objects", ids.len()) };
+        let edits: Vec<Edit> = ids.iter().map(|&id| Edit::Remove(id)).collect();
+        let image = self.shown().map(|image| image.id);
+        if !ids.is_empty() && self.commit(&label, image, &Edit::Batch(edits)) {
+            self.selection.clear();
+            self.proposed.retain(|id| !ids.contains(id));
+            self.say(Tone::Plain, format!("{label}: Ctrl+Z brings it back"));
+        }
+    }
+
+    /// Gives the selection a class, which what is drawn next has too.
+    pub fn assign(&mut self, category: CategoryId) {
+        self.assign_with(category, None);
+    }
+
+    /// Makes a class and assigns it.
+    pub fn assign_new(&mut self, name: &str) {
+        let dataset = self.document.dataset();
+        let known = dataset.categories.iter().find(|category| category.name == name).map(|category| category.id);
+        let id = known.unwrap_or_else(|| dataset.free_category_id());
+        let edit = known.is_none().then(|| new_category(id, name, usize::MAX));
+        self.assign_with(id, edit);
+    }
+
+    fn assign_with(&mut self, category: CategoryId, first: Option<Edit>) {
+        let makes = first.is_some();
+        let mut edits: Vec<Edit> = first.into_iter().collect();
+        for instance in self.selected().filter(|instance| instance.category_id != category) {
+            let mut instance = instance.clone();
+            instance.category_id = category;
+            instance.changed = instance.changed.and(Field::CATEGORY);
+            edits.push(Edit::Replace(Box::new(instance)));
+        }
+        let image = self.shown().map(|image| image.id);
+        let label = if makes { "Add class" } else { "Set class" };
+        if edits.is_empty() || self.commit(label, image, &Edit::Batch(edits)) {
+            self.category = Some(category);
+            let name = self.class_name(category).to_owned();
+            self.say(Tone::Plain, format!("Class: {name}"));
+        }
+    }
+
+    /// Gives a class another name.
+    pub fn rename_class(&mut self, id: CategoryId, name: String) {
+        let Some((_, category)) = self.document.category(id) else { return };
+        let category = Category { name, source: None, ..category.clone() };
+        self.commit("Rename class", None, &Edit::ReplaceCategory(category));
+    }
+
+    /// Gives objects new masks in one step; gives back which have one now. An empty mask leaves the object as it was.
+    pub fn set_masks(&mut self, label: &str, image: ImageId, masks: &[(InstanceId, &Mask)]) -> Vec<InstanceId> {
+        let mut edits = Vec::new();
+        let mut done = Vec::new();
+        for (id, mask) in masks {
+            let Some(mut instance) = self.document.instance(*id).cloned() else { continue };
+            if !mask.is_empty() {
+                instance.set_shape(Shape::from_mask(mask));
+                edits.push(Edit::Replace(Box::new(instance)));
+                done.push(*id);
+            }
+        }
+        if done.is_empty() || !self.commit(label, Some(image), &Edit::Batch(edits)) {
+            return Vec::new();
+        }
+        done
+    }
+}
+
+fn new_category(id: CategoryId, name: &str, index: usize) -> Edit {
+    Edit::InsertCategory { index, category: Category { id, name: name.to_owned(), supercategory: String::new(), source: None } }
+}
+
+/// Hundredths of a pixel: what COCO files have.
+fn rounded(rect: Rect) -> Rect {
+    let round = |value: f64| (value * 100.0).round() / 100.0;
+    Rect::new(round(rect.x), round(rect.y), round(rect.width), round(rect.height))
+}
+
+fn moved(ring: &[f64], by: Point) -> Vec<f64> {
+    ring.iter().enumerate().map(|(index, value)| value + if index % 2 == 0 { by.x } else { by.y }).collect()
+}
+
+fn shifted(mask: &Mask, by: Point) -> Mask {
+    let size: Size = mask.size();
+    let (dx, dy) = (by.x.round() as i64, by.y.round() as i64);
+    Mask::from_fn(size, |x, y| {
+        let (x, y) = (u32::try_from(i64::from(x) - dx), u32::try_from(i64::from(y) - dy));
+        x.is_ok_and(|x| y.is_ok_and(|y| mask.get(x, y)))
+    })
+}

@@ -1,0 +1,112 @@
+//! One frame: input, layout of the panels, then the commands that they pushed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use egui::{CentralPanel, Frame, Margin, Panel, Ui};
+
+use super::command::{self, Command};
+use super::document::Source;
+use super::panel::{classes, filmstrip::Filmstrip, menu, objects, status, toolbar};
+use super::picture::Loaded;
+use super::{App, theme};
+
+impl App {
+    /// Shows the window's content and carries out what was asked for.
+    pub fn show_ui(&mut self, ui: &mut Ui) {
+        let ctx = ui.ctx().clone();
+        self.collect(&ctx);
+        for outcome in self.assistant.poll() {
+            self.receive(outcome);
+        }
+        let mut commands = self.input(&ctx);
+        self.want_pictures();
+        self.panels(ui, &mut commands);
+        if let Some(mut dialog) = self.dialog.take()
+            && dialog.ui(&ctx, &self.state, &mut commands)
+        {
+            self.dialog = Some(dialog);
+        }
+        for command in commands {
+            self.perform(command, &ctx);
+            ctx.request_repaint();
+        }
+        self.timers(&ctx);
+    }
+
+    fn input(&mut self, ctx: &egui::Context) -> Vec<Command> {
+        let dropped = ctx.input(|input| input.raw.dropped_files.first().map(|file| file.path().to_path_buf()));
+        let mut commands: Vec<Command> = dropped.map(Command::Open).into_iter().collect();
+        if self.dialog.is_none() {
+            let typing = ctx.text_edit_focused();
+            commands.extend(ctx.input_mut(|input| command::pressed(input, typing)));
+        }
+        commands
+    }
+
+    fn want_pictures(&mut self) {
+        let document = &self.state.document;
+        if document.source == Source::Nothing {
+            return;
+        }
+        let path = |index: usize| document.image(index).map(|image| document.image_path(image));
+        let at = self.state.image;
+        let whole: Vec<PathBuf> =
+            [Some(at), Some(at + 1), at.checked_sub(1), Some(at + 2)].into_iter().flatten().filter_map(path).collect();
+        let thumbnails: Vec<PathBuf> = self.filmstrip.seen().filter_map(path).collect();
+        self.pictures.want(&whole, &thumbnails);
+    }
+
+    fn panels(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        let colors = theme::palette(self.state.settings.look);
+        let panel = |x, y| Frame::new().fill(colors.panel).inner_margin(Margin::symmetric(x, y));
+        let state = &self.state;
+        let opened = state.document.source != Source::Nothing;
+        Panel::top("menu").frame(panel(8, 4)).show_separator_line(true).show(ui, |ui| menu::ui(ui, state, commands));
+        Panel::bottom("status").frame(panel(12, 0)).exact_size(30.0).show(ui, |ui| {
+            let facts = status::Facts {
+                assistant: &self.assistant,
+                pointer: self.canvas.pointer(),
+                scale: self.canvas.view.scale(),
+                adapter: &self.adapter,
+                kept: self.autosave.is_kept(state.document.revision()),
+                opening: self.opening,
+            };
+            status::ui(ui, state, &facts, commands);
+        });
+        if opened {
+            let (filmstrip, pictures): (&mut Filmstrip, _) = (&mut self.filmstrip, &self.pictures);
+            Panel::bottom("filmstrip").frame(panel(10, 8)).exact_size(112.0).show(ui, |ui| filmstrip.ui(ui, state, pictures, commands));
+            Panel::left("tools").frame(panel(6, 10)).exact_size(56.0).resizable(false).show(ui, |ui| toolbar::ui(ui, state, commands));
+            Panel::right("lists").frame(panel(12, 10)).default_size(270.0).size_range(200.0..=460.0).show(ui, |ui| {
+                let height = ui.available_height();
+                ui.push_id("objects", |ui| objects::ui(ui, state, height * 0.55 - 44.0, commands));
+                ui.add_space(8.0);
+                ui.separator();
+                ui.add_space(4.0);
+                ui.push_id("classes", |ui| {
+                    let height = ui.available_height() - 70.0;
+                    classes::ui(ui, state, height.max(80.0), commands);
+                });
+            });
+        }
+        let picture = state.shown().map_or(Loaded::Waiting, |image| self.pictures.get(&state.document.image_path(image)));
+        let (canvas, assistant) = (&mut self.canvas, &self.assistant);
+        CentralPanel::no_frame().show(ui, |ui| canvas.ui(ui, state, &picture, assistant, commands));
+    }
+
+    fn timers(&mut self, ctx: &egui::Context) {
+        let now = ctx.input(|input| input.time);
+        if self.propose_due.is_some_and(|due| now >= due && !self.canvas.is_busy()) {
+            self.propose();
+            ctx.request_repaint();
+        }
+        if self.state.settings.autosave {
+            let wake = ctx.clone();
+            self.autosave.tick(&self.state.document, now, move || wake.request_repaint());
+        }
+        for due in [self.propose_due, self.autosave.due()].into_iter().flatten() {
+            ctx.request_repaint_after(Duration::from_secs_f64((due - now).max(0.02)));
+        }
+    }
+}

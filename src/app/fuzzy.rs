@@ -1,0 +1,41 @@
+//! Fuzzy matching of a few typed letters against names.
+
+/// How well `query` matches `name`: its letters must stand in `name` in order; letters that follow each other or begin
+/// a word count more, a short name a little more. `None` where it does not match; an empty query matches everything.
+pub(super) fn score(query: &str, name: &str) -> Option<i32> {
+    let name: Vec<char> = name.to_lowercase().chars().collect();
+    let mut total = 0;
+    let mut next = 0;
+    let mut last_hit = None;
+    for letter in query.to_lowercase().chars().filter(|letter| !letter.is_whitespace()) {
+        let index = next + name[next..].iter().position(|&other| other == letter)?;
+        let begins = index == 0 || !name[index - 1].is_alphanumeric();
+        let follows = index > 0 && last_hit == Some(index - 1);
+        total += 1 + i32::from(begins) * 8 + i32::from(follows) * 5;
+        last_hit = Some(index);
+        next = index + 1;
+    }
+    Some(total * 16 - name.len() as i32)
+}
+
+/// The indices of the names that match, the best first, equal ones in their order.
+pub(super) fn ranked<'a>(query: &str, names: impl Iterator<Item = &'a str>) -> Vec<usize> {
+    let mut found: Vec<(i32, usize)> = names.enumerate().filter_map(|(index, name)| Some((score(query, name)?, index))).collect();
+    if !query.trim().is_empty() {
+        found.sort_by_key(|&(score, index)| (-score, index));
+    }
+    found.into_iter().map(|(_, index)| index).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_runs_come_first() {
+        let names = ["traffic light", "teddy bear", "bear"];
+        assert_eq!(ranked("bear", names.into_iter()), [2, 1]);
+        assert_eq!(ranked("tl", names.into_iter()), [0]);
+        assert_eq!(ranked("", names.into_iter()), [0, 1, 2]);
+    }
+}

@@ -1,0 +1,163 @@
+//! The window: canvas, panels, tools, and the state behind them.
+//!
+//! [`State`] is read by all and written in one place, [`perform`]; panels push [`Command`]s, which stand in ONE table
+//! with their names and keys. Nothing here waits: files, images and models live on threads of their own. egui's types
+//! stop at this module.
+
+pub mod assistant;
+mod autosave;
+mod canvas;
+pub mod command;
+mod document;
+mod edit;
+mod file;
+mod frame;
+mod fuzzy;
+mod icon;
+mod open;
+mod panel;
+mod perform;
+mod picture;
+mod session;
+pub mod settings;
+pub mod state;
+mod theme;
+
+use std::path::PathBuf;
+
+use eframe::wgpu;
+
+pub use self::document::{Document, Source};
+
+use self::assistant::{Assistant, Engine};
+use self::autosave::Autosave;
+use self::canvas::Canvas;
+use self::command::Command;
+use self::open::Opened;
+use self::panel::dialog::Dialog;
+use self::panel::filmstrip::Filmstrip;
+use self::picture::Pictures;
+use self::settings::Folders;
+use self::state::State;
+use crate::job::Latest;
+
+/// The window's content.
+pub struct App {
+    state: State,
+    canvas: Canvas,
+    pictures: Pictures,
+    filmstrip: Filmstrip,
+    dialog: Option<Dialog>,
+    assistant: Assistant,
+    autosave: Autosave,
+    folders: Folders,
+    opened: Latest<Result<Opened, String>>,
+    opening: bool,
+    asked: Latest<Command>,
+    propose_due: Option<f64>,
+    adapter: String,
+}
+
+/// What the window stands on.
+pub struct Base {
+    /// The format of the target that is drawn into.
+    pub format: wgpu::TextureFormat,
+    /// The adapter that draws, for the status bar.
+    pub adapter: String,
+    /// Where the program keeps its own files.
+    pub folders: Folders,
+    /// The models.
+    pub engine: Option<Box<dyn Engine>>,
+}
+
+impl App {
+    /// An empty window.
+    pub fn new(ctx: &egui::Context, base: Base) -> Self {
+        let settings = base.folders.settings();
+        theme::apply(ctx, settings.look);
+        ctx.set_zoom_factor(settings.zoom);
+        let wake = ctx.clone();
+        Self {
+            state: State::new(settings),
+            canvas: Canvas::new(base.format),
+            pictures: Pictures::start(move || wake.request_repaint()),
+            filmstrip: Filmstrip::default(),
+            dialog: None,
+            assistant: Assistant::new(base.engine),
+            autosave: Autosave::default(),
+            folders: base.folders,
+            opened: Latest::default(),
+            opening: false,
+            asked: Latest::default(),
+            propose_due: None,
+            adapter: base.adapter,
+        }
+    }
+
+    /// The state, for tests.
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Where an image position lies in the window, in points; for tests.
+    pub fn window_position(&self, x: f64, y: f64) -> (f32, f32) {
+        let position = self.canvas.view.ui(crate::geometry::Point::new(x, y));
+        (position.x, position.y)
+    }
+
+    /// Whether the shown image is decoded; for tests.
+    pub fn is_image_ready(&self) -> bool {
+        self.state
+            .shown()
+            .is_some_and(|image| matches!(self.pictures.get(&self.state.document.image_path(image)), picture::Loaded::Ready(_)))
+    }
+
+    /// Puts everything on disk that is not there yet; the window closes.
+    pub fn close(&mut self) {
+        self.close_document();
+    }
+}
+
+impl eframe::App for App {
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        self.show_ui(ui);
+    }
+
+    fn on_exit(&mut self) {
+        self.close();
+    }
+
+    fn clear_color(&self, _visuals: &egui::Visuals) -> [f32; 4] {
+        theme::palette(self.state.settings.look).panel.to_normalized_gamma_f32()
+    }
+}
+
+/// Opens the window, with `path` in it where there is one, and returns when it is closed.
+///
+/// # Errors
+/// When there is no screen or no graphics device.
+pub fn run(path: Option<PathBuf>) -> anyhow::Result<()> {
+    let viewport = egui::ViewportBuilder::default()
+        .with_title("annotator")
+        .with_app_id("annotator")
+        .with_inner_size([1360.0, 860.0])
+        .with_min_inner_size([720.0, 480.0])
+        .with_drag_and_drop(true);
+    let options = eframe::NativeOptions { viewport, ..eframe::NativeOptions::default() };
+    let create = move |creation: &eframe::CreationContext<'_>| {
+        let target = creation.wgpu_render_state.as_ref().ok_or("the window has no wgpu device")?;
+        let folders = Folders::of_user();
+        let base = Base {
+            format: target.target_format,
+            adapter: crate::gpu::device::described(&target.adapter.get_info()),
+            engine: assistant::start(folders.settings().device, &creation.egui_ctx),
+            folders,
+        };
+        let mut app = App::new(&creation.egui_ctx, base);
+        if let Some(path) = path {
+            app.perform(Command::Open(path), &creation.egui_ctx);
+        }
+        Ok(Box::new(app) as Box<dyn eframe::App>)
+    };
+    eframe::run_native("annotator", options, Box::new(create)).map_err(|error| anyhow::anyhow!("the window cannot be opened: {error}"))
+}

@@ -1,0 +1,211 @@
+//! What opens over the window: the palette, the class search, the keys, the settings and the reader's warnings.
+
+use egui::{Id, Key, Modal, RichText, ScrollArea, TextEdit, Ui};
+
+use crate::annotation::CategoryId;
+use crate::app::command::{Command, Menu, POINTER, TABLE};
+use crate::app::fuzzy;
+use crate::app::panel::menu::possible;
+use crate::app::settings::{DeviceChoice, Look, Settings};
+use crate::app::state::State;
+use crate::app::theme::{self, Palette};
+
+/// An open dialog.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Dialog {
+    /// Finds a command.
+    Palette(Search),
+    /// Finds or makes a class.
+    Classes(Search),
+    /// All keys.
+    Help,
+    /// The settings, as they will be.
+    Settings(Settings),
+    /// The reader's warnings.
+    Warnings,
+}
+
+/// A search field with a list under it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Search {
+    query: String,
+    marked: usize,
+}
+
+const SHOWN: usize = 12;
+
+impl Dialog {
+    /// Shows the dialog; whether it stays open.
+    pub(crate) fn ui(&mut self, ctx: &egui::Context, state: &State, commands: &mut Vec<Command>) -> bool {
+        let colors = theme::palette(state.settings.look);
+        let response = Modal::new(Id::unique("dialog")).backdrop_color(egui::Color32::from_black_alpha(120)).show(ctx, |ui| match self {
+            Self::Palette(search) => palette_ui(ui, search, state, colors, commands),
+            Self::Classes(search) => classes_ui(ui, search, state, colors, commands),
+            Self::Help => help_ui(ui, colors),
+            Self::Settings(settings) => settings_ui(ui, settings, colors, commands),
+            Self::Warnings => warnings_ui(ui, state),
+        });
+        !response.inner && !response.should_close()
+    }
+}
+
+impl Search {
+    /// Shows the field and `rows` (name, note); the chosen row.
+    fn ui(&mut self, ui: &mut Ui, hint: &str, rows: &[(String, String)], colors: &Palette) -> Option<usize> {
+        ui.set_width(440.0);
+        let steps = ui.input_mut(|input| {
+            let down = input.count_and_consume_key(egui::Modifiers::NONE, Key::ArrowDown);
+            down as isize - input.count_and_consume_key(egui::Modifiers::NONE, Key::ArrowUp) as isize
+        });
+        let enter = ui.input(|input| input.key_pressed(Key::Enter));
+        let field = ui.add(
+            TextEdit::singleline(&mut self.query).hint_text(hint.to_owned()).desired_width(f32::INFINITY).margin(egui::Margin::same(8)),
+        );
+        if field.changed() {
+            self.marked = 0;
+        }
+        if !enter {
+            field.request_focus();
+        }
+        self.marked = self.marked.saturating_add_signed(steps).min(rows.len().saturating_sub(1));
+        ui.add_space(4.0);
+        let mut chosen = (enter && !rows.is_empty()).then_some(self.marked);
+        for (index, (name, note)) in rows.iter().enumerate() {
+            let (rect, response) = super::row(ui, 28.0, name, index == self.marked, colors);
+            let note = super::line(ui, note, 12.5, colors.weak, 160.0);
+            let right = rect.right() - 10.0 - note.size().x;
+            ui.painter().galley(egui::pos2(right, rect.center().y - note.size().y / 2.0), note, colors.weak);
+            let name = super::line(ui, name, 14.0, colors.text, right - rect.left() - 20.0);
+            ui.painter().galley(egui::pos2(rect.left() + 10.0, rect.center().y - name.size().y / 2.0), name, colors.text);
+            if response.clicked() {
+                chosen = Some(index);
+            }
+        }
+        chosen
+    }
+}
+
+fn palette_ui(ui: &mut Ui, search: &mut Search, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
+    let possible: Vec<_> = TABLE.iter().filter(|entry| possible(state, &entry.command) && entry.command != Command::Palette).collect();
+    let found = fuzzy::ranked(&search.query, possible.iter().map(|entry| entry.name));
+    let found: Vec<_> = found.into_iter().filter_map(|index| possible.get(index)).take(SHOWN).collect();
+    let rows: Vec<(String, String)> =
+        found.iter().map(|entry| (entry.name.to_owned(), entry.keys.first().map(|key| key.text()).unwrap_or_default())).collect();
+    let chosen = search.ui(ui, "Find a command", &rows, colors).and_then(|index| found.get(index));
+    commands.extend(chosen.map(|entry| entry.command.clone()));
+    chosen.is_some()
+}
+
+fn classes_ui(ui: &mut Ui, search: &mut Search, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
+    let categories = &state.document.dataset().categories;
+    let found = fuzzy::ranked(&search.query, categories.iter().map(|category| category.name.as_str()));
+    let mut rows: Vec<(String, String)> = Vec::new();
+    let mut ids: Vec<Option<CategoryId>> = Vec::new();
+    for category in found.into_iter().take(SHOWN).filter_map(|index| categories.get(index)) {
+        rows.push((category.name.clone(), category.supercategory.clone()));
+        ids.push(Some(category.id));
+    }
+    let query = search.query.trim().to_owned();
+    if !query.is_empty() && !categories.iter().any(|category| category.name == query) {
+        rows.push((format!("Add class “{query}”"), "new".to_owned()));
+        ids.push(None);
+    }
+    let chosen = search.ui(ui, "Find a class, or type the name of a new one", &rows, colors);
+    if rows.is_empty() {
+        ui.label(RichText::new("There are no classes yet: type a name.").color(colors.weak));
+    }
+    match chosen.and_then(|index| ids.get(index)) {
+        Some(Some(id)) => commands.push(Command::Assign(*id)),
+        Some(None) => commands.push(Command::NewClass(query)),
+        None => return false,
+    }
+    true
+}
+
+fn help_ui(ui: &mut Ui, colors: &Palette) -> bool {
+    ui.set_width(680.0);
+    ui.heading("Keys");
+    ui.add_space(6.0);
+    let mut lines: Vec<(String, &str)> = Vec::new();
+    for entry in TABLE.iter().filter(|entry| entry.menu != Menu::None && !entry.keys.is_empty()) {
+        lines.push((entry.keys.iter().map(|key| key.text()).collect::<Vec<_>>().join("   "), entry.name));
+    }
+    lines.push(("1 … 9".to_owned(), "Class of the selection and of what is drawn next"));
+    lines.extend(POINTER.iter().map(|&(key, name)| (key.to_owned(), name)));
+    let half = lines.len().div_ceil(2);
+    ScrollArea::vertical().max_height(520.0).show(ui, |ui| {
+        ui.columns(2, |columns| {
+            for (column, part) in columns.iter_mut().zip(lines.chunks(half)) {
+                egui::Grid::new(column.next_auto_id()).num_columns(2).spacing([14.0, 7.0]).show(column, |ui| {
+                    for (key, name) in part {
+                        ui.label(RichText::new(key).size(12.5).color(colors.accent));
+                        ui.label(RichText::new(*name).size(13.0));
+                        ui.end_row();
+                    }
+                });
+            }
+        });
+    });
+    ui.add_space(8.0);
+    ui.button("Close").clicked()
+}
+
+fn settings_ui(ui: &mut Ui, settings: &mut Settings, colors: &Palette, commands: &mut Vec<Command>) -> bool {
+    ui.set_width(430.0);
+    let before = settings.clone();
+    ui.heading("Settings");
+    ui.add_space(8.0);
+    egui::Grid::new("settings").num_columns(2).spacing([24.0, 12.0]).show(ui, |ui| {
+        let name = ui.label("Steps of the segmenter").id;
+        ui.add(egui::Slider::new(&mut settings.steps, 1..=20)).labelled_by(name).on_hover_text("More steps are slower and a little better");
+        ui.end_row();
+        ui.label("Models run on");
+        ui.horizontal(|ui| {
+            for (choice, text) in [(DeviceChoice::Auto, "Automatic"), (DeviceChoice::Gpu, "GPU"), (DeviceChoice::Cpu, "CPU")] {
+                ui.selectable_value(&mut settings.device, choice, text).on_hover_text("Counts from the next start on");
+            }
+        });
+        ui.end_row();
+        ui.label("Looks");
+        ui.horizontal(|ui| {
+            ui.selectable_value(&mut settings.look, Look::Dark, "Dark");
+            ui.selectable_value(&mut settings.look, Look::Light, "Light");
+        });
+        ui.end_row();
+        let name = ui.label("Size of text").id;
+        ui.add(egui::Slider::new(&mut settings.zoom, 0.7..=2.0).step_by(0.1)).labelled_by(name);
+        ui.end_row();
+        let name = ui.label("Strength of masks").id;
+        ui.add(egui::Slider::new(&mut settings.opacity, 0.05..=0.9)).labelled_by(name);
+        ui.end_row();
+        ui.label("");
+        ui.checkbox(&mut settings.propose_after_box, "Propose masks a moment after the last box");
+        ui.end_row();
+        ui.label("");
+        ui.checkbox(&mut settings.autosave, "Keep a working copy while working");
+        ui.end_row();
+    });
+    ui.add_space(6.0);
+    ui.label(
+        RichText::new("The working copy stands beside the data; your file is written only when you save.").size(12.5).color(colors.weak),
+    );
+    ui.add_space(8.0);
+    if *settings != before {
+        commands.push(Command::Change(settings.clone()));
+    }
+    ui.button("Close").clicked()
+}
+
+fn warnings_ui(ui: &mut Ui, state: &State) -> bool {
+    ui.set_width(620.0);
+    ui.heading("What the reader found odd");
+    ui.add_space(6.0);
+    let warnings = &state.document.warnings;
+    ScrollArea::vertical().max_height(420.0).auto_shrink([false, true]).show_rows(ui, 20.0, warnings.len(), |ui, rows| {
+        for text in warnings.get(rows).unwrap_or_default() {
+            ui.add(egui::Label::new(RichText::new(text).size(13.0)).truncate()).on_hover_text(text);
+        }
+    });
+    ui.add_space(8.0);
+    ui.button("Close").clicked()
+}

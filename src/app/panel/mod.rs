@@ -1,0 +1,64 @@
+//! The panels around the canvas. Each reads the state and pushes commands.
+
+pub(super) mod classes;
+pub(super) mod dialog;
+pub(super) mod filmstrip;
+pub(super) mod menu;
+pub(super) mod objects;
+pub(super) mod status;
+pub(super) mod toolbar;
+
+use egui::{Response, Role, Sense, Ui, WidgetInfo, vec2};
+
+use super::icon::{self, Icon};
+use super::theme::Palette;
+
+/// A square button with an icon and a name for screen readers and tooltips.
+fn icon_button(ui: &mut Ui, icon: Icon, name: &str, side: f32, lit: bool, colors: &Palette) -> Response {
+    let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::click());
+    let enabled = ui.is_enabled();
+    response.widget_info(|| WidgetInfo::selected(Role::Button, enabled, lit, name));
+    let fill = match (lit, response.hovered()) {
+        (true, _) => colors.accent.gamma_multiply(0.3),
+        (false, true) => colors.hovered,
+        (false, false) => egui::Color32::TRANSPARENT,
+    };
+    let color = if !enabled {
+        colors.weak.gamma_multiply(0.5)
+    } else if lit {
+        colors.accent
+    } else {
+        colors.text
+    };
+    ui.painter().rect_filled(rect, 7.0, fill);
+    icon::paint(ui.painter(), rect.shrink(side * 0.24), icon, color);
+    response
+}
+
+/// A row of a list: a response that covers the whole width, and the place for its content.
+fn row(ui: &mut Ui, height: f32, name: &str, lit: bool, colors: &Palette) -> (egui::Rect, Response) {
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click());
+    response.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, true, lit, name));
+    let fill = match (lit, response.hovered()) {
+        (true, _) => colors.accent.gamma_multiply(0.25),
+        (false, true) => colors.hovered,
+        (false, false) => egui::Color32::TRANSPARENT,
+    };
+    ui.painter().rect_filled(rect, 5.0, fill);
+    (rect, response)
+}
+
+/// Text in one line, cut at `width` points.
+fn line(ui: &Ui, text: &str, size: f32, color: egui::Color32, width: f32) -> std::sync::Arc<egui::Galley> {
+    let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), egui::FontId::proportional(size), color);
+    job.wrap = egui::text::TextWrapping::truncate_at_width(width.max(1.0));
+    ui.painter().layout_job(job)
+}
+
+/// The small heading of a part of a panel.
+fn title(ui: &mut Ui, text: &str, note: &str, colors: &Palette) {
+    ui.horizontal(|ui| {
+        ui.label(egui::RichText::new(text).size(13.0).strong());
+        ui.label(egui::RichText::new(note).size(12.0).color(colors.weak));
+    });
+}

@@ -1,0 +1,114 @@
+//! The status bar: what is said, what runs and how far it is, which image, which device.
+
+use egui::{Align, Layout, ProgressBar, RichText, Ui};
+
+use crate::app::assistant::{Assistant, Readiness};
+use crate::app::command::Command;
+use crate::app::state::{State, Tone};
+use crate::app::theme;
+use crate::geometry::Point;
+
+/// What the bar shows besides the state.
+pub(crate) struct Facts<'a> {
+    /// The models.
+    pub assistant: &'a Assistant,
+    /// The image position under the pointer.
+    pub pointer: Option<Point>,
+    /// Points an image pixel.
+    pub scale: f64,
+    /// The adapter that draws the window.
+    pub adapter: &'a str,
+    /// Whether the last change is on disk.
+    pub kept: bool,
+    /// A file that is being opened.
+    pub opening: bool,
+}
+
+/// Shows the bar.
+pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut Vec<Command>) {
+    let colors = theme::palette(state.settings.look);
+    let weak = |text: String| RichText::new(text).size(12.5).color(colors.weak);
+    ui.horizontal_centered(|ui| {
+        if let Some(running) = facts.assistant.running() {
+            let what = if running.refines { "Refining" } else { "Proposing" };
+            let count = running.instances.len();
+            let masks = if count == 1 { "mask".to_owned() } else { format!("{count} masks") };
+            let share = if running.of > 0 { running.step as f32 / running.of as f32 } else { 0.0 };
+            ui.label(RichText::new(format!("{what} {masks}")).size(12.5).color(colors.accent));
+            let text = if running.of > 0 { format!("step {} of {}", running.step, running.of) } else { "starting".to_owned() };
+            ui.add(ProgressBar::new(share).desired_width(130.0).desired_height(14.0).text(RichText::new(text).size(11.0)));
+            if ui.small_button("Cancel (Esc)").clicked() {
+                commands.push(Command::Cancel);
+            }
+        } else if facts.opening {
+            ui.label(RichText::new("Opening…").size(12.5).color(colors.accent));
+        } else if let Some(review) = &state.review {
+            let count = review.changes.len();
+            let masks = if count == 1 { "mask" } else { "masks" };
+            ui.label(RichText::new(format!("Review of {count} {masks}: added is green, removed is red")).size(12.5).color(colors.accent));
+            if ui.small_button("Take (Enter)").clicked() {
+                commands.push(Command::Accept);
+            }
+            if ui.small_button("Leave (Esc)").clicked() {
+                commands.push(Command::Cancel);
+            }
+        } else if let Some(message) = &state.message {
+            let color = match message.tone {
+                Tone::Plain => colors.text,
+                Tone::Warning => colors.warn,
+                Tone::Error => colors.bad,
+            };
+            ui.add(egui::Label::new(RichText::new(&message.text).size(12.5).color(color)).truncate()).on_hover_text(&message.text);
+        }
+        if !state.document.warnings.is_empty() {
+            let text = RichText::new(format!("{} warnings", state.document.warnings.len())).size(12.0).color(colors.warn);
+            if ui.add(egui::Button::new(text).small()).clicked() {
+                commands.push(Command::Warnings);
+            }
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.spacing_mut().item_spacing.x = 14.0;
+            models_ui(ui, state, facts);
+            ui.label(weak(short(facts.adapter, 34))).on_hover_text(format!("The window is drawn by {}", facts.adapter));
+            if let Some(image) = state.shown() {
+                ui.label(weak(format!("{} / {}", state.image + 1, state.document.image_count()))).on_hover_text("Image");
+                ui.label(weak(format!("{} × {}", image.size.width, image.size.height))).on_hover_text("Image size");
+                ui.label(weak(format!("{:.0} %", facts.scale * 100.0 * f64::from(ui.pixels_per_point())))).on_hover_text("Zoom");
+                if let Some(at) = facts.pointer {
+                    ui.label(weak(format!("{:.0}, {:.0}", at.x.floor(), at.y.floor()))).on_hover_text("Pixel under the pointer");
+                }
+                let (text, tip) = match (state.settings.autosave, facts.kept) {
+                    (true, true) => ("kept", "The last change is in the working copy on disk"),
+                    (true, false) => ("keeping…", "The last change is on its way to the working copy"),
+                    (false, _) => ("autosave off", "Changes are written when you save or close"),
+                };
+                ui.label(weak(text.to_owned())).on_hover_text(tip);
+            }
+        });
+    });
+}
+
+fn models_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>) {
+    let colors = theme::palette(state.settings.look);
+    let (color, text, tip) = match facts.assistant.readiness() {
+        Readiness::Ready(device) => (colors.good, short(device, 28), format!("The models are ready; they run on {device}")),
+        Readiness::Preparing(label, share) => {
+            let share = share.map(|share| format!(" {:.0} %", share * 100.0)).unwrap_or_default();
+            (colors.warn, format!("{label}{share}"), "The first use prepares the models; you can draw meanwhile".to_owned())
+        }
+        Readiness::Failed(reason) => (colors.bad, "no model".to_owned(), format!("The models cannot be used: {reason}")),
+    };
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 5.0;
+        let (rect, _) = ui.allocate_exact_size(egui::vec2(9.0, 9.0), egui::Sense::hover());
+        ui.painter().circle_filled(rect.center(), 4.0, color);
+        ui.label(RichText::new(text).size(12.5).color(colors.weak)).on_hover_text(tip);
+    });
+}
+
+fn short(text: &str, longest: usize) -> String {
+    if text.chars().count() <= longest {
+        return text.to_owned();
+    }
+    text.chars().take(longest.saturating_sub(1)).chain(['…']).collect()
+}

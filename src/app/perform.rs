@@ -1,0 +1,359 @@
+//! The one place where commands are carried out.
+
+use super::App;
+use super::assistant::{Outcome, Request};
+use super::command::{Command, Tool, entry};
+use super::panel::dialog::{Dialog, Search};
+use super::picture::Loaded;
+use super::state::{Change, Review, Tone};
+use super::theme;
+use crate::annotation::{ImageId, Instance, InstanceId, Shape};
+use crate::mask::Mask;
+use std::sync::Arc;
+
+/// Time from the last box to the proposal, in seconds.
+const PROPOSE_DELAY_SECS: f64 = 0.4;
+
+impl App {
+    /// Carries out one command.
+    pub(super) fn perform(&mut self, command: Command, ctx: &egui::Context) {
+        tracing::debug!(name = entry(&command).map_or("", |entry| entry.name), "command");
+        let now = ctx.input(|input| input.time);
+        match command {
+            Command::OpenFile | Command::OpenFolder | Command::ExportAs => self.ask(&command, ctx),
+            Command::Open(path) => self.open(&path, ctx),
+            Command::Save => self.save(ctx),
+            Command::Export(path) => self.write(&path, ctx),
+            Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
+            Command::Undo | Command::Redo => self.step(command == Command::Redo),
+            Command::Delete => self.state.delete_selected(),
+            Command::SelectAll => self.state.selection = self.state.objects().map(|instance| instance.id).collect(),
+            Command::Select(ids) => self.state.selection = ids,
+            Command::ToggleSelected(id) => self.toggle_selected(id),
+            Command::Accept => self.accept(),
+            Command::Cancel => self.cancel(),
+            Command::Propose => self.propose(),
+            Command::Refine => self.refine(),
+            Command::NextImage => self.go_to(self.state.image + 1),
+            Command::PreviousImage => self.go_to(self.state.image.saturating_sub(1)),
+            Command::NextUnreviewed => self.next_unreviewed(),
+            Command::GoTo(index) => self.go_to(index),
+            Command::NextObject => self.next_object(1),
+            Command::PreviousObject => self.next_object(-1),
+            Command::ToggleReviewed => self.toggle_reviewed(),
+            Command::Use(tool) => self.use_tool(tool),
+            Command::BrushSmaller => self.brush_radius(self.state.brush_radius_px / 1.25),
+            Command::BrushLarger => self.brush_radius(self.state.brush_radius_px * 1.25),
+            Command::BrushRadius(radius_px) => self.brush_radius(radius_px),
+            Command::ToggleHidden => self.toggle_hidden(),
+            Command::SetHidden(id, hides) => {
+                if hides {
+                    self.state.hidden.insert(id);
+                } else {
+                    self.state.hidden.remove(&id);
+                    self.state.all_hidden = false;
+                }
+            }
+            Command::ShowAll => {
+                self.state.hidden.clear();
+                self.state.all_hidden = false;
+            }
+            Command::Fit => self.canvas.view.fit(),
+            Command::ActualSize => self.canvas.view.zoom_to(1.0 / f64::from(ctx.pixels_per_point())),
+            Command::ZoomIn => self.canvas.view.zoom(1.25, self.canvas.view.center()),
+            Command::ZoomOut => self.canvas.view.zoom(0.8, self.canvas.view.center()),
+            Command::ClassNumber(number) => {
+                let category = self.state.document.dataset().categories.get(number - 1).map(|category| category.id);
+                match category {
+                    Some(id) => self.state.assign(id),
+                    None => self.state.say(Tone::Warning, format!("There is no class {number}; / makes one")),
+                }
+            }
+            Command::Assign(id) => self.state.assign(id),
+            Command::NewClass(name) => self.state.assign_new(name.trim()),
+            Command::RenameClass(id, name) => self.state.rename_class(id, name),
+            Command::SearchClass => self.dialog = Some(Dialog::Classes(Search::default())),
+            Command::Palette => self.dialog = Some(Dialog::Palette(Search::default())),
+            Command::Help => self.dialog = Some(Dialog::Help),
+            Command::Settings => self.dialog = Some(Dialog::Settings(self.state.settings.clone())),
+            Command::Warnings => self.dialog = Some(Dialog::Warnings),
+            Command::Change(settings) => self.change_settings(settings, ctx),
+            Command::AddBox(rect) => {
+                if self.state.add_box(rect).is_some() && self.state.settings.propose_after_box {
+                    self.propose_due = Some(now + PROPOSE_DELAY_SECS);
+                    self.state.message = None;
+                }
+            }
+            Command::Reshape(id, rect) => self.state.reshape(id, rect),
+            Command::Move(id, by) => self.state.move_object(id, by),
+            Command::Paint(target, mask) => self.state.paint(target, &mask),
+        }
+    }
+
+    fn change_settings(&mut self, settings: super::settings::Settings, ctx: &egui::Context) {
+        self.state.settings = settings;
+        theme::apply(ctx, self.state.settings.look);
+        ctx.set_zoom_factor(self.state.settings.zoom);
+        if let Err(error) = self.folders.store(&self.state.settings) {
+            self.state.say(Tone::Warning, format!("The settings cannot be stored: {error}"));
+        }
+    }
+
+    fn step(&mut self, redo: bool) {
+        self.state.review = None;
+        match self.state.document.step(redo) {
+            Ok(None) => self.state.say(Tone::Plain, if redo { "Nothing to do again" } else { "Nothing to take back" }),
+            Err(error) => self.state.say(Tone::Error, error.to_string()),
+            Ok(Some(entry)) => {
+                let place = entry.image.and_then(|id| self.state.document.dataset().images.iter().position(|image| image.id == id));
+                if let Some(index) = place.filter(|&index| index != self.state.image) {
+                    self.go_to(index);
+                }
+                let document = &self.state.document;
+                self.state.selection.retain(|&id| document.instance(id).is_some());
+                self.state.proposed.retain(|&id| document.instance(id).is_some_and(|instance| instance.shape != Shape::Box));
+                self.state.say(Tone::Plain, format!("{}: {}", if redo { "Done again" } else { "Taken back" }, entry.label));
+            }
+        }
+    }
+
+    fn toggle_selected(&mut self, id: InstanceId) {
+        if self.state.is_selected(id) {
+            self.state.selection.retain(|&other| other != id);
+        } else {
+            self.state.selection.push(id);
+        }
+    }
+
+    fn accept(&mut self) {
+        if let Some(review) = self.state.review.take() {
+            let masks: Vec<(InstanceId, &Mask)> = review.changes.iter().map(|change| (change.id, change.after.as_ref())).collect();
+            let count = self.state.set_masks("Refine masks", review.image, &masks).len();
+            return self.state.say(Tone::Plain, format!("Took {count} refined mask{}", plural(count)));
+        }
+        if self.assistant.running().is_some() {
+            return;
+        }
+        if self.boxes().next().is_some() {
+            return self.propose();
+        }
+        let shown: Vec<InstanceId> = self.state.selection.clone();
+        self.state.proposed.retain(|id| !shown.contains(id));
+        if let Some(&next) = self.state.proposed.first() {
+            self.state.selection = vec![next];
+            let left = self.state.proposed.len();
+            self.state.say(Tone::Plain, format!("Accepted; {left} proposed mask{} to look at", plural(left)));
+        } else if !shown.is_empty() {
+            self.state.selection.clear();
+            self.state.say(Tone::Plain, "Accepted");
+        }
+    }
+
+    fn cancel(&mut self) {
+        self.propose_due = None;
+        if self.canvas.abort() {
+            return;
+        }
+        if let Some(running) = self.assistant.cancel() {
+            let what = if running.refines { "Refining stopped" } else { "Proposal stopped; the boxes stay" };
+            return self.state.say(Tone::Plain, what);
+        }
+        if self.state.review.take().is_some() {
+            return self.state.say(Tone::Plain, "Left the masks as they were");
+        }
+        if self.state.selection.is_empty() {
+            self.state.tool = Tool::Select;
+        }
+        self.state.selection.clear();
+    }
+
+    fn boxes(&self) -> impl Iterator<Item = &Instance> {
+        self.state.objects().filter(|instance| instance.shape == Shape::Box)
+    }
+
+    fn pixels(&mut self) -> Option<Arc<image::RgbImage>> {
+        let image = self.state.shown()?;
+        match self.pictures.get(&self.state.document.image_path(image)) {
+            Loaded::Ready(picture) => Some(Arc::clone(&picture.pixels)),
+            Loaded::Waiting => {
+                self.state.say(Tone::Warning, "The image is still loading");
+                None
+            }
+            Loaded::Broken(_) => {
+                self.state.say(Tone::Warning, "The image cannot be read, so there is nothing to look at");
+                None
+            }
+        }
+    }
+
+    /// Proposes masks for all boxes of the shown image.
+    pub(super) fn propose(&mut self) {
+        self.propose_due = None;
+        let Some(image) = self.state.shown().map(|image| image.id) else { return };
+        let (ids, boxes): (Vec<InstanceId>, Vec<_>) = self.boxes().map(|instance| (instance.id, instance.bbox)).unzip();
+        if ids.is_empty() {
+            return self.state.say(Tone::Plain, "Every object of this image has a mask; R draws a box");
+        }
+        let Some(pixels) = self.pixels() else { return };
+        let request = Request::Propose { image: pixels, boxes, steps: self.state.settings.steps };
+        self.request(request, image, ids);
+    }
+
+    fn refine(&mut self) {
+        let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
+        let chosen = self.state.selected().filter(|instance| instance.shape != Shape::Box);
+        let (ids, masks): (Vec<InstanceId>, Vec<Mask>) =
+            chosen.filter_map(|instance| Some((instance.id, instance.mask(size).ok()?))).unzip();
+        if ids.is_empty() {
+            return self.state.say(Tone::Warning, "Select an object with a mask first; for a box, press Enter");
+        }
+        let Some(pixels) = self.pixels() else { return };
+        self.state.review = None;
+        self.request(Request::Refine { image: pixels, masks }, image, ids);
+    }
+
+    fn request(&mut self, request: Request, image: ImageId, ids: Vec<InstanceId>) {
+        self.state.message = None;
+        if !self.assistant.start(request, image, ids) {
+            self.state.say(Tone::Warning, "There is no model here; the brush (B) makes masks by hand");
+        }
+    }
+
+    /// Takes what the models found.
+    pub(super) fn receive(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Failed(message) => self.state.say(Tone::Error, format!("The model failed: {message}")),
+            Outcome::Proposed(running, masks) => {
+                let masks: Vec<(InstanceId, Mask, f32)> =
+                    running.instances.into_iter().zip(masks).map(|(id, (mask, expected))| (id, mask, expected)).collect();
+                let named: Vec<(InstanceId, &Mask)> = masks.iter().map(|(id, mask, _)| (*id, mask)).collect();
+                let done = self.state.set_masks("Propose masks", running.image, &named);
+                self.state.expected_iou.extend(masks.iter().filter(|(id, ..)| done.contains(id)).map(|&(id, _, expected)| (id, expected)));
+                let empty = masks.len() - done.len();
+                if self.state.shown().is_some_and(|image| image.id == running.image) {
+                    self.state.proposed.clone_from(&done);
+                    self.state.selection = done.first().copied().into_iter().collect();
+                }
+                let count = done.len();
+                let more = if empty > 0 { format!("; {empty} stayed a box: nothing was found in it") } else { String::new() };
+                self.state.say(Tone::Plain, format!("{count} mask{} proposed: Enter accepts, G refines{more}", plural(count)));
+            }
+            Outcome::Refined(running, masks) => self.review(running.image, running.instances, masks),
+        }
+    }
+
+    fn review(&mut self, image: ImageId, ids: Vec<InstanceId>, masks: Vec<(Mask, bool)>) {
+        let Some(size) = self.state.document.dataset().image(image).map(|image| image.size) else { return };
+        let all = ids.len();
+        let changes: Vec<Change> = ids
+            .into_iter()
+            .zip(masks)
+            .filter(|(_, (_, kept))| !kept)
+            .filter_map(|(id, (after, _))| {
+                let before = self.state.document.instance(id)?.mask(size).ok()?;
+                (before != after && !after.is_empty()).then(|| Change { id, before: Arc::new(before), after: Arc::new(after) })
+            })
+            .collect();
+        let kept = all - changes.len();
+        if changes.is_empty() {
+            let text = if all == 1 {
+                "The refiner kept the original mask".to_owned()
+            } else {
+                format!("The refiner kept all {all} original masks")
+            };
+            return self.state.say(Tone::Plain, text);
+        }
+        if kept > 0 {
+            self.state.say(Tone::Plain, format!("{kept} kept as they were"));
+        }
+        self.state.review = Some(Review { image, changes });
+    }
+
+    fn go_to(&mut self, index: usize) {
+        let count = self.state.document.image_count();
+        if count == 0 || index == self.state.image && self.state.review.is_none() {
+            return;
+        }
+        if index >= count {
+            return self.state.say(Tone::Plain, "This is the last image");
+        }
+        self.canvas.abort();
+        self.assistant.cancel();
+        self.propose_due = None;
+        self.state.image = index;
+        self.state.selection.clear();
+        self.state.proposed.clear();
+        self.state.review = None;
+        self.state.message = None;
+    }
+
+    fn next_unreviewed(&mut self) {
+        let document = &self.state.document;
+        let count = document.image_count();
+        let open = |index: &usize| document.image(*index).is_some_and(|image| !document.reviewed.contains(&image.id));
+        match (self.state.image + 1..count).chain(0..self.state.image).find(open) {
+            Some(index) => self.go_to(index),
+            None => self.state.say(Tone::Plain, "Every other image is reviewed"),
+        }
+    }
+
+    fn toggle_reviewed(&mut self) {
+        let Some(image) = self.state.shown().map(|image| image.id) else { return };
+        let marked = !self.state.document.reviewed.remove(&image);
+        if marked {
+            self.state.document.reviewed.insert(image);
+        }
+        self.state.say(Tone::Plain, if marked { "Marked as reviewed" } else { "No longer marked as reviewed" });
+        self.remember();
+    }
+
+    fn next_object(&mut self, step: isize) {
+        let ids: Vec<InstanceId> = self.state.objects().map(|instance| instance.id).collect();
+        if ids.is_empty() {
+            return self.state.say(Tone::Plain, "There are no objects on this image");
+        }
+        let at = self.state.selection.last().and_then(|last| ids.iter().position(|id| id == last));
+        let next = match (at, step > 0) {
+            (Some(at), _) => (at as isize + step).rem_euclid(ids.len() as isize) as usize,
+            (None, true) => 0,
+            (None, false) => ids.len() - 1,
+        };
+        self.state.selection = vec![ids[next]];
+        if let Some(instance) = self.state.document.instance(ids[next]) {
+            self.canvas.view.show(instance.bbox);
+        }
+    }
+
+    fn use_tool(&mut self, tool: Tool) {
+        self.canvas.abort();
+        self.state.tool = tool;
+        self.state.message = None;
+    }
+
+    fn brush_radius(&mut self, radius_px: f64) {
+        self.state.brush_radius_px = radius_px.clamp(0.5, 4000.0);
+    }
+
+    fn toggle_hidden(&mut self) {
+        let ids: Vec<InstanceId> = self.state.selected().map(|instance| instance.id).collect();
+        if ids.is_empty() {
+            self.state.all_hidden = !self.state.all_hidden;
+            return;
+        }
+        let hides = ids.iter().any(|&id| self.state.is_visible(id));
+        for id in ids {
+            if hides {
+                self.state.hidden.insert(id);
+            } else {
+                self.state.hidden.remove(&id);
+            }
+        }
+        if !hides {
+            self.state.all_hidden = false;
+        }
+    }
+}
+
+const fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}

@@ -1,0 +1,208 @@
+//! Image files, decoded on threads of their own: the shown image first, then its neighbours, then thumbnails. What is
+//! wanted is said anew each frame, so that nothing old is decoded after a jump.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use egui::ColorImage;
+use image::RgbImage;
+use image::imageops::{self, FilterType};
+
+use crate::formats::picture;
+use crate::job;
+
+/// The longest side of a thumbnail, in pixels.
+pub(super) const THUMBNAIL_PX: u32 = 128;
+/// The longest side of the picture that stands for a whole large image, in pixels.
+pub(super) const OVERVIEW_PX: u32 = 2048;
+/// Decoded images are dropped, the oldest first, beyond this.
+const BUDGET_BYTES: usize = 1 << 30;
+
+/// A decoded image.
+#[derive(Debug)]
+pub(super) struct Picture {
+    /// The pixels, for the models.
+    pub pixels: Arc<RgbImage>,
+    /// The whole image for the screen, scaled down where it is larger than [`OVERVIEW_PX`].
+    pub overview: Arc<ColorImage>,
+}
+
+/// An image file, as far as it is known.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Loaded {
+    /// Not decoded yet.
+    #[default]
+    Waiting,
+    /// Decoded.
+    Ready(Arc<Picture>),
+    /// Cannot be decoded: why.
+    Broken(Arc<str>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Job {
+    Whole(PathBuf),
+    Thumbnail(PathBuf),
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    wanted: VecDeque<Job>,
+    working: Vec<Job>,
+    whole: HashMap<PathBuf, Loaded>,
+    order: VecDeque<PathBuf>,
+    thumbnails: HashMap<PathBuf, Option<Arc<ColorImage>>>,
+    bytes: usize,
+}
+
+struct Shared {
+    shelf: Mutex<Shelf>,
+    more: Condvar,
+    stop: AtomicBool,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+/// The decoder threads and what they made.
+pub(super) struct Pictures {
+    shared: Arc<Shared>,
+}
+
+impl Pictures {
+    /// Starts the threads; `wake` is called when something is ready.
+    pub(super) fn start(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        let shared = Arc::new(Shared { shelf: Mutex::default(), more: Condvar::new(), stop: AtomicBool::new(false), wake: Box::new(wake) });
+        for number in 0..2 {
+            let shared = Arc::clone(&shared);
+            if let Err(error) = job::spawn(&format!("picture-{number}"), move || work(&shared)) {
+                tracing::error!(%error, "no thread for decoding images");
+            }
+        }
+        Self { shared }
+    }
+
+    /// Says what is wanted now: whole images, the most urgent first, and thumbnails after them.
+    pub(super) fn want(&self, whole: &[PathBuf], thumbnails: &[PathBuf]) {
+        let mut shelf = self.shared.lock();
+        let mut wanted: VecDeque<Job> = VecDeque::new();
+        wanted.extend(whole.iter().filter(|path| !shelf.whole.contains_key(*path)).cloned().map(Job::Whole));
+        wanted.extend(thumbnails.iter().filter(|path| !shelf.thumbnails.contains_key(*path)).cloned().map(Job::Thumbnail));
+        wanted.retain(|job| !shelf.working.contains(job));
+        let idle = wanted.is_empty();
+        shelf.wanted = wanted;
+        drop(shelf);
+        if !idle {
+            self.shared.more.notify_all();
+        }
+    }
+
+    /// An image file.
+    pub(super) fn get(&self, path: &Path) -> Loaded {
+        self.shared.lock().whole.get(path).cloned().unwrap_or_default()
+    }
+
+    /// A thumbnail; `None` while it is not there.
+    pub(super) fn thumbnail(&self, path: &Path) -> Option<Arc<ColorImage>> {
+        self.shared.lock().thumbnails.get(path).cloned().flatten()
+    }
+
+    /// Forgets everything: other files are opened.
+    pub(super) fn clear(&self) {
+        let mut shelf = self.shared.lock();
+        *shelf = Shelf { working: std::mem::take(&mut shelf.working), ..Shelf::default() };
+    }
+}
+
+impl Drop for Pictures {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.more.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut shelf = self.lock();
+        loop {
+            if self.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            if let Some(job) = shelf.wanted.pop_front() {
+                shelf.working.push(job.clone());
+                return Some(job);
+            }
+            shelf = self.more.wait(shelf).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+fn work(shared: &Shared) {
+    while let Some(job) = shared.next() {
+        let (Job::Whole(path) | Job::Thumbnail(path)) = &job;
+        let decoded = picture::load(path).map_err(|error| error.to_string());
+        let thumbnail = decoded.as_ref().ok().map(|pixels| Arc::new(screen_image(&scaled(pixels, THUMBNAIL_PX))));
+        let loaded = match (&job, decoded) {
+            (Job::Whole(_), Ok(pixels)) => {
+                let overview = Arc::new(screen_image(&scaled(&pixels, OVERVIEW_PX)));
+                Some(Loaded::Ready(Arc::new(Picture { pixels: Arc::new(pixels), overview })))
+            }
+            (_, Err(error)) => Some(Loaded::Broken(error.into())),
+            (Job::Thumbnail(_), Ok(_)) => None,
+        };
+        let mut shelf = shared.lock();
+        shelf.working.retain(|other| *other != job);
+        shelf.thumbnails.insert(path.clone(), thumbnail);
+        if let Some(loaded) = loaded {
+            shelf.store(path.clone(), loaded);
+        }
+        drop(shelf);
+        (shared.wake)();
+    }
+}
+
+impl Shelf {
+    fn store(&mut self, path: PathBuf, loaded: Loaded) {
+        self.bytes += bytes(&loaded);
+        if let Some(old) = self.whole.insert(path.clone(), loaded) {
+            self.bytes -= bytes(&old);
+        }
+        self.order.retain(|other| *other != path);
+        self.order.push_back(path);
+        while self.bytes > BUDGET_BYTES && self.order.len() > 3 {
+            let Some(oldest) = self.order.pop_front() else { break };
+            if let Some(old) = self.whole.remove(&oldest) {
+                self.bytes -= bytes(&old);
+            }
+        }
+    }
+}
+
+fn bytes(loaded: &Loaded) -> usize {
+    match loaded {
+        Loaded::Ready(picture) => picture.pixels.len() + picture.overview.pixels.len() * 4,
+        Loaded::Waiting | Loaded::Broken(_) => 0,
+    }
+}
+
+fn scaled(pixels: &RgbImage, longest_px: u32) -> RgbImage {
+    let longest = pixels.width().max(pixels.height());
+    if longest <= longest_px {
+        return pixels.clone();
+    }
+    let side = |length: u32| ((u64::from(length) * u64::from(longest_px) / u64::from(longest)) as u32).max(1);
+    if longest > longest_px * 4 {
+        imageops::thumbnail(pixels, side(pixels.width()), side(pixels.height()))
+    } else {
+        imageops::resize(pixels, side(pixels.width()), side(pixels.height()), FilterType::Triangle)
+    }
+}
+
+/// RGB pixels in the form that egui uploads.
+pub(super) fn screen_image(pixels: &RgbImage) -> ColorImage {
+    ColorImage::from_rgb([pixels.width() as usize, pixels.height() as usize], pixels.as_raw())
+}

@@ -1,0 +1,123 @@
+//! What a person sets once: kept as JSON in the user's configuration folder.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Where the models run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceChoice {
+    /// A real GPU where there is one, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The GPU.
+    Gpu,
+}
+
+/// The colours of the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Look {
+    /// Light text on dark.
+    #[default]
+    Dark,
+    /// Dark text on light.
+    Light,
+}
+
+/// The settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Steps of the diffusion segmenter.
+    pub steps: usize,
+    /// Where the models run.
+    pub device: DeviceChoice,
+    /// The colours of the window.
+    pub look: Look,
+    /// Whether a working copy is kept while working.
+    pub autosave: bool,
+    /// Whether masks are proposed by themselves a moment after the last box.
+    pub propose_after_box: bool,
+    /// How strong masks cover the image, 0..=1.
+    pub opacity: f32,
+    /// Size of text and controls, 1 being normal.
+    pub zoom: f32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { steps: 4, device: DeviceChoice::Auto, look: Look::Dark, autosave: true, propose_after_box: true, opacity: 0.38, zoom: 1.0 }
+    }
+}
+
+/// Where the program keeps its own files.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    config: PathBuf,
+    state: PathBuf,
+}
+
+impl Folders {
+    /// The user's folders, as the operating system has them.
+    pub fn of_user() -> Self {
+        match directories::ProjectDirs::from("", "", "annotator") {
+            Some(folders) => Self {
+                config: folders.config_dir().to_path_buf(),
+                state: folders.state_dir().unwrap_or_else(|| folders.data_local_dir()).to_path_buf(),
+            },
+            None => Self::at(Path::new(".annotator")),
+        }
+    }
+
+    /// Both folders inside `folder`.
+    pub fn at(folder: &Path) -> Self {
+        Self { config: folder.join("config"), state: folder.join("state") }
+    }
+
+    /// Where working copies and marks go that cannot stand beside the data.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    fn settings_file(&self) -> PathBuf {
+        self.config.join("settings.json")
+    }
+
+    /// The settings as stored; the normal ones where there are none or they cannot be read.
+    pub fn settings(&self) -> Settings {
+        let Ok(text) = std::fs::read_to_string(self.settings_file()) else { return Settings::default() };
+        serde_json::from_str(&text).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the settings cannot be read");
+            Settings::default()
+        })
+    }
+
+    /// Stores the settings.
+    ///
+    /// # Errors
+    /// When the folder or the file cannot be written.
+    pub fn store(&self, settings: &Settings) -> anyhow::Result<()> {
+        std::fs::create_dir_all(&self.config)?;
+        std::fs::write(self.settings_file(), serde_json::to_vec_pretty(settings)?)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_come_back_as_stored() {
+        let folder = tempfile::tempdir().unwrap();
+        let folders = Folders::at(folder.path());
+        assert_eq!(folders.settings(), Settings::default());
+        let settings = Settings { steps: 9, look: Look::Light, ..Settings::default() };
+        folders.store(&settings).unwrap();
+        assert_eq!(folders.settings(), settings);
+    }
+}

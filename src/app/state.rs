@@ -1,0 +1,150 @@
+//! What the panels see: the document, and what is shown, selected and about to happen. Panels read it and push
+//! commands; only `perform` writes it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::command::Tool;
+use super::document::Document;
+use super::settings::Settings;
+use crate::annotation::{CategoryId, Image, ImageId, Instance, InstanceId};
+use crate::mask::Mask;
+
+/// How a message in the status bar is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// Something went as wished.
+    Plain,
+    /// Something wants attention.
+    Warning,
+    /// Something failed.
+    Error,
+}
+
+/// What the status bar says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// In words.
+    pub text: String,
+    /// How it is meant.
+    pub tone: Tone,
+}
+
+/// A refined mask that waits for a decision.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The object.
+    pub id: InstanceId,
+    /// Its mask before.
+    pub before: Arc<Mask>,
+    /// Its mask after.
+    pub after: Arc<Mask>,
+}
+
+/// Refined masks that wait for a decision.
+#[derive(Clone, Debug)]
+pub struct Review {
+    /// The image.
+    pub image: ImageId,
+    /// The masks that changed.
+    pub changes: Vec<Change>,
+}
+
+/// The state of the window.
+#[derive(Debug)]
+pub struct State {
+    /// What is open.
+    pub document: Document,
+    /// The index of the shown image.
+    pub image: usize,
+    /// The selected objects, the last selected one last.
+    pub selection: Vec<InstanceId>,
+    /// Proposed objects of the shown image that nobody accepted yet.
+    pub proposed: Vec<InstanceId>,
+    /// The tool.
+    pub tool: Tool,
+    /// The brush radius, in image pixels.
+    pub brush_radius_px: f64,
+    /// The class of what is drawn next.
+    pub category: Option<CategoryId>,
+    /// Objects that are not shown.
+    pub hidden: BTreeSet<InstanceId>,
+    /// Whether no object is shown.
+    pub all_hidden: bool,
+    /// Refined masks that wait for a decision.
+    pub review: Option<Review>,
+    /// The expected `IoU` of proposed masks; it is not written to files.
+    pub expected_iou: HashMap<InstanceId, f32>,
+    /// What the status bar says.
+    pub message: Option<Message>,
+    /// The settings.
+    pub settings: Settings,
+}
+
+impl State {
+    /// Nothing is open.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            document: Document::default(),
+            image: 0,
+            selection: Vec::new(),
+            proposed: Vec::new(),
+            tool: Tool::Select,
+            brush_radius_px: 12.0,
+            category: None,
+            hidden: BTreeSet::new(),
+            all_hidden: false,
+            review: None,
+            expected_iou: HashMap::new(),
+            message: None,
+            settings,
+        }
+    }
+
+    /// The shown image.
+    pub fn shown(&self) -> Option<&Image> {
+        self.document.image(self.image)
+    }
+
+    /// The objects of the shown image, in file order.
+    pub fn objects(&self) -> impl DoubleEndedIterator<Item = &Instance> {
+        self.shown().into_iter().flat_map(|image| self.document.objects(image.id))
+    }
+
+    /// Whether an object is drawn.
+    pub fn is_visible(&self, id: InstanceId) -> bool {
+        !self.all_hidden && !self.hidden.contains(&id)
+    }
+
+    /// Whether an object is selected.
+    pub fn is_selected(&self, id: InstanceId) -> bool {
+        self.selection.contains(&id)
+    }
+
+    /// The selected objects of the shown image.
+    pub fn selected(&self) -> impl Iterator<Item = &Instance> {
+        let image = self.shown().map(|image| image.id);
+        self.selection.iter().filter_map(|&id| self.document.instance(id)).filter(move |instance| Some(instance.image_id) == image)
+    }
+
+    /// The one selected object, where there is exactly one.
+    pub fn only_selected(&self) -> Option<&Instance> {
+        let mut selected = self.selected();
+        selected.next().filter(|_| selected.next().is_none())
+    }
+
+    /// A class's colour.
+    pub fn color(&self, category: CategoryId) -> egui::Color32 {
+        super::theme::class_color(self.document.category(category).map_or(0, |(index, _)| index))
+    }
+
+    /// A class's name.
+    pub fn class_name(&self, category: CategoryId) -> &str {
+        self.document.category(category).map_or("?", |(_, category)| category.name.as_str())
+    }
+
+    /// Lets the status bar say something.
+    pub fn say(&mut self, tone: Tone, text: impl Into<String>) {
+        self.message = Some(Message { text: text.into(), tone });
+    }
+}

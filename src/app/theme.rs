@@ -1,0 +1,158 @@
+//! The looks: a few named colours, from which all of egui's are set, and a colour for each class.
+
+use egui::{Color32, CornerRadius, FontFamily, FontId, Margin, Shadow, Stroke, TextStyle, Visuals, vec2};
+
+use super::settings::Look;
+
+/// The named colours of a look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Palette {
+    /// Behind the image.
+    pub canvas: Color32,
+    /// Panels.
+    pub panel: Color32,
+    /// Fields and cards on a panel.
+    pub raised: Color32,
+    /// What the pointer is over.
+    pub hovered: Color32,
+    /// Thin lines.
+    pub line: Color32,
+    /// Text.
+    pub text: Color32,
+    /// Text of less weight.
+    pub weak: Color32,
+    /// What is chosen or running.
+    pub accent: Color32,
+    /// Good news.
+    pub good: Color32,
+    /// Odd news.
+    pub warn: Color32,
+    /// Bad news.
+    pub bad: Color32,
+}
+
+const DARK: Palette = Palette {
+    canvas: Color32::from_rgb(15, 17, 21),
+    panel: Color32::from_rgb(23, 26, 32),
+    raised: Color32::from_rgb(34, 38, 46),
+    hovered: Color32::from_rgb(46, 52, 63),
+    line: Color32::from_rgb(42, 47, 57),
+    text: Color32::from_rgb(222, 226, 234),
+    weak: Color32::from_rgb(142, 150, 165),
+    accent: Color32::from_rgb(94, 161, 255),
+    good: Color32::from_rgb(98, 208, 138),
+    warn: Color32::from_rgb(240, 185, 86),
+    bad: Color32::from_rgb(247, 108, 108),
+};
+
+const LIGHT: Palette = Palette {
+    canvas: Color32::from_rgb(214, 217, 223),
+    panel: Color32::from_rgb(245, 246, 248),
+    raised: Color32::from_rgb(229, 232, 237),
+    hovered: Color32::from_rgb(214, 219, 227),
+    line: Color32::from_rgb(208, 212, 219),
+    text: Color32::from_rgb(31, 35, 43),
+    weak: Color32::from_rgb(99, 107, 121),
+    accent: Color32::from_rgb(28, 100, 214),
+    good: Color32::from_rgb(25, 135, 76),
+    warn: Color32::from_rgb(166, 107, 0),
+    bad: Color32::from_rgb(200, 48, 48),
+};
+
+/// The colours of a look.
+pub(super) const fn palette(look: Look) -> &'static Palette {
+    match look {
+        Look::Dark => &DARK,
+        Look::Light => &LIGHT,
+    }
+}
+
+/// Gives the whole window the look.
+pub(super) fn apply(ctx: &egui::Context, look: Look) {
+    let colors = palette(look);
+    let theme = if look == Look::Dark { egui::Theme::Dark } else { egui::Theme::Light };
+    ctx.set_theme(theme);
+    ctx.style_mut_of(theme, |style| {
+        style.visuals = visuals(look, colors);
+        let sizes = [
+            (TextStyle::Heading, 19.0, FontFamily::Proportional),
+            (TextStyle::Body, 14.0, FontFamily::Proportional),
+            (TextStyle::Button, 14.0, FontFamily::Proportional),
+            (TextStyle::Small, 11.5, FontFamily::Proportional),
+            (TextStyle::Monospace, 12.5, FontFamily::Monospace),
+        ];
+        style.text_styles = sizes.into_iter().map(|(name, size, family)| (name, FontId::new(size, family))).collect();
+        let spacing = &mut style.spacing;
+        spacing.item_spacing = vec2(8.0, 6.0);
+        spacing.button_padding = vec2(10.0, 4.0);
+        spacing.interact_size = vec2(36.0, 26.0);
+        spacing.menu_margin = Margin::same(6);
+        spacing.window_margin = Margin::same(14);
+        spacing.slider_width = 150.0;
+        style.interaction.selectable_labels = false;
+        style.interaction.tooltip_delay = 0.35;
+        style.animation_time = 0.08;
+    });
+}
+
+fn visuals(look: Look, colors: &Palette) -> Visuals {
+    let mut visuals = if look == Look::Dark { Visuals::dark() } else { Visuals::light() };
+    let radius = CornerRadius::same(6);
+    visuals.panel_fill = colors.panel;
+    visuals.window_fill = colors.panel;
+    visuals.window_stroke = Stroke::new(1.0, colors.line);
+    visuals.window_corner_radius = CornerRadius::same(10);
+    visuals.menu_corner_radius = CornerRadius::same(8);
+    visuals.window_shadow = Shadow { offset: [0, 8], blur: 28, spread: 0, color: Color32::from_black_alpha(110) };
+    visuals.popup_shadow = Shadow { offset: [0, 4], blur: 14, spread: 0, color: Color32::from_black_alpha(90) };
+    visuals.extreme_bg_color = colors.canvas;
+    visuals.text_edit_bg_color = Some(colors.canvas);
+    visuals.faint_bg_color = colors.raised;
+    visuals.code_bg_color = colors.raised;
+    visuals.warn_fg_color = colors.warn;
+    visuals.error_fg_color = colors.bad;
+    visuals.hyperlink_color = colors.accent;
+    visuals.weak_text_color = Some(colors.weak);
+    visuals.selection.bg_fill = colors.accent.gamma_multiply(0.28);
+    visuals.selection.stroke = Stroke::new(1.0, colors.text);
+    visuals.slider_trailing_fill = true;
+    let widgets = &mut visuals.widgets;
+    for (widget, fill, text) in [
+        (&mut widgets.noninteractive, colors.panel, colors.text),
+        (&mut widgets.inactive, colors.raised, colors.text),
+        (&mut widgets.hovered, colors.hovered, colors.text),
+        (&mut widgets.active, colors.hovered, colors.text),
+        (&mut widgets.open, colors.hovered, colors.text),
+    ] {
+        widget.bg_fill = fill;
+        widget.weak_bg_fill = fill;
+        widget.bg_stroke = Stroke::NONE;
+        widget.fg_stroke = Stroke::new(1.0, text);
+        widget.corner_radius = radius;
+        widget.expansion = 0.0;
+    }
+    widgets.noninteractive.bg_stroke = Stroke::new(1.0, colors.line);
+    widgets.active.bg_stroke = Stroke::new(1.0, colors.accent);
+    visuals
+}
+
+/// The colour of the `index`th class: hues far apart for neighbours, in two brightnesses.
+pub(super) fn class_color(index: usize) -> Color32 {
+    const FIRST: [Color32; 10] = [
+        Color32::from_rgb(86, 180, 255),
+        Color32::from_rgb(255, 159, 67),
+        Color32::from_rgb(92, 219, 149),
+        Color32::from_rgb(255, 107, 129),
+        Color32::from_rgb(178, 141, 255),
+        Color32::from_rgb(255, 214, 82),
+        Color32::from_rgb(64, 214, 214),
+        Color32::from_rgb(255, 138, 216),
+        Color32::from_rgb(176, 214, 74),
+        Color32::from_rgb(229, 152, 120),
+    ];
+    FIRST.get(index).copied().unwrap_or_else(|| {
+        let hue = (index as f32 * 0.618_034).fract();
+        let value = if index.is_multiple_of(2) { 1.0 } else { 0.82 };
+        egui::ecolor::Hsva::new(hue, 0.62, value, 1.0).into()
+    })
+}
