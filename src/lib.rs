@@ -14,6 +14,7 @@
 //! | 4 | [`model`] | the segmenter, the refiner, their diffusion, weight files and the device they run on |
 //! | 5 | [`assist`] | boxes to masks and coarse masks to fine ones, on the one compute thread |
 //! | 5 | [`evaluation`] | predicted masks against true ones: `IoU`, boundary `IoU`, mBA, average precision |
+//! | 6 | [`train`] | fine-tuning on a person's own data set |
 //! | 7 | `app` | the window; behind the feature `gui` |
 
 pub mod annotation;
@@ -27,3 +28,4 @@ pub mod gpu;
 pub mod job;
 pub mod mask;
 pub mod model;
+pub mod train;

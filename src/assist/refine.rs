@@ -8,7 +8,7 @@ use super::crop::{centres_inside, frame, mask_crop, mask_region, normalised, res
 use super::{AssistError, Assistant, Patch, planes, read, sigmoid, size_of};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
-use crate::mask::Mask;
+use crate::mask::{Mask, metric};
 use crate::model::diffusion::process::Walk;
 use crate::model::diffusion::schedule::FineShare;
 use crate::model::noise::Noise;
@@ -190,18 +190,12 @@ fn kept(mask: &Mask) -> Refinement {
 }
 
 fn guarded(original: &Mask, refined: Mask) -> Refinement {
-    let overlap = iou(original, &refined);
+    let overlap = metric::iou(original, &refined);
     let ratio = refined.area() as f64 / original.area().max(1) as f64;
     if overlap < LEAST_IOU || !(LEAST_AREA_RATIO..=LEAST_AREA_RATIO.recip()).contains(&ratio) {
         return kept(original);
     }
     Refinement { mask: refined, kept_original: false, change: 1.0 - overlap }
-}
-
-fn iou(a: &Mask, b: &Mask) -> f64 {
-    let both = a.bytes().iter().zip(b.bytes()).filter(|(a, b)| **a & **b != 0).count();
-    let either = a.bytes().iter().zip(b.bytes()).filter(|(a, b)| **a | **b != 0).count();
-    if either == 0 { 1.0 } else { both as f64 / either as f64 }
 }
 
 #[cfg(test)]

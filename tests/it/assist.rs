@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::model::seeded;
 use annotator::assist::service::{Engine, Reply, Request, RequestId, Service};
 use annotator::assist::{
     AssistError, Assistant, ModelPaths, Patch, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep, Refinement, crop,
@@ -26,8 +27,8 @@ fn picture(width: u32, height: u32) -> RgbImage {
 
 fn assistant() -> Assistant {
     let device = Device::flex();
-    let segmenter = Segmenter::new(&SegmenterConfig::tiny(), &device);
-    Assistant::from_networks(Compute::Cpu, segmenter, Refiner::new(&RefinerConfig::tiny(), &device))
+    let segmenter = seeded(Segmenter::new(&SegmenterConfig::tiny(), &device), 1);
+    Assistant::from_networks(Compute::Cpu, segmenter, seeded(Refiner::new(&RefinerConfig::tiny(), &device), 2))
 }
 
 struct Reference {

@@ -6,3 +6,4 @@ mod gpu;
 mod layers;
 mod model;
 mod shader;
+mod train;

@@ -1,0 +1,174 @@
+//! The whole state of a run in one file, so that a run that was stopped goes on bit by bit as if it had not been.
+//!
+//! The file is a burnpack of f32 tensors: every weight, and for each learning parameter its two moments and its average.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::store::bridge;
+use burn::store::burn_pack::{Reader, Tensor as PackTensor, Writer};
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::optimizer::{Optimizer, Snapshot};
+use super::{Config, Part, TrainError, What};
+
+/// Where in the run the checkpoint was taken, and of which run it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Place {
+    pub(super) what: What,
+    pub(super) part: Part,
+    pub(super) consistency: bool,
+    pub(super) batch: usize,
+    pub(super) epochs: usize,
+    pub(super) learning_rate: f64,
+    pub(super) seed: u64,
+    pub(super) holdout: f64,
+    /// Objects that are learned from.
+    pub(super) objects: usize,
+    /// Finished epochs.
+    pub(super) epoch: usize,
+    /// Finished steps of the epoch after them.
+    pub(super) step: usize,
+    /// The sum of their losses.
+    pub(super) loss_sum: f64,
+    /// The optimiser's steps over all epochs.
+    pub(super) steps: u64,
+    pub(super) iou_before: f64,
+    pub(super) best_iou: f64,
+    pub(super) best_epoch: usize,
+}
+
+impl Place {
+    /// Whether a run with `config` over `objects` objects may go on from here.
+    pub(super) fn fits(&self, config: &Config, objects: usize, path: &Path) -> Result<(), TrainError> {
+        let same = [
+            ("network", self.what == config.what),
+            ("learning part", self.part == config.part && self.consistency == config.consistency),
+            ("batch", self.batch == config.batch),
+            ("number of epochs", self.epochs == config.epochs),
+            ("learning rate", self.learning_rate.to_bits() == config.learning_rate.to_bits()),
+            ("seed", self.seed == config.seed),
+            ("held-out share", self.holdout.to_bits() == config.holdout.to_bits()),
+            ("data", self.objects == objects),
+        ];
+        match same.into_iter().find(|(_, same)| !same) {
+            Some((what, _)) => Err(TrainError::OtherRun { what, path: path.to_owned() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The checkpoint of the run that writes `out`.
+pub(super) fn path_beside(out: &Path) -> PathBuf {
+    out.with_extension("checkpoint")
+}
+
+/// Writes the state; an older checkpoint is replaced only once the new one is complete.
+pub(super) fn write<M: Module>(path: &Path, place: &Place, network: &M, optimizer: &Optimizer) -> Result<(), TrainError> {
+    let wrong = |reason: String| TrainError::Checkpoint { reason, path: path.to_owned() };
+    let mut weights = Weights::default();
+    network.visit(&mut weights);
+    let mut tensors = weights.tensors;
+    let mut times = BTreeMap::new();
+    for (name, Snapshot { moment_1, moment_2, average, time }) in optimizer.snapshot() {
+        for (kind, values) in [("moment_1", moment_1), ("moment_2", moment_2), ("average", average)] {
+            tensors.push(pack(format!("{kind}/{name}"), values));
+        }
+        times.insert(name, time);
+    }
+    let json = |value: Result<String, serde_json::Error>| value.map_err(|error| wrong(error.to_string()));
+    Writer::new(tensors)
+        .with_metadata("place", &json(serde_json::to_string(place))?)
+        .with_metadata("times", &json(serde_json::to_string(&times))?)
+        .auto_extension(false)
+        .overwrite(true)
+        .write_to_file(path)
+        .map_err(|error| wrong(error.to_string()))
+}
+
+/// Reads the state into `network`, whose weights are replaced.
+pub(super) fn read<M: Module>(path: &Path, network: M, device: &Device) -> Result<(Place, M, Optimizer), TrainError> {
+    let wrong = |reason: &dyn ToString| TrainError::Checkpoint { reason: reason.to_string(), path: path.to_owned() };
+    let reader = Reader::from_file_exact(path).map_err(|error| wrong(&error))?;
+    let json = |key: &str| reader.metadata().get(key).cloned().ok_or_else(|| wrong(&"it is of another program"));
+    let place: Place = serde_json::from_str(&json("place")?).map_err(|error| wrong(&error))?;
+    let times: BTreeMap<String, usize> = serde_json::from_str(&json("times")?).map_err(|error| wrong(&error))?;
+    let mut values = BTreeMap::new();
+    for tensor in reader.into_tensors().map_err(|error| wrong(&error))? {
+        let name = tensor.name.clone();
+        let data = bridge::into_data(tensor).map_err(|error| wrong(&error))?;
+        values.insert(name, data.try_into_vec::<f32>().map_err(|error| wrong(&format!("{error:?}")))?);
+    }
+    let mut snapshots = BTreeMap::new();
+    for (name, time) in times {
+        let mut take = |kind: &str| values.remove(&format!("{kind}/{name}")).ok_or_else(|| wrong(&format!("{kind} of {name} is missing")));
+        let snapshot = Snapshot { moment_1: take("moment_1")?, moment_2: take("moment_2")?, average: take("average")?, time };
+        snapshots.insert(name, snapshot);
+    }
+    let mut restored = Restored { path: Vec::new(), values, missing: None };
+    let network = network.map(&mut restored);
+    match restored.missing {
+        Some(name) => Err(wrong(&format!("the weights {name} are missing or of another shape"))),
+        None => Ok((place.clone(), network, Optimizer::restored(place.steps, snapshots, device))),
+    }
+}
+
+fn pack(name: String, values: Vec<f32>) -> PackTensor {
+    let count = values.len();
+    bridge::from_data(TensorData::new(values, [count]), name, None)
+}
+
+#[derive(Default)]
+struct Weights {
+    path: Vec<String>,
+    tensors: Vec<PackTensor>,
+}
+
+impl ModuleVisitor for Weights {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let values = param.val().inner().to_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
+        self.tensors.push(pack(format!("weight/{}", self.path.join(".")), values));
+    }
+}
+
+struct Restored {
+    path: Vec<String>,
+    values: BTreeMap<String, Vec<f32>>,
+    missing: Option<String>,
+}
+
+impl ModuleMapper for Restored {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.path.join(".");
+        let shape = param.lazy_shape();
+        match self.values.remove(&format!("weight/{name}")) {
+            Some(values) if values.len() == shape.num_elements() => param.map(|tensor| {
+                let learns = tensor.is_require_grad();
+                let value = Tensor::<D>::from_data(TensorData::new(values, shape), &tensor.device().without_autodiff());
+                if learns { value.autodiff().require_grad() } else { value.to_device(&tensor.device()) }
+            }),
+            _ => {
+                self.missing.get_or_insert(name);
+                param
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The objects of a data set that can be learned from, and which of them are held out.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use image::RgbImage;
+
+use super::TrainError;
+use crate::annotation::{Dataset, Instance, Shape};
+use crate::formats::picture;
+use crate::geometry::Size;
+use crate::mask::Mask;
+use crate::model::noise::Noise;
+
+/// Objects with fewer pixels are not learned from.
+const SMALLEST_AREA: f64 = 16.0;
+/// Decoded images are kept up to this many bytes.
+const CACHE_BYTES: usize = 1 << 30;
+/// No more objects than this are measured after each epoch.
+const MOST_HELD_OUT: usize = 64;
+
+/// The usable objects of a data set; images are decoded when needed.
+pub struct Objects {
+    images: Vec<Picture>,
+    objects: Vec<Object>,
+    cache: RefCell<Cache>,
+}
+
+struct Picture {
+    path: PathBuf,
+    size: Size,
+}
+
+struct Object {
+    image: usize,
+    instance: Instance,
+}
+
+#[derive(Default)]
+struct Cache {
+    images: HashMap<usize, Arc<RgbImage>>,
+    bytes: usize,
+}
+
+/// Which objects are learned from and which are held out, as indices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// Learned from.
+    pub train: Vec<usize>,
+    /// Measured, in random order and at most 64.
+    pub held_out: Vec<usize>,
+}
+
+impl Objects {
+    /// The objects of `dataset` with a mask on an image that lies in `folder`, and a line for people about each group
+    /// that is left out.
+    pub fn new(dataset: &Dataset, folder: &Path) -> (Self, Vec<String>) {
+        let (mut images, mut objects, mut missing, mut unusable) = (Vec::new(), Vec::new(), 0, 0);
+        for image in &dataset.images {
+            let path = folder.join(&image.file_name);
+            let instances = dataset.instances_on(image.id);
+            let (usable, others): (Vec<_>, Vec<_>) = instances.partition(|instance| is_usable(instance));
+            unusable += others.len();
+            if usable.is_empty() {
+                continue;
+            }
+            if !path.is_file() {
+                missing += 1;
+                continue;
+            }
+            objects.extend(usable.into_iter().map(|instance| Object { image: images.len(), instance: instance.clone() }));
+            images.push(Picture { path, size: image.size });
+        }
+        let mut warnings = Vec::new();
+        if missing > 0 {
+            warnings.push(format!("{missing} images are not in {}", folder.display()));
+        }
+        if unusable > 0 {
+            warnings.push(format!("{unusable} objects have no mask, are crowds or smaller than {SMALLEST_AREA} pixels"));
+        }
+        (Self { images, objects, cache: RefCell::default() }, warnings)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// Holds out `share` of the images, one at least; of the objects where there is only one image.
+    pub fn split(&self, share: f64, seed: u64) -> Split {
+        let mut noise = Noise::new(seed ^ 0x5eed_5eed);
+        let held = |count: usize| ((share * count as f64).round() as usize).clamp(1, count.saturating_sub(1).max(1));
+        let groups: Vec<usize> = match self.images.len() {
+            1 => (0..self.objects.len()).collect(),
+            _ => self.objects.iter().map(|object| object.image).collect(),
+        };
+        let count = groups.iter().max().map_or(0, |last| last + 1);
+        let chosen: Vec<usize> = noise.shuffle(count).into_iter().take(held(count)).collect();
+        let is_held = |index: &usize| chosen.contains(&groups[*index]);
+        let (held_out, train): (Vec<usize>, Vec<usize>) = (0..self.objects.len()).partition(is_held);
+        let order = noise.shuffle(held_out.len()).into_iter().take(MOST_HELD_OUT);
+        Split { train, held_out: order.map(|place| held_out[place]).collect() }
+    }
+
+    /// An object's image and mask.
+    ///
+    /// # Errors
+    /// When the image cannot be read, has not the size that the data set says, or the mask holds nothing.
+    pub fn get(&self, index: usize) -> Result<(Arc<RgbImage>, Mask), TrainError> {
+        let object = &self.objects[index];
+        let picture = &self.images[object.image];
+        let lost = || TrainError::Lost { path: picture.path.clone() };
+        let image = self.image(object.image).ok_or_else(lost)?;
+        let mask = object.instance.shape.mask(object.instance.bbox, picture.size).map_err(|error| {
+            tracing::debug!(%error, "a mask cannot be drawn");
+            lost()
+        })?;
+        let same = Size::new(image.width(), image.height()) == mask.size();
+        if same && !mask.is_empty() { Ok((image, mask)) } else { Err(lost()) }
+    }
+
+    fn image(&self, index: usize) -> Option<Arc<RgbImage>> {
+        let mut cache = self.cache.borrow_mut();
+        if let Some(image) = cache.images.get(&index) {
+            return Some(Arc::clone(image));
+        }
+        let image = match picture::load(&self.images[index].path) {
+            Ok(image) => Arc::new(image),
+            Err(error) => {
+                tracing::warn!(%error, "an image cannot be read");
+                return None;
+            }
+        };
+        cache.bytes += image.as_raw().len();
+        if cache.bytes > CACHE_BYTES {
+            cache.images.clear();
+            cache.bytes = image.as_raw().len();
+        }
+        cache.images.insert(index, Arc::clone(&image));
+        Some(image)
+    }
+}
+
+fn is_usable(instance: &Instance) -> bool {
+    !instance.crowd && !matches!(instance.shape, Shape::Box) && instance.area >= SMALLEST_AREA && instance.bbox.is_drawable()
+}

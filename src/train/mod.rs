@@ -1,0 +1,156 @@
+//! Fine-tuning on a person's own data set: a held-out part measures it, the best weights are kept, and a run that was
+//! stopped goes on exactly where it was.
+//!
+//! The result never replaces weights that were better: when no epoch beats the start on the held-out objects, the start
+//! is what gets written, and [`Summary::improved`] says so.
+
+mod augment;
+mod checkpoint;
+pub mod coarse;
+mod data;
+mod event;
+mod optimizer;
+mod refiner;
+mod run;
+mod segmenter;
+
+pub use data::{Objects, Split};
+pub use event::{Event, Summary};
+pub use run::run;
+
+use std::path::PathBuf;
+
+use crate::assist::AssistError;
+use crate::formats::coco::ReadError;
+use crate::model::weights::WeightError;
+
+/// The network to train.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum What {
+    /// Box to mask.
+    #[default]
+    Segmenter,
+    /// Coarse mask to fine mask.
+    Refiner,
+}
+
+/// How much of the segmenter learns. The refiner always learns whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// The denoiser only.
+    Denoiser,
+    /// The denoiser and the encoder's stages at strides 16 and 32.
+    #[default]
+    Deep,
+    /// Everything.
+    All,
+}
+
+/// A training run.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The network.
+    pub what: What,
+    /// The COCO file with the objects.
+    pub data: PathBuf,
+    /// The folder that its image paths start from.
+    pub images: PathBuf,
+    /// The weight file to write; the checkpoint lies beside it.
+    pub out: PathBuf,
+    /// Weights to start from; those inside the program where there are none.
+    pub start: Option<PathBuf>,
+    /// How often each object is seen.
+    pub epochs: usize,
+    /// Objects a step.
+    pub batch: usize,
+    /// The largest learning rate; it warms up and falls along a cosine.
+    pub learning_rate: f64,
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// Whether to go on from the checkpoint beside `out`, where there is one.
+    pub resume: bool,
+    /// The share of the images that is held out to measure.
+    pub holdout: f64,
+    /// How much of the segmenter learns.
+    pub part: Part,
+    /// Whether masks of two noise levels must agree and noisy labels must be seen through (costs half as much again).
+    pub consistency: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            what: What::default(),
+            data: PathBuf::new(),
+            images: PathBuf::new(),
+            out: PathBuf::new(),
+            start: None,
+            epochs: 10,
+            batch: 4,
+            learning_rate: 3e-4,
+            seed: 0,
+            resume: false,
+            holdout: 0.2,
+            part: Part::default(),
+            consistency: false,
+        }
+    }
+}
+
+/// Why training did not come to an end.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// It was stopped on request; the checkpoint is written.
+    #[error("stopped; --resume goes on from {}", checkpoint.display())]
+    Cancelled {
+        /// Where the checkpoint lies.
+        checkpoint: PathBuf,
+    },
+    /// The data set cannot be read.
+    #[error(transparent)]
+    Data(#[from] ReadError),
+    /// There is nothing to learn from, or nothing to measure with.
+    #[error("only {usable} objects have a mask on a readable image; training needs 2 at least: {}", data.display())]
+    TooFew {
+        /// Usable objects.
+        usable: usize,
+        /// The data set.
+        data: PathBuf,
+    },
+    /// A setting makes no sense.
+    #[error("{0}")]
+    Setting(&'static str),
+    /// An image or mask that could be read before cannot be read any more.
+    #[error("cannot read the object any more: {}", path.display())]
+    Lost {
+        /// The image.
+        path: PathBuf,
+    },
+    /// The weights cannot be read or written.
+    #[error(transparent)]
+    Weights(#[from] WeightError),
+    /// The networks could not be measured.
+    #[error(transparent)]
+    Assist(#[from] AssistError),
+    /// The checkpoint belongs to another run.
+    #[error("the checkpoint is of a run with other {what}: {}", path.display())]
+    OtherRun {
+        /// The setting that differs.
+        what: &'static str,
+        /// The checkpoint.
+        path: PathBuf,
+    },
+    /// The checkpoint cannot be read or written.
+    #[error("cannot access the checkpoint ({reason}): {}", path.display())]
+    Checkpoint {
+        /// What is wrong.
+        reason: String,
+        /// The checkpoint.
+        path: PathBuf,
+    },
+    /// The loss became infinite or no number; the weights on disk are those of the best epoch.
+    #[error("the loss became {0}; a smaller learning rate may help")]
+    Diverged(f32),
+}

@@ -1,0 +1,134 @@
+//! What the refiner learns from a batch, and how it is measured.
+
+use burn::module::Module as _;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::augment::{jittered, mirror, recoloured};
+use super::coarse::synthesised;
+use super::run::Task;
+use super::{Objects, TrainError};
+use crate::assist::crop::{centres_inside, frame, mask_crop, mask_region, normalised, resampled};
+use crate::assist::{Finisher, Patch, RefineOptions};
+use crate::geometry::{Rect, Size};
+use crate::job::Cancel;
+use crate::mask::{Mask, metric};
+use crate::model::diffusion::process::noised;
+use crate::model::diffusion::schedule::FineShare;
+use crate::model::loss::refining;
+use crate::model::noise::Noise;
+use crate::model::refiner::{NETWORK, Refiner};
+use crate::model::weights::{WeightError, WeightFile, save};
+
+/// How often each time index is trained, in percent; those of the default sequence 5, 2, 0 most.
+const TIME_SHARES: [usize; 6] = [22, 4, 22, 5, 5, 42];
+
+/// Teaching the refiner.
+pub(super) struct RefinerTask {
+    device: Device,
+}
+
+impl RefinerTask {
+    pub(super) const fn new(device: Device) -> Self {
+        Self { device }
+    }
+}
+
+/// A time index.
+fn time(timesteps: usize, noise: &mut Noise) -> usize {
+    if timesteps != TIME_SHARES.len() {
+        return noise.below(timesteps);
+    }
+    let mut left = noise.below(TIME_SHARES.iter().sum());
+    TIME_SHARES
+        .iter()
+        .position(|&share| {
+            let here = left < share;
+            left = left.saturating_sub(share);
+            here
+        })
+        .unwrap_or(0)
+}
+
+fn square(values: &[f32], side: usize) -> Mask {
+    let size = Size::new(side as u32, side as u32);
+    Mask::from_bytes(size, values.iter().map(|&value| value as u8).collect()).unwrap_or_else(|| Mask::new(size))
+}
+
+fn numbers(mask: &Mask) -> Vec<f32> {
+    mask.bytes().iter().map(|&value| f32::from(value)).collect()
+}
+
+impl Task for RefinerTask {
+    type Network = Refiner;
+
+    fn load(&self, file: &WeightFile) -> Result<Refiner, WeightError> {
+        Refiner::load(file, &self.device)
+    }
+
+    fn save(&self, network: &Refiner, path: &std::path::Path) -> Result<(), WeightError> {
+        save(network, NETWORK, &network.config, path)
+    }
+
+    fn trained(&self, network: Refiner) -> Refiner {
+        network.train()
+    }
+
+    fn loss(
+        &self,
+        network: &Refiner,
+        _teacher: &Refiner,
+        data: &Objects,
+        chosen: &[usize],
+        _step: u64,
+        noise: &mut Noise,
+    ) -> Result<Tensor<1>, TrainError> {
+        let (side, n) = (network.config.image, chosen.len());
+        let share = FineShare::new(network.config.timesteps);
+        let (mut images, mut shown, mut targets, mut times) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for &index in chosen {
+            let (image, mask) = data.get(index)?;
+            let size = mask.size();
+            let region = mask_region(jittered(mask.bbox().unwrap_or_default(), noise).clipped(size), size);
+            let mut colours = resampled(image.as_raw(), size, 3, region, side);
+            recoloured(&mut colours, noise);
+            let mut planes = normalised(&colours, &centres_inside(region, side, frame(size)));
+            let mut truth = mask_crop(&mask, region, side);
+            if noise.chance(0.5) {
+                mirror(&mut planes, side);
+                mirror(&mut truth, side);
+            }
+            let coarse = numbers(&synthesised(&square(&truth, side), noise));
+            let t = time(network.config.timesteps, noise);
+            shown.extend(noised(&truth, &coarse, share.at(Some(t)), || noise.uniform()));
+            images.extend(planes);
+            targets.extend(truth);
+            times.push(t);
+        }
+        let tensor = |values: Vec<f32>, channels| Tensor::from_data(TensorData::new(values, [n, channels, side, side]), &self.device);
+        let logits = network.forward(tensor(images, 3), tensor(shown, 1), &times);
+        Ok(refining(logits, tensor(targets, 1)))
+    }
+
+    /// The mean IoU of refined synthetic masks; each object has the same coarse mask in every epoch.
+    fn measure(&self, network: &Refiner, data: &Objects, chosen: &[usize], cancel: &Cancel) -> Result<f64, TrainError> {
+        let finisher = Finisher { refiner: network, device: &self.device };
+        let last = network.config.timesteps - 1;
+        let timesteps = if last == 5 { vec![5, 2, 0] } else { (0..=last).rev().collect() };
+        let options = RefineOptions { timesteps, seed: 0 };
+        let mut sum = 0.0;
+        for &index in chosen {
+            let (image, mask) = data.get(index)?;
+            let coarse = coarse_on_image(&mask, network.config.image, &mut Noise::new(index as u64));
+            let refined = finisher.refine(&image, &[coarse], &options, cancel, &mut |_| {})?;
+            sum += refined.first().map_or(0.0, |refined| metric::iou(&refined.mask, &mask));
+        }
+        Ok(sum / chosen.len().max(1) as f64)
+    }
+}
+
+fn coarse_on_image(mask: &Mask, side: usize, noise: &mut Noise) -> Mask {
+    let bounds: Rect = mask.bbox().unwrap_or_default();
+    let rect = mask_region(bounds, mask.size());
+    let coarse = synthesised(&square(&mask_crop(mask, rect, side), side), noise);
+    Patch { rect, side, soft: numbers(&coarse) }.mask(mask.size())
+}

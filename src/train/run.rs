@@ -1,0 +1,286 @@
+//! The training loop, the same for both networks.
+
+use std::path::Path;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor};
+
+use super::checkpoint::{self, Place};
+use super::event::{Event, Summary};
+use super::optimizer::Optimizer;
+use super::refiner::RefinerTask;
+use super::segmenter::SegmenterTask;
+use super::{Config, Objects, Split, TrainError, What};
+use crate::assist::{AssistError, ModelPaths};
+use crate::formats::coco;
+use crate::job::{Cancel, Meter};
+use crate::model::device::Compute;
+use crate::model::noise::Noise;
+use crate::model::weights::{WeightError, WeightFile};
+
+/// The share of all steps over which the learning rate rises.
+const WARM_UP: f64 = 0.05;
+/// A step's learning rate never falls under this share of the largest.
+const LEAST_RATE: f64 = 0.02;
+
+/// What differs between the networks.
+pub(super) trait Task {
+    type Network: Module;
+
+    fn load(&self, file: &WeightFile) -> Result<Self::Network, WeightError>;
+
+    fn save(&self, network: &Self::Network, path: &Path) -> Result<(), WeightError>;
+
+    /// The network with gradients for those parameters that learn.
+    fn trained(&self, network: Self::Network) -> Self::Network;
+
+    /// The loss of one batch. `teacher` is the running average, without gradients.
+    fn loss(
+        &self,
+        network: &Self::Network,
+        teacher: &Self::Network,
+        data: &Objects,
+        chosen: &[usize],
+        step: u64,
+        noise: &mut Noise,
+    ) -> Result<Tensor<1>, TrainError>;
+
+    /// The mean IoU over `chosen` objects.
+    fn measure(&self, network: &Self::Network, data: &Objects, chosen: &[usize], cancel: &Cancel) -> Result<f64, TrainError>;
+}
+
+/// Trains, writes the best weights to `config.out`, and says what happens through `each`.
+///
+/// # Errors
+/// When the data, weights or checkpoint cannot be used, the loss diverges, or `cancel` was raised; in the last case the
+/// checkpoint is written and the run can go on with [`Config::resume`].
+pub fn run(config: &Config, compute: &Compute, cancel: &Cancel, each: &mut dyn FnMut(Event)) -> Result<Summary, TrainError> {
+    check(config)?;
+    let (dataset, report) = coco::read(&config.data)?;
+    let (data, left_out) = Objects::new(&dataset, &config.images);
+    for message in report.warnings.iter().map(ToString::to_string).chain(left_out) {
+        each(Event::Warning { message });
+    }
+    if data.len() < 2 {
+        return Err(TrainError::TooFew { usable: data.len(), data: config.data.clone() });
+    }
+    let split = data.split(config.holdout, config.seed);
+    let paths = ModelPaths { segmenter: config.start.clone(), refiner: config.start.clone() };
+    let device = compute.device();
+    match config.what {
+        What::Segmenter => {
+            let task = SegmenterTask::new(config, device.clone());
+            Run { config, task, data, split, device }.go(&paths.segmenter_file()?, &compute.to_string(), cancel, each)
+        }
+        What::Refiner => {
+            let task = RefinerTask::new(device.clone());
+            Run { config, task, data, split, device }.go(&paths.refiner_file()?, &compute.to_string(), cancel, each)
+        }
+    }
+}
+
+fn check(config: &Config) -> Result<(), TrainError> {
+    if config.epochs == 0 || config.batch == 0 {
+        return Err(TrainError::Setting("epochs and batch must be 1 at least"));
+    }
+    if !(config.learning_rate.is_finite() && config.learning_rate > 0.0) {
+        return Err(TrainError::Setting("the learning rate must be a positive number"));
+    }
+    if !(config.holdout > 0.0 && config.holdout < 1.0) {
+        return Err(TrainError::Setting("the held-out share must lie between 0 and 1"));
+    }
+    Ok(())
+}
+
+struct Run<'a, T> {
+    config: &'a Config,
+    task: T,
+    data: Objects,
+    split: Split,
+    device: Device,
+}
+
+impl<T: Task> Run<'_, T> {
+    fn go(&self, start: &WeightFile, device: &str, cancel: &Cancel, each: &mut dyn FnMut(Event)) -> Result<Summary, TrainError> {
+        let config = self.config;
+        let checkpoint = checkpoint::path_beside(&config.out);
+        let plain = self.task.load(start)?;
+        let resumed = config.resume && checkpoint.is_file();
+        let (mut place, mut network, mut optimizer) = if resumed {
+            let read = checkpoint::read(&checkpoint, self.task.trained(plain), &self.device)?;
+            read.0.fits(config, self.split.train.len(), &checkpoint)?;
+            read
+        } else {
+            let iou = self.measured(&plain, cancel, &checkpoint)?;
+            (self.first_place(iou), self.task.trained(plain), Optimizer::new())
+        };
+        let (parameters, trained) = counted(&network);
+        each(Event::Started {
+            what: config.what,
+            device: device.to_owned(),
+            objects: self.split.train.len(),
+            held_out: self.split.held_out.len(),
+            parameters,
+            trained,
+            epoch: place.epoch,
+            iou: place.iou_before,
+        });
+        while place.epoch < config.epochs {
+            network = self.epoch(&mut place, network, &mut optimizer, cancel, each)?;
+            let average = optimizer.averaged(network.clone()).valid();
+            let iou = self.measured(&average, cancel, &checkpoint).map_err(|error| match error {
+                TrainError::Cancelled { .. } => self.stopped(&place, &network, &optimizer),
+                error => error,
+            })?;
+            let loss = place.loss_sum / place.step.max(1) as f64;
+            let best = iou > place.best_iou;
+            place = Place { epoch: place.epoch + 1, step: 0, loss_sum: 0.0, steps: optimizer.steps(), ..place };
+            if best {
+                (place.best_iou, place.best_epoch) = (iou, place.epoch);
+                self.task.save(&average, &config.out)?;
+            }
+            checkpoint::write(&checkpoint, &place, &network, &optimizer)?;
+            each(Event::Epoch { epoch: place.epoch, of: config.epochs, loss, iou, best });
+        }
+        let improved = place.best_epoch > 0;
+        if !improved {
+            self.task.save(&self.task.load(start)?, &config.out)?;
+        }
+        let summary = Summary {
+            iou_before: place.iou_before,
+            iou_after: place.best_iou,
+            improved,
+            best_epoch: place.best_epoch,
+            held_out: self.split.held_out.len(),
+            out: config.out.clone(),
+        };
+        each(Event::Finished(summary.clone()));
+        Ok(summary)
+    }
+
+    fn first_place(&self, iou: f64) -> Place {
+        let Config { what, part, consistency, batch, epochs, learning_rate, seed, holdout, .. } = *self.config;
+        Place {
+            what,
+            part,
+            consistency,
+            batch,
+            epochs,
+            learning_rate,
+            seed,
+            holdout,
+            objects: self.split.train.len(),
+            epoch: 0,
+            step: 0,
+            loss_sum: 0.0,
+            steps: 0,
+            iou_before: iou,
+            best_iou: iou,
+            best_epoch: 0,
+        }
+    }
+
+    /// The rest of the epoch that `place` stands in.
+    fn epoch(
+        &self,
+        place: &mut Place,
+        mut network: T::Network,
+        optimizer: &mut Optimizer,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(Event),
+    ) -> Result<T::Network, TrainError> {
+        let (config, train) = (self.config, &self.split.train);
+        let order = Noise::new(mixed(config.seed, place.epoch as u64, u64::MAX)).shuffle(train.len());
+        let batches: Vec<&[usize]> = order.chunks(config.batch).collect();
+        let total = batches.len() * config.epochs;
+        let meter = Meter::start(format!("Epoch {} of {}", place.epoch + 1, config.epochs), (batches.len() - place.step) as u64);
+        let first = place.step;
+        for (index, batch) in batches.iter().enumerate().skip(first) {
+            if cancel.is_cancelled() {
+                return Err(self.stopped(place, &network, optimizer));
+            }
+            let chosen: Vec<usize> = batch.iter().map(|&place| train[place]).collect();
+            let mut noise = Noise::new(mixed(config.seed, place.epoch as u64, index as u64));
+            let teacher = optimizer.averaged(network.clone()).valid();
+            let loss = self.task.loss(&network, &teacher, &self.data, &chosen, optimizer.steps(), &mut noise)?;
+            let gradients = loss.backward();
+            let loss = loss.into_scalar::<f32>();
+            if !loss.is_finite() {
+                return Err(TrainError::Diverged(loss));
+            }
+            let step = place.epoch * batches.len() + index;
+            network = optimizer.step(rate(config.learning_rate, step, total), network, gradients);
+            place.step = index + 1;
+            place.steps = optimizer.steps();
+            place.loss_sum += f64::from(loss);
+            each(Event::Progress(meter.at((index + 1 - first) as u64)));
+        }
+        Ok(network)
+    }
+
+    fn stopped(&self, place: &Place, network: &T::Network, optimizer: &Optimizer) -> TrainError {
+        let checkpoint = checkpoint::path_beside(&self.config.out);
+        match checkpoint::write(&checkpoint, place, network, optimizer) {
+            Ok(()) => TrainError::Cancelled { checkpoint },
+            Err(error) => error,
+        }
+    }
+
+    fn measured(&self, network: &T::Network, cancel: &Cancel, checkpoint: &Path) -> Result<f64, TrainError> {
+        self.task.measure(network, &self.data, &self.split.held_out, cancel).map_err(|error| match error {
+            TrainError::Assist(AssistError::Cancelled) => TrainError::Cancelled { checkpoint: checkpoint.to_owned() },
+            error => error,
+        })
+    }
+}
+
+/// A learning rate that rises linearly, then falls along a cosine.
+fn rate(largest: f64, step: usize, total: usize) -> f64 {
+    let share = (step as f64 + 0.5) / total.max(1) as f64;
+    let cosine = 0.5 * (1.0 + (std::f64::consts::PI * share).cos());
+    largest * (share / WARM_UP).min(1.0) * cosine.max(LEAST_RATE)
+}
+
+/// A seed for one step (`SplitMix64` over the three numbers).
+fn mixed(seed: u64, epoch: u64, step: u64) -> u64 {
+    let round = |value: u64| {
+        let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        value ^ (value >> 31)
+    };
+    round(round(round(seed) ^ epoch) ^ step)
+}
+
+/// All parameters, and those that learn.
+fn counted<M: Module>(network: &M) -> (usize, usize) {
+    struct Counter(usize, usize);
+    impl ModuleVisitor for Counter {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let count = param.lazy_shape().num_elements();
+            self.0 += count;
+            self.1 += if param.val().is_require_grad() { count } else { 0 };
+        }
+    }
+    let mut counter = Counter(0, 0);
+    network.visit(&mut counter);
+    (counter.0, counter.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_rises_and_falls() {
+        let rates: Vec<f64> = (0..100).map(|step| rate(1.0, step, 100)).collect();
+        assert!(rates[0] < 0.2 && rates[6] > 0.95 && rates[99] < 0.03);
+        assert!(rates.iter().all(|&rate| rate > 0.0));
+    }
+
+    #[test]
+    fn every_step_has_its_own_seed() {
+        let seeds: std::collections::BTreeSet<u64> = (0..50).flat_map(|epoch| (0..50).map(move |step| mixed(1, epoch, step))).collect();
+        assert_eq!(seeds.len(), 2500);
+    }
+}

@@ -1,0 +1,209 @@
+//! What the segmenter learns from a batch, and how it is measured.
+
+use burn::module::Module as _;
+use burn::tensor::activation::sigmoid;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::augment::{jittered, mirror, recoloured};
+use super::coarse::synthesised;
+use super::run::Task;
+use super::{Config, Objects, Part, TrainError};
+use crate::assist::crop::mask_crop;
+use crate::assist::{ProposeOptions, Proposer, segmenter_input_of};
+use crate::geometry::{Rect, Size};
+use crate::job::Cancel;
+use crate::mask::{Mask, metric};
+use crate::model::diffusion::sampler::signal;
+use crate::model::diffusion::schedule::{SIGNAL_SCALE, alpha_bar};
+use crate::model::layer::per_sample;
+use crate::model::loss::{dice, segmenting};
+use crate::model::noise::Noise;
+use crate::model::segmenter::{Features, NETWORK, Segmenter};
+use crate::model::weights::{WeightError, WeightFile, save};
+
+/// The share of samples that start from noise alone, as the first step of every proposal does.
+const ONE_STEP_SHARE: f64 = 0.5;
+/// How far apart the two noise levels of the consistency loss may lie.
+const LEVEL_GAP: f64 = 0.3;
+/// Weight of the consistency loss and of the noisy label loss.
+const CONSISTENCY_WEIGHT: f64 = 0.5;
+/// Weight of the predicted IoU's error.
+const QUALITY_WEIGHT: f64 = 0.1;
+
+/// Teaching the segmenter.
+pub(super) struct SegmenterTask {
+    part: Part,
+    consistency: bool,
+    device: Device,
+}
+
+impl SegmenterTask {
+    pub(super) const fn new(config: &Config, device: Device) -> Self {
+        Self { part: config.part, consistency: config.consistency, device }
+    }
+
+    /// Crops and true masks of a batch: [N, 5, S, S] and [N, 1, S/2, S/2].
+    fn batch(&self, network: &Segmenter, data: &Objects, chosen: &[usize], noise: &mut Noise) -> Result<(Tensor<4>, Vec<f32>), TrainError> {
+        let (side, mask_side) = (network.config.crop, network.config.mask);
+        let (mut crops, mut targets) = (Vec::new(), Vec::new());
+        for &index in chosen {
+            let (image, mask) = data.get(index)?;
+            let rect = jittered(mask.bbox().unwrap_or_default(), noise);
+            let (mut crop, region) = segmenter_input_of(&image, rect, side, |colours| recoloured(colours, noise));
+            let mut target = mask_crop(&mask, region, mask_side);
+            if noise.chance(0.5) {
+                mirror(&mut crop, side);
+                mirror(&mut target, mask_side);
+            }
+            crops.extend(crop);
+            targets.extend(target);
+        }
+        let crops = Tensor::from_data(TensorData::new(crops, [chosen.len(), 5, side, side]), &self.device);
+        Ok((crops, targets))
+    }
+
+    fn features(&self, network: &Segmenter, crops: Tensor<4>) -> Features {
+        match self.part {
+            Part::Denoiser => network.encoder.valid().forward(crops),
+            Part::Deep => {
+                let (f4, f8) = network.encoder.valid().shallow(crops);
+                network.encoder.deep(f4, f8)
+            }
+            Part::All => network.encoder.forward(crops),
+        }
+    }
+}
+
+/// A batch of masks on its way through the diffusion.
+struct Diffused {
+    clean: Tensor<4>,
+    epsilon: Tensor<4>,
+}
+
+impl Diffused {
+    fn new(masks: &[f32], shape: [usize; 4], noise: &mut Noise, device: &Device) -> Self {
+        let clean = masks.iter().map(|&m| SIGNAL_SCALE as f32 * (2.0 * m - 1.0)).collect();
+        let tensor = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, shape), device);
+        Self { clean: tensor(clean), epsilon: tensor(noise.normals(masks.len())) }
+    }
+
+    fn at(&self, levels: &[f64]) -> Tensor<4> {
+        let device = self.clean.device();
+        let share = |of: fn(f64) -> f64| per_sample(levels.iter().map(|&u| of(u).sqrt() as f32).collect(), &device);
+        self.clean.clone() * share(alpha_bar) + self.epsilon.clone() * share(|u| 1.0 - alpha_bar(u))
+    }
+}
+
+impl Task for SegmenterTask {
+    type Network = Segmenter;
+
+    fn load(&self, file: &WeightFile) -> Result<Segmenter, WeightError> {
+        Segmenter::load(file, &self.device)
+    }
+
+    fn save(&self, network: &Segmenter, path: &std::path::Path) -> Result<(), WeightError> {
+        save(network, NETWORK, &network.config, path)
+    }
+
+    fn trained(&self, mut network: Segmenter) -> Segmenter {
+        network.encoder = match self.part {
+            Part::Denoiser => network.encoder.no_grad(),
+            Part::Deep => network.encoder.shallow_frozen(),
+            Part::All => network.encoder,
+        };
+        network.train()
+    }
+
+    fn loss(
+        &self,
+        network: &Segmenter,
+        teacher: &Segmenter,
+        data: &Objects,
+        chosen: &[usize],
+        step: u64,
+        noise: &mut Noise,
+    ) -> Result<Tensor<1>, TrainError> {
+        let (crops, masks) = self.batch(network, data, chosen, noise)?;
+        let (n, side) = (chosen.len(), network.config.mask);
+        let shape = [n, 1, side, side];
+        let target = Tensor::<4>::from_data(TensorData::new(masks.clone(), shape), &self.device);
+        let features = self.features(network, crops);
+        let levels: Vec<f64> = (0..n).map(|_| if noise.chance(ONE_STEP_SHARE) { 1.0 } else { noise.between(0.0, 1.0) }).collect();
+        let diffused = Diffused::new(&masks, shape, noise, &self.device);
+        let noisy = diffused.at(&levels);
+        let blank = Tensor::zeros(shape, &self.device);
+
+        let prior = if levels.iter().any(|&u| u < 1.0) && noise.chance(0.5) {
+            let first = network.valid().denoiser.forward(&detached(&features), noisy.clone(), &levels, blank.clone());
+            // The first step of a proposal has no prior.
+            let later = levels.iter().map(|&u| f32::from(u8::from(u < 1.0))).collect();
+            signal(first.logits) * per_sample(later, &self.device)
+        } else {
+            blank.clone()
+        };
+        let prediction = network.denoiser.forward(&features, noisy, &levels, prior);
+        let quality = Tensor::<1>::from_data(TensorData::new(overlaps(&prediction.logits, &masks), [n]), &self.device);
+        let error = (prediction.quality - quality).powf_scalar(2.0).mean();
+        let mut loss = segmenting(prediction.logits.clone(), target.clone()) + error * QUALITY_WEIGHT;
+        if self.consistency && step.is_multiple_of(2) {
+            let calmer: Vec<f64> = levels.iter().map(|u| (u - noise.between(0.0, LEVEL_GAP)).max(0.01)).collect();
+            let taught = teacher.denoiser.forward(&detached(&features), diffused.at(&calmer), &calmer, blank.clone());
+            loss = loss + dice(sigmoid(prediction.logits), sigmoid(taught.logits)) * CONSISTENCY_WEIGHT;
+        }
+        if self.consistency && step % 4 == 1 {
+            let wrong = Diffused::new(&mislabelled(&masks, side, noise), shape, noise, &self.device);
+            let levels: Vec<f64> = (0..n).map(|_| noise.between(0.05, 0.95)).collect();
+            let seen_through = network.denoiser.forward(&features, wrong.at(&levels), &levels, blank);
+            loss = loss + segmenting(seen_through.logits, target) * CONSISTENCY_WEIGHT;
+        }
+        Ok(loss)
+    }
+
+    fn measure(&self, network: &Segmenter, data: &Objects, chosen: &[usize], cancel: &Cancel) -> Result<f64, TrainError> {
+        let proposer = Proposer { segmenter: network, device: &self.device };
+        let options = ProposeOptions { steps: 1, seed: 0 };
+        let mut sum = 0.0;
+        for &index in chosen {
+            let (image, mask) = data.get(index)?;
+            let rect = mask.bbox().unwrap_or_default();
+            let proposals = proposer.propose(&image, &[rect], &options, cancel, &mut |_| {})?;
+            sum += proposals.first().map_or(0.0, |proposal| metric::iou(&proposal.mask, &mask));
+        }
+        Ok(sum / chosen.len().max(1) as f64)
+    }
+}
+
+fn detached(features: &Features) -> Features {
+    let plain = |tensor: &Tensor<4>| tensor.clone().inner();
+    Features { f4: plain(&features.f4), f8: plain(&features.f8), f16: plain(&features.f16), f32: plain(&features.f32) }
+}
+
+/// The IoU of each predicted mask with its truth.
+fn overlaps(logits: &Tensor<4>, masks: &[f32]) -> Vec<f32> {
+    let n = logits.dims()[0];
+    let values = logits.clone().inner().try_into_vec_as::<f32>().unwrap_or_else(|_| vec![0.0; masks.len()]);
+    let size = masks.len() / n.max(1);
+    let overlap = |(logits, masks): (&[f32], &[f32])| {
+        let pairs = || logits.iter().zip(masks).map(|(&logit, &mask)| (logit > 0.0, mask > 0.5));
+        let both = pairs().filter(|&(a, b)| a && b).count();
+        let either = pairs().filter(|&(a, b)| a || b).count();
+        both as f32 / either.max(1) as f32
+    };
+    values.chunks_exact(size).zip(masks.chunks_exact(size)).map(overlap).collect()
+}
+
+/// Wrong labels: coarse masks, and now and then the filled box.
+fn mislabelled(masks: &[f32], side: usize, noise: &mut Noise) -> Vec<f32> {
+    let size = Size::new(side as u32, side as u32);
+    let wrong = |mask: &[f32]| {
+        let bytes = mask.iter().map(|&value| value as u8).collect();
+        let truth = Mask::from_bytes(size, bytes).unwrap_or_else(|| Mask::new(size));
+        let wrong = match truth.bbox() {
+            Some(bounds) if noise.chance(0.2) => Mask::filled(size, Rect { ..bounds }),
+            Some(_) => synthesised(&truth, noise),
+            None => truth,
+        };
+        wrong.bytes().iter().map(|&value| f32::from(value)).collect::<Vec<f32>>()
+    };
+    masks.chunks_exact(side * side).flat_map(wrong).collect()
+}

@@ -1,0 +1,178 @@
+//! Training on a folder of drawn discs with tiny networks: it learns, resumes exactly, and never spoils good weights.
+
+use std::path::{Path, PathBuf};
+
+use crate::model::seeded;
+use annotator::job::Cancel;
+use annotator::model::device::Compute;
+use annotator::model::refiner::{self, Refiner, RefinerConfig};
+use annotator::model::segmenter::{self, Segmenter, SegmenterConfig};
+use annotator::model::weights::{WeightFile, save};
+use annotator::train::{Config, Event, Part, Summary, TrainError, What, run};
+use burn::tensor::Device;
+use image::{Rgb, RgbImage};
+
+/// Images with one disc each, their COCO file, and tiny start weights.
+struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new(images: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut pictures, mut annotations) = (Vec::new(), Vec::new());
+        for id in 1..=images {
+            let (cx, cy, r) = (24.0 + f64::from(id % 3) * 6.0, 30.0 - f64::from(id % 2) * 5.0, 10.0 + f64::from(id % 4) * 2.0);
+            let inside = |x: u32, y: u32| (f64::from(x) + 0.5 - cx).hypot(f64::from(y) + 0.5 - cy) < r;
+            let picture = RgbImage::from_fn(64, 56, |x, y| {
+                let noise = (x * 31 + y * 17 + id * 7) % 23;
+                if inside(x, y) { Rgb([210, (80 + noise) as u8, 60]) } else { Rgb([40, (90 + noise) as u8, 170]) }
+            });
+            picture.save(folder.path().join(format!("{id}.png"))).unwrap();
+            let ring: Vec<f64> = (0..40)
+                .flat_map(|i| {
+                    let angle = f64::from(i) / 40.0 * std::f64::consts::TAU;
+                    [cx + r * angle.cos(), cy + r * angle.sin()]
+                })
+                .collect();
+            pictures.push(serde_json::json!({"id": id, "file_name": format!("{id}.png"), "width": 64, "height": 56}));
+            annotations.push(serde_json::json!({
+                "id": id, "image_id": id, "category_id": 1, "iscrowd": 0, "segmentation": [ring],
+                "bbox": [cx - r, cy - r, 2.0 * r, 2.0 * r], "area": std::f64::consts::PI * r * r,
+            }));
+        }
+        let categories = [serde_json::json!({"id": 1, "name": "disc"})];
+        let json = serde_json::json!({"images": pictures, "annotations": annotations, "categories": categories});
+        std::fs::write(folder.path().join("instances.json"), json.to_string()).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn segmenter(&self) -> PathBuf {
+        let path = self.path("start.safetensors");
+        if !path.exists() {
+            let network = seeded(Segmenter::new(&SegmenterConfig::tiny(), &Device::flex()), 1);
+            save(&network, segmenter::NETWORK, &network.config, &path).unwrap();
+        }
+        path
+    }
+
+    fn refiner(&self) -> PathBuf {
+        let path = self.path("refiner.safetensors");
+        let network = seeded(Refiner::new(&RefinerConfig::tiny(), &Device::flex()), 2);
+        save(&network, refiner::NETWORK, &network.config, &path).unwrap();
+        path
+    }
+
+    fn config(&self, out: &str) -> Config {
+        Config {
+            data: self.path("instances.json"),
+            images: self.folder.path().to_owned(),
+            out: self.path(out),
+            start: Some(self.segmenter()),
+            epochs: 3,
+            batch: 2,
+            learning_rate: 2e-3,
+            part: Part::All,
+            holdout: 0.25,
+            ..Config::default()
+        }
+    }
+}
+
+fn trained(config: &Config) -> (Summary, Vec<Event>) {
+    let mut events = Vec::new();
+    let summary = run(config, &Compute::Cpu, &Cancel::new(), &mut |event| events.push(event)).unwrap();
+    (summary, events)
+}
+
+fn losses(events: &[Event]) -> Vec<f64> {
+    events.iter().filter_map(|event| if let Event::Epoch { loss, .. } = event { Some(*loss) } else { None }).collect()
+}
+
+#[track_caller]
+fn assert_same_weights(a: &Path, b: &Path) {
+    let (a, b) = (WeightFile::read(a).unwrap(), WeightFile::read(b).unwrap());
+    assert!(a.names().eq(b.names()));
+    for name in a.names() {
+        assert_eq!(a.values(name), b.values(name), "{name} differs");
+    }
+}
+
+#[test]
+fn a_segmenter_learns_discs_and_the_file_holds_the_best_weights() {
+    let bench = Bench::new(8);
+    let config = Config { epochs: 12, ..bench.config("out.safetensors") };
+    let (summary, events) = trained(&config);
+    let losses = losses(&events);
+    assert_eq!(losses.len(), 12);
+    assert!(losses[11] < 0.7 * losses[0], "{losses:?}");
+    assert!(summary.improved && summary.iou_after > summary.iou_before + 0.2, "{summary:?}");
+    assert!(matches!(events[0], Event::Started { objects: 6, held_out: 2, epoch: 0, .. }), "{:?}", events[0]);
+    assert!(matches!(events.last(), Some(Event::Finished(_))));
+    Segmenter::load(&WeightFile::read(&config.out).unwrap(), &Device::flex()).unwrap();
+}
+
+#[test]
+fn a_stopped_run_goes_on_exactly_where_it_was() {
+    let bench = Bench::new(6);
+    for part in [Part::All, Part::Deep, Part::Denoiser] {
+        let whole = Config { part, consistency: true, epochs: 2, ..bench.config("whole.safetensors") };
+        let stopped = Config { out: bench.path("stopped.safetensors"), ..whole.clone() };
+        let (summary, _) = trained(&whole);
+
+        let (cancel, mut steps) = (Cancel::new(), 0);
+        let halted = run(&stopped, &Compute::Cpu, &cancel, &mut |event| {
+            steps += u32::from(matches!(event, Event::Progress(_)));
+            if steps == 4 {
+                cancel.cancel();
+            }
+        });
+        assert!(matches!(halted, Err(TrainError::Cancelled { .. })), "{halted:?}");
+        let resumed = Config { resume: true, ..stopped };
+        let (again, events) = trained(&resumed);
+        assert!(matches!(events[0], Event::Started { epoch: 1, .. }), "{:?}", events[0]);
+        assert_eq!(Summary { out: summary.out.clone(), ..again }, summary);
+        let bytes = |name: &str| std::fs::read(bench.path(name)).unwrap();
+        assert!(bytes("whole.checkpoint") == bytes("stopped.checkpoint"), "the checkpoints differ for {part:?}");
+        assert_same_weights(&bench.path("whole.safetensors"), &bench.path("stopped.safetensors"));
+    }
+}
+
+#[test]
+fn weights_that_nothing_beats_are_kept() {
+    let bench = Bench::new(4);
+    let config = Config { learning_rate: 1e-12, epochs: 1, ..bench.config("out.safetensors") };
+    let (summary, _) = trained(&config);
+    assert!(!summary.improved && summary.best_epoch == 0);
+    assert_same_weights(&bench.segmenter(), &config.out);
+}
+
+#[test]
+fn a_refiner_trains_too() {
+    let bench = Bench::new(5);
+    let config = Config { what: What::Refiner, start: Some(bench.refiner()), epochs: 6, ..bench.config("out.safetensors") };
+    let (_, events) = trained(&config);
+    let losses = losses(&events);
+    assert!(losses[5] < losses[0], "{losses:?}");
+    Refiner::load(&WeightFile::read(&config.out).unwrap(), &Device::flex()).unwrap();
+}
+
+#[test]
+fn wrong_settings_and_data_are_named() {
+    let bench = Bench::new(3);
+    let failed = |config: Config| run(&config, &Compute::Cpu, &Cancel::new(), &mut |_| {}).unwrap_err();
+    let good = bench.config("out.safetensors");
+    assert!(matches!(failed(Config { epochs: 0, ..good.clone() }), TrainError::Setting(_)));
+    assert!(matches!(failed(Config { learning_rate: f64::NAN, ..good.clone() }), TrainError::Setting(_)));
+    assert!(matches!(failed(Config { data: bench.path("gone.json"), ..good.clone() }), TrainError::Data(_)));
+    assert!(matches!(failed(Config { images: bench.path("nowhere"), ..good.clone() }), TrainError::TooFew { usable: 0, .. }));
+    let other = failed(Config { start: Some(bench.refiner()), ..good.clone() });
+    assert!(other.to_string().contains("refiner.safetensors"), "{other}");
+    trained(&Config { epochs: 1, ..good.clone() });
+    let changed = failed(Config { epochs: 1, batch: 3, resume: true, ..good });
+    assert!(matches!(changed, TrainError::OtherRun { what: "batch", .. }), "{changed}");
+}
