@@ -193,8 +193,9 @@ impl Dataset {
         InstanceId(self.instances.iter().map(|instance| instance.id.0).max().unwrap_or(0).saturating_add(1))
     }
 
-    /// A category id that no category has: the largest plus one.
+    /// A category id that no category and no instance has: the largest plus one.
     pub fn free_category_id(&self) -> CategoryId {
-        CategoryId(self.categories.iter().map(|category| category.id.0).max().unwrap_or(0).saturating_add(1))
+        let used = self.instances.iter().map(|instance| instance.category_id.0);
+        CategoryId(self.categories.iter().map(|category| category.id.0).chain(used).max().unwrap_or(0).saturating_add(1))
     }
 }

@@ -16,7 +16,7 @@ pub enum Edit {
     Remove(InstanceId),
     /// Puts another value in the place of the instance with the same id.
     Replace(Box<Instance>),
-    /// Adds a category at `index`, or last where `index` lies behind the end.
+    /// Adds a category that no instance has at `index`, or last where `index` lies behind the end.
     InsertCategory {
         /// Place in [`Dataset::categories`].
         index: usize,
@@ -47,7 +47,7 @@ pub enum EditError {
     #[error("there is a category {0} already")]
     CategoryExists(CategoryId),
     /// The category is in use.
-    #[error("category {0} still has instances")]
+    #[error("category {0} has instances")]
     CategoryInUse(CategoryId),
 }
 
@@ -76,6 +76,10 @@ impl Dataset {
             Edit::InsertCategory { index, category } => {
                 if self.category(category.id).is_some() {
                     return Err(EditError::CategoryExists(category.id));
+                }
+                // Instances of a category that their file lacks would keep the insertion from being taken back.
+                if self.instances.iter().any(|instance| instance.category_id == category.id) {
+                    return Err(EditError::CategoryInUse(category.id));
                 }
                 self.categories.insert((*index).min(self.categories.len()), category.clone());
                 Ok(Edit::RemoveCategory(category.id))

@@ -127,6 +127,9 @@ impl Mask {
     pub fn cropped(&self, window: PixelRect) -> Self {
         let mut crop = Self::new(window.size());
         let shared = window.intersection(PixelRect::of(self.size));
+        if shared.is_empty() {
+            return crop;
+        }
         for y in shared.y..shared.bottom() {
             let from = &self.row(y)[shared.x as usize..shared.right() as usize];
             crop.row_mut(y - window.y)[(shared.x - window.x) as usize..][..from.len()].copy_from_slice(from);
@@ -137,6 +140,9 @@ impl Mask {
     /// Writes `crop` over this mask with its left top pixel at (`x`, `y`); what falls outside this grid is left out.
     pub fn paste(&mut self, crop: &Self, x: u32, y: u32) {
         let shared = PixelRect::new(x, y, crop.size.width, crop.size.height).intersection(PixelRect::of(self.size));
+        if shared.is_empty() {
+            return;
+        }
         for row in shared.y..shared.bottom() {
             let from = &crop.row(row - y)[..shared.width as usize];
             self.row_mut(row)[shared.x as usize..][..from.len()].copy_from_slice(from);

@@ -1,9 +1,13 @@
 //! The integration tests: one binary, one module a subject.
 #![allow(clippy::unwrap_used, clippy::get_unwrap, reason = "a test that cannot go on has failed")]
 
+mod annotation;
 mod assist;
+mod evaluation;
+mod formats;
 mod gpu;
 mod layers;
+mod mask;
 mod model;
 mod shader;
 mod train;

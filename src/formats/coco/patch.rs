@@ -23,6 +23,8 @@ pub(super) fn patched(text: &str, changes: &[(&str, Change)]) -> Option<String> 
     let mut cuts: Vec<(std::ops::Range<usize>, &str)> = Vec::new();
     let mut added = String::new();
     let end = members.last().map_or_else(|| text.find('{').map(|at| at + 1), |(_, value)| Some(value.end))?;
+    let is_removed = |name: &str| changes.iter().any(|(other, change)| *other == name && matches!(change, Change::Remove));
+    let mut is_first = members.iter().all(|(name, _)| is_removed(name));
     for (name, change) in changes {
         // Readers take the last of equal names.
         let found = members.iter().rposition(|(key, _)| key == name);
@@ -30,7 +32,8 @@ pub(super) fn patched(text: &str, changes: &[(&str, Change)]) -> Option<String> 
             (Some(index), Change::Set(value)) => cuts.push((members[index].1.clone(), value)),
             (Some(index), Change::Remove) => cuts.push((removal(text, &members, index)?, "")),
             (None, Change::Set(value)) => {
-                let comma = if members.is_empty() && added.is_empty() { "" } else { ", " };
+                let comma = if is_first { "" } else { ", " };
+                is_first = false;
                 added.extend([comma, "\"", name, "\": ", value]);
             }
             (None, Change::Remove) => (),
@@ -87,6 +90,7 @@ mod tests {
     fn small_objects_and_other_values() {
         assert_eq!(patched("{}", &[("a", set("1")), ("b", set("2"))]).unwrap(), "{\"a\": 1, \"b\": 2}");
         assert_eq!(patched("{\"a\":1}", &[("a", Change::Remove)]).unwrap(), "{}");
+        assert_eq!(patched("{\"a\":1}", &[("b", set("2")), ("a", Change::Remove), ("c", set("3"))]).unwrap(), "{\"b\": 2, \"c\": 3}");
         assert_eq!(patched("{\"a\":1,\"a\":2}", &[("a", set("3"))]).unwrap(), "{\"a\":1,\"a\":3}");
         assert_eq!(patched("[1]", &[("a", set("1"))]), None);
         assert_eq!(patched("null", &[]), None);

@@ -1,0 +1,101 @@
+//! Edits and their inverses over random lists of edits.
+
+use annotator::annotation::{Category, CategoryId, Dataset, Edit, Field, History, Image, ImageId, Instance, InstanceId, Shape};
+use annotator::geometry::{Rect, Size};
+use proptest::prelude::*;
+
+fn instance(id: i64, category: i64, x: f64) -> Instance {
+    Instance {
+        id: InstanceId(id),
+        image_id: ImageId(1),
+        category_id: CategoryId(category),
+        bbox: Rect::new(x, 1.0, 2.0, 3.0),
+        shape: Shape::Polygons(vec![vec![x, 1.0, x + 2.0, 1.0, x, 4.0]]),
+        area: 3.0,
+        crowd: false,
+        score: None,
+        changed: Field::NONE,
+        source: None,
+    }
+}
+
+fn category(id: i64, name: &str) -> Category {
+    Category { id: CategoryId(id), name: name.to_owned(), supercategory: String::new(), source: None }
+}
+
+fn dataset() -> Dataset {
+    Dataset {
+        images: vec![Image { id: ImageId(1), file_name: "a.png".to_owned(), size: Size::new(20, 10), source: None }],
+        categories: vec![category(1, "cat"), category(2, "dog")],
+        instances: (1..5).map(|id| instance(id, 1 + id % 2, id as f64)).collect(),
+        document: Vec::new(),
+    }
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let id = 1_i64..8;
+    let leaf = prop_oneof![
+        (0_usize..9, id.clone(), 1_i64..4, 0.0..9.0)
+            .prop_map(|(index, id, category, x)| Edit::Insert { index, instance: Box::new(instance(id, category, x)) }),
+        id.clone().prop_map(|id| Edit::Remove(InstanceId(id))),
+        (id, 1_i64..4, 0.0..9.0).prop_map(|(id, category, x)| Edit::Replace(Box::new(instance(id, category, x)))),
+        (0_usize..4, 1_i64..5).prop_map(|(index, id)| Edit::InsertCategory { index, category: category(id, "new") }),
+        (1_i64..5).prop_map(|id| Edit::RemoveCategory(CategoryId(id))),
+        (1_i64..5, "[a-c]").prop_map(|(id, name)| Edit::ReplaceCategory(category(id, &name))),
+    ];
+    leaf.prop_recursive(2, 12, 4, |inner| prop::collection::vec(inner, 0..4).prop_map(Edit::Batch))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_edit_and_its_inverse_change_nothing(edits in prop::collection::vec(edit(), 0..20)) {
+        let mut data = dataset();
+        for edit in &edits {
+            let before = data.clone();
+            let Ok(inverse) = data.apply(edit) else {
+                prop_assert_eq!(&data, &before);
+                continue;
+            };
+            let after = data.clone();
+            let again = data.apply(&inverse).unwrap();
+            prop_assert_eq!(&data, &before);
+            data.apply(&again).unwrap();
+            prop_assert_eq!(&data, &after);
+        }
+    }
+
+    #[test]
+    fn history_walks_back_and_forth(edits in prop::collection::vec(edit(), 0..20), walk in prop::collection::vec(any::<bool>(), 0..40)) {
+        let (mut data, mut history) = (dataset(), History::default());
+        let mut states = vec![data.clone()];
+        for edit in &edits {
+            if history.commit(&mut data, "edit", Some(ImageId(1)), edit).is_ok() {
+                states.push(data.clone());
+            }
+        }
+        let mut at = states.len() - 1;
+        for back in walk {
+            let moved = if back { history.undo(&mut data).unwrap().is_some() } else { history.redo(&mut data).unwrap().is_some() };
+            let expected = if back { at > 0 } else { at + 1 < states.len() };
+            prop_assert_eq!(moved, expected);
+            if moved {
+                at = if back { at - 1 } else { at + 1 };
+            }
+            prop_assert_eq!(&data, &states[at]);
+        }
+    }
+}
+
+#[test]
+fn a_new_edit_after_undo_drops_what_was_undone() {
+    let (mut data, mut history) = (dataset(), History::default());
+    history.commit(&mut data, "delete", None, &Edit::Remove(InstanceId(1))).unwrap();
+    history.undo(&mut data).unwrap();
+    assert_eq!(history.next_redo().unwrap().label, "delete");
+    history.commit(&mut data, "delete", None, &Edit::Remove(InstanceId(2))).unwrap();
+    assert!(history.next_redo().is_none());
+    assert!(history.commit(&mut data, "again", None, &Edit::Remove(InstanceId(2))).is_err());
+    assert_eq!(history.next_undo().unwrap().label, "delete");
+}

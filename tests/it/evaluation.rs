@@ -1,0 +1,84 @@
+//! Comparisons against frozen numbers of COCO's own evaluation.
+
+use std::path::Path;
+
+use annotator::annotation::{Dataset, Shape};
+use annotator::evaluation::{compare, precision};
+use annotator::formats::coco;
+use annotator::mask::morphology;
+
+fn frozen() -> (Dataset, Dataset, Vec<f64>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/precision.json");
+    let mut value: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, value: &serde_json::Value| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, value.to_string()).unwrap();
+        path
+    };
+    let (truth, report) = coco::read(&write("truth.json", &value["truth"])).unwrap();
+    assert!(report.is_empty(), "{report:?}");
+    let (results, report) = coco::read_results(&write("results.json", &value["results"]), &truth).unwrap();
+    assert!(report.is_empty(), "{report:?}");
+    (truth, results, serde_json::from_value(value["stats"].take()).unwrap())
+}
+
+#[test]
+fn average_precision_is_that_of_coco() {
+    let (truth, results, stats) = frozen();
+    let found = precision(&truth, &results).unwrap();
+    for ((name, found), expected) in found.named().into_iter().zip(stats) {
+        assert!((found - expected).abs() < 1e-9, "{name}: {found} is not {expected}");
+    }
+    let table = compare(&truth, &results).unwrap();
+    assert_eq!((table.all.count, table.extra), (0, results.instances.len()));
+    assert!(table.to_string().contains("AP50"), "{table}");
+}
+
+#[test]
+fn the_truth_is_equal_to_itself() {
+    let (truth, ..) = frozen();
+    let table = compare(&truth, &truth).unwrap();
+    let objects = truth.instances.iter().filter(|instance| !instance.crowd).count();
+    assert_eq!((table.all.count, table.missing, table.extra, table.unusable), (objects, 0, 0, 0));
+    assert!(
+        [table.all.iou, table.all.boundary_iou, table.all.boundary_accuracy, table.all.above_90].iter().all(|v| (v - 1.0).abs() < 1e-12)
+    );
+    assert_eq!(table.small.count + table.medium.count + table.large.count, objects);
+    assert!(table.precision.is_none());
+    let certain = Dataset {
+        instances: truth
+            .instances
+            .iter()
+            .filter(|instance| !instance.crowd)
+            .cloned()
+            .map(|mut instance| {
+                instance.score = Some(1.0);
+                instance
+            })
+            .collect(),
+        ..truth.clone()
+    };
+    let perfect = compare(&truth, &certain).unwrap().precision.unwrap();
+    assert!((perfect.ap - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_worse_prediction_scores_worse() {
+    let (truth, ..) = frozen();
+    let mut shrunk = truth.clone();
+    let size = truth.images[0].size;
+    for instance in &mut shrunk.instances {
+        let mask = instance.mask(size).unwrap();
+        instance.set_shape(Shape::from_mask(&morphology::dilated(&mask, 3)));
+    }
+    let dropped = shrunk.instances.iter().position(|instance| !instance.crowd).unwrap();
+    shrunk.instances.remove(dropped);
+    let table = compare(&truth, &shrunk).unwrap();
+    assert_eq!(table.missing, 1);
+    assert!(table.all.iou < 0.9 && table.all.boundary_iou < table.all.iou);
+    assert!(table.small.iou < table.large.iou);
+    let text = table.to_string();
+    assert!(text.contains("boundary IoU") && text.contains("1 objects have no prediction"), "{text}");
+    assert!(serde_json::to_string(&table).unwrap().contains("\"boundary_iou\""));
+}
