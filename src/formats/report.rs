@@ -119,7 +119,7 @@ pub enum Problem {
     #[error("{0}; its box is used")]
     Shape(#[from] ShapeError),
     /// A picture that could not be opened.
-    #[error("cannot be opened and is left out: {0}")]
+    #[error("cannot be opened: {0}")]
     Picture(String),
     /// A picture of another size than the data set says.
     #[error("is {} x {} pixels in the file and {} x {} in the picture", stored.width, stored.height, found.width, found.height)]
