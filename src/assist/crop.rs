@@ -93,7 +93,9 @@ pub fn resampled(pixels: &[u8], size: Size, channels: usize, region: Rect, side:
             }
         }
         if rows.block > 1 {
-            target.iter_mut().for_each(|sum| *sum /= rows.block as f32);
+            for sum in target.iter_mut() {
+                *sum /= rows.block as f32;
+            }
         }
     }
 
@@ -107,10 +109,14 @@ pub fn resampled(pixels: &[u8], size: Size, channels: usize, region: Rect, side:
         for (index, sums) in blocks.chunks_exact_mut(channels).enumerate() {
             sums.fill(0.0);
             for x in columns.sources(index, to - from) {
-                sums.iter_mut().zip(&line[x * channels..]).for_each(|(sum, &value)| *sum += value);
+                for (sum, &value) in sums.iter_mut().zip(&line[x * channels..]) {
+                    *sum += value;
+                }
             }
             if columns.block > 1 {
-                sums.iter_mut().for_each(|sum| *sum /= columns.block as f32);
+                for sum in sums {
+                    *sum /= columns.block as f32;
+                }
             }
         }
         for (&(low, high, share), pixel) in columns.taps.iter().zip(target.chunks_exact_mut(channels)) {

@@ -41,7 +41,9 @@ fn histogram(codes: impl Iterator<Item = usize>) -> Option<Vec<f32>> {
         }
     }
     let total: f32 = counts.iter().sum();
-    counts.iter_mut().for_each(|value| *value /= total);
+    for value in &mut counts {
+        *value /= total;
+    }
     Some(counts)
 }
 

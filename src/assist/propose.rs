@@ -53,7 +53,7 @@ pub struct Proposal {
     pub mask: Mask,
     /// The soft map that it was cut from.
     pub patch: Patch,
-    /// The IoU with the truth that the network expects, in [0, 1].
+    /// The `IoU` with the truth that the network expects, in [0, 1].
     pub expected_iou: f32,
 }
 

@@ -58,7 +58,7 @@ pub struct Refinement {
     pub mask: Mask,
     /// Whether this is the input: it was too small, or the result strayed too far from it.
     pub kept_original: bool,
-    /// How much changed: 1 - IoU with the input.
+    /// How much changed: 1 - `IoU` with the input.
     pub change: f64,
 }
 

@@ -1,4 +1,4 @@
-//! The names and shapes of a network's tensors as PyTorch would call them, read without allocating a single weight.
+//! The names and shapes of a network's tensors as `PyTorch` would call them, read without allocating a single weight.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 pub struct Entry {
     /// Dotted path.
     pub name: String,
-    /// PyTorch's shape.
+    /// `PyTorch`'s shape.
     pub shape: Vec<usize>,
 }
 

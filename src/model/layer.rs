@@ -50,7 +50,7 @@ pub fn upsampled(x: Tensor<4>) -> Tensor<4> {
     interpolate(x, options.with_output_size([2 * height, 2 * width]))
 }
 
-/// Moves each r x r block of pixels into channels; channel `c * r * r + dy * r + dx` as in PyTorch.
+/// Moves each r x r block of pixels into channels; channel `c * r * r + dy * r + dx` as in `PyTorch`.
 ///
 /// # Shapes
 /// [N, C, H, W] -> [N, C * r * r, H / r, W / r]

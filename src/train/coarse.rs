@@ -24,7 +24,7 @@ pub fn synthesised(truth: &Mask, noise: &mut Noise) -> Mask {
     if coarse.is_empty() { truth.clone() } else { coarse }
 }
 
-/// Random windows grown or shrunk until the IoU with `truth` is under `target`.
+/// Random windows grown or shrunk until the `IoU` with `truth` is under `target`.
 fn perturbed(mut mask: Mask, truth: &Mask, target: f64, noise: &mut Noise) -> Mask {
     let size = truth.size();
     for _ in 0..250 {
@@ -35,7 +35,7 @@ fn perturbed(mut mask: Mask, truth: &Mask, target: f64, noise: &mut Noise) -> Ma
             if noise.chance(0.25) {
                 mask.set((left + width / 2) as u32, (top + height / 2) as u32, noise.chance(0.5));
             }
-            let radius = (3 + noise.below(7)) / 2;
+            let radius = usize::midpoint(3, noise.below(7));
             let (x_radius, y_radius) = match noise.below(4) {
                 0 | 1 => (radius, radius),
                 2 => (radius, radius / 2),

@@ -23,8 +23,8 @@ const MOST_HELD_OUT: usize = 64;
 
 /// The usable objects of a data set; images are decoded when needed.
 pub struct Objects {
-    images: Vec<Picture>,
-    objects: Vec<Object>,
+    pictures: Vec<Picture>,
+    items: Vec<Object>,
     cache: RefCell<Cache>,
 }
 
@@ -34,7 +34,7 @@ struct Picture {
 }
 
 struct Object {
-    image: usize,
+    picture: usize,
     instance: Instance,
 }
 
@@ -57,7 +57,7 @@ impl Objects {
     /// The objects of `dataset` with a mask on an image that lies in `folder`, and a line for people about each group
     /// that is left out.
     pub fn new(dataset: &Dataset, folder: &Path) -> (Self, Vec<String>) {
-        let (mut images, mut objects, mut missing, mut unusable) = (Vec::new(), Vec::new(), 0, 0);
+        let (mut pictures, mut objects, mut missing, mut unusable) = (Vec::new(), Vec::new(), 0, 0);
         for image in &dataset.images {
             let path = folder.join(&image.file_name);
             let instances = dataset.instances_on(image.id);
@@ -70,8 +70,8 @@ impl Objects {
                 missing += 1;
                 continue;
             }
-            objects.extend(usable.into_iter().map(|instance| Object { image: images.len(), instance: instance.clone() }));
-            images.push(Picture { path, size: image.size });
+            objects.extend(usable.into_iter().map(|instance| Object { picture: pictures.len(), instance: instance.clone() }));
+            pictures.push(Picture { path, size: image.size });
         }
         let mut warnings = Vec::new();
         if missing > 0 {
@@ -80,31 +80,31 @@ impl Objects {
         if unusable > 0 {
             warnings.push(format!("{unusable} objects have no mask, are crowds or smaller than {SMALLEST_AREA} pixels"));
         }
-        (Self { images, objects, cache: RefCell::default() }, warnings)
+        (Self { pictures, items: objects, cache: RefCell::default() }, warnings)
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.objects.len()
+        self.items.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.objects.is_empty()
+        self.items.is_empty()
     }
 
     /// Holds out `share` of the images, one at least; of the objects where there is only one image.
     pub fn split(&self, share: f64, seed: u64) -> Split {
         let mut noise = Noise::new(seed ^ 0x5eed_5eed);
         let held = |count: usize| ((share * count as f64).round() as usize).clamp(1, count.saturating_sub(1).max(1));
-        let groups: Vec<usize> = match self.images.len() {
-            1 => (0..self.objects.len()).collect(),
-            _ => self.objects.iter().map(|object| object.image).collect(),
+        let groups: Vec<usize> = match self.pictures.len() {
+            1 => (0..self.items.len()).collect(),
+            _ => self.items.iter().map(|object| object.picture).collect(),
         };
         let count = groups.iter().max().map_or(0, |last| last + 1);
         let chosen: Vec<usize> = noise.shuffle(count).into_iter().take(held(count)).collect();
         let is_held = |index: &usize| chosen.contains(&groups[*index]);
-        let (held_out, train): (Vec<usize>, Vec<usize>) = (0..self.objects.len()).partition(is_held);
+        let (held_out, train): (Vec<usize>, Vec<usize>) = (0..self.items.len()).partition(is_held);
         let order = noise.shuffle(held_out.len()).into_iter().take(MOST_HELD_OUT);
         Split { train, held_out: order.map(|place| held_out[place]).collect() }
     }
@@ -114,10 +114,10 @@ impl Objects {
     /// # Errors
     /// When the image cannot be read, has not the size that the data set says, or the mask holds nothing.
     pub fn get(&self, index: usize) -> Result<(Arc<RgbImage>, Mask), TrainError> {
-        let object = &self.objects[index];
-        let picture = &self.images[object.image];
+        let object = &self.items[index];
+        let picture = &self.pictures[object.picture];
         let lost = || TrainError::Lost { path: picture.path.clone() };
-        let image = self.image(object.image).ok_or_else(lost)?;
+        let image = self.image(object.picture).ok_or_else(lost)?;
         let mask = object.instance.shape.mask(object.instance.bbox, picture.size).map_err(|error| {
             tracing::debug!(%error, "a mask cannot be drawn");
             lost()
@@ -131,7 +131,7 @@ impl Objects {
         if let Some(image) = cache.images.get(&index) {
             return Some(Arc::clone(image));
         }
-        let image = match picture::load(&self.images[index].path) {
+        let image = match picture::load(&self.pictures[index].path) {
             Ok(image) => Arc::new(image),
             Err(error) => {
                 tracing::warn!(%error, "an image cannot be read");

@@ -30,7 +30,7 @@ pub enum Event {
         trained: usize,
         /// The first epoch of this run, from 0; not 0 after a resume.
         epoch: usize,
-        /// Mean held-out IoU of the start weights.
+        /// Mean held-out `IoU` of the start weights.
         iou: f64,
     },
     /// Steps of the current epoch.
@@ -43,7 +43,7 @@ pub enum Event {
         of: usize,
         /// Mean loss over the epoch.
         loss: f64,
-        /// Mean held-out IoU of the averaged weights.
+        /// Mean held-out `IoU` of the averaged weights.
         iou: f64,
         /// Whether it is the best so far; the weight file then holds it.
         best: bool,
@@ -55,9 +55,9 @@ pub enum Event {
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// Mean held-out IoU of the start weights.
+    /// Mean held-out `IoU` of the start weights.
     pub iou_before: f64,
-    /// Mean held-out IoU of the weights in the file.
+    /// Mean held-out `IoU` of the weights in the file.
     pub iou_after: f64,
     /// Whether any epoch was better than the start; else the file holds the start weights.
     pub improved: bool,

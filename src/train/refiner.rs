@@ -109,7 +109,7 @@ impl Task for RefinerTask {
         Ok(refining(logits, tensor(targets, 1)))
     }
 
-    /// The mean IoU of refined synthetic masks; each object has the same coarse mask in every epoch.
+    /// The mean `IoU` of refined synthetic masks; each object has the same coarse mask in every epoch.
     fn measure(&self, network: &Refiner, data: &Objects, chosen: &[usize], cancel: &Cancel) -> Result<f64, TrainError> {
         let finisher = Finisher { refiner: network, device: &self.device };
         let last = network.config.timesteps - 1;

@@ -45,7 +45,7 @@ pub(super) trait Task {
         noise: &mut Noise,
     ) -> Result<Tensor<1>, TrainError>;
 
-    /// The mean IoU over `chosen` objects.
+    /// The mean `IoU` over `chosen` objects.
     fn measure(&self, network: &Self::Network, data: &Objects, chosen: &[usize], cancel: &Cancel) -> Result<f64, TrainError>;
 }
 

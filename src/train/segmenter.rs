@@ -27,7 +27,7 @@ const ONE_STEP_SHARE: f64 = 0.5;
 const LEVEL_GAP: f64 = 0.3;
 /// Weight of the consistency loss and of the noisy label loss.
 const CONSISTENCY_WEIGHT: f64 = 0.5;
-/// Weight of the predicted IoU's error.
+/// Weight of the predicted `IoU`'s error.
 const QUALITY_WEIGHT: f64 = 0.1;
 
 /// Teaching the segmenter.
@@ -178,7 +178,7 @@ fn detached(features: &Features) -> Features {
     Features { f4: plain(&features.f4), f8: plain(&features.f8), f16: plain(&features.f16), f32: plain(&features.f32) }
 }
 
-/// The IoU of each predicted mask with its truth.
+/// The `IoU` of each predicted mask with its truth.
 fn overlaps(logits: &Tensor<4>, masks: &[f32]) -> Vec<f32> {
     let n = logits.dims()[0];
     let values = logits.clone().inner().try_into_vec_as::<f32>().unwrap_or_else(|_| vec![0.0; masks.len()]);

@@ -1,15 +1,18 @@
-//! The networks against their PyTorch twins (`tests/reference`), on the CPU and on a graphics adapter, forward and backward.
+//! The networks against their `PyTorch` twins (`tests/reference`), on the CPU and on a graphics adapter, forward and backward.
 //!
 //! The comparison of gradients between the two devices is the gate for every update of Burn: a fused kernel once gave
 //! wrong sums behind a convolution with one output channel, and no forward pass showed it.
 
+use std::io::Write as _;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Mutex, OnceLock};
 
 use annotator::geometry::{Rect, Size};
 use annotator::mask::Mask;
-use annotator::model::device::{Compute, ComputeChoice, open};
+use annotator::model::device::{Compute, ComputeChoice, DeviceError, open};
 use annotator::model::diffusion::process::Walk;
 use annotator::model::diffusion::sampler::sample;
 use annotator::model::diffusion::schedule::FineShare;
@@ -62,17 +65,42 @@ fn difference(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, |worst, next| if next > worst || next.is_nan() { next } else { worst })
 }
 
+/// Work for the thread that owns the graphics device.
+type Job = Box<dyn FnOnce(Result<&Device, &DeviceError>) + Send>;
+
 /// Runs `test` on a graphics adapter, software ones included; says *skipped* where there is none, and fails instead
-/// under `ANNOTATOR_REQUIRE_GPU`. One device and one test at a time: Burn's streams belong to threads.
-fn on_gpu(test: impl FnOnce(&Device)) {
-    static GPU: OnceLock<Mutex<Option<Compute>>> = OnceLock::new();
-    let gpu = GPU.get_or_init(|| Mutex::new(open(ComputeChoice::Gpu).ok())).lock().unwrap();
-    match gpu.as_ref() {
-        Some(compute) => test(&compute.device()),
-        None => {
-            assert!(std::env::var_os("ANNOTATOR_REQUIRE_GPU").is_none(), "there is no graphics adapter");
-            eprintln!("skipped: there is no graphics adapter");
+/// under `ANNOTATOR_REQUIRE_GPU`. All tests share one thread and one device, as the program does: Burn's streams belong
+/// to threads.
+fn on_gpu(test: fn(&Device)) {
+    static THREAD: OnceLock<Mutex<SyncSender<Job>>> = OnceLock::new();
+    let jobs = THREAD.get_or_init(|| {
+        let (send, jobs) = sync_channel::<Job>(1);
+        let work = move || {
+            let compute = open(ComputeChoice::Gpu);
+            let device = compute.as_ref().map(Compute::device);
+            for job in jobs {
+                job(device.as_ref().map_err(|error| *error));
+            }
+        };
+        annotator::job::spawn("compute", work).unwrap();
+        Mutex::new(send)
+    });
+    let (send, outcome) = sync_channel(1);
+    let job: Job = Box::new(move |device| {
+        let outcome = match device {
+            Ok(device) => catch_unwind(AssertUnwindSafe(|| test(device))).map(|()| None),
+            Err(error) => Ok(Some(error.to_string())),
+        };
+        send.send(outcome).unwrap();
+    });
+    jobs.lock().unwrap().send(job).unwrap();
+    match outcome.recv().unwrap() {
+        Ok(None) => {}
+        Ok(Some(error)) => {
+            assert!(std::env::var_os("ANNOTATOR_REQUIRE_GPU").is_none(), "a graphics adapter is required: {error}");
+            std::io::stderr().write_all(format!("*skipped*: {error}\n").as_bytes()).unwrap();
         }
+        Err(panic) => resume_unwind(panic),
     }
 }
 
@@ -126,12 +154,11 @@ fn refiner_matches(device: &Device, tolerance: f32) {
             let mask = Tensor::from_data(TensorData::new(shown, at("mask").dims()), device);
             let logits = network.forward(at("image"), mask, &[time; 2]);
             let values: Vec<f32> = logits.clone().try_into_vec_as().unwrap();
-            match walk.advance(&values, &coarse, || uniform.next().unwrap()) {
-                Some(next) => shown = next,
-                None => {
-                    assert_close(logits, &file, name, 10.0 * tolerance);
-                    break;
-                }
+            if let Some(next) = walk.advance(&values, &coarse, || uniform.next().unwrap()) {
+                shown = next;
+            } else {
+                assert_close(logits, &file, name, 10.0 * tolerance);
+                break;
             }
         }
     }
@@ -197,7 +224,7 @@ fn refiner_gradients(device: &Device) -> (f32, Vec<Vec<f32>>) {
 }
 
 #[track_caller]
-fn assert_same_gradients(cpu: (f32, Vec<Vec<f32>>), gpu: (f32, Vec<Vec<f32>>)) {
+fn assert_same_gradients(cpu: &(f32, Vec<Vec<f32>>), gpu: &(f32, Vec<Vec<f32>>)) {
     assert!((cpu.0 - gpu.0).abs() < 1e-4 * cpu.0.abs().max(1.0), "losses {} and {}", cpu.0, gpu.0);
     assert_eq!(cpu.1.len(), gpu.1.len());
     for (index, (cpu, gpu)) in cpu.1.iter().zip(&gpu.1).enumerate() {
@@ -210,9 +237,21 @@ fn assert_same_gradients(cpu: (f32, Vec<Vec<f32>>), gpu: (f32, Vec<Vec<f32>>)) {
 #[test]
 fn losses_and_gradients_agree_between_the_devices() {
     on_gpu(|device| {
-        assert_same_gradients(segmenter_gradients(&Device::flex()), segmenter_gradients(device));
-        assert_same_gradients(refiner_gradients(&Device::flex()), refiner_gradients(device));
+        assert_same_gradients(&segmenter_gradients(&Device::flex()), &segmenter_gradients(device));
+        assert_same_gradients(&refiner_gradients(&Device::flex()), &refiner_gradients(device));
     });
+}
+
+/// Moves every parameter along its gradient.
+struct Stepped<'a>(std::slice::Iter<'a, Vec<f32>>, f32);
+impl ModuleMapper for Stepped<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let gradient = self.0.next().unwrap().clone();
+        param.map(|tensor| {
+            let gradient = Tensor::from_data(TensorData::new(gradient, tensor.shape()), &tensor.device());
+            tensor + gradient * self.1
+        })
+    }
 }
 
 #[test]
@@ -222,16 +261,6 @@ fn gradients_on_the_cpu_are_those_of_a_small_step() {
     let loss = |network: &Refiner| refining(network.forward(at("image"), at("mask"), &[5, 2]), at("mask"));
     let trained = network.clone().train();
     let (_, gradients) = gradients(&trained, &loss(&trained));
-    struct Stepped<'a>(std::slice::Iter<'a, Vec<f32>>, f32);
-    impl ModuleMapper for Stepped<'_> {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let gradient = self.0.next().unwrap().clone();
-            param.map(|tensor| {
-                let gradient = Tensor::from_data(TensorData::new(gradient, tensor.shape()), &tensor.device());
-                tensor + gradient * self.1
-            })
-        }
-    }
     let norm: f64 = gradients.iter().flatten().map(|&g| f64::from(g).powi(2)).sum();
     let size = 1e-3 / norm.sqrt() as f32;
     let at_step = |step: f32| f64::from(loss(&network.clone().map(&mut Stepped(gradients.iter(), step))).into_scalar::<f32>());

@@ -1,4 +1,4 @@
-//! The refiner's layers. Tuples stand for PyTorch's `Sequential`: an activation keeps its index in the tensor names.
+//! The refiner's layers. Tuples stand for `PyTorch`'s `Sequential`: an activation keeps its index in the tensor names.
 
 use burn::module::Module;
 use burn::nn::activation::SiLU;
@@ -10,6 +10,7 @@ use crate::model::layer::{attended, conv1, conv3, group_norm, silu, upsampled};
 
 /// One layer of a block.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a module cannot be boxed, and there are few layers")]
 pub(super) enum Layer {
     /// The first convolution.
     Conv(Conv2d),

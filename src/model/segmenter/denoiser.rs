@@ -19,7 +19,7 @@ const PATCH: usize = 4;
 pub struct Prediction {
     /// Mask logits [N, 1, S/2, S/2].
     pub logits: Tensor<4>,
-    /// The IoU that the network expects of its mask, in [0, 1]: [N].
+    /// The `IoU` that the network expects of its mask, in [0, 1]: [N].
     pub quality: Tensor<1>,
 }
 
@@ -126,7 +126,7 @@ impl Denoiser {
     }
 }
 
-/// [sin(v w_i) | cos(v w_i)] with `length` / 2 frequencies that fall geometrically from 10 to .01.
+/// [sin(v `w_i`) | cos(v `w_i`)] with `length` / 2 frequencies that fall geometrically from 10 to .01.
 fn sinusoid(value: f64, length: usize) -> impl Iterator<Item = f32> {
     let half = length / 2;
     let angle = move |i: usize| value * 10.0_f64.powf(1.0 - 3.0 * i as f64 / (half - 1) as f64);

@@ -1,4 +1,4 @@
-//! Weight files: safetensors with PyTorch's tensor names, f16 on disk, f32 in memory.
+//! Weight files: safetensors with `PyTorch`'s tensor names, f16 on disk, f32 in memory.
 //!
 //! Two metadata entries say what a file is: `annotator.network` names the network, `annotator.config` holds its shape as
 //! JSON. Names and shapes are compared with the network BEFORE anything is loaded, so a wrong file gives an error that
@@ -103,7 +103,7 @@ pub enum WeightError {
     },
 }
 
-/// Writes `module` as f16 with PyTorch's names; an existing file is replaced only once the new one is complete.
+/// Writes `module` as f16 with `PyTorch`'s names; an existing file is replaced only once the new one is complete.
 ///
 /// # Errors
 /// When the file cannot be written.
