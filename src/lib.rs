@@ -16,6 +16,7 @@
 //! | 5 | [`evaluation`] | predicted masks against true ones: `IoU`, boundary `IoU`, mBA, average precision |
 //! | 6 | [`train`] | fine-tuning on a person's own data set |
 //! | 7 | `app` | the window; behind the feature `gui` |
+//! | 7 | [`headless`] | the commands that work without a window |
 
 pub mod annotation;
 #[cfg(feature = "gui")]
@@ -25,6 +26,7 @@ pub mod evaluation;
 pub mod formats;
 pub mod geometry;
 pub mod gpu;
+pub mod headless;
 pub mod job;
 pub mod mask;
 pub mod model;

@@ -94,6 +94,7 @@ impl Rect {
     }
 
     /// The part of this box that lies inside a grid of `size`; width and height 0 where there is none.
+    #[must_use]
     pub fn clipped(self, size: Size) -> Self {
         let left = self.x.clamp(0.0, f64::from(size.width));
         let top = self.y.clamp(0.0, f64::from(size.height));
@@ -103,6 +104,7 @@ impl Rect {
     }
 
     /// This box with `margin` more on every side.
+    #[must_use]
     pub fn expanded(self, margin: f64) -> Self {
         Self::new(self.x - margin, self.y - margin, self.width + 2.0 * margin, self.height + 2.0 * margin)
     }
@@ -129,6 +131,7 @@ impl Transform {
     }
 
     /// The transform back.
+    #[must_use]
     pub fn inverse(self) -> Self {
         Self { scale: 1.0 / self.scale, offset: Point::new(-self.offset.x / self.scale, -self.offset.y / self.scale) }
     }
@@ -142,6 +145,7 @@ impl Transform {
     }
 
     /// This transform scaled by `factor` so that `anchor`, a point of the target space, keeps what is under it.
+    #[must_use]
     pub fn zoomed(self, factor: f64, anchor: Point) -> Self {
         let moved = |offset: f64, anchor: f64| anchor + (offset - anchor) * factor;
         Self { scale: self.scale * factor, offset: Point::new(moved(self.offset.x, anchor.x), moved(self.offset.y, anchor.y)) }
@@ -163,7 +167,7 @@ mod tests {
 
     #[test]
     fn clipping_a_box_outside_leaves_nothing() {
-        assert_eq!(Rect::new(-10.0, -10.0, 5.0, 5.0).clipped(Size::new(4, 4)).area(), 0.0);
+        assert_eq!(Rect::new(-10.0, -10.0, 5.0, 5.0).clipped(Size::new(4, 4)), Rect::new(0.0, 0.0, 0.0, 0.0));
         assert_eq!(Rect::new(-1.0, -1.0, 9.0, 3.0).clipped(Size::new(4, 4)), Rect::new(0.0, 0.0, 4.0, 2.0));
     }
 }

@@ -11,4 +11,5 @@ pub mod loss;
 pub mod noise;
 pub mod refiner;
 pub mod segmenter;
+pub mod speed;
 pub mod weights;

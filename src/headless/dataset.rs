@@ -1,0 +1,88 @@
+//! Reading and writing COCO files for the headless commands, with the reader's warnings on the terminal.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::pictures::Walk;
+use super::terminal::Terminal;
+use crate::annotation::{Dataset, Field, Instance, Shape};
+use crate::formats::Report;
+use crate::formats::coco::{self, ReadError};
+use crate::job::Cancel;
+use crate::mask::Mask;
+
+/// More warnings of one file than this are counted, not printed.
+const MOST_WARNINGS: usize = 20;
+
+/// Reads the COCO file at `path` and shows what its reader warns of.
+///
+/// # Errors
+/// When the file cannot be read or is no COCO file, or `cancel` was raised.
+pub(super) fn read(path: &Path, terminal: &mut Terminal, cancel: &Cancel) -> Result<Dataset, ReadError> {
+    let read = coco::read_with(path, cancel, &mut |progress| terminal.progress(&progress));
+    terminal.finish();
+    let (dataset, report) = read?;
+    warn(&report, path, terminal);
+    Ok(dataset)
+}
+
+/// As [`read`]; a bare list of results is understood as predictions for `truth`.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_predictions(path: &Path, truth: &Dataset, terminal: &mut Terminal, cancel: &Cancel) -> Result<Dataset, ReadError> {
+    match read(path, terminal, cancel) {
+        Err(ReadError::Results { .. }) => {
+            let (dataset, report) = coco::read_results(path, truth)?;
+            warn(&report, path, terminal);
+            Ok(dataset)
+        }
+        other => other,
+    }
+}
+
+fn warn(report: &Report, path: &Path, terminal: &mut Terminal) {
+    for warning in report.warnings.iter().take(MOST_WARNINGS) {
+        terminal.warning(&warning.to_string());
+    }
+    if report.warnings.len() > MOST_WARNINGS {
+        terminal.warning(&format!("{} more warnings: {}", report.warnings.len() - MOST_WARNINGS, path.display()));
+    }
+}
+
+/// Looks at once, before hours of work, whether a file can be written at `path`.
+///
+/// # Errors
+/// When the folder is missing or closed to writing.
+pub(super) fn writable(path: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(!path.is_dir(), "the output is a folder, not a file: {}", path.display());
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    tempfile::tempfile_in(&folder).with_context(|| format!("cannot write into the folder {}", folder.display()))?;
+    Ok(())
+}
+
+/// Gives `instance` the shape of `mask`, which must hold a pixel; false, and nothing changed, where it does not.
+pub(super) fn set_mask(instance: &mut Instance, mask: &Mask, score: Option<f64>) -> bool {
+    if mask.is_empty() {
+        return false;
+    }
+    instance.set_shape(Shape::from_mask(mask));
+    if let Some(score) = score {
+        instance.score = Some((score * 1e4).round() / 1e4);
+        instance.changed = instance.changed.and(Field::SCORE);
+    }
+    true
+}
+
+/// The sentence about images that could not be read; empty where there were none.
+pub(super) fn unreadable(walk: &Walk) -> String {
+    match walk.unreadable {
+        0 => String::new(),
+        1 => format!("; 1 image could not be read, its {} annotations are as they were", walk.left),
+        images => format!("; {images} images could not be read, their {} annotations are as they were", walk.left),
+    }
+}

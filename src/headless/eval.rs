@@ -1,0 +1,36 @@
+//! `eval`: how good are the masks of a file.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use super::terminal::Terminal;
+use super::{Outcome, dataset};
+use crate::evaluation;
+use crate::job::Cancel;
+
+/// The options of `eval`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    /// The COCO file with the true masks
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// The COCO file or result list to measure
+    #[arg(long, value_name = "FILE")]
+    pred: PathBuf,
+    /// Also write the numbers as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
+    let truth = dataset::read(&arguments.data, terminal, cancel)?;
+    let predictions = dataset::read_predictions(&arguments.pred, &truth, terminal, cancel)?;
+    let table = evaluation::compare(&truth, &predictions)?;
+    if let Some(path) = &arguments.json {
+        let text = serde_json::to_string_pretty(&table)?;
+        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    terminal.message(table.to_string().trim_end());
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,137 @@
+//! The images of a data set one after the other, each decoded while the one before is worked on: two images are in
+//! memory at most, whatever the size of the data set.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use anyhow::Context as _;
+use image::RgbImage;
+
+use super::Outcome;
+use super::terminal::Terminal;
+use crate::annotation::{Dataset, Image, ImageId, Instance};
+use crate::formats::picture;
+use crate::geometry::Size;
+use crate::job::{Cancel, Meter, spawn};
+
+/// So many instances go to the models at a time: enough to be fast, few enough to stop soon.
+const BATCH: usize = 8;
+
+/// An image that is to be worked on.
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    /// Its file.
+    pub(super) path: PathBuf,
+    /// Its size as the data set states it.
+    pub(super) size: Size,
+    /// Which instances of the data set lie on it, by index.
+    pub(super) instances: Vec<usize>,
+}
+
+/// The images that hold at least one instance that is `wanted`, in file order. Instances whose image the data set
+/// lacks are in no task.
+pub(super) fn tasks(dataset: &Dataset, folder: &Path, wanted: impl Fn(&Instance) -> bool) -> Vec<Task> {
+    let mut by_image = BTreeMap::<ImageId, Vec<usize>>::new();
+    for (index, instance) in dataset.instances.iter().enumerate() {
+        if wanted(instance) {
+            by_image.entry(instance.image_id).or_default().push(index);
+        }
+    }
+    let task = |image: &Image| {
+        let instances = by_image.remove(&image.id)?;
+        Some(Task { path: folder.join(&image.file_name), size: image.size, instances })
+    };
+    dataset.images.iter().filter_map(task).collect()
+}
+
+/// How a walk over the images ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Walk {
+    /// Whether it reached the last image.
+    pub(super) outcome: Outcome,
+    /// Images that could not be read.
+    pub(super) unreadable: usize,
+    /// Instances on those images.
+    pub(super) left: usize,
+}
+
+/// Calls `work` with each image and the indices of some of its instances, until all instances had their turn.
+/// An image that cannot be read is a warning.
+///
+/// # Errors
+/// Those of `work`, with the image's name.
+pub(super) fn each_batch(
+    tasks: Vec<Task>,
+    label: &str,
+    terminal: &mut Terminal,
+    cancel: &Cancel,
+    mut work: impl FnMut(&RgbImage, &Task, &[usize], &mut Terminal) -> anyhow::Result<Outcome>,
+) -> anyhow::Result<Walk> {
+    let total = tasks.iter().map(|task| task.instances.len() as u64).sum();
+    let meter = Meter::start(label, total);
+    let mut walk = Walk { outcome: Outcome::Done, unreadable: 0, left: 0 };
+    let mut done = 0;
+    for (task, picture) in decode(tasks, cancel)? {
+        match picture {
+            Ok(picture) => {
+                for batch in task.instances.chunks(BATCH) {
+                    terminal.progress(&meter.at(done));
+                    if !cancel.is_cancelled() {
+                        walk.outcome = work(&picture, &task, batch, terminal).with_context(|| task.path.display().to_string())?;
+                    }
+                    if cancel.is_cancelled() || walk.outcome == Outcome::Cancelled {
+                        return Ok(Walk { outcome: Outcome::Cancelled, ..walk });
+                    }
+                    done += batch.len() as u64;
+                }
+            }
+            Err(message) => {
+                terminal.warning(&message);
+                walk.unreadable += 1;
+                walk.left += task.instances.len();
+                done += task.instances.len() as u64;
+            }
+        }
+        terminal.progress(&meter.at(done));
+    }
+    if cancel.is_cancelled() {
+        walk.outcome = Outcome::Cancelled;
+    }
+    Ok(walk)
+}
+
+/// Decodes the images of `tasks` on a thread of its own, one ahead of the reader. An image that cannot be read, or
+/// that has another size than stated, comes as a message that names its file.
+///
+/// # Errors
+/// When the operating system refuses another thread.
+fn decode(tasks: Vec<Task>, cancel: &Cancel) -> std::io::Result<Receiver<(Task, Result<RgbImage, String>)>> {
+    let (sender, receiver) = sync_channel(1);
+    let cancel = cancel.clone();
+    spawn("decode", move || {
+        for task in tasks {
+            let picture = load(&task);
+            if cancel.is_cancelled() || sender.send((task, picture)).is_err() {
+                break;
+            }
+        }
+    })?;
+    Ok(receiver)
+}
+
+fn load(task: &Task) -> Result<RgbImage, String> {
+    let picture = picture::load(&task.path).map_err(|error| error.to_string())?;
+    let found = Size::new(picture.width(), picture.height());
+    if found == task.size {
+        return Ok(picture);
+    }
+    Err(format!(
+        "the image has {} x {} pixels, the data set says {} x {}: {}",
+        found.width,
+        found.height,
+        task.size.width,
+        task.size.height,
+        task.path.display()
+    ))
+}

@@ -1,0 +1,137 @@
+//! `propose`: boxes to masks.
+//!
+//! Only boxes are looked at; a mask that the file holds is replaced unseen. Everything else of the file stays: ids,
+//! order, unknown members, the text of records that are not touched. Crowds (`iscrowd: 1`) are skipped.
+
+use std::path::PathBuf;
+
+use image::RgbImage;
+
+use super::pictures::{Task, each_batch, tasks};
+use super::terminal::Terminal;
+use super::{ModelOptions, Outcome, dataset, unless_cancelled};
+use crate::annotation::Dataset;
+use crate::assist::{AssistError, Assistant, ProposeOptions, RefineOptions};
+use crate::formats::coco;
+use crate::geometry::Rect;
+use crate::job::Cancel;
+use crate::mask::Mask;
+
+/// The options of `propose`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    /// The COCO file whose boxes are to become masks
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// The folder that the images' file names start from
+    #[arg(long, value_name = "DIR")]
+    images: PathBuf,
+    /// The COCO file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Diffusion steps for each mask; more are slower
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
+    steps: u32,
+    /// Let the refiner improve each mask
+    #[arg(long)]
+    refine: bool,
+    #[command(flatten)]
+    models: ModelOptions,
+}
+
+/// What became of the instances.
+#[derive(Debug, Default)]
+struct Counts {
+    proposed: usize,
+    unusable: usize,
+}
+
+pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
+    let mut data = dataset::read(&arguments.data, terminal, cancel)?;
+    dataset::writable(&arguments.out)?;
+    let models = Models::load(arguments, cancel)?;
+    let crowds = data.instances.iter().filter(|instance| instance.crowd).count();
+    let tasks = tasks(&data, &arguments.images, |instance| !instance.crowd);
+    let mut counts = Counts::default();
+    let walk = each_batch(tasks, "boxes to masks", terminal, cancel, |picture, task, batch, terminal| {
+        let usable = usable(&data, task, batch, terminal);
+        counts.unusable += batch.len() - usable.len();
+        let boxes = usable.iter().map(|&index| data.instances[index].bbox).collect::<Vec<_>>();
+        let Some(masks) = models.masks(picture, &boxes)? else { return Ok(Outcome::Cancelled) };
+        for (index, (mask, score)) in usable.into_iter().zip(masks) {
+            let instance = &mut data.instances[index];
+            if dataset::set_mask(instance, &mask, Some(score)) {
+                counts.proposed += 1;
+            } else {
+                counts.unusable += 1;
+                terminal.warning(&format!("no object was found in the box of annotation {}: {}", instance.id, task.path.display()));
+            }
+        }
+        Ok(Outcome::Done)
+    })?;
+    if walk.outcome == Outcome::Cancelled {
+        return Ok(Outcome::Cancelled);
+    }
+    coco::save(&data, &arguments.out)?;
+    terminal.finish();
+    terminal.message(&format!(
+        "wrote {}: {} masks from boxes, {crowds} crowds skipped, {} boxes without a mask{}",
+        arguments.out.display(),
+        counts.proposed,
+        counts.unusable,
+        dataset::unreadable(&walk)
+    ));
+    Ok(Outcome::Done)
+}
+
+/// Those of `batch` whose box covers a part of the image; the others are warnings.
+fn usable(data: &Dataset, task: &Task, batch: &[usize], terminal: &mut Terminal) -> Vec<usize> {
+    let covers = |&index: &usize| {
+        let instance = &data.instances[index];
+        let covers = instance.bbox.is_drawable() && instance.bbox.clipped(task.size).is_drawable();
+        if !covers {
+            let Rect { x, y, width, height } = instance.bbox;
+            terminal.warning(&format!(
+                "the box [{x}, {y}, {width}, {height}] of annotation {} covers no pixel of its image: {}",
+                instance.id,
+                task.path.display()
+            ));
+        }
+        covers
+    };
+    batch.iter().copied().filter(covers).collect()
+}
+
+/// The loaded models with the options of each call.
+struct Models {
+    assistant: Assistant,
+    propose: ProposeOptions,
+    refine: Option<RefineOptions>,
+    cancel: Cancel,
+}
+
+impl Models {
+    fn load(arguments: &Arguments, cancel: &Cancel) -> anyhow::Result<Self> {
+        let seed = arguments.models.seed;
+        Ok(Self {
+            assistant: Assistant::load(arguments.models.device.into(), &arguments.models.paths())?,
+            propose: ProposeOptions { steps: arguments.steps as usize, seed },
+            refine: arguments.refine.then(|| RefineOptions { seed, ..RefineOptions::default() }),
+            cancel: cancel.clone(),
+        })
+    }
+
+    /// A mask and its expected IoU for each box; `None` where the person asked to stop.
+    fn masks(&self, picture: &RgbImage, boxes: &[Rect]) -> Result<Option<Vec<(Mask, f64)>>, AssistError> {
+        let proposed = self.assistant.propose(picture, boxes, &self.propose, &self.cancel, &mut |_| ());
+        let Some(proposals) = unless_cancelled(proposed)? else { return Ok(None) };
+        let scores = proposals.iter().map(|proposal| f64::from(proposal.expected_iou)).collect::<Vec<_>>();
+        let mut masks = proposals.into_iter().map(|proposal| proposal.mask).collect::<Vec<_>>();
+        if let Some(options) = &self.refine {
+            let refined = self.assistant.refine(picture, &masks, options, &self.cancel, &mut |_| ());
+            let Some(refinements) = unless_cancelled(refined)? else { return Ok(None) };
+            masks = refinements.into_iter().map(|refinement| refinement.mask).collect();
+        }
+        Ok(Some(masks.into_iter().zip(scores).collect()))
+    }
+}

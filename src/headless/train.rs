@@ -1,0 +1,163 @@
+//! `train`: a model of one's own, from a COCO data set.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::terminal::Terminal;
+use super::{DeviceChoice, Outcome, dataset};
+use crate::job::Cancel;
+use crate::model::device;
+use crate::train::{self, Config, Event, Summary, TrainError};
+
+/// The options of `train`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    /// The COCO file to learn from
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// The folder that the images' file names start from
+    #[arg(long, value_name = "DIR")]
+    images: PathBuf,
+    /// The weight file to write; what a resume needs lies beside it
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Which network learns
+    #[arg(long, value_enum, default_value_t)]
+    what: What,
+    /// Rounds over the training images
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: u32,
+    /// Objects in one step
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    batch: u32,
+    /// Size of the steps
+    #[arg(long, default_value_t = 3e-4)]
+    learning_rate: f64,
+    /// How much of the segmenter learns; the refiner always learns whole
+    #[arg(long, value_enum, default_value_t)]
+    part: Part,
+    /// Also ask that the masks of two noise levels agree, and see through noisy labels; half as slow again
+    #[arg(long)]
+    consistency: bool,
+    /// The share of images that is never trained on, only measured
+    #[arg(long, default_value_t = 0.2)]
+    holdout: f64,
+    /// The seed of the split, the order and the noise
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Which device computes
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceChoice,
+    /// Weights to start from instead of the built-in ones
+    #[arg(long, value_name = "FILE")]
+    start: Option<PathBuf>,
+    /// Go on where an earlier run with the same `--out` stopped
+    #[arg(long)]
+    resume: bool,
+}
+
+/// A network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Box to mask
+    #[default]
+    Segmenter,
+    /// Coarse mask to fine mask
+    Refiner,
+}
+
+/// How much of the segmenter learns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// The denoiser only: fastest, for few labels
+    Denoiser,
+    /// The denoiser and the deep half of the encoder
+    #[default]
+    Deep,
+    /// Everything
+    All,
+}
+
+impl Arguments {
+    fn config(&self) -> Config {
+        Config {
+            what: match self.what {
+                What::Segmenter => train::What::Segmenter,
+                What::Refiner => train::What::Refiner,
+            },
+            data: self.data.clone(),
+            images: self.images.clone(),
+            out: self.out.clone(),
+            start: self.start.clone(),
+            epochs: self.epochs as usize,
+            batch: self.batch as usize,
+            learning_rate: self.learning_rate,
+            seed: self.seed,
+            resume: self.resume,
+            holdout: self.holdout,
+            part: match self.part {
+                Part::Denoiser => train::Part::Denoiser,
+                Part::Deep => train::Part::Deep,
+                Part::All => train::Part::All,
+            },
+            consistency: self.consistency,
+        }
+    }
+}
+
+pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
+    dataset::writable(&arguments.out)?;
+    let compute = device::open(arguments.device.into())?;
+    let result = train::run(&arguments.config(), &compute, cancel, &mut |event| show(&event, terminal));
+    terminal.finish();
+    match result {
+        Ok(_) => Ok(Outcome::Done),
+        Err(stopped @ TrainError::Cancelled { .. }) => {
+            terminal.warning(&stopped.to_string());
+            Ok(Outcome::Cancelled)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Shows one event: as it is where JSON is asked for, else in words.
+fn show(event: &Event, terminal: &mut Terminal) {
+    if terminal.is_json() {
+        terminal.event(event);
+        return;
+    }
+    match event {
+        Event::Warning { message } => terminal.warning(message),
+        Event::Progress(progress) => terminal.progress(progress),
+        Event::Started { device, objects, held_out, parameters, trained, epoch, iou, .. } => {
+            terminal.message(&format!(
+                "{objects} objects to learn from, {held_out} held out; {trained} of {parameters} parameters learn, on {device}"
+            ));
+            if *epoch > 0 {
+                terminal.message(&format!("going on after epoch {epoch}"));
+            }
+            terminal.message(&format!("held-out IoU before: {iou:.4}"));
+        }
+        Event::Epoch { epoch, of, loss, iou, best } => {
+            let best = if *best { ", the best so far" } else { "" };
+            terminal.message(&format!("epoch {epoch} of {of}: loss {loss:.4}, held-out IoU {iou:.4}{best}"));
+        }
+        Event::Finished(summary) => terminal.message(&table(summary)),
+    }
+}
+
+/// The held-out IoU before and after, and where the weights are.
+fn table(summary: &Summary) -> String {
+    let Summary { iou_before, iou_after, improved, best_epoch, held_out, out } = summary;
+    let verdict = if *improved {
+        format!("wrote {}: the weights of epoch {best_epoch}", out.display())
+    } else {
+        format!("wrote {}: no epoch was better than the start, whose weights it holds", out.display())
+    };
+    let change = iou_after - iou_before;
+    format!(
+        "{:<10} {:>12}   ({held_out} objects)\n{:<10} {iou_before:>12.4}\n{:<10} {iou_after:>12.4}   ({change:+.4})\n{verdict}",
+        "", "held-out IoU", "before", "after"
+    )
+}

@@ -1,0 +1,246 @@
+//! The program without a window, run as a person runs it: files in, files out, exit code, last line.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+fn sample() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sample")
+}
+
+fn program(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_annotator"));
+    command.current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+fn run(folder: &Path, words: &str) -> Output {
+    program(folder).args(words.split_whitespace()).output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn last_line(output: &Output) -> String {
+    out(output).lines().next_back().unwrap_or_default().to_owned()
+}
+
+#[track_caller]
+fn assert_code(output: &Output, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "stdout:\n{}\nstderr:\n{}", out(output), err(output));
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn annotation(document: &Value, id: i64) -> &Value {
+    document["annotations"].as_array().unwrap().iter().find(|record| record["id"] == id).unwrap()
+}
+
+/// A folder with `images/cat.jpg`, `images/broken.jpg` and a COCO file `in.json` with members that COCO does not know.
+fn project(change: impl FnOnce(&mut Value)) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir(folder.path().join("images")).unwrap();
+    std::fs::copy(sample().join("images/cat.jpg"), folder.path().join("images/cat.jpg")).unwrap();
+    std::fs::write(folder.path().join("images/broken.jpg"), b"\xff\xd8\xff\xe0 no picture").unwrap();
+    let mut document = json!({
+        "licence_note": "kept",
+        "images": [{"id": 7, "width": 640, "height": 407, "file_name": "cat.jpg", "camera": "old"}],
+        "annotations": [
+            {"id": 12, "image_id": 7, "category_id": 17, "bbox": [0.92, 37.13, 412.5, 365.75], "area": 150_872.0, "segmentation": [], "iscrowd": 0, "note": "n"},
+            {"id": 11, "image_id": 7, "category_id": 75, "bbox": [439.01, 198.19, 179.26, 87.8], "area": 7752.2, "iscrowd": 0,
+             "segmentation": [[439.01, 198.19, 618.27, 198.19, 618.27, 285.99, 439.01, 285.99]]},
+            {"id": 90, "image_id": 7, "category_id": 75, "bbox": [0, 0, 10, 407], "area": 4070, "iscrowd": 1,
+             "segmentation": {"size": [407, 640], "counts": [0, 4070, 256_410]}}
+        ],
+        "categories": [{"id": 17, "name": "cat", "supercategory": "animal"}, {"id": 75, "name": "remote", "supercategory": "electronic"}]
+    });
+    change(&mut document);
+    std::fs::write(folder.path().join("in.json"), document.to_string()).unwrap();
+    folder
+}
+
+#[test]
+fn boxes_become_masks() {
+    let folder = project(|_| ());
+    let output = run(folder.path(), "--headless propose --data in.json --images images --out out.json --steps 1 --device cpu");
+    assert_code(&output, 0);
+    assert_eq!(last_line(&output), "wrote out.json: 2 masks from boxes, 1 crowds skipped, 0 boxes without a mask");
+    let (before, after) = (read(&folder.path().join("in.json")), read(&folder.path().join("out.json")));
+    for member in ["licence_note", "images", "categories"] {
+        assert_eq!(before[member], after[member]);
+    }
+    assert_eq!(annotation(&before, 90), annotation(&after, 90));
+    for id in [12, 11] {
+        let (old, new) = (annotation(&before, id), annotation(&after, id));
+        assert_eq!(new["segmentation"]["size"], json!([407, 640]));
+        assert!(new["area"].as_f64().unwrap() >= 1.0 && new["score"].as_f64().unwrap() > 0.0);
+        for member in ["image_id", "category_id", "iscrowd", "note"] {
+            assert_eq!(old.get(member), new.get(member), "{member} of {id}");
+        }
+    }
+}
+
+#[test]
+fn proposing_looks_at_boxes_only() {
+    let words = "--headless propose --data in.json --images images --out out.json --steps 1 --seed 5 --device cpu";
+    let proposed = |segmentation: Value| {
+        let folder = project(|document| document["annotations"][1]["segmentation"] = segmentation);
+        assert_code(&run(folder.path(), words), 0);
+        annotation(&read(&folder.path().join("out.json")), 11).clone()
+    };
+    assert_eq!(proposed(json!([])), proposed(json!([[440, 200, 500, 200, 500, 210]])));
+}
+
+#[test]
+fn masks_are_refined() {
+    let folder = project(|_| ());
+    let output = run(folder.path(), "--headless refine --data in.json --images images --out out.json --device cpu --progress json");
+    assert_code(&output, 0);
+    let events = out(&output).lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
+    assert!(events.iter().any(|event| event["event"] == "progress" && event["total"] == 1), "{events:?}");
+    let message = events.last().unwrap()["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("1 crowds and 1 boxes skipped"), "{message}");
+    let (before, after) = (read(&folder.path().join("in.json")), read(&folder.path().join("out.json")));
+    assert_eq!(annotation(&before, 12), annotation(&after, 12));
+    assert_eq!(annotation(&before, 90), annotation(&after, 90));
+}
+
+#[test]
+fn a_file_equals_itself() {
+    let truth = sample().join("instances.json");
+    let folder = TempDir::new().unwrap();
+    let words = format!("--headless eval --data {0} --pred {0} --json numbers.json", truth.display());
+    let output = run(folder.path(), &words);
+    assert_code(&output, 0);
+    assert!(folder.path().join("numbers.json").exists());
+    assert!(out(&output).contains("1.000"), "{}", out(&output));
+}
+
+#[test]
+fn forms_convert_both_ways() {
+    let truth = sample().join("instances.json");
+    let folder = TempDir::new().unwrap();
+    assert_code(&run(folder.path(), &format!("--headless convert --data {} --out rle.json --to rle", truth.display())), 0);
+    assert_code(&run(folder.path(), "--headless convert --data rle.json --out polygon.json --to polygon"), 0);
+    let (truth, rle, polygon) = (read(&truth), read(&folder.path().join("rle.json")), read(&folder.path().join("polygon.json")));
+    for (index, record) in truth["annotations"].as_array().unwrap().iter().enumerate() {
+        let has_mask = record["segmentation"] != json!([]);
+        assert_eq!(rle["annotations"][index]["segmentation"].is_object(), has_mask);
+        assert_eq!(rle["annotations"][index]["id"], record["id"]);
+        assert!(polygon["annotations"][index]["segmentation"].is_array() || record["category_id"] == 1001);
+    }
+    assert_eq!(truth["images"], polygon["images"]);
+}
+
+#[test]
+fn faults_are_named_and_the_rest_goes_on() {
+    let folder = project(|document| {
+        let images = document["images"].as_array_mut().unwrap();
+        images.push(json!({"id": 8, "width": 64, "height": 48, "file_name": "broken.jpg"}));
+        images.push(json!({"id": 9, "width": 64, "height": 48, "file_name": "missing.jpg"}));
+        let annotations = document["annotations"].as_array_mut().unwrap();
+        let record = |id: i64, image: i64, segmentation: Value| json!({"id": id, "image_id": image, "category_id": 75, "bbox": [439, 198, 179, 88], "area": 1, "iscrowd": 0, "segmentation": segmentation});
+        annotations.push(record(201, 8, json!([])));
+        annotations.push(record(202, 9, json!([])));
+        annotations.push(record(203, 404, json!([])));
+        annotations.push(record(204, 7, json!([[1, 1, 5, 5]])));
+        annotations.push(record(205, 7, json!({"size": [407, 640], "counts": [5, 5]})));
+        let mut outside = record(206, 7, json!([]));
+        outside["bbox"] = json!([900, 900, 10, 10]);
+        annotations.push(outside);
+    });
+    let output = run(folder.path(), "--headless propose --data in.json --images images --out out.json --steps 1 --device cpu");
+    assert_code(&output, 0);
+    let warnings = err(&output);
+    for named in ["broken.jpg", "missing.jpg", "203", "204", "205", "206"] {
+        assert!(warnings.contains(named), "no warning names {named}:\n{warnings}");
+    }
+    assert!(last_line(&output).contains("2 images could not be read, their 2 annotations are as they were"), "{}", last_line(&output));
+    let after = read(&folder.path().join("out.json"));
+    assert!(annotation(&after, 12)["segmentation"].is_object());
+    assert_eq!(annotation(&after, 203)["image_id"], 404);
+}
+
+#[test]
+fn a_file_that_is_no_coco_file_is_an_error() {
+    let folder = TempDir::new().unwrap();
+    for (name, text) in [("empty.json", ""), ("cut.json", "{\"images\": [{\"id\": 1"), ("list.json", "{\"images\": 3}")] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        let output = run(folder.path(), &format!("--headless convert --data {name} --out out.json --to rle"));
+        assert_code(&output, 1);
+        assert!(err(&output).starts_with("error: ") && err(&output).contains(name), "{}", err(&output));
+        assert!(!folder.path().join("out.json").exists());
+    }
+    let output = run(folder.path(), "--headless convert --data absent.json --out out.json --to rle");
+    assert_code(&output, 1);
+    assert!(err(&output).contains("absent.json"), "{}", err(&output));
+}
+
+#[test]
+fn weights_of_another_network_are_an_error() {
+    let folder = project(|_| ());
+    let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/refiner.safetensors");
+    std::fs::write(folder.path().join("noise.safetensors"), [7; 999]).unwrap();
+    for file in [other.to_str().unwrap(), "noise.safetensors", "absent.safetensors"] {
+        let words = format!("--headless propose --data in.json --images images --out out.json --device cpu --segmenter {file}");
+        let output = run(folder.path(), &words);
+        assert_code(&output, 1);
+        assert!(err(&output).contains(file), "{}", err(&output));
+        assert!(!folder.path().join("out.json").exists());
+    }
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_an_error_before_the_work() {
+    let folder = project(|_| ());
+    for file in ["absent/out.json", "images"] {
+        let output = run(folder.path(), &format!("--headless propose --data in.json --images images --out {file} --device cpu"));
+        assert_code(&output, 1);
+        assert!(err(&output).contains(file.trim_end_matches("/out.json")), "{}", err(&output));
+    }
+}
+
+#[test]
+fn wrong_words_end_with_code_two() {
+    let folder = TempDir::new().unwrap();
+    assert_code(&run(folder.path(), "--headless"), 2);
+    assert_code(&run(folder.path(), "--headless propose"), 2);
+    assert_code(&run(folder.path(), "--headless train --help"), 0);
+    assert_code(&run(folder.path(), "--version"), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_leaves_nothing_behind() {
+    let folder = project(|document| {
+        let record = document["annotations"][0].clone();
+        let many = (0..400).map(|index| {
+            let mut copy = record.clone();
+            copy["id"] = json!(1000 + index);
+            copy
+        });
+        document["annotations"] = many.collect();
+    });
+    let words = "--headless propose --data in.json --images images --out out.json --steps 20 --device cpu --progress json";
+    let mut child = program(folder.path()).args(words.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    assert!(lines.any(|line| line.unwrap().contains("\"progress\"")), "no progress was shown");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let started = Instant::now();
+    lines.for_each(drop);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(started.elapsed() < Duration::from_secs(30), "stopping took {:?}", started.elapsed());
+    let mut names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    names.sort();
+    assert_eq!(names, ["images", "in.json"]);
+}
