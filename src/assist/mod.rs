@@ -21,7 +21,9 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor, TensorData};
 use image::RgbImage;
 
-use crate::geometry::Size;
+use crate::geometry::{Rect, Size};
+use crate::job::Cancel;
+use crate::mask::Mask;
 use crate::model::device::{Compute, ComputeChoice, DeviceError, open};
 use crate::model::diffusion::process::StepsError;
 use crate::model::refiner::Refiner;
@@ -95,6 +97,22 @@ impl Assistant {
     /// An assistant of networks that are in memory already.
     pub const fn from_networks(compute: Compute, segmenter: Segmenter, refiner: Refiner) -> Self {
         Self { compute, segmenter, refiner }
+    }
+
+    /// Runs each network once. On a graphics adapter this compiles and tunes the kernels, which takes from seconds to
+    /// minutes the first time and is remembered in the user's cache folder.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn warm_up(&self) -> Result<(), AssistError> {
+        let image = RgbImage::new(64, 64);
+        let rect = Rect::new(8.0, 8.0, 48.0, 48.0);
+        let steps = ProposeOptions { steps: 1, seed: 0 };
+        self.propose(&image, &[rect], &steps, &Cancel::new(), &mut |_| {})?;
+        let mask = Mask::filled(Size::new(64, 64), rect);
+        let last = RefineOptions { timesteps: vec![0], seed: 0 };
+        self.refine(&image, &[mask], &last, &Cancel::new(), &mut |_| {})?;
+        Ok(())
     }
 
     /// The device that it works on.

@@ -123,6 +123,14 @@ pub trait Engine {
 
     /// The device, for people.
     fn device(&self) -> String;
+
+    /// Does once what takes longer the first time.
+    ///
+    /// # Errors
+    /// When the device cannot do the work at all.
+    fn warm_up(&self) -> Result<(), AssistError> {
+        Ok(())
+    }
 }
 
 impl Engine for Assistant {
@@ -150,6 +158,10 @@ impl Engine for Assistant {
 
     fn device(&self) -> String {
         self.compute().to_string()
+    }
+
+    fn warm_up(&self) -> Result<(), AssistError> {
+        Self::warm_up(self)
     }
 }
 
@@ -306,8 +318,12 @@ impl Shared {
             match self.next() {
                 Task::Stop => return,
                 Task::Load(id, paths) => {
-                    self.say(Reply::Progress(Meter::start("Loading the models", 0).at(0)));
-                    match caught(|| load(&paths)) {
+                    self.say(Reply::Progress(Meter::start("Loading the models", 2).at(0)));
+                    let warmed = |loaded: E| {
+                        self.say(Reply::Progress(Meter::start("Warming up", 2).at(1)));
+                        loaded.warm_up().map(|()| loaded)
+                    };
+                    match caught(|| load(&paths).and_then(warmed)) {
                         Ok(loaded) => {
                             self.say(Reply::Ready { device: loaded.device() });
                             engine = Some(loaded);

@@ -25,9 +25,31 @@ pub(super) fn recoloured(colours: &mut [f32], noise: &mut Noise) {
     }
 }
 
-/// Mirrors square planes of `side` x `side` left to right, in place.
-pub(super) fn mirror(planes: &mut [f32], side: usize) {
-    planes.chunks_exact_mut(side).for_each(<[f32]>::reverse);
+/// A mirror image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mirror {
+    sideways: bool,
+    upside_down: bool,
+}
+
+impl Mirror {
+    /// Half are mirrored left to right; fewer top to bottom, since photos have an upside.
+    pub(super) fn random(noise: &mut Noise) -> Self {
+        Self { sideways: noise.chance(0.5), upside_down: noise.chance(0.3) }
+    }
+
+    /// Mirrors square planes of `side` x `side`, in place.
+    pub(super) fn apply(self, planes: &mut [f32], side: usize) {
+        if self.sideways {
+            planes.chunks_exact_mut(side).for_each(<[f32]>::reverse);
+        }
+        if self.upside_down {
+            for plane in planes.chunks_exact_mut(side * side) {
+                plane.reverse();
+                plane.chunks_exact_mut(side).for_each(<[f32]>::reverse);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -48,10 +70,15 @@ mod tests {
     #[test]
     fn mirroring_twice_changes_nothing() {
         let original: Vec<f32> = (0..32).map(|v| v as f32).collect();
-        let mut planes = original.clone();
-        mirror(&mut planes, 4);
-        assert_eq!(&planes[..4], [3.0, 2.0, 1.0, 0.0]);
-        mirror(&mut planes, 4);
-        assert_eq!(planes, original);
+        for (mirror, first) in [
+            (Mirror { sideways: true, upside_down: false }, [3.0, 2.0, 1.0, 0.0]),
+            (Mirror { sideways: false, upside_down: true }, [12.0, 13.0, 14.0, 15.0]),
+        ] {
+            let mut planes = original.clone();
+            mirror.apply(&mut planes, 4);
+            assert_eq!(&planes[..4], first);
+            mirror.apply(&mut planes, 4);
+            assert_eq!(planes, original);
+        }
     }
 }

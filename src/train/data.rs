@@ -1,14 +1,14 @@
 //! The objects of a data set that can be learned from, and which of them are held out.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use image::RgbImage;
 
-use super::TrainError;
-use crate::annotation::{Dataset, Instance, Shape};
+use super::{Event, TrainError};
+use crate::annotation::{Dataset, ImageId, Instance, Shape};
 use crate::formats::picture;
 use crate::geometry::Size;
 use crate::mask::Mask;
@@ -42,6 +42,7 @@ struct Object {
 struct Cache {
     images: HashMap<usize, Arc<RgbImage>>,
     bytes: usize,
+    broken: BTreeSet<usize>,
 }
 
 /// Which objects are learned from and which are held out, as indices.
@@ -58,14 +59,17 @@ impl Objects {
     /// that is left out.
     pub fn new(dataset: &Dataset, folder: &Path) -> (Self, Vec<String>) {
         let (mut pictures, mut objects, mut missing, mut unusable) = (Vec::new(), Vec::new(), 0, 0);
+        let mut of_image: BTreeMap<ImageId, Vec<&Instance>> = BTreeMap::new();
+        for instance in &dataset.instances {
+            if is_usable(instance) {
+                of_image.entry(instance.image_id).or_default().push(instance);
+            } else {
+                unusable += 1;
+            }
+        }
         for image in &dataset.images {
             let path = folder.join(&image.file_name);
-            let instances = dataset.instances_on(image.id);
-            let (usable, others): (Vec<_>, Vec<_>) = instances.partition(|instance| is_usable(instance));
-            unusable += others.len();
-            if usable.is_empty() {
-                continue;
-            }
+            let Some(usable) = of_image.remove(&image.id) else { continue };
             if !path.is_file() {
                 missing += 1;
                 continue;
@@ -102,8 +106,11 @@ impl Objects {
             _ => self.items.iter().map(|object| object.picture).collect(),
         };
         let count = groups.iter().max().map_or(0, |last| last + 1);
-        let chosen: Vec<usize> = noise.shuffle(count).into_iter().take(held(count)).collect();
-        let is_held = |index: &usize| chosen.contains(&groups[*index]);
+        let mut chosen = vec![false; count];
+        for group in noise.shuffle(count).into_iter().take(held(count)) {
+            chosen[group] = true;
+        }
+        let is_held = |index: &usize| chosen[groups[*index]];
         let (held_out, train): (Vec<usize>, Vec<usize>) = (0..self.items.len()).partition(is_held);
         let order = noise.shuffle(held_out.len()).into_iter().take(MOST_HELD_OUT);
         Split { train, held_out: order.map(|place| held_out[place]).collect() }
@@ -124,6 +131,16 @@ impl Objects {
         })?;
         let same = Size::new(image.width(), image.height()) == mask.size();
         if same && !mask.is_empty() { Ok((image, mask)) } else { Err(lost()) }
+    }
+
+    /// Whether [`Self::get`] works; `each` hears of every image that cannot be read, once.
+    pub fn is_readable(&self, index: usize, each: &mut dyn FnMut(Event)) -> bool {
+        let Err(error) = self.get(index) else { return true };
+        let mut cache = self.cache.borrow_mut();
+        if cache.broken.insert(self.items[index].picture) {
+            each(Event::Warning { message: error.to_string() });
+        }
+        false
     }
 
     fn image(&self, index: usize) -> Option<Arc<RgbImage>> {

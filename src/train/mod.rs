@@ -89,7 +89,7 @@ impl Default for Config {
             start: None,
             epochs: 10,
             batch: 4,
-            learning_rate: 3e-4,
+            learning_rate: 1e-4,
             seed: 0,
             resume: false,
             holdout: 0.2,
@@ -122,8 +122,8 @@ pub enum TrainError {
     /// A setting makes no sense.
     #[error("{0}")]
     Setting(&'static str),
-    /// An image or mask that could be read before cannot be read any more.
-    #[error("cannot read the object any more: {}", path.display())]
+    /// An object's image cannot be read, has another size than the data set says, or its mask holds nothing.
+    #[error("an object is left out, its image or mask cannot be used: {}", path.display())]
     Lost {
         /// The image.
         path: PathBuf,

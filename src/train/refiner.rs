@@ -3,7 +3,7 @@
 use burn::module::Module as _;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::augment::{jittered, mirror, recoloured};
+use super::augment::{Mirror, jittered, recoloured};
 use super::coarse::synthesised;
 use super::run::Task;
 use super::{Objects, TrainError};
@@ -93,10 +93,9 @@ impl Task for RefinerTask {
             recoloured(&mut colours, noise);
             let mut planes = normalised(&colours, &centres_inside(region, side, frame(size)));
             let mut truth = mask_crop(&mask, region, side);
-            if noise.chance(0.5) {
-                mirror(&mut planes, side);
-                mirror(&mut truth, side);
-            }
+            let mirror = Mirror::random(noise);
+            mirror.apply(&mut planes, side);
+            mirror.apply(&mut truth, side);
             let coarse = numbers(&synthesised(&square(&truth, side), noise));
             let t = time(network.config.timesteps, noise);
             shown.extend(noised(&truth, &coarse, share.at(Some(t)), || noise.uniform()));

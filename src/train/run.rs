@@ -64,7 +64,11 @@ pub fn run(config: &Config, compute: &Compute, cancel: &Cancel, each: &mut dyn F
     if data.len() < 2 {
         return Err(TrainError::TooFew { usable: data.len(), data: config.data.clone() });
     }
-    let split = data.split(config.holdout, config.seed);
+    let mut split = data.split(config.holdout, config.seed);
+    split.held_out.retain(|&object| data.is_readable(object, each));
+    if split.held_out.is_empty() {
+        return Err(TrainError::TooFew { usable: split.train.len(), data: config.data.clone() });
+    }
     let paths = ModelPaths { segmenter: config.start.clone(), refiner: config.start.clone() };
     let device = compute.device();
     match config.what {
@@ -199,7 +203,12 @@ impl<T: Task> Run<'_, T> {
             if cancel.is_cancelled() {
                 return Err(self.stopped(place, &network, optimizer));
             }
-            let chosen: Vec<usize> = batch.iter().map(|&place| train[place]).collect();
+            let chosen: Vec<usize> =
+                batch.iter().map(|&place| train[place]).filter(|&object| self.data.is_readable(object, each)).collect();
+            place.step = index + 1;
+            if chosen.is_empty() {
+                continue;
+            }
             let mut noise = Noise::new(mixed(config.seed, place.epoch as u64, index as u64));
             let teacher = optimizer.averaged(network.clone()).valid();
             let loss = self.task.loss(&network, &teacher, &self.data, &chosen, optimizer.steps(), &mut noise)?;
@@ -210,7 +219,6 @@ impl<T: Task> Run<'_, T> {
             }
             let step = place.epoch * batches.len() + index;
             network = optimizer.step(rate(config.learning_rate, step, total), network, gradients);
-            place.step = index + 1;
             place.steps = optimizer.steps();
             place.loss_sum += f64::from(loss);
             each(Event::Progress(meter.at((index + 1 - first) as u64)));

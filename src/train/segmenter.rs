@@ -4,7 +4,7 @@ use burn::module::Module as _;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::augment::{jittered, mirror, recoloured};
+use super::augment::{Mirror, jittered, recoloured};
 use super::coarse::synthesised;
 use super::run::Task;
 use super::{Config, Objects, Part, TrainError};
@@ -51,10 +51,9 @@ impl SegmenterTask {
             let rect = jittered(mask.bbox().unwrap_or_default(), noise);
             let (mut crop, region) = segmenter_input_of(&image, rect, side, |colours| recoloured(colours, noise));
             let mut target = mask_crop(&mask, region, mask_side);
-            if noise.chance(0.5) {
-                mirror(&mut crop, side);
-                mirror(&mut target, mask_side);
-            }
+            let mirror = Mirror::random(noise);
+            mirror.apply(&mut crop, side);
+            mirror.apply(&mut target, mask_side);
             crops.extend(crop);
             targets.extend(target);
         }

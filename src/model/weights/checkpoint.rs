@@ -41,3 +41,42 @@ fn load_as(path: &Path, config: &RefinerConfig, device: &Device) -> Result<Refin
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
     apply(Refiner::new(config, device), tensors, path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Tensor, TensorData};
+
+    /// The first logits, as `tests/reference/make_checkpoint.py` prints them.
+    const EXPECTED: [f32; 6] = [0.246_346, 0.421_482, -0.037_903, 0.139_829, 0.489_712, -0.168_949];
+
+    #[test]
+    fn bare_and_nested_checkpoints_load_and_compute_as_their_maker() {
+        let tiny = RefinerConfig {
+            image: 8,
+            base: 4,
+            mult: vec![1],
+            attn_strides: vec![1],
+            heads: 2,
+            groups: 2,
+            patchify: 1,
+            ..RefinerConfig::lite()
+        };
+        let device = Device::flex();
+        let values = |count: i32, of: fn(i32) -> f32| (0..count).map(of).collect::<Vec<f32>>();
+        let image = Tensor::from_data(TensorData::new(values(192, |i| i as f32 / 100.0), [1, 3, 8, 8]), &device);
+        let mask = Tensor::from_data(TensorData::new(values(64, |i| f32::from(u8::from(i % 3 == 0))), [1, 1, 8, 8]), &device);
+        for name in ["refiner_bare.pth", "refiner_nested.pth"] {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
+            let network = load_as(&path, &tiny, &device).unwrap();
+            let logits: Vec<f32> = network.forward(image.clone(), mask.clone(), &[5]).try_into_vec_as().unwrap();
+            for (actual, expected) in logits.iter().zip(EXPECTED) {
+                assert!((actual - expected).abs() < 1e-5, "{name}: {logits:?}");
+            }
+            let error = load_checkpoint(&path, &device).unwrap_err();
+            assert!(matches!(error, WeightError::Missing { .. } | WeightError::Shape { .. }), "{error}");
+        }
+        let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        assert!(matches!(load_checkpoint(&other, &device), Err(WeightError::Format { .. })));
+    }
+}
