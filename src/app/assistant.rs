@@ -10,8 +10,6 @@ use crate::annotation::{ImageId, InstanceId};
 use crate::geometry::Rect;
 use crate::mask::Mask;
 
-use super::settings::DeviceChoice;
-
 /// What the models are asked for.
 #[derive(Clone, Debug)]
 pub enum Request {
@@ -218,10 +216,4 @@ impl Assistant {
         self.patches.clear();
         self.running.take()
     }
-}
-
-/// The engine of the program on `device`; none where it cannot be started.
-pub fn start(device: DeviceChoice, ctx: &egui::Context) -> Option<Box<dyn Engine>> {
-    let _: (DeviceChoice, &egui::Context) = (device, ctx);
-    None
 }

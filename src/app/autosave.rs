@@ -12,6 +12,17 @@ use crate::job::{self, Latest};
 /// Time from a change to the write, so that a burst of changes is one write.
 const DELAY_SECS: f64 = 0.25;
 
+/// Why the annotations are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To keep them while working.
+    Keep,
+    /// A person saves into the file that was opened.
+    Save,
+    /// A person wants another file besides.
+    Export,
+}
+
 /// What became of a write.
 #[derive(Debug)]
 pub(super) struct Written {
@@ -19,8 +30,8 @@ pub(super) struct Written {
     pub revision: u64,
     /// The file.
     pub path: PathBuf,
-    /// Whether a person asked for it.
-    pub asked: bool,
+    /// Why it was written.
+    pub purpose: Purpose,
     /// Why it did not work.
     pub error: Option<String>,
 }
@@ -61,23 +72,35 @@ impl Autosave {
         let Some(path) = &document.working_copy else { return };
         if self.due.is_some_and(|due| now >= due) && !self.is_running() {
             self.due = None;
-            self.write(document.dataset().clone(), path.clone(), document.revision(), false, wake);
+            self.write(document.dataset().clone(), path.clone(), document.revision(), Purpose::Keep, wake);
         }
     }
 
     /// Writes `document` to `path` because a person asked for it.
-    pub(super) fn save(&mut self, document: &Document, path: &Path, wake: impl FnOnce() + Send + 'static) {
+    pub(super) fn save(&mut self, document: &Document, path: &Path, purpose: Purpose, wake: impl FnOnce() + Send + 'static) {
         self.finish();
-        self.write(document.dataset().clone(), path.to_path_buf(), document.revision(), true, wake);
+        if purpose == Purpose::Save {
+            // What waited to be kept is written with this.
+            self.due = None;
+            self.seen = document.revision();
+        }
+        self.write(document.dataset().clone(), path.to_path_buf(), document.revision(), purpose, wake);
     }
 
     /// What became of the last write, once.
     pub(super) fn poll(&mut self) -> Option<Written> {
         let written = self.written.take()?;
-        if written.error.is_none() {
-            self.kept = self.kept.max(written.revision);
-        }
+        self.note(&written);
         Some(written)
+    }
+
+    fn note(&mut self, written: &Written) {
+        match (&written.error, written.purpose) {
+            (None, Purpose::Keep | Purpose::Save) => self.kept = self.kept.max(written.revision),
+            // The working copy has to hold what the file does not.
+            (Some(_), Purpose::Save) => self.seen = u64::MAX,
+            _ => {}
+        }
     }
 
     /// Waits for the write that is running.
@@ -92,10 +115,8 @@ impl Autosave {
     /// Writes what is not on disk yet, here and now: the window closes.
     pub(super) fn flush(&mut self, document: &Document) {
         self.finish();
-        if let Some(written) = self.written.take()
-            && written.error.is_none()
-        {
-            self.kept = self.kept.max(written.revision);
+        if let Some(written) = self.written.take() {
+            self.note(&written);
         }
         let Some(path) = &document.working_copy else { return };
         if self.kept != document.revision()
@@ -109,13 +130,13 @@ impl Autosave {
         self.running.as_ref().is_some_and(|running| !running.is_finished())
     }
 
-    fn write(&mut self, dataset: Dataset, path: PathBuf, revision: u64, asked: bool, wake: impl FnOnce() + Send + 'static) {
+    fn write(&mut self, dataset: Dataset, path: PathBuf, revision: u64, purpose: Purpose, wake: impl FnOnce() + Send + 'static) {
         let written = self.written.clone();
         let work = move || {
             let folder_made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
             let error = folder_made.map_err(anyhow::Error::from).and_then(|()| coco::save(&dataset, &path).map_err(Into::into)).err();
             let error = error.map(|error| format!("{error:#}"));
-            written.publish(Written { revision, path, asked, error });
+            written.publish(Written { revision, path, purpose, error });
             wake();
         };
         match job::spawn("save", work) {

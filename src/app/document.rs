@@ -34,6 +34,7 @@ pub struct Document {
     history: History,
     objects: HashMap<ImageId, Vec<usize>>,
     places: HashMap<InstanceId, usize>,
+    classes: HashMap<CategoryId, usize>,
     saved: u64,
     /// Where it came from.
     pub source: Source,
@@ -89,7 +90,7 @@ impl Document {
 
     /// A class, and its place in the list, which gives it its colour.
     pub fn category(&self, id: CategoryId) -> Option<(usize, &Category)> {
-        self.dataset.categories.iter().enumerate().find(|(_, category)| category.id == id)
+        self.classes.get(&id).and_then(|&place| Some((place, self.dataset.categories.get(place)?)))
     }
 
     /// The path of an image's file.
@@ -151,6 +152,7 @@ impl Document {
     fn index(&mut self) {
         self.objects.clear();
         self.places.clear();
+        self.classes = self.dataset.categories.iter().enumerate().map(|(place, category)| (category.id, place)).collect();
         for (place, instance) in self.dataset.instances.iter().enumerate() {
             self.objects.entry(instance.image_id).or_default().push(place);
             self.places.insert(instance.id, place);

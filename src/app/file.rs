@@ -7,7 +7,8 @@ use super::document::Source;
 use super::open::{self, Opened};
 use super::session::{self, Session};
 use super::state::Tone;
-use super::{App, autosave::Written};
+use super::App;
+use super::autosave::{Purpose, Written};
 use crate::job;
 
 impl App {
@@ -58,14 +59,12 @@ impl App {
 
     fn tell(&mut self, written: Written) {
         let name = written.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match (written.error, written.asked) {
+        match (written.error, written.purpose) {
             (Some(error), _) => self.state.say(Tone::Error, format!("{name} could not be written: {error}")),
-            (None, false) => {}
-            (None, true) => {
-                if self.state.document.target.is_none() && matches!(self.state.document.source, Source::Folder(_)) {
+            (None, Purpose::Keep) => {}
+            (None, purpose) => {
+                if purpose == Purpose::Save {
                     self.state.document.target = Some(written.path.clone());
-                }
-                if self.state.document.target.as_deref() == Some(&written.path) {
                     self.state.document.mark_saved(written.revision);
                     self.drop_working_copy(written.revision);
                 }
@@ -100,8 +99,14 @@ impl App {
 
     /// Writes the annotations to a path.
     pub(super) fn write(&mut self, path: &Path, ctx: &egui::Context) {
+        let document = &self.state.document;
+        let own = match (&document.target, &document.source) {
+            (Some(target), _) => target == path,
+            (None, Source::Folder(folder)) => path.parent() == Some(folder),
+            (None, _) => false,
+        };
         let ctx = ctx.clone();
-        self.autosave.save(&self.state.document, path, move || ctx.request_repaint());
+        self.autosave.save(document, path, if own { Purpose::Save } else { Purpose::Export }, move || ctx.request_repaint());
     }
 
     /// Shows the system's dialog for a path; the answer comes as a command.

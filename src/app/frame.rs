@@ -76,7 +76,7 @@ impl App {
         });
         if opened {
             let (filmstrip, pictures): (&mut Filmstrip, _) = (&mut self.filmstrip, &self.pictures);
-            Panel::bottom("filmstrip").frame(panel(10, 8)).exact_size(112.0).show(ui, |ui| filmstrip.ui(ui, state, pictures, commands));
+            Panel::bottom("filmstrip").frame(panel(10, 8)).exact_size(106.0).show(ui, |ui| filmstrip.ui(ui, state, pictures, commands));
             Panel::left("tools").frame(panel(6, 10)).exact_size(56.0).resizable(false).show(ui, |ui| toolbar::ui(ui, state, commands));
             Panel::right("lists").frame(panel(12, 10)).default_size(270.0).size_range(200.0..=460.0).show(ui, |ui| {
                 let height = ui.available_height();

@@ -10,6 +10,7 @@ mod canvas;
 pub mod command;
 mod document;
 mod edit;
+mod engine;
 mod file;
 mod frame;
 mod fuzzy;
@@ -150,7 +151,7 @@ pub fn run(path: Option<PathBuf>) -> anyhow::Result<()> {
         let base = Base {
             format: target.target_format,
             adapter: crate::gpu::device::described(&target.adapter.get_info()),
-            engine: assistant::start(folders.settings().device, &creation.egui_ctx),
+            engine: engine::start(folders.settings().device, &creation.egui_ctx),
             folders,
         };
         let mut app = App::new(&creation.egui_ctx, base);

@@ -16,7 +16,7 @@ const PROPOSE_DELAY_SECS: f64 = 0.4;
 
 impl App {
     /// Carries out one command.
-    pub(super) fn perform(&mut self, command: Command, ctx: &egui::Context) {
+    pub fn perform(&mut self, command: Command, ctx: &egui::Context) {
         tracing::debug!(name = entry(&command).map_or("", |entry| entry.name), "command");
         let now = ctx.input(|input| input.time);
         match command {
@@ -134,10 +134,11 @@ impl App {
         if self.assistant.running().is_some() {
             return;
         }
-        if self.boxes().next().is_some() {
+        let shown: Vec<InstanceId> = self.state.selection.clone();
+        let looked_at = self.state.proposed.iter().any(|id| shown.contains(id));
+        if !looked_at && self.boxes().next().is_some() {
             return self.propose();
         }
-        let shown: Vec<InstanceId> = self.state.selection.clone();
         self.state.proposed.retain(|id| !shown.contains(id));
         if let Some(&next) = self.state.proposed.first() {
             self.state.selection = vec![next];

@@ -1,8 +1,6 @@
 //! Each pass against its CPU twin on the machine's adapter, software Vulkan included. Without an adapter a test says
 //! *skipped*; with `ANNOTATOR_REQUIRE_GPU=1` it fails.
 
-use std::io::Write as _;
-
 use annotator::geometry::{Point, Size};
 use annotator::gpu::device::Gpu;
 use annotator::gpu::pass::brush::{BrushPass, Stamp};
@@ -16,12 +14,12 @@ use rand::{RngExt as _, SeedableRng as _};
 const SIZES: [Size; 7] =
     [Size::new(1, 1), Size::new(37, 1), Size::new(1, 29), Size::new(7, 5), Size::new(255, 3), Size::new(300, 301), Size::new(8192, 9)];
 
-fn gpu() -> Option<Gpu> {
+pub(crate) fn gpu() -> Option<Gpu> {
     match Gpu::open() {
         Ok(gpu) => Some(gpu),
         Err(error) => {
             assert!(std::env::var_os("ANNOTATOR_REQUIRE_GPU").is_none(), "a graphics adapter is required: {error}");
-            writeln!(std::io::stderr(), "*skipped*: {error}").unwrap();
+            eprintln!("*skipped*: {error}");
             None
         }
     }

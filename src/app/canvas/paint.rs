@@ -1,12 +1,14 @@
 //! What is drawn on the canvas, bottom to top: image, masks, boxes and names, the gesture, the pointer's marks.
 
+use std::collections::HashSet;
+
 use egui::{Align2, Color32, CornerRadius, FontId, Painter, Pos2, Shape as Drawn, Stroke, StrokeKind, pos2, vec2};
 
 use super::Canvas;
 use super::crop::{self, Crop};
 use super::gesture::{Gesture, resized};
 use super::overlay::{Layer, Masks};
-use crate::annotation::{Instance, Shape};
+use crate::annotation::{Instance, InstanceId, Shape};
 use crate::app::assistant::{Assistant, Patch};
 use crate::app::command::Tool;
 use crate::app::state::State;
@@ -29,6 +31,7 @@ impl Canvas {
         let mut layers = Vec::new();
         let Some(image) = state.shown() else { return Masks { layers, format: self.format } };
         let visible = self.view.visible();
+        let selection: HashSet<InstanceId> = state.selection.iter().copied().collect();
         let revision = state.document.revision();
         self.objects.begin(image.id);
         let painted = match &self.gesture {
@@ -43,9 +46,9 @@ impl Canvas {
                 self.is_seen(instance, visible)
                     && !reviewed.is_some_and(|review| review.changes.iter().any(|change| change.id == instance.id))
             })
-            .partition(|instance| !state.is_selected(instance.id));
+            .partition(|instance| !selection.contains(&instance.id));
         for instance in below.into_iter().chain(above) {
-            let selected = state.is_selected(instance.id);
+            let selected = selection.contains(&instance.id);
             let lit = selected || self.hovered == Some(instance.id);
             let color = state.color(instance.category_id);
             let opacity = state.settings.opacity * if lit { 1.3 } else { 1.0 };
@@ -155,9 +158,10 @@ impl Canvas {
     /// Boxes, handles, names, and the gesture.
     pub(super) fn paint_marks(&self, painter: &Painter, state: &State, assistant: &Assistant, colors: &Palette) {
         let visible = self.view.visible();
+        let selection: HashSet<InstanceId> = state.selection.iter().copied().collect();
         let waiting = |instance: &Instance| assistant.running().is_some_and(|running| running.instances.contains(&instance.id));
         for instance in state.objects().filter(|instance| state.is_visible(instance.id) && self.is_seen(instance, visible)) {
-            let selected = state.is_selected(instance.id);
+            let selected = selection.contains(&instance.id);
             let hovered = self.hovered == Some(instance.id);
             let is_box = instance.shape == Shape::Box;
             if !is_box && !selected && !hovered {

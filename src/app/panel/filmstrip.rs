@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use egui::{Align2, FontId, Role, ScrollArea, Sense, TextureHandle, TextureOptions, Ui, WidgetInfo, pos2, vec2};
 
-use super::line;
+use super::tail;
 use crate::app::command::Command;
 use crate::app::icon::{self, Icon};
 use crate::app::picture::Pictures;
@@ -74,7 +74,7 @@ impl Filmstrip {
                     FontId::proportional(11.0),
                     colors.accent,
                 );
-                let name = line(ui, &image.file_name, 11.0, colors.weak, note.left() - rect.left() - 10.0);
+                let name = tail(ui, &image.file_name, 11.0, colors.weak, note.left() - rect.left() - 10.0);
                 ui.painter().galley(pos2(rect.left() + 6.0, rect.bottom() - 4.0 - name.size().y), name, colors.weak);
                 if state.document.reviewed.contains(&image.id) {
                     let mark = egui::Rect::from_center_size(rect.right_top() + vec2(-12.0, 12.0), vec2(17.0, 17.0));

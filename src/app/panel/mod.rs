@@ -55,6 +55,18 @@ fn line(ui: &Ui, text: &str, size: f32, color: egui::Color32, width: f32) -> std
     ui.painter().layout_job(job)
 }
 
+/// The end of `text` in one line of `width` points: what tells file names apart.
+fn tail(ui: &Ui, text: &str, size: f32, color: egui::Color32, width: f32) -> std::sync::Arc<egui::Galley> {
+    let whole = line(ui, text, size, color, f32::INFINITY);
+    let count = text.chars().count();
+    if whole.size().x <= width {
+        return whole;
+    }
+    let kept = (width / whole.size().x * count as f32).floor() as usize;
+    let text: String = std::iter::once('…').chain(text.chars().skip(count - kept.saturating_sub(2).min(count))).collect();
+    line(ui, &text, size, color, width)
+}
+
 /// The small heading of a part of a panel.
 fn title(ui: &mut Ui, text: &str, note: &str, colors: &Palette) {
     ui.horizontal(|ui| {

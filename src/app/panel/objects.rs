@@ -3,7 +3,7 @@
 use egui::{Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::{line, row, title};
-use crate::annotation::{Instance, Shape};
+use crate::annotation::{Instance, InstanceId, Shape};
 use crate::app::command::Command;
 use crate::app::icon::{self, Icon};
 use crate::app::state::State;
@@ -21,7 +21,11 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, commands: &mut Vec<Com
         return;
     }
     ui.spacing_mut().item_spacing.y = 1.0;
-    ScrollArea::vertical().id_salt("objects").max_height(height).auto_shrink([false, false]).show_rows(
+    let mut area = ScrollArea::vertical().id_salt("objects").max_height(height).auto_shrink([false, false]);
+    if let Some(index) = to_show(ui, state, &objects) {
+        area = area.vertical_scroll_offset((index as f32 * (ROW + 1.0) - height * 0.4).max(0.0));
+    }
+    area.show_rows(
         ui,
         ROW,
         objects.len(),
@@ -33,6 +37,19 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, commands: &mut Vec<Com
             }
         },
     );
+}
+
+/// The row of the object that was selected last, in the frame after it was selected elsewhere.
+fn to_show(ui: &Ui, state: &State, objects: &[&Instance]) -> Option<usize> {
+    let last = state.selection.last().copied();
+    let memory = ui.scope_id().with("selected");
+    let before = ui.data_mut(|data| data.get_temp::<Option<InstanceId>>(memory)).flatten();
+    if before == last {
+        return None;
+    }
+    ui.data_mut(|data| data.insert_temp(memory, last));
+    let inside = ui.rect_contains_pointer(ui.max_rect());
+    objects.iter().position(|instance| Some(instance.id) == last).filter(|_| !inside)
 }
 
 fn object_ui(ui: &mut Ui, state: &State, instance: &Instance, index: usize, colors: &Palette, commands: &mut Vec<Command>) {
@@ -70,9 +87,6 @@ fn object_ui(ui: &mut Ui, state: &State, instance: &Instance, index: usize, colo
     } else if response.clicked() {
         let adds = ui.input(|input| input.modifiers.shift || input.modifiers.command);
         commands.push(if adds { Command::ToggleSelected(instance.id) } else { Command::Select(vec![instance.id]) });
-    }
-    if selected && response.gained_focus() {
-        response.scroll_to_me(None);
     }
 }
 

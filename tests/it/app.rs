@@ -1,0 +1,435 @@
+//! The window, driven as a person drives it: by keys, drags and names, without a screen.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use annotator::annotation::{Field, Shape};
+use annotator::app::assistant::{Engine, Patch, Reply, Request};
+use annotator::app::command::{Command, Tool};
+use annotator::app::settings::Folders;
+use annotator::app::{App, Base};
+use annotator::formats::coco;
+use annotator::geometry::{Point, Rect, Size};
+use annotator::mask::Mask;
+use egui::{Event, Key, Modifiers, PointerButton, pos2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+use tempfile::TempDir;
+
+/// A stand-in for the models: the ellipse inside each box; refining grows a mask by one pixel. With `slow`, results
+/// never come, only steps.
+#[derive(Default)]
+struct Stand {
+    number: u64,
+    slow: bool,
+    replies: VecDeque<(u64, Reply)>,
+}
+
+fn ellipse(size: Size, rect: Rect) -> Mask {
+    let center = rect.center();
+    Mask::from_fn(size, |x, y| {
+        let (dx, dy) = ((f64::from(x) + 0.5 - center.x) / rect.width, (f64::from(y) + 0.5 - center.y) / rect.height);
+        dx * dx + dy * dy <= 0.25
+    })
+}
+
+impl Engine for Stand {
+    fn request(&mut self, request: Request) -> u64 {
+        self.number += 1;
+        let number = self.number;
+        let patch = |rect: Rect| Patch::new(rect, (2, 2), Arc::from([0, 255, 255, 255]));
+        match request {
+            Request::Propose { image, boxes, steps } => {
+                let patches = boxes.iter().map(|&rect| patch(rect)).enumerate().collect();
+                self.replies.push_back((number, Reply::Step { step: 1, of: steps, patches }));
+                let size = Size::new(image.width(), image.height());
+                let masks = boxes.iter().map(|&rect| (ellipse(size, rect), 0.9)).collect();
+                self.replies.extend((!self.slow).then_some((number, Reply::Proposed(masks))));
+            }
+            Request::Refine { masks, .. } => {
+                let grown = |mask: &Mask| {
+                    let near = |x: u32, y: u32| mask.get(x, y) || mask.get(x + 1, y) || (x > 0 && mask.get(x - 1, y));
+                    (Mask::from_fn(mask.size(), near), false)
+                };
+                self.replies.push_back((number, Reply::Refined(masks.iter().map(grown).collect())));
+            }
+        }
+        number
+    }
+
+    fn cancel(&mut self) {
+        self.replies.clear();
+    }
+
+    fn poll(&mut self) -> Option<(u64, Reply)> {
+        self.replies.pop_front()
+    }
+}
+
+/// A window on a folder of its own, and the folder.
+struct Window {
+    harness: Harness<'static, Option<App>>,
+    data: PathBuf,
+    _folder: TempDir,
+}
+
+impl Window {
+    fn new(slow: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("images");
+        std::fs::create_dir(&data).unwrap();
+        for (number, name) in ["a.png", "b.png", "c.png"].into_iter().enumerate() {
+            let shade = |x: u32, y: u32| image::Rgb([(x * 2) as u8, (y * 3) as u8, 60 * number as u8]);
+            image::RgbImage::from_fn(120, 80, shade).save(data.join(name)).unwrap();
+        }
+        let mut window = Self::over(folder, data.clone(), slow);
+        window.open(&data);
+        window
+    }
+
+    fn over(folder: TempDir, data: PathBuf, slow: bool) -> Self {
+        let folders = Folders::at(&folder.path().join("own"));
+        let mut base = Some(Base {
+            format: wgpu::TextureFormat::Rgba8Unorm,
+            adapter: "test adapter".to_owned(),
+            folders,
+            engine: Some(Box::new(Stand { slow, replies: [(0, Reply::Ready("stand-in".to_owned()))].into(), ..Stand::default() })),
+        });
+        let show = move |ui: &mut egui::Ui, app: &mut Option<App>| {
+            let app = app.get_or_insert_with(|| App::new(ui.ctx(), base.take().unwrap()));
+            app.show_ui(ui);
+        };
+        let harness = Harness::builder().with_size(egui::vec2(1180.0, 760.0)).with_max_steps(12).build_ui_state(show, None);
+        Self { harness, data, _folder: folder }
+    }
+
+    fn app(&self) -> &App {
+        self.harness.state().as_ref().unwrap()
+    }
+
+    fn perform(&mut self, command: Command) {
+        let ctx = self.harness.ctx.clone();
+        self.harness.state_mut().as_mut().unwrap().perform(command, &ctx);
+        self.harness.run_steps(2);
+    }
+
+    fn open(&mut self, path: &Path) {
+        self.perform(Command::Open(path.to_path_buf()));
+        self.until("the image is shown", App::is_image_ready);
+    }
+
+    /// Steps until `holds`; frames stand for little time, so that no timer runs off meanwhile.
+    fn until(&mut self, what: &str, holds: impl Fn(&App) -> bool) {
+        let start = Instant::now();
+        while !holds(self.app()) {
+            assert!(start.elapsed() < Duration::from_secs(30), "never: {what}");
+            self.harness.step();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.harness.run_steps(2);
+    }
+
+    fn key(&mut self, modifiers: Modifiers, key: Key) {
+        self.harness.key_press_modifiers(modifiers, key);
+        self.harness.run_steps(2);
+    }
+
+    fn press(&mut self, key: Key) {
+        self.key(Modifiers::NONE, key);
+    }
+
+    fn position(&self, x: f64, y: f64) -> egui::Pos2 {
+        let (x, y) = self.app().window_position(x, y);
+        pos2(x, y)
+    }
+
+    /// Drags from one image position to another.
+    fn drag(&mut self, from: (f64, f64), to: (f64, f64), modifiers: Modifiers) {
+        let (start, end) = (self.position(from.0, from.1), self.position(to.0, to.1));
+        let button = |pos, pressed| Event::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers };
+        let events = [
+            Event::PointerMoved(start),
+            button(start, true),
+            Event::PointerMoved(start.lerp(end, 0.5)),
+            Event::PointerMoved(end),
+            button(end, false),
+        ];
+        for event in events {
+            self.harness.event_modifiers(event, modifiers);
+        }
+        self.harness.run_steps(2);
+    }
+
+    fn draw_box(&mut self, from: (f64, f64), to: (f64, f64)) {
+        self.press(Key::R);
+        self.drag(from, to, Modifiers::NONE);
+    }
+
+    fn objects(&self) -> usize {
+        self.app().state().objects().count()
+    }
+
+    fn class_of_first(&self) -> String {
+        let state = self.app().state();
+        state.class_name(state.objects().next().unwrap().category_id).to_owned()
+    }
+
+    fn first_mask(&self) -> Mask {
+        self.app().state().objects().next().unwrap().mask(Size::new(120, 80)).unwrap()
+    }
+
+    fn has_mask(&self) -> bool {
+        self.app().state().objects().next().is_some_and(|instance| instance.shape != Shape::Box)
+    }
+
+    fn says(&self) -> String {
+        self.app().state().message.clone().map(|message| message.text).unwrap_or_default()
+    }
+}
+
+#[test]
+fn a_drawn_box_gets_a_mask_and_every_step_is_taken_back() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    assert_eq!(window.objects(), 1);
+    let bbox = window.app().state().objects().next().unwrap().bbox;
+    assert!(Point::new(bbox.x, bbox.y).distance(Point::new(20.0, 20.0)) < 0.1, "{bbox:?}");
+    assert!((bbox.width - 50.0).abs() < 0.1 && (bbox.height - 40.0).abs() < 0.1, "{bbox:?}");
+    window.harness.run_steps(4);
+    assert!(window.has_mask(), "{}", window.says());
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert!(!window.has_mask());
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.objects(), 0);
+    window.key(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
+    window.key(Modifiers::COMMAND, Key::Y);
+    assert!(window.has_mask());
+}
+
+#[test]
+fn boxes_drawn_together_are_proposed_together() {
+    let mut window = Window::new(false);
+    let settings = annotator::app::settings::Settings { propose_after_box: false, ..window.app().state().settings.clone() };
+    window.perform(Command::Change(settings));
+    window.draw_box((5.0, 5.0), (40.0, 40.0));
+    window.draw_box((60.0, 20.0), (110.0, 70.0));
+    window.harness.run_steps(4);
+    assert!(!window.has_mask());
+    window.press(Key::Enter);
+    window.harness.run_steps(2);
+    let state = window.app().state();
+    assert!(state.objects().all(|instance| instance.shape != Shape::Box));
+    assert_eq!(state.document.history().next_undo().unwrap().label, "Propose masks");
+    assert_eq!((state.selection.len(), state.proposed.len()), (1, 2));
+    window.press(Key::Enter);
+    assert_eq!(window.app().state().proposed.len(), 1, "Enter accepts the first and goes to the second");
+    window.press(Key::Enter);
+    assert!(window.app().state().selection.is_empty());
+}
+
+#[test]
+fn escape_stops_the_model_and_the_box_stays() {
+    let mut window = Window::new(true);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.harness.run_steps(4);
+    assert!(window.harness.query_by_label("Cancel (Esc)").is_some(), "the status bar shows the running job");
+    window.press(Key::Escape);
+    window.harness.run_steps(4);
+    assert!(window.harness.query_by_label("Cancel (Esc)").is_none());
+    assert_eq!(window.objects(), 1);
+    assert!(!window.has_mask());
+}
+
+#[test]
+fn a_refined_mask_waits_for_a_decision() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.harness.run_steps(4);
+    let before = window.first_mask();
+    window.press(Key::G);
+    window.harness.run_steps(2);
+    assert!(window.app().state().review.is_some());
+    assert_eq!(window.first_mask(), before);
+    window.press(Key::Escape);
+    assert_eq!(window.first_mask(), before);
+    window.press(Key::G);
+    window.harness.run_steps(2);
+    window.press(Key::Enter);
+    assert!(window.first_mask().area() > before.area());
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.first_mask(), before);
+}
+
+#[test]
+fn classes_are_made_searched_and_given() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    assert_eq!(window.class_of_first(), "object");
+    window.press(Key::Slash);
+    window.harness.event(Event::Text("zebra".to_owned()));
+    window.harness.run_steps(2);
+    window.press(Key::B);
+    assert_eq!(window.app().state().tool, Tool::Box, "a bare letter does nothing while typing");
+    window.press(Key::Enter);
+    assert_eq!(window.class_of_first(), "zebra");
+    window.press(Key::Num1);
+    assert_eq!(window.class_of_first(), "object");
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.class_of_first(), "zebra");
+    window.harness.get_by_label("Class object").click();
+    window.harness.run_steps(2);
+    assert_eq!(window.class_of_first(), "object");
+    window.draw_box((80.0, 10.0), (110.0, 40.0));
+    let state = window.app().state();
+    assert_eq!(state.class_name(state.objects().last().unwrap().category_id), "object", "the last class sticks");
+}
+
+#[test]
+fn the_brush_paints_and_erases() {
+    let mut window = Window::new(false);
+    window.press(Key::B);
+    window.drag((30.0, 40.0), (60.0, 40.0), Modifiers::NONE);
+    assert_eq!(window.objects(), 1);
+    let painted = window.first_mask();
+    let mut expected = Mask::new(Size::new(120, 80));
+    annotator::mask::brush::stroke(&mut expected, Point::new(30.0, 40.0), Point::new(60.0, 40.0), 12.0, true);
+    assert!(annotator::mask::metric::iou(&painted, &expected) > 0.98, "the stroke goes where the pointer went");
+    window.drag((45.0, 20.0), (45.0, 60.0), Modifiers::COMMAND);
+    let erased = window.first_mask();
+    assert!(erased.area() < painted.area() && !erased.get(45, 40));
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.first_mask(), painted);
+    window.press(Key::CloseBracket);
+    assert!(window.app().state().brush_radius_px > 12.0);
+}
+
+#[test]
+fn objects_are_selected_moved_resized_and_deleted() {
+    let mut window = Window::new(true);
+    window.draw_box((20.0, 20.0), (60.0, 60.0));
+    window.press(Key::Escape);
+    window.press(Key::V);
+    window.drag((40.0, 40.0), (50.0, 45.0), Modifiers::NONE);
+    let bbox = window.app().state().objects().next().unwrap().bbox;
+    assert!((bbox.x - 30.0).abs() < 0.2 && (bbox.y - 25.0).abs() < 0.2, "{bbox:?}");
+    window.drag((70.0, 65.0), (90.0, 75.0), Modifiers::NONE);
+    let bbox = window.app().state().objects().next().unwrap().bbox;
+    assert!((bbox.width - 60.0).abs() < 0.3 && (bbox.height - 50.0).abs() < 0.3, "{bbox:?}");
+    window.press(Key::Delete);
+    assert_eq!(window.objects(), 0);
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.objects(), 1);
+    window.press(Key::Tab);
+    assert_eq!(window.app().state().selection.len(), 1);
+}
+
+#[test]
+fn images_follow_each_other_and_undo_goes_back_to_its_own() {
+    let mut window = Window::new(true);
+    window.draw_box((20.0, 20.0), (60.0, 60.0));
+    window.press(Key::D);
+    assert_eq!(window.app().state().image, 1);
+    window.press(Key::PageDown);
+    window.press(Key::D);
+    assert_eq!(window.app().state().image, 2, "there is nothing behind the last image");
+    window.press(Key::A);
+    assert_eq!(window.app().state().image, 1);
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!((window.app().state().image, window.objects()), (0, 0));
+    window.harness.get_by_label("Image c.png").click();
+    window.harness.run_steps(2);
+    assert_eq!(window.app().state().image, 2);
+}
+
+#[test]
+fn work_is_kept_without_saving_and_comes_back() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.harness.run_steps(4);
+    let copy = window.data.join("annotations.annotator.json");
+    let kept = |_: &App| coco::read(&copy).is_ok_and(|(dataset, _)| dataset.instances.iter().any(|instance| instance.shape != Shape::Box));
+    window.until("the working copy is written", kept);
+    assert!(!window.data.join("annotations.json").exists(), "nothing else is written");
+    let masks = window.first_mask();
+    let Window { harness, data, _folder: folder } = window;
+    drop(harness); // As if the process had died: nothing is flushed.
+    let mut again = Window::over(folder, data.clone(), false);
+    again.open(&data);
+    assert!(again.says().contains("Reopened"), "{}", again.says());
+    assert_eq!(again.first_mask(), masks);
+}
+
+#[test]
+fn saving_writes_coco_beside_the_images() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.harness.run_steps(4);
+    window.key(Modifiers::COMMAND, Key::S);
+    window.until("the file is written", |app| !app.state().document.is_changed());
+    let (dataset, report) = coco::read(&window.data.join("annotations.json")).unwrap();
+    assert!(report.is_empty(), "{report:?}");
+    assert_eq!((dataset.images.len(), dataset.instances.len(), dataset.categories.len()), (3, 1, 1));
+    let written = &dataset.instances[0];
+    assert_eq!(written.mask(Size::new(120, 80)).unwrap(), window.first_mask());
+    assert_eq!((written.changed, written.crowd), (Field::NONE, false));
+    assert!(!window.data.join("annotations.annotator.json").exists(), "the file holds everything");
+}
+
+#[test]
+fn a_broken_image_is_named_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_path_buf();
+    std::fs::write(data.join("broken.png"), b"no picture").unwrap();
+    image::RgbImage::new(16, 16).save(data.join("good.png")).unwrap();
+    let file = data.join("set.json");
+    let text = r#"{"images": [{"id": 1, "file_name": "broken.png", "width": 16, "height": 16},
+        {"id": 2, "file_name": "good.png", "width": 16, "height": 16}], "annotations": [], "categories": []}"#;
+    std::fs::write(&file, text).unwrap();
+    let mut window = Window::over(folder, data, false);
+    window.perform(Command::Open(file));
+    window.until("the file is open", |app| app.state().shown().is_some());
+    window.press(Key::D);
+    window.until("the good image is shown", App::is_image_ready);
+    assert_eq!(window.app().state().image, 1);
+}
+
+#[test]
+fn the_palette_and_the_help_page_know_every_command() {
+    let mut window = Window::new(true);
+    window.press(Key::F1);
+    assert!(window.harness.query_all_by_label("Refine selected masks").count() > 1);
+    window.press(Key::Escape);
+    window.key(Modifiers::COMMAND, Key::P);
+    window.harness.event(Event::Text("eras".to_owned()));
+    window.harness.run_steps(2);
+    window.press(Key::Enter);
+    assert_eq!(window.app().state().tool, Tool::Eraser);
+    window.press(Key::F2);
+    assert!(window.harness.query_all_by_label("Steps of the segmenter").count() > 0);
+}
+
+/// Small images of the whole window, drawn by the software adapter.
+#[test]
+fn the_window_looks_as_it_should() {
+    let Some(gpu) = crate::gpu::gpu() else { return };
+    if gpu.info.device_type != wgpu::DeviceType::Cpu {
+        return; // The images are the software adapter's.
+    }
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.harness.run_steps(4);
+    window.press(Key::V);
+    let options = egui_kittest::SnapshotOptions::new().output_path("tests/snapshots").threshold(1.2).max_failed_pixels(200);
+    window.until("the thumbnails are there", App::is_image_ready);
+    std::thread::sleep(Duration::from_millis(200));
+    window.harness.remove_cursor();
+    window.harness.run_steps(8);
+    window.harness.snapshot_options("mask", &options);
+    window.press(Key::G);
+    window.harness.run_steps(2);
+    window.harness.remove_cursor();
+    window.harness.run_steps(2);
+    window.harness.snapshot_options("review", &options);
+}
