@@ -102,8 +102,11 @@ pub fn open(choice: ComputeChoice) -> Result<Compute, DeviceError> {
 }
 
 fn open_gpu(software: bool) -> Result<Gpu, DeviceError> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
-    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    // OpenGL has too few storage buffers a stage.
+    descriptor.backends &= wgpu::Backends::PRIMARY;
+    let instance = wgpu::Instance::new(descriptor);
+    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
     let adapter = adapters
         .into_iter()
         .filter_map(|adapter| Some((rank(&adapter.get_info(), software)?, adapter)))
@@ -111,7 +114,7 @@ fn open_gpu(software: bool) -> Result<Gpu, DeviceError> {
         .map(|(_, adapter)| adapter)
         .ok_or(DeviceError::NoAdapter)?;
     let info = adapter.get_info();
-    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor(&adapter)))
+    let (device, queue) = pollster::block_on(adapter.request_device(&device_descriptor(&adapter)))
         .map_err(|source| DeviceError::Request { name: info.name.clone(), source })?;
     let setup = WgpuSetup { instance, adapter, device, queue, backend: info.backend };
     let device = Device::wgpu_options()
@@ -134,13 +137,12 @@ fn rank(info: &wgpu::AdapterInfo, software: bool) -> Option<(u8, u8)> {
     let backend = match info.backend {
         wgpu::Backend::Vulkan | wgpu::Backend::Metal => 0,
         wgpu::Backend::Dx12 => 1,
-        // OpenGL has too few storage buffers a stage, and there is no browser here.
         _ => return None,
     };
     Some((kind, backend))
 }
 
-fn descriptor(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
+fn device_descriptor(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
     wgpu::DeviceDescriptor {
         label: Some("annotator models"),
         required_features: adapter.features() - wgpu::Features::MAPPABLE_PRIMARY_BUFFERS,
