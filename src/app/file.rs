@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use super::App;
+use super::autosave::{Purpose, Written};
 use super::command::Command;
 use super::document::Source;
 use super::open::{self, Opened};
 use super::session::{self, Session};
 use super::state::Tone;
-use super::App;
-use super::autosave::{Purpose, Written};
 use crate::job;
 
 impl App {

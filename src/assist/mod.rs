@@ -45,8 +45,8 @@ pub enum AssistError {
     /// The image has no pixels.
     #[error("the image is empty")]
     EmptyImage,
-    /// A box has no area, or a number that is not finite.
-    #[error("box {0} has no area")]
+    /// A box has no area, a number that is not finite, or lies far from the image.
+    #[error("box {0} has no area on the image")]
     BadBox(usize),
     /// A mask is not as large as the image.
     #[error("mask {index} is {}x{} pixels, the image {}x{}", mask.width, mask.height, image.width, image.height)]

@@ -118,10 +118,9 @@ impl Proposer<'_> {
         cancel: &Cancel,
         each: &mut dyn FnMut(ProposeStep),
     ) -> Result<Vec<Proposal>, AssistError> {
-        size_of(image)?;
-        if let Some(index) = boxes.iter().position(|rect| !rect.is_drawable()) {
-            return Err(AssistError::BadBox(index));
-        }
+        let size = size_of(image)?;
+        let near = |(index, &rect): (usize, &Rect)| near(rect, size).ok_or(AssistError::BadBox(index));
+        let boxes = boxes.iter().enumerate().map(near).collect::<Result<Vec<Rect>, _>>()?;
         let mut proposals = Vec::with_capacity(boxes.len());
         for (batch, boxes) in boxes.chunks(BATCH).enumerate() {
             let mut step = |step: ProposeStep| each(ProposeStep { first: batch * BATCH, ..step });
@@ -178,6 +177,16 @@ impl Proposer<'_> {
         let proposal = |(patch, expected_iou): (Patch, f32)| Proposal { mask: patch.mask(size), patch, expected_iou };
         Ok(patches.into_iter().zip(read(quality)?).map(proposal).collect())
     }
+}
+
+/// The part of a box within an image's size around the image; `None` where there is none. A crop of any larger box would
+/// hold nothing but outside.
+fn near(rect: Rect, image: Size) -> Option<Rect> {
+    let (w, h) = (f64::from(image.width), f64::from(image.height));
+    let (left, right) = (rect.x.max(-w), rect.right().min(2.0 * w));
+    let (top, bottom) = (rect.y.max(-h), rect.bottom().min(2.0 * h));
+    let part = Rect::new(left, top, right - left, bottom - top);
+    (rect.is_drawable() && part.is_drawable()).then_some(part)
 }
 
 fn softened(logits: &[f32], regions: &[Rect], side: usize) -> Vec<Patch> {

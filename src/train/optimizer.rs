@@ -150,7 +150,8 @@ impl ModuleMapper for Stepped<'_> {
         let state = self.optimizer.states.remove(&name);
         let (adam, average) = state.map_or_else(|| (None, weight.clone()), |state| (Some(state.adam), state.average));
         let (weight, adam) = self.optimizer.rule.step(self.rate, weight, gradient * self.scale, adam);
-        let decay = AVERAGE_DECAY.min((1 + self.optimizer.steps) as f64 / (10 + self.optimizer.steps) as f64);
+        // About the last third of all steps so far, until the decay is reached.
+        let decay = AVERAGE_DECAY.min(self.optimizer.steps as f64 / (3 + self.optimizer.steps) as f64);
         let average = average * decay + weight.clone() * (1.0 - decay);
         if let Some(adam) = adam {
             self.optimizer.states.insert(name, State { adam, average });

@@ -126,9 +126,9 @@ fn hostile_requests_give_errors() {
     let propose = |rect| assistant.propose(&image, &[rect], &ProposeOptions::default(), &cancel, &mut |_| {});
     assert!(matches!(propose(Rect::new(0.0, 0.0, 0.0, 5.0)), Err(AssistError::BadBox(0))));
     assert!(matches!(propose(Rect::new(f64::NAN, 0.0, 5.0, 5.0)), Err(AssistError::BadBox(0))));
-    let outside =
-        assistant.propose(&image, &[Rect::new(500.0, 500.0, 9.0, 9.0)], &ProposeOptions { steps: 1, seed: 0 }, &cancel, &mut |_| {});
-    assert!(outside.unwrap()[0].mask.is_empty());
+    assert!(matches!(propose(Rect::new(500.0, 500.0, 9.0, 9.0)), Err(AssistError::BadBox(0))));
+    assert_eq!(propose(Rect::new(50.0, 31.0, 9.0, 9.0)).unwrap()[0].mask.size(), Size::new(40, 30));
+    assert_eq!(propose(Rect::new(-1e12, -1e12, 2e12, 2e12)).unwrap()[0].mask.size(), Size::new(40, 30));
     let refine = |mask: Mask, timesteps: &[usize]| {
         assistant.refine(&image, &[mask], &RefineOptions { timesteps: timesteps.to_vec(), seed: 0 }, &cancel, &mut |_| {})
     };

@@ -25,18 +25,13 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, commands: &mut Vec<Com
     if let Some(index) = to_show(ui, state, &objects) {
         area = area.vertical_scroll_offset((index as f32 * (ROW + 1.0) - height * 0.4).max(0.0));
     }
-    area.show_rows(
-        ui,
-        ROW,
-        objects.len(),
-        |ui, rows| {
-            for index in rows {
-                if let Some(instance) = objects.get(index) {
-                    object_ui(ui, state, instance, index, colors, commands);
-                }
+    area.show_rows(ui, ROW, objects.len(), |ui, rows| {
+        for index in rows {
+            if let Some(instance) = objects.get(index) {
+                object_ui(ui, state, instance, index, colors, commands);
             }
-        },
-    );
+        }
+    });
 }
 
 /// The row of the object that was selected last, in the frame after it was selected elsewhere.

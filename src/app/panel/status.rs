@@ -69,7 +69,8 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 14.0;
             models_ui(ui, state, facts);
-            ui.label(weak(short(facts.adapter.split(" (").next().unwrap_or_default(), 34))).on_hover_text(format!("The window is drawn by {}", facts.adapter));
+            ui.label(weak(short(facts.adapter.split(" (").next().unwrap_or_default(), 34)))
+                .on_hover_text(format!("The window is drawn by {}", facts.adapter));
             if let Some(image) = state.shown() {
                 ui.label(weak(format!("{} / {}", state.image + 1, state.document.image_count()))).on_hover_text("Image");
                 ui.label(weak(format!("{} × {}", image.size.width, image.size.height))).on_hover_text("Image size");
