@@ -152,6 +152,7 @@ impl Chord {
             Key::Escape => "Esc",
             Key::Plus => "+",
             Key::Minus => "-",
+            Key::Equals => "=",
             key => key.name(),
         });
         text

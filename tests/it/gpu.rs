@@ -1,6 +1,8 @@
 //! Each pass against its CPU twin on the machine's adapter, software Vulkan included. Without an adapter a test says
 //! *skipped*; with `ANNOTATOR_REQUIRE_GPU=1` it fails.
 
+#![allow(clippy::print_stderr, reason = "a skipped test says so aloud")]
+
 use annotator::geometry::{Point, Size};
 use annotator::gpu::device::Gpu;
 use annotator::gpu::pass::brush::{BrushPass, Stamp};

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::get_unwrap, reason = "a test that cannot go on has failed")]
 
 mod annotation;
+#[cfg(feature = "gui")]
 mod app;
 mod assist;
 mod evaluation;

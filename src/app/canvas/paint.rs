@@ -19,6 +19,9 @@ use crate::mask::overlay::Overlay;
 /// Width of a mask's outline, in points.
 const OUTLINE: f32 = 1.6;
 
+/// More selected objects than this go without their names.
+const NAMED: usize = 40;
+
 struct Paint {
     color: Color32,
     opacity: f32,
@@ -179,7 +182,9 @@ impl Canvas {
             } else if selected {
                 painter.rect_stroke(rect, CornerRadius::ZERO, Stroke::new(1.0, color.gamma_multiply(0.7)), StrokeKind::Outside);
             }
-            name_tag(painter, rect, state.class_name(instance.category_id), color);
+            if hovered || selection.len() <= NAMED {
+                name_tag(painter, rect, state.class_name(instance.category_id), color);
+            }
             if is_box && selected && state.only_selected().is_some() {
                 handles(painter, rect, color);
             }

@@ -35,16 +35,28 @@ pub(crate) struct Search {
 const SHOWN: usize = 12;
 
 impl Dialog {
+    /// Its own, so that each dialog finds its own size.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Palette(_) => "palette",
+            Self::Classes(_) => "class search",
+            Self::Help => "help",
+            Self::Settings(_) => "settings",
+            Self::Warnings => "warnings",
+        }
+    }
+
     /// Shows the dialog; whether it stays open.
     pub(crate) fn ui(&mut self, ctx: &egui::Context, state: &State, commands: &mut Vec<Command>) -> bool {
         let colors = theme::palette(state.settings.look);
-        let response = Modal::new(Id::unique("dialog")).backdrop_color(egui::Color32::from_black_alpha(120)).show(ctx, |ui| match self {
-            Self::Palette(search) => palette_ui(ui, search, state, colors, commands),
-            Self::Classes(search) => classes_ui(ui, search, state, colors, commands),
-            Self::Help => help_ui(ui, colors),
-            Self::Settings(settings) => settings_ui(ui, settings, colors, commands),
-            Self::Warnings => warnings_ui(ui, state),
-        });
+        let response =
+            Modal::new(Id::unique(self.name())).backdrop_color(egui::Color32::from_black_alpha(120)).show(ctx, |ui| match self {
+                Self::Palette(search) => palette_ui(ui, search, state, colors, commands),
+                Self::Classes(search) => classes_ui(ui, search, state, colors, commands),
+                Self::Help => help_ui(ui, colors),
+                Self::Settings(settings) => settings_ui(ui, settings, colors, commands),
+                Self::Warnings => warnings_ui(ui, state),
+            });
         !response.inner && !response.should_close()
     }
 }
@@ -63,8 +75,11 @@ impl Search {
         );
         if field.changed() {
             self.marked = 0;
+            // The rows below still belong to the text before.
+            ui.ctx().request_repaint();
         }
-        if !enter {
+        // Asking again each frame would break input methods off.
+        if !enter && !field.has_focus() {
             field.request_focus();
         }
         self.marked = self.marked.saturating_add_signed(steps).min(rows.len().saturating_sub(1));
@@ -123,7 +138,7 @@ fn classes_ui(ui: &mut Ui, search: &mut Search, state: &State, colors: &Palette,
 }
 
 fn help_ui(ui: &mut Ui, colors: &Palette) -> bool {
-    ui.set_width(680.0);
+    ui.set_width(720.0);
     ui.heading("Keys");
     ui.add_space(6.0);
     let mut lines: Vec<(String, &str)> = Vec::new();
@@ -133,16 +148,19 @@ fn help_ui(ui: &mut Ui, colors: &Palette) -> bool {
     lines.push(("1 … 9".to_owned(), "Class of the selection and of what is drawn next"));
     lines.extend(POINTER.iter().map(|&(key, name)| (key.to_owned(), name)));
     let half = lines.len().div_ceil(2);
-    ScrollArea::vertical().max_height(520.0).show(ui, |ui| {
+    ScrollArea::vertical().max_height((ui.ctx().content_rect().height() - 190.0).max(160.0)).show(ui, |ui| {
         ui.columns(2, |columns| {
             for (column, part) in columns.iter_mut().zip(lines.chunks(half)) {
-                egui::Grid::new(column.next_auto_id()).num_columns(2).spacing([14.0, 7.0]).show(column, |ui| {
-                    for (key, name) in part {
-                        ui.label(RichText::new(key).size(12.5).color(colors.accent));
-                        ui.label(RichText::new(*name).size(13.0));
-                        ui.end_row();
-                    }
-                });
+                egui::Grid::new(column.next_auto_id()).num_columns(2).min_col_width(96.0).min_row_height(17.0).spacing([14.0, 6.0]).show(
+                    column,
+                    |ui| {
+                        for (key, name) in part {
+                            ui.label(RichText::new(key).size(12.5).color(colors.accent));
+                            ui.label(RichText::new(*name).size(13.0));
+                            ui.end_row();
+                        }
+                    },
+                );
             }
         });
     });
@@ -151,7 +169,7 @@ fn help_ui(ui: &mut Ui, colors: &Palette) -> bool {
 }
 
 fn settings_ui(ui: &mut Ui, settings: &mut Settings, colors: &Palette, commands: &mut Vec<Command>) -> bool {
-    ui.set_width(430.0);
+    ui.set_width(480.0);
     let before = settings.clone();
     ui.heading("Settings");
     ui.add_space(8.0);
@@ -173,10 +191,10 @@ fn settings_ui(ui: &mut Ui, settings: &mut Settings, colors: &Palette, commands:
         });
         ui.end_row();
         let name = ui.label("Size of text").id;
-        ui.add(egui::Slider::new(&mut settings.zoom, 0.7..=2.0).step_by(0.1)).labelled_by(name);
+        ui.add(egui::Slider::new(&mut settings.zoom, 0.7..=2.0).step_by(0.1).fixed_decimals(1)).labelled_by(name);
         ui.end_row();
         let name = ui.label("Strength of masks").id;
-        ui.add(egui::Slider::new(&mut settings.opacity, 0.05..=0.9)).labelled_by(name);
+        ui.add(egui::Slider::new(&mut settings.opacity, 0.05..=0.9).step_by(0.05).fixed_decimals(2)).labelled_by(name);
         ui.end_row();
         ui.label("");
         ui.checkbox(&mut settings.propose_after_box, "Propose masks a moment after the last box");
