@@ -249,7 +249,7 @@ pub static TABLE: &[Entry] = table! {
     Object Command::ToggleHidden, "Hide or show", [bare(Key::H)], "Hides the selected objects, or all where none is selected";
     Object Command::ShowAll, "Show all", [shift(Key::H)], "Shows every hidden object";
     Tool Command::Use(Tool::Select), "Select", [bare(Key::V)], "Selects objects, moves and resizes boxes";
-    Tool Command::Use(Tool::Box), "Box", [bare(Key::R)], "Draws boxes; the model proposes a mask for each";
+    Tool Command::Use(Tool::Box), "Box", [bare(Key::R), bare(Key::W)], "Draws boxes; the model proposes a mask for each";
     Tool Command::Use(Tool::Brush), "Brush", [bare(Key::B)], "Paints a mask; Ctrl-drag erases";
     Tool Command::Use(Tool::Eraser), "Eraser", [bare(Key::E)], "Erases from a mask";
     Tool Command::BrushSmaller, "Smaller brush", [bare(Key::OpenBracket)], "Makes the brush smaller; Alt+wheel does too";
