@@ -13,7 +13,7 @@ const INTERRUPTED: u8 = 130;
 
 /// Draw boxes, get masks: image annotation with a diffusion segmenter and refiner.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 110)]
+#[command(version, max_term_width = 110)]
 struct Arguments {
     /// Work without a window; a command follows
     #[arg(long)]
