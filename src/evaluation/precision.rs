@@ -87,7 +87,9 @@ pub fn precision(truth: &Dataset, prediction: &Dataset) -> Result<Precision, Pre
         ..hotcoco::Dataset::default()
     };
     let scored = prediction.instances.iter().filter(|instance| instance.score.is_some_and(|score| !score.is_nan()));
-    let results = scored.enumerate().filter_map(|(place, instance)| annotation(place, instance)).collect();
+    // A result with a box would be taken for one of boxes, and its area for that of the box.
+    let result = |(place, instance)| annotation(place, instance).map(|result| Annotation { bbox: None, ..result });
+    let results = scored.enumerate().filter_map(result).collect();
     let truth = COCO::from_dataset(dataset);
     let results = truth.load_res_anns(results)?;
     let mut evaluation = COCOeval::new(truth, results, IouType::Segm);

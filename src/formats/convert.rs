@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::annotation::{Dataset, Instance, InstanceId, Shape, ShapeError};
 use crate::geometry::Size;
-use crate::mask::{metric, polygon, rle};
+use crate::mask::{polygon, rle};
 
 /// The form that outlines get.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,12 +78,22 @@ pub fn converted(instance: &Instance, size: Size, policy: Policy) -> Result<Opti
         Policy::Polygons { tolerance_px } => (tolerance_px, 0.0),
         Policy::Auto { tolerance_px, least_iou } => (tolerance_px, least_iou),
     };
-    let mask = rle::decode(size, &counts)?;
-    let has_hole = || polygon::rings(&mask).iter().any(|ring| ring.outer.is_some());
-    let polygons = polygon::keyholes(&mask, tolerance_px);
-    let iou = metric::iou(&mask, &polygon::rasterize(&polygons, size));
+    rle::check(size, &counts)?;
+    // Only the part of the image that the object covers is unpacked.
+    let window = rle::bounds(size, &counts).unwrap_or_default();
+    let mut rings = polygon::rings(&rle::decode_window(size, &counts, window));
+    for point in rings.iter_mut().flat_map(|ring| &mut ring.points) {
+        point.x += f64::from(window.x);
+        point.y += f64::from(window.y);
+    }
+    let polygons = polygon::joined(&rings, tolerance_px);
+    let runs = polygon::runs(&polygons, size);
+    let shared = rle::intersection(&counts, &runs);
+    let all = rle::area(&counts) + rle::area(&runs) - shared;
+    let iou = if all == 0 { 1.0 } else { shared as f64 / all as f64 };
+    let has_hole = rings.iter().any(|ring| ring.outer.is_some());
     // Polygons of an empty mask would be no outline at all.
-    let keep_runs = polygons.is_empty() || matches!(policy, Policy::Auto { .. }) && (iou < least_iou || has_hole());
+    let keep_runs = polygons.is_empty() || matches!(policy, Policy::Auto { .. }) && (iou < least_iou || has_hole);
     if !keep_runs {
         return Ok(Some((Shape::Polygons(polygons), iou)));
     }

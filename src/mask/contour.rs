@@ -29,8 +29,8 @@ pub fn rings(mask: &Mask) -> Vec<Contour> {
     let mut outer_of_part: Vec<Option<usize>> = vec![None; components.len()];
     let mut part_of_ring = Vec::new();
     for y in 0..crop.size().height {
-        for x in 0..crop.size().width {
-            if !walker.is_unwalked_top(x, y) {
+        for x in tops(&crop, y) {
+            if walker.is_walked(x, y) {
                 continue;
             }
             let (corners, twice_area) = walker.walk(x, y);
@@ -49,6 +49,23 @@ pub fn rings(mask: &Mask) -> Vec<Contour> {
         ring.outer = part.and_then(|part| outer_of_part[part]);
     }
     rings
+}
+
+/// The pixels of a row that are inside while their upper neighbours are not.
+fn tops(mask: &Mask, y: u32) -> Vec<u32> {
+    let row = mask.row(y);
+    if y == 0 {
+        return (0..row.len() as u32).filter(|&x| row[x as usize] != 0).collect();
+    }
+    let above = mask.row(y - 1);
+    let mut tops = Vec::new();
+    for (block, (row, above)) in row.chunks(32).zip(above.chunks(32)).enumerate() {
+        if row != above {
+            let differs = row.iter().zip(above).enumerate().filter(|(_, (row, above))| row > above);
+            tops.extend(differs.map(|(x, _)| (block * 32 + x) as u32));
+        }
+    }
+    tops
 }
 
 struct Walker<'a> {
@@ -80,9 +97,9 @@ impl Heading {
 }
 
 impl Walker<'_> {
-    /// Whether (x, y) is inside, its upper neighbour is not, and no ring has taken that edge yet.
-    fn is_unwalked_top(&self, x: u32, y: u32) -> bool {
-        self.mask.get(x, y) && (y == 0 || !self.mask.get(x, y - 1)) && !self.walked[self.index(x, y)]
+    /// Whether a ring has taken the top edge of (x, y).
+    fn is_walked(&self, x: u32, y: u32) -> bool {
+        self.walked[self.index(x, y)]
     }
 
     fn index(&self, x: u32, y: u32) -> usize {

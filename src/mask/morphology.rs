@@ -68,6 +68,9 @@ fn window_sums(mask: &Mask, reach: u32, keep: impl Fn(u32, u32) -> bool) -> Mask
     result
 }
 
+/// The farthest that a row of the ellipse reaches: distances are kept in bytes, so that many fit a register.
+const MOST: u32 = 254;
+
 /// Half the width of each row of the ellipse that `OpenCV` draws (in a square of side 2 x radius + 1), top to bottom.
 pub fn ellipse(radius: u32) -> Vec<u32> {
     let r = f64::from(radius);
@@ -75,20 +78,20 @@ pub fn ellipse(radius: u32) -> Vec<u32> {
     (0..=2 * radius).map(|row| half_width(f64::from(row) - r)).collect()
 }
 
-/// `mask` grown once by [`ellipse`].
+/// `mask` grown once by [`ellipse`], whose rows reach at most 254 pixels to each side.
 #[must_use]
 pub fn dilated_round(mask: &Mask, radius: u32) -> Mask {
     let element = ellipse(radius);
     let size = mask.size();
     let mut result = Mask::new(size);
-    let distances: Vec<Vec<u16>> = (0..size.height).map(|y| distances_in_row(mask.row(y))).collect();
+    let distances: Vec<Vec<u8>> = (0..size.height).map(|y| distances_in_row(mask.row(y))).collect();
     for y in 0..size.height {
         let out = result.row_mut(y);
         for (row, &half_width) in element.iter().enumerate() {
             let Some(source) = (i64::from(y) + row as i64 - i64::from(radius)).try_into().ok().and_then(|y: usize| distances.get(y)) else {
                 continue;
             };
-            let limit = half_width.min(u32::from(u16::MAX - 1)) as u16;
+            let limit = half_width.min(MOST) as u8;
             for (out, &distance) in out.iter_mut().zip(source) {
                 *out |= u8::from(distance <= limit);
             }
@@ -109,15 +112,15 @@ pub fn inverted(mask: &Mask) -> Mask {
     Mask { size: mask.size, data: mask.data.iter().map(|&value| 1 - value).collect() }
 }
 
-/// For each pixel of a row the columns to the nearest set pixel, at most `u16::MAX`.
-fn distances_in_row(row: &[u8]) -> Vec<u16> {
-    let mut distances = vec![u16::MAX; row.len()];
-    let mut since = u16::MAX;
+/// For each pixel of a row the columns to the nearest set pixel, at most 255.
+fn distances_in_row(row: &[u8]) -> Vec<u8> {
+    let mut distances = vec![u8::MAX; row.len()];
+    let mut since = u8::MAX;
     for (distance, &value) in distances.iter_mut().zip(row) {
         since = if value == 0 { since.saturating_add(1) } else { 0 };
         *distance = since;
     }
-    since = u16::MAX;
+    since = u8::MAX;
     for (distance, &value) in distances.iter_mut().zip(row).rev() {
         since = if value == 0 { since.saturating_add(1) } else { 0 };
         *distance = since.min(*distance);

@@ -96,14 +96,18 @@ pub fn simplified(ring: &[Point], tolerance_px: f64) -> Vec<Point> {
 ///
 /// With a tolerance of 0, [`rasterize`] gives back `mask` exactly.
 pub fn keyholes(mask: &Mask, tolerance_px: f64) -> Vec<Vec<f64>> {
+    joined(&rings(mask), tolerance_px)
+}
+
+/// [`keyholes`] of an outline that is known already.
+pub fn joined(rings: &[Contour], tolerance_px: f64) -> Vec<Vec<f64>> {
     let mut parts: Vec<Vec<Point>> = Vec::new();
-    let rings = rings(mask);
     let mut part_of_outer = vec![0; rings.len()];
     for (index, ring) in rings.iter().enumerate().filter(|(_, ring)| ring.outer.is_none()) {
         part_of_outer[index] = parts.len();
         parts.push(simplified(&ring.points, tolerance_px));
     }
-    for ring in &rings {
+    for ring in rings {
         if let Some(outer) = ring.outer {
             join(&mut parts[part_of_outer[outer]], &simplified(&ring.points, tolerance_px));
         }

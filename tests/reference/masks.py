@@ -99,11 +99,11 @@ def precision():
     w, h = 320, 240
     truth = {"images": [], "annotations": [], "categories": [{"id": c, "name": f"c{c}"} for c in (3, 9)]}
     results = []
-    for image in (11, 12, 13, 14):
+    for image in range(11, 23):
         truth["images"].append({"id": image, "file_name": f"{image}.jpg", "width": w, "height": h})
         for _ in range(6):
             cx, cy, r = random.uniform(20, 300), random.uniform(20, 220), random.choice([8, 25, 90]) * random.uniform(0.6, 1.2)
-            outline = [round(v, 1) for a in np.linspace(0, 2 * math.pi, 12, endpoint=False) for v in (cx + r * math.cos(a), cy + 0.7 * r * math.sin(a))]
+            outline = [round(v, 1) for a in np.linspace(0, 2 * math.pi, 12, endpoint=False) for v in (cx + r * math.cos(a), cy + 0.3 * r * math.sin(a + 0.7))]
             rle = coco.frPyObjects([outline], h, w)[0]
             if coco.area(rle) == 0:
                 continue
@@ -122,7 +122,7 @@ def precision():
                 {"id": len(truth["annotations"]) + 1, "image_id": image, "category_id": category, "segmentation": shape, "area": float(coco.area(rle)), "bbox": coco.toBbox(rle).tolist(), "iscrowd": crowd}
             )
             for _ in range(random.choice([0, 1, 1, 2])):
-                moved = [v + random.gauss(0, 0.06 * r) for v in outline]
+                moved = [v + random.gauss(0, random.choice([0.02, 0.1]) * r) for v in outline]
                 other = coco.frPyObjects([moved], h, w)[0]
                 results.append(
                     {"image_id": image, "category_id": category, "segmentation": {"size": [h, w], "counts": other["counts"].decode()}, "score": round(random.random(), 3)}
