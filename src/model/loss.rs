@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 /// Binary cross entropy of logits against targets in [0, 1], mean over all values.
 ///
 /// # Shapes
-/// both [N, 1, H, W] -> [1]
+/// both `[N, 1, H, W]` -> `[1]`
 pub fn cross_entropy(logits: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
     let stable = (logits.clone().abs() * -1.0).exp().log1p();
     (logits.clone().clamp_min(0.0) - logits * target + stable).mean()
@@ -17,7 +17,7 @@ pub fn cross_entropy(logits: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
 /// `1 - 2 sum(ab) / (sum(a^2) + sum(b^2) + 1e-5)` for each sample.
 ///
 /// # Shapes
-/// both [N, 1, H, W], in [0, 1] -> [N]
+/// both `[N, 1, H, W]`, in [0, 1] -> `[N]`
 pub fn dice_each(probability: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
     let [n, c, h, w] = probability.dims();
     let (a, b) = (probability.reshape([n, c * h * w]), target.reshape([n, c * h * w]));
@@ -34,7 +34,7 @@ pub fn dice(probability: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
 /// The gradient magnitude of a 3x3-averaged map, zero-padded throughout (`SegRefiner`'s texture loss).
 ///
 /// # Shapes
-/// [N, 1, H, W] -> [N, 1, H, W]
+/// `[N, 1, H, W]` -> `[N, 1, H, W]`
 pub fn texture(map: Tensor<4>) -> Tensor<4> {
     let device = map.device();
     let mean = avg_pool2d(map, AvgPoolOptions::new([3, 3]).with_stride([1, 1]).with_padding([1, 1]));
@@ -54,7 +54,7 @@ fn sobel(device: &Device) -> Tensor<4> {
 /// The refiner's loss: cross entropy plus 5 times the mean absolute difference of the textures.
 ///
 /// # Shapes
-/// both [N, 1, H, W] -> [1]
+/// both `[N, 1, H, W]` -> `[1]`
 pub fn refining(logits: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
     let textures = (texture(sigmoid(logits.clone())) - texture(target.clone())).abs().mean();
     cross_entropy(logits, target) + textures * 5.0
@@ -63,7 +63,7 @@ pub fn refining(logits: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
 /// The segmenter's loss against ground truth: cross entropy plus dice.
 ///
 /// # Shapes
-/// both [N, 1, H, W] -> [1]
+/// both `[N, 1, H, W]` -> `[1]`
 pub fn segmenting(logits: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
     cross_entropy(logits.clone(), target.clone()) + dice(sigmoid(logits), target)
 }

@@ -89,7 +89,7 @@ impl Default for Config {
             start: None,
             epochs: 10,
             batch: 4,
-            learning_rate: 1e-4,
+            learning_rate: 5e-5,
             seed: 0,
             resume: false,
             holdout: 0.2,

@@ -19,7 +19,7 @@ const PATCH: usize = 4;
 pub struct Prediction {
     /// Mask logits [N, 1, S/2, S/2].
     pub logits: Tensor<4>,
-    /// The `IoU` that the network expects of its mask, in [0, 1]: [N].
+    /// The `IoU` that the network expects of its mask, in [0, 1]: `[N]`.
     pub quality: Tensor<1>,
 }
 
