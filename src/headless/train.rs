@@ -32,7 +32,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]
     batch: u32,
     /// Size of the steps
-    #[arg(long, default_value_t = 3e-4)]
+    #[arg(long, default_value_t = Config::default().learning_rate)]
     learning_rate: f64,
     /// How much of the segmenter learns; the refiner always learns whole
     #[arg(long, value_enum, default_value_t)]
