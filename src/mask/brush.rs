@@ -1,6 +1,6 @@
 //! The round brush: a stroke from one pointer position to the next is a capsule. CPU twin of `shaders/brush.wgsl`.
 
-use super::{Mask, PixelRect, polygon};
+use super::{Mask, PixelRect, polygon, span_of_other};
 use crate::geometry::Point;
 
 /// Sets (or clears, where `inside` is false) every pixel whose centre lies within `radius_px` of the line from `from`
@@ -14,8 +14,7 @@ pub fn stroke(mask: &mut Mask, from: Point, to: Point, radius_px: f64, inside: b
     for y in extent.y..extent.bottom() {
         let Some((start, end)) = span(from, to, radius_px, y, extent) else { continue };
         let row = &mut mask.row_mut(y)[start as usize..end as usize];
-        let Some(first) = row.iter().position(|&v| v != value) else { continue };
-        let last = row.iter().rposition(|&v| v != value).unwrap_or(first);
+        let Some((first, last)) = span_of_other(row, value) else { continue };
         row[first..=last].fill(value);
         changed = changed.union(PixelRect::new(start + first as u32, y, (last - first + 1) as u32, 1));
     }

@@ -110,8 +110,7 @@ impl Mask {
         let (mut left, mut right, mut top, mut bottom) = (u32::MAX, 0, None, 0);
         for y in 0..self.size.height {
             let row = self.row(y);
-            if let Some(first) = row.iter().position(|&v| v != 0) {
-                let last = row.iter().rposition(|&v| v != 0).unwrap_or(first);
+            if let Some((first, last)) = span_of_other(row, 0) {
                 left = left.min(first as u32);
                 right = right.max(last as u32);
                 top.get_or_insert(y);
@@ -153,6 +152,16 @@ impl Mask {
         assert!(x < self.size.width && y < self.size.height, "pixel ({x}, {y}) is outside {:?}", self.size);
         y as usize * self.size.width as usize + x as usize
     }
+}
+
+/// The first and the last place in `row` that does not hold `value`; `None` where all do. Looks at many bytes at once.
+fn span_of_other(row: &[u8], value: u8) -> Option<(usize, usize)> {
+    const BLOCK: usize = 64;
+    let differs = |block: &[u8]| block.iter().fold(0, |any, &v| any | (v ^ value)) != 0;
+    let first = row.chunks(BLOCK).position(differs)? * BLOCK;
+    let last = row.chunks(BLOCK).rposition(differs)? * BLOCK;
+    let other = |&v: &u8| v != value;
+    Some((first + row[first..].iter().position(other)?, last + row[last..(last + BLOCK).min(row.len())].iter().rposition(other)?))
 }
 
 #[cfg(test)]
