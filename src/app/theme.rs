@@ -92,6 +92,7 @@ pub(super) fn apply(ctx: &egui::Context, look: Look) {
         style.interaction.selectable_labels = false;
         style.interaction.tooltip_delay = 0.35;
         style.animation_time = 0.08;
+        style.always_scroll_the_only_direction = true;
     });
 }
 

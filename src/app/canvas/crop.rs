@@ -54,14 +54,15 @@ pub(super) fn of_mask(mask: &Mask) -> Vec<Crop> {
     tiles(bounds, |x, y| u32::try_from(x).is_ok_and(|x| u32::try_from(y).is_ok_and(|y| mask.get(x, y))))
 }
 
-/// The tiles of an object's outline; none for a bare box. The cost follows the object's box, not the image.
-pub(super) fn of_shape(shape: &Shape) -> Vec<Crop> {
+/// The tiles of an object's outline on an image; none for a bare box. The cost follows the object's box, not the image.
+pub(super) fn of_shape(shape: &Shape, image: Size) -> Vec<Crop> {
     match shape {
         Shape::Box => Vec::new(),
         Shape::Rle { size, counts, .. } => of_runs(*size, counts),
         Shape::Polygons(polygons) => {
             let Some(bounds) = polygon::bounds(polygons) else { return Vec::new() };
-            let (left, top) = (bounds.x.floor().max(0.0), bounds.y.floor().max(0.0));
+            let bounds = bounds.clipped(image);
+            let (left, top) = (bounds.x.floor(), bounds.y.floor());
             let grid = Size::new((bounds.right().ceil() - left).max(1.0) as u32, (bounds.bottom().ceil() - top).max(1.0) as u32);
             let moved: Vec<Vec<f64>> = polygons
                 .iter()
@@ -78,7 +79,9 @@ fn of_runs(size: Size, counts: &[u32]) -> Vec<Crop> {
     for (start, end) in inside_runs(counts) {
         for position in start..end {
             let (x, y) = ((position / u64::from(size.height)) as u32, (position % u64::from(size.height)) as u32);
-            local.set(x - bounds.x, y - bounds.y, true);
+            if x < bounds.right() {
+                local.set(x - bounds.x, y - bounds.y, true);
+            }
         }
     }
     placed(&local, bounds.x, bounds.y)
@@ -152,12 +155,21 @@ mod tests {
     fn a_crop_of_runs_holds_the_same_pixels_as_the_mask() {
         // Rows 1 and 2 of columns 2 to 4 of a grid of 4 rows and 6 columns.
         let shape = Shape::Rle { size: Size::new(6, 4), counts: vec![9, 2, 2, 2, 2, 2, 5], compressed: true };
-        let crops = of_shape(&shape);
+        let crops = of_shape(&shape, Size::new(6, 4));
         assert_eq!(crops.len(), 1);
         assert_eq!(crops[0].area, PixelRect::new(2, 1, 3, 2));
         assert_eq!(crops[0].values.iter().filter(|&&value| value != 0).count(), 6);
         assert!(crops[0].contains(Point::new(2.5, 1.5)));
         assert!(!crops[0].contains(Point::new(1.5, 1.5)));
+    }
+
+    #[test]
+    fn outlines_far_outside_the_image_are_harmless() {
+        let image = Size::new(8, 8);
+        let far = Shape::Polygons(vec![vec![-1e12, 2.0, 1e12, 2.0, 1e12, 6.0, -1e12, 6.0]]);
+        assert!(of_shape(&far, image).iter().all(|crop| crop.area.right() <= 8 && crop.area.bottom() <= 8));
+        let long = Shape::Rle { size: Size::new(2, 2), counts: vec![1, 4_000_000], compressed: false };
+        assert_eq!(of_shape(&long, image).len(), 1);
     }
 
     #[test]

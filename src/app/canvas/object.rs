@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::crop::{self, Crop};
 use crate::annotation::{ImageId, Instance, InstanceId, Shape};
+use crate::geometry::Size;
 
 /// Time that making crops may take of a frame.
 const BUDGET: Duration = Duration::from_millis(6);
@@ -20,6 +21,7 @@ struct Made {
 #[derive(Default)]
 pub(super) struct Objects {
     image: Option<ImageId>,
+    size: Size,
     made: HashMap<InstanceId, Made>,
     deadline: Option<Instant>,
     late: bool,
@@ -27,9 +29,9 @@ pub(super) struct Objects {
 
 impl Objects {
     /// Begins a frame that shows `image`.
-    pub(super) fn begin(&mut self, image: ImageId) {
+    pub(super) fn begin(&mut self, image: ImageId, size: Size) {
         if self.image != Some(image) {
-            *self = Self { image: Some(image), ..Self::default() };
+            *self = Self { image: Some(image), size, ..Self::default() };
         }
         self.deadline = Some(Instant::now() + BUDGET);
         self.late = false;
@@ -54,7 +56,7 @@ impl Objects {
             self.late = true;
             return self.made.get(&instance.id).map_or_else(|| Arc::from([]), |made| Arc::clone(&made.crops));
         }
-        let crops: Arc<[Crop]> = crop::of_shape(&instance.shape).into();
+        let crops: Arc<[Crop]> = crop::of_shape(&instance.shape, self.size).into();
         self.made.insert(instance.id, Made { revision, shape: instance.shape.clone(), crops: Arc::clone(&crops) });
         crops
     }

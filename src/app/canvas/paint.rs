@@ -36,7 +36,7 @@ impl Canvas {
         let visible = self.view.visible();
         let selection: HashSet<InstanceId> = state.selection.iter().copied().collect();
         let revision = state.document.revision();
-        self.objects.begin(image.id);
+        self.objects.begin(image.id, image.size);
         let painted = match &self.gesture {
             Some(Gesture::Stroke(stroke)) => stroke.target,
             _ => None,

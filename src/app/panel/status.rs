@@ -61,7 +61,12 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
             ui.add(egui::Label::new(RichText::new(&message.text).size(12.5).color(color)).truncate()).on_hover_text(&message.text);
         }
         if !state.document.warnings.is_empty() {
-            let text = RichText::new(format!("{} warnings", state.document.warnings.len())).size(12.0).color(colors.warn);
+            let text = RichText::new(match state.document.warnings.len() {
+                1 => "1 warning".to_owned(),
+                count => format!("{count} warnings"),
+            })
+            .size(12.0)
+            .color(colors.warn);
             if ui.add(egui::Button::new(text).small()).clicked() {
                 commands.push(Command::Warnings);
             }
