@@ -32,9 +32,9 @@ from crop import (
 from refiner import Refiner, RefinerConfig, refine
 from segmenter import Segmenter, SegmenterConfig, sample
 
-TINY_SEGMENTER = SegmenterConfig(crop=64, mask=32, c4=8, c8=8, c16=16, c32=16, heads=2, noise_dim=16, emb=16)
+TINY_SEGMENTER = SegmenterConfig(crop=64, mask=32, c4=8, c8=8, c16=16, c32=16, heads=2, emb=16)
 TINY_REFINER = RefinerConfig(
-    image=32, base=8, mult=(1, 2), n_res=1, attn_strides=(2,), heads=2, groups=4, patchify=2
+    image=24, base=8, mult=(1, 2), n_res=1, attn_strides=(2,), heads=2, groups=4, patchify=2
 )
 
 
@@ -88,7 +88,7 @@ def refiner_fixture(out: Path) -> None:
     g = torch.Generator().manual_seed(4)
     image = torch.randn(2, 3, cfg.image, cfg.image, generator=g)
     yy, xx = torch.meshgrid(torch.arange(cfg.image), torch.arange(cfg.image), indexing="ij")
-    disc = ((xx - 14) ** 2 + (yy - 17) ** 2 < 90).float()
+    disc = ((xx - 10) ** 2 + (yy - 13) ** 2 < 50).float()
     coarse = torch.stack([disc, 1 - disc])[:, None]
     uniforms = [torch.rand(coarse.shape, generator=g) for _ in range(5)]
     tensors = {f"weights.{k}": v for k, v in model.state_dict().items()}
