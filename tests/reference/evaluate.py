@@ -28,6 +28,8 @@ from trainer import read_weights
 SETS = ("ecssd", "davis", "coco")
 LIMIT = {"ecssd": 200, "davis": 67, "coco": 200}
 MIN_AREA = 200
+MARGIN = 0.2
+"""The refiner changes a pixel only when its probability is this far beyond one half."""
 
 
 @dataclass
@@ -134,7 +136,10 @@ def segment(
 def refined(
     model: Refiner, image: np.ndarray, mask: np.ndarray, steps: tuple[int, ...] = DEFAULT_STEPS
 ) -> np.ndarray:
-    """Crop, refine, paste; the input comes back when the result departs too far from it."""
+    """Crop, refine, paste with the map's edge repeated; doubtful pixels keep the input.
+
+    The whole input comes back when the result departs too far from it.
+    """
     if np.count_nonzero(mask) < 16:
         return mask
     size = model.cfg.image
@@ -144,21 +149,12 @@ def refined(
     g = torch.Generator().manual_seed(0)
     uniforms = [torch.rand(coarse.shape, generator=g) for _ in steps[:-1]]
     prob = refine(model, rgb, coarse, uniforms, steps)[0, 0].sigmoid().numpy()
-    out = paste_clamped(prob, region, mask.shape) >= 0.5
+    x, y, w, h = region
+    soft = mask.astype(np.float32)
+    soft[y : y + h, x : x + w] = cv2.resize(prob, (w, h), interpolation=cv2.INTER_LINEAR)
+    out = np.where(mask, soft > 0.5 - MARGIN, soft >= 0.5 + MARGIN)
     area = np.count_nonzero(out) / np.count_nonzero(mask)
     return out if iou(out, mask) >= 0.6 and 0.5 <= area <= 2 else mask
-
-
-def paste_clamped(prob: np.ndarray, region: tuple[int, int, int, int], shape: tuple[int, int]) -> np.ndarray:
-    """Like ``paste`` but the map's edge repeats, for regions that end at the image border."""
-    x, y, w, h = region
-    out = np.zeros(shape, np.float32)
-    out[y : y + h, x : x + w] = sample_crop_rect(prob, w, h)
-    return out
-
-
-def sample_crop_rect(prob: np.ndarray, w: int, h: int) -> np.ndarray:
-    return cv2.resize(prob, (w, h), interpolation=cv2.INTER_LINEAR)
 
 
 def mean(values: list[float]) -> float:
