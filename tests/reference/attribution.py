@@ -1,0 +1,60 @@
+"""Lists the training images with licence and source; sets under one licence take one row.
+
+    python attribution.py --data DIR --out models/ATTRIBUTION.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+CALTECH = "https://data.caltech.edu/records/mzrjq-6wc02"
+GROCERY = "https://github.com/marcusklasson/GroceryStoreDataset"
+LOMIRI = "https://gitlab.com/ubports/development/core/lomiri-wallpapers"
+COLUMNS = ("set", "file", "author", "licence", "licence_url", "source")
+
+
+def photo_rows(folder: Path) -> list[tuple[str, ...]]:
+    data = json.loads((folder / "instances.json").read_text())
+    licences = {item["id"]: item for item in data["licenses"]}
+    rows = []
+    for image in data["images"]:
+        licence = licences[image["license"]]
+        name, url = licence["name"], licence["url"]
+        if "flickr_url" in image:
+            author = "the photo's owner on Flickr"
+            rows.append(("COCO 2017", image["file_name"], author, name, url, image["flickr_url"]))
+        else:
+            rows.append(("Caltech 101", "all images of 24 classes", "Fei-Fei Li et al.", name, url, CALTECH))
+    return sorted(set(rows))
+
+
+def background_rows(folder: Path) -> list[tuple[str, ...]]:
+    rows = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("lomiri_"):
+            author = path.stem.rsplit("_by_", 1)[-1].strip("_").replace("_", " ")
+            rows.append(("Lomiri wallpapers", path.name, author, "CC BY / CC BY-SA", "", LOMIRI))
+        else:
+            rows.append(("Grocery Store Dataset", "500 images", "Marcus Klasson et al.", "MIT", "", GROCERY))
+    return sorted(set(rows))
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("--data", type=Path, required=True)
+    p.add_argument("--out", type=Path, required=True)
+    args = p.parse_args()
+    rows = photo_rows(args.data / "train" / "photos") + background_rows(args.data / "train" / "backgrounds")
+    with args.out.open("w", newline="") as f:
+        writer = csv.writer(f)
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
+        writer.writerow(("Fluent Emoji 3D", "all 1,621 cut-outs", "Microsoft", "MIT", "", "https://github.com/microsoft/fluentui-emoji"))
+        writer.writerow(("DSB 2018 stage 1 with fixes", "all 120 training images", "", "CC0", "", "https://bbbc.broadinstitute.org/BBBC038"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""Imperfect masks for training the refiner: synthetic ones and real, cached ones."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from crop import crop_region, paste, refine_region, segmenter_input
+from data import (
+    Object,
+    Scene,
+    fast_crop,
+    jitter_box,
+    jitter_colour,
+    mask_crop,
+    mask_iou,
+    object_from_mask,
+    perturb,
+)
+from crop import normalise
+from evaluate import grabcut_mask, load_segmenter
+from segmenter import sample
+
+
+@dataclass
+class Pair:
+    """An object with a mask that some method really produced for it."""
+
+    scene: Scene
+    truth: Object
+    coarse: Object
+
+
+def wobble(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
+    """Outline moved by a smooth random field, in and out, as a network's errors are."""
+    inner = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
+    outer = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 3)
+    size = mask.shape[0]
+    grid = rng.normal(0, 1, (int(rng.integers(3, 12)),) * 2).astype(np.float32)
+    field = cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
+    amount = size / 256 * rng.uniform(1.5, 10)
+    return (inner - outer + amount * (field + rng.uniform(-0.4, 0.4)) > 0).astype(np.uint8)
+
+
+def low_resolution(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
+    """Through a coarser grid, softly, and back; thresholded."""
+    side = int(rng.integers(24, 129) * mask.shape[0] / 256)
+    small = cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), rng.uniform(0.3, 1.2)) + rng.normal(0, 0.08, small.shape)
+    if rng.random() < 0.3:
+        small = (small >= 0.5).astype(np.float32)
+    kind = cv2.INTER_NEAREST if rng.random() < 0.2 else cv2.INTER_LINEAR
+    return (cv2.resize(small.astype(np.float32), mask.shape[::-1], interpolation=kind) >= 0.5).astype(np.uint8)
+
+
+def simplified(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
+    """Outlines replaced by polygons of few points."""
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    eps = mask.shape[0] / 256 * rng.uniform(1.5, 9)
+    out = np.zeros_like(mask)
+    cv2.fillPoly(out, [cv2.approxPolyDP(c, eps, True) for c in contours if len(c) > 3], 1)
+    return out
+
+
+def synthetic(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
+    """One imperfect version of a square u8 mask; at times the mask itself."""
+    r = rng.random()
+    if r < 0.17:
+        return mask
+    if r < 0.50:
+        out = perturb(rng, mask, float(rng.uniform(0.7, 0.98)))
+    elif r < 0.68:
+        out = low_resolution(rng, mask)
+    elif r < 0.90:
+        out = wobble(rng, mask)
+    else:
+        out = simplified(rng, mask)
+    return out if out.any() else mask
+
+
+def _refiner_crop(
+    rng: np.random.Generator, scene: Scene, region: tuple, size: int, masks: list[Object]
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    flip = bool(rng.random() < 0.5)
+    rgb = jitter_colour(rng, fast_crop(scene.image, region, size, flip), 0.8)
+    crops = [(mask_crop(m, region, size, flip) >= 128).astype(np.uint8) for m in masks]
+    if rng.random() < 0.15:
+        rgb, crops = rgb[::-1], [np.ascontiguousarray(c[::-1]) for c in crops]
+    return normalise(rgb), crops
+
+
+def refiner_sample(
+    rng: np.random.Generator, scene: Scene, truth: Object, size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Augmented (image [3,S,S], truth [1,S,S], coarse [1,S,S]) of an object."""
+    x, y, w, h = jitter_box(rng, truth.box)
+    height, width = scene.image.shape[:2]
+    px, py = max(20, 0.1 * w), max(20, 0.1 * h)
+    x0, y0 = max(0, int(x - px)), max(0, int(y - py))
+    x1, y1 = min(width, int(x + w + px)), min(height, int(y + h + py))
+    image, (fine,) = _refiner_crop(rng, scene, (x0, y0, x1 - x0, y1 - y0), size, [truth])
+    coarse = synthetic(rng, fine)
+    return image, fine[None].astype(np.float32), coarse[None].astype(np.float32)
+
+
+def pair_sample(
+    rng: np.random.Generator, pair: Pair, size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Like ``refiner_sample`` with a mask that a method produced."""
+    region = refine_region(pair.coarse.full(pair.scene.image.shape[:2]))
+    image, (fine, coarse) = _refiner_crop(rng, pair.scene, region, size, [pair.truth, pair.coarse])
+    return image, fine[None].astype(np.float32), coarse[None].astype(np.float32)
+
+
+@torch.no_grad()
+def segmenter_pairs(
+    items: list[tuple[Scene, Object]], weights: Path, least: float, seed: int
+) -> list[Pair]:
+    """The segmenter's masks (1 and 4 steps) of objects, from slightly wrong boxes."""
+    model, rng = load_segmenter(weights), np.random.default_rng(seed)
+    size, pairs = model.cfg.crop, []
+    for scene, obj in items:
+        box = jitter_box(rng, obj.box)
+        x, region = segmenter_input(scene.image, box, size)
+        noise = torch.from_numpy(rng.standard_normal((1, 1, size // 2, size // 2), dtype=np.float32))
+        logits, _ = sample(model, torch.from_numpy(x)[None], noise, 4 if rng.random() < 0.25 else 1)
+        mask = paste(logits[0, 0].sigmoid().numpy(), region, scene.image.shape[:2]) >= 0.5
+        pairs += _pair(scene, obj, mask, least)
+    return pairs
+
+
+def grabcut_pairs(items: list[tuple[Scene, Object]], least: float, side: int = 200) -> list[Pair]:
+    """GrabCut's masks of objects, computed on crops of at most ``side`` pixels."""
+    pairs = []
+    for scene, obj in items:
+        x, y, w, h = (int(v) for v in crop_region(obj.box, 0.4))
+        height, width = scene.image.shape[:2]
+        x0, y0, x1, y1 = max(0, x), max(0, y), min(width, x + w), min(height, y + h)
+        f = min(1.0, side / max(x1 - x0, y1 - y0))
+        small = cv2.resize(scene.image[y0:y1, x0:x1], None, fx=f, fy=f, interpolation=cv2.INTER_AREA)
+        box = tuple(int(round(v * f)) for v in (obj.x - x0, obj.y - y0, obj.box[2], obj.box[3]))
+        if min(box[2:]) < 4:
+            continue
+        cut = cv2.resize(
+            grabcut_mask(small, box, 3).astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR
+        )
+        mask = np.zeros((height, width), bool)
+        mask[y0:y1, x0:x1] = cut >= 0.5
+        pairs += _pair(scene, obj, mask, least)
+    return pairs
+
+
+def _pair(scene: Scene, obj: Object, mask: np.ndarray, least: float) -> list[Pair]:
+    coarse = object_from_mask(mask)
+    good = coarse is not None and mask_iou(obj.full(mask.shape).astype(bool), mask) >= least
+    return [Pair(scene, obj, coarse)] if good else []
+
+
+def collect(
+    items: list[tuple[Scene, Object]], weights: Path | None, count: int, seed: int
+) -> list[Pair]:
+    """Real masks for a random choice of objects: three in four from the segmenter."""
+    if weights is None or count == 0:
+        return []
+    rng, start = np.random.default_rng(seed), time.time()
+    chosen = [items[i] for i in rng.permutation(len(items))[:count]]
+    cut = count * 3 // 4
+    pairs = segmenter_pairs(chosen[:cut], weights, 0.6, seed) + grabcut_pairs(chosen[cut:], 0.55)
+    print(f"collected {len(pairs)} real masks in {time.time() - start:.0f} s", flush=True)
+    return pairs

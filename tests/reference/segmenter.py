@@ -1,0 +1,258 @@
+"""Box-prompted mask diffusion: the segmenter network, its schedule and its sampler.
+
+This is the reference twin of the Rust implementation.  Module attributes carry
+the same names as the tensors in ``models/segmenter.safetensors``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+GROUPS = 8
+SCALE = 0.5
+"""b: a mask M in {0,1} is diffused as x0 = b(2M-1)."""
+
+
+@dataclass(frozen=True)
+class SegmenterConfig:
+    """Widths of the segmenter; the mask side is always half the crop side."""
+
+    crop: int = 256
+    mask: int = 128
+    in_channels: int = 5
+    c4: int = 32
+    c8: int = 64
+    c16: int = 128
+    c32: int = 192
+    heads: int = 4
+    noise_dim: int = 64
+    emb: int = 256
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+
+def conv3(cin: int, cout: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(cin, cout, 3, stride=stride, padding=1)
+
+
+def conv1(cin: int, cout: int) -> nn.Conv2d:
+    return nn.Conv2d(cin, cout, 1)
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(GROUPS, channels, eps=1e-5)
+
+
+def zero(module: nn.Module) -> nn.Module:
+    """Zero a layer's weights so that its residual branch starts as the identity."""
+    for p in module.parameters():
+        nn.init.zeros_(p)
+    return module
+
+
+class Res(nn.Module):
+    """x + conv2(silu(gn2(conv1(silu(gn1(x))))))."""
+
+    def __init__(self, c: int) -> None:
+        super().__init__()
+        self.gn1 = group_norm(c)
+        self.conv1 = conv3(c, c)
+        self.gn2 = group_norm(c)
+        self.conv2 = conv3(c, c)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv1(F.silu(self.gn1(x)))
+        return x + self.conv2(F.silu(self.gn2(h)))
+
+
+class Attn(nn.Module):
+    """Self-attention over positions; qkv channels are [q|k|v], heads contiguous in each."""
+
+    def __init__(self, c: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = group_norm(c)
+        self.qkv = conv1(c, 3 * c)
+        self.proj = zero(conv1(c, c))
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        q, k, v = self.qkv(self.norm(x)).reshape(n, 3, self.heads, c // self.heads, h * w).unbind(1)
+        weight = torch.einsum("nhdq,nhdk->nhqk", q, k) * (c // self.heads) ** -0.5
+        out = torch.einsum("nhqk,nhdk->nhdq", weight.float().softmax(-1).to(v.dtype), v)
+        return x + self.proj(out.reshape(n, c, h, w))
+
+
+class FiLMRes(nn.Module):
+    """Residual block whose second norm is scaled and shifted by the noise embedding."""
+
+    def __init__(self, cin: int, cout: int, emb: int) -> None:
+        super().__init__()
+        self.norm1 = group_norm(cin)
+        self.conv1 = conv3(cin, cout)
+        self.film = nn.Linear(emb, 2 * cout)
+        self.norm2 = group_norm(cout)
+        self.conv2 = zero(conv3(cout, cout))
+        if cin != cout:
+            self.skip = conv1(cin, cout)
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+        h = self.conv1(F.silu(self.norm1(x)))
+        scale, shift = self.film(F.silu(emb))[:, :, None, None].chunk(2, dim=1)
+        h = self.norm2(h) * (1 + scale) + shift
+        h = self.conv2(F.silu(h))
+        return (self.skip(x) if hasattr(self, "skip") else x) + h
+
+
+class Encoder(nn.Module):
+    """Crop -> features at strides 4, 8, 16 and 32; independent of the noise level."""
+
+    def __init__(self, cfg: SegmenterConfig) -> None:
+        super().__init__()
+        self.stem1 = conv3(cfg.in_channels, 24, 2)
+        self.stem2_norm = group_norm(24)
+        self.stem2 = conv3(24, cfg.c4, 2)
+        self.stage4 = nn.ModuleList([Res(cfg.c4)])
+        self.down8 = conv3(cfg.c4, cfg.c8, 2)
+        self.stage8 = nn.ModuleList([Res(cfg.c8), Res(cfg.c8)])
+        self.down16 = conv3(cfg.c8, cfg.c16, 2)
+        self.stage16 = nn.ModuleList([Res(cfg.c16), Res(cfg.c16)])
+        self.down32 = conv3(cfg.c16, cfg.c32, 2)
+        self.stage32 = nn.ModuleList([Res(cfg.c32), Res(cfg.c32)])
+        self.attn32 = Attn(cfg.c32, cfg.heads)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        f4 = self.stem2(F.silu(self.stem2_norm(self.stem1(x))))
+        for block in self.stage4:
+            f4 = block(f4)
+        f8 = self.down8(f4)
+        for block in self.stage8:
+            f8 = block(f8)
+        f16 = self.down16(f8)
+        for block in self.stage16:
+            f16 = block(f16)
+        f32 = self.down32(f16)
+        for block in self.stage32:
+            f32 = block(f32)
+        return f4, f8, f16, self.attn32(f32)
+
+
+def up2(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def sinusoid(v: Tensor, dim: int) -> Tensor:
+    """[sin(v w_i), cos(v w_i)] with w_i from 10 down to 0.01, geometrically."""
+    half = dim // 2
+    i = torch.arange(half, device=v.device, dtype=torch.float32)
+    w = 10.0 ** (1.0 - 3.0 * i / (half - 1))
+    a = v.float()[:, None] * w[None]
+    return torch.cat([a.sin(), a.cos()], dim=1)
+
+
+class Denoiser(nn.Module):
+    """Noisy mask + encoder features + noise level -> mask logits and predicted IoU."""
+
+    def __init__(self, cfg: SegmenterConfig) -> None:
+        super().__init__()
+        c4, c8, c16, c32, emb = cfg.c4, cfg.c8, cfg.c16, cfg.c32, cfg.emb
+        self.noise_dim = cfg.noise_dim
+        self.noise_mlp1 = nn.Linear(cfg.noise_dim, emb)
+        self.noise_mlp2 = nn.Linear(emb, emb)
+        self.input_conv = conv3(32, c8)
+        self.lat8 = conv1(c8, c8)
+        self.res8 = FiLMRes(c8, c8, emb)
+        self.down16 = conv3(c8, c16, 2)
+        self.lat16 = conv1(c16, c16)
+        self.res16 = FiLMRes(c16, c16, emb)
+        self.down32 = conv3(c16, c32, 2)
+        self.lat32 = conv1(c32, c32)
+        self.res32a = FiLMRes(c32, c32, emb)
+        self.attn32 = Attn(c32, cfg.heads)
+        self.res32b = FiLMRes(c32, c32, emb)
+        self.up16 = conv1(c32, c16)
+        self.upres16 = FiLMRes(2 * c16, c16, emb)
+        self.up8 = conv1(c16, c8)
+        self.upres8 = FiLMRes(2 * c8, c8, emb)
+        self.up4 = conv1(c8, c4)
+        self.upres4 = FiLMRes(2 * c4, c4, emb)
+        self.out_norm = group_norm(c4)
+        self.out_conv = conv3(c4, 4)
+        self.quality1 = nn.Linear(c32, 64)
+        self.quality2 = nn.Linear(64, 1)
+
+    def forward(
+        self,
+        features: tuple[Tensor, Tensor, Tensor, Tensor],
+        x_u: Tensor,
+        u: Tensor,
+        x0_hat: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Returns (logits [N,1,S/2,S/2], quality [N])."""
+        f4, f8, f16, f32 = features
+        abar = alpha_bar(u)
+        emb = sinusoid(torch.log(abar / (1 - abar)).clamp(-10, 10), self.noise_dim)
+        emb = self.noise_mlp2(F.silu(self.noise_mlp1(emb)))
+        x_in = x_u / (SCALE**2 * abar + 1 - abar).sqrt()[:, None, None, None]
+        x = torch.cat([F.pixel_unshuffle(x_in, 4), F.pixel_unshuffle(x0_hat, 4)], dim=1)
+        a = self.res8(self.input_conv(x) + self.lat8(f8), emb)
+        b = self.res16(self.down16(a) + self.lat16(f16), emb)
+        h = self.res32a(self.down32(b) + self.lat32(f32), emb)
+        mid = self.res32b(self.attn32(h), emb)
+        h = self.upres16(torch.cat([up2(self.up16(mid)), b], dim=1), emb)
+        h = self.upres8(torch.cat([up2(self.up8(h)), a], dim=1), emb)
+        h = self.upres4(torch.cat([up2(self.up4(h)), f4], dim=1), emb)
+        logits = F.pixel_shuffle(self.out_conv(F.silu(self.out_norm(h))), 2)
+        quality = self.quality2(F.silu(self.quality1(mid.mean(dim=(2, 3)))))
+        return logits, quality.sigmoid()[:, 0]
+
+
+class Segmenter(nn.Module):
+    """Encoder (run once per box) and denoiser (run once per diffusion step)."""
+
+    def __init__(self, cfg: SegmenterConfig = SegmenterConfig()) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.encoder = Encoder(cfg)
+        self.denoiser = Denoiser(cfg)
+
+
+def alpha_bar(u: Tensor) -> Tensor:
+    """Cosine schedule on u in [0,1], clamped to [1e-5, 1-1e-5]."""
+    norm = math.cos(math.pi / 2 * 0.008 / 1.008) ** 2
+    return (torch.cos(math.pi / 2 * (u.float() + 0.008) / 1.008) ** 2 / norm).clamp(1e-5, 1 - 1e-5)
+
+
+def diffuse(x0: Tensor, u: Tensor, eps: Tensor) -> Tensor:
+    """x_u = sqrt(abar) x0 + sqrt(1-abar) eps, one u per sample."""
+    abar = alpha_bar(u)[:, None, None, None]
+    return abar.sqrt() * x0 + (1 - abar).sqrt() * eps
+
+
+def x0_from_logits(logits: Tensor) -> Tensor:
+    return SCALE * torch.tanh(logits.float() / 2)
+
+
+@torch.no_grad()
+def sample(model: Segmenter, crop: Tensor, noise: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """Deterministic (eta = 0) sampling; returns (logits, quality) of the last call."""
+    features = model.encoder(crop)
+    n = crop.shape[0]
+    x, x0_hat = noise, torch.zeros_like(noise)
+    for i in range(steps):
+        u = torch.full((n,), 1 - i / steps, device=crop.device)
+        u_next = torch.full((n,), 1 - (i + 1) / steps, device=crop.device)
+        logits, quality = model.denoiser(features, x, u, x0_hat)
+        x0_hat = x0_from_logits(logits)
+        if i + 1 < steps:
+            abar = alpha_bar(u)[:, None, None, None]
+            eps = (x - abar.sqrt() * x0_hat) / (1 - abar).sqrt()
+            x = diffuse(x0_hat, u_next, eps)
+    return logits, quality

@@ -1,0 +1,95 @@
+"""Trains the mask refiner.
+
+    python train_refiner.py --data DIR --out DIR --stages 128x16:20,256x6:15 --segmenter FILE
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import data as D
+from coarse import Pair, collect, pair_sample, refiner_sample
+from refiner import LITE, Refiner, noise_mask, refiner_loss
+from train_segmenter import iou, load_pools
+from trainer import Stage, Trainer, export, launch, parse_stages
+
+T_WEIGHTS = (0.22, 0.04, 0.22, 0.05, 0.05, 0.42)
+"""How often each time index is trained; the default sequence 5, 2, 0 most."""
+
+
+def work(rank: int, pools: dict, pairs: list[Pair], args: argparse.Namespace) -> None:
+    torch.manual_seed(args.seed * 100 + rank)
+    model = Refiner(LITE).to(memory_format=torch.channels_last)
+    trainer = Trainer(model, args.out, args.lr, args.decay, args.ema)
+    if args.resume:
+        trainer.load(args.resume)
+    rng = np.random.default_rng([args.seed, rank, trainer.step])
+    torch.manual_seed(int(rng.integers(1 << 31)))
+    mixture = D.Mixture(pools)
+    weights = torch.tensor(T_WEIGHTS)
+
+    def draw(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if pairs and rng.random() < args.real:
+            return pair_sample(rng, pairs[int(rng.integers(len(pairs)))], size)
+        return refiner_sample(rng, *mixture.draw(rng), size)
+
+    def loss_of(stage: Stage, progress: float) -> tuple[Tensor, dict[str, float]]:
+        image, fine, coarse = (
+            torch.from_numpy(np.stack(v)) for v in zip(*(draw(stage.size) for _ in range(stage.batch)))
+        )
+        t = torch.multinomial(weights, stage.batch, replacement=True)
+        mask = noise_mask(fine, coarse, t, torch.rand(fine.shape))
+        image = image.to(memory_format=torch.channels_last)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = model(image, mask, t)
+        logits = logits.float()
+        loss = refiner_loss(logits, fine, args.texture)
+        with torch.no_grad():
+            before, after = iou(coarse - 0.5, fine), iou(logits, fine)
+            first = t == 5
+            parts = {"loss": float(loss)}
+            if bool(first.any()):
+                parts |= {"coarse5": float(before[first].mean()), "iou5": float(after[first].mean())}
+        return loss, parts
+
+    target = args.out / "refiner.safetensors" if args.export is None else args.export
+    trainer.run(parse_stages(args.stages), loss_of, lambda m: export(m, "refiner", LITE.to_dict(), target))
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("--data", type=Path, required=True, help="folder with train/ and nuclei/")
+    p.add_argument("--out", type=Path, required=True, help="checkpoints go here")
+    p.add_argument("--export", type=Path, help="where the f16 EMA weights go (default: OUT)")
+    p.add_argument("--stages", default="128x16:20,256x6:15", help="SIZExBATCH:MINUTES, in order")
+    p.add_argument("--segmenter", type=Path, help="weights whose masks are refined too")
+    p.add_argument("--pairs", type=int, default=1200, help="objects to run segmenter and GrabCut on")
+    p.add_argument("--real", type=float, default=0.3, help="share of samples from those")
+    p.add_argument("--resume", type=Path)
+    p.add_argument("--workers", type=int, default=2)
+    p.add_argument("--scenes", type=int, default=2500, help="scenes to compose before training")
+    p.add_argument("--texture", type=float, default=5.0, help="weight of the texture loss")
+    p.add_argument("--lr", type=float, default=6e-4)
+    p.add_argument("--decay", type=float, default=0.01)
+    p.add_argument("--ema", type=float, default=0.999)
+    p.add_argument("--seed", type=int, default=11)
+    args = p.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    pools = load_pools(args.data, args.scenes, args.seed)
+    # exact edges count most here
+    share = {"photos": 0.22, "rotated": 0.08, "composed": 0.65, "nuclei": 0.05}
+    pools = {k: (share[k], scenes) for k, (_, scenes) in pools.items()}
+    items = [(s, o) for k in ("photos", "composed", "nuclei") for s in pools[k][1] for o in s.objects]
+    items = [(s, o) for s, o in items if o.area >= 300]
+    pairs = collect(items, args.segmenter, args.pairs, args.seed)
+    launch(work, (pools, pairs, args), args.workers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Trains the box-prompted segmenter.
+
+    python train_segmenter.py --data DIR --out DIR --stages 128x24:50,256x8:20 --workers 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import data as D
+from segmenter import (
+    SCALE,
+    Segmenter,
+    SegmenterConfig,
+    diffuse,
+    x0_from_logits,
+)
+from trainer import Stage, Trainer, export, launch, parse_stages
+
+
+@dataclass
+class Options:
+    """What of the recipe is switched on."""
+
+    one_step: float = 0.5
+    """Share of samples at u = 1, the path that a single step takes."""
+    self_cond: float = 0.5
+    step_weight: float = 0.5
+    noisy_weight: float = 0.5
+    snp_from: float = 0.5
+    """Progress after which the two extra losses are applied, on every fourth batch each."""
+    no_evidence: bool = False
+
+
+def load_pools(root: Path, scenes: int, seed: int) -> dict[str, tuple[float, list[D.Scene]]]:
+    start = time.time()
+    photos = D.load_coco(root / "train" / "photos", min_area=300)
+    nuclei = D.load_coco(root / "nuclei" / "train", min_area=60)
+    cutouts = D.load_cutouts(root / "train" / "cutouts")
+    backgrounds = D.load_backgrounds(root / "train" / "backgrounds")
+    print(
+        f"loaded {len(photos)} photos ({sum(len(s.objects) for s in photos)} objects), {len(nuclei)} nuclei images, "
+        f"{len(cutouts)} cut-outs, {len(backgrounds)} backgrounds in {time.time() - start:.0f} s",
+        flush=True,
+    )
+    rng = np.random.default_rng(seed)
+    maker = D.Compositor(photos, cutouts, backgrounds)
+    start = time.time()
+    composed = [maker.scene(rng) for _ in range(scenes)]
+    rotated = [maker.rotated(rng) for _ in range(scenes // 3)]
+    print(f"composed {len(composed)} + {len(rotated)} scenes in {time.time() - start:.0f} s", flush=True)
+    return {
+        "photos": (0.45, photos),
+        "rotated": (0.15, rotated),
+        "composed": (0.35, composed),
+        "nuclei": (0.05, nuclei),
+    }
+
+
+def dice_loss(prob: Tensor, target: Tensor) -> Tensor:
+    """Per sample: 1 - 2 sum(ab) / (sum(a^2) + sum(b^2))."""
+    a, b = prob.flatten(1), target.flatten(1)
+    return 1 - 2 * (a * b).sum(1) / (a.square().sum(1) + b.square().sum(1) + 1e-5)
+
+
+def mask_loss(logits: Tensor, target: Tensor) -> Tensor:
+    bce = F.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten(1).mean(1)
+    return (bce + dice_loss(logits.sigmoid(), target)).mean()
+
+
+def iou(logits: Tensor, target: Tensor) -> Tensor:
+    a, b = (logits > 0).flatten(1), (target > 0.5).flatten(1)
+    return (a & b).sum(1) / (a | b).sum(1).clamp(min=1)
+
+
+def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> None:
+    torch.manual_seed(args.seed * 100 + rank)
+    config = SegmenterConfig()
+    model = Segmenter(config).to(memory_format=torch.channels_last)
+    trainer = Trainer(model, args.out, args.lr, args.decay, args.ema)
+    if args.resume:
+        trainer.load(args.resume)
+    rng = np.random.default_rng([args.seed, rank, trainer.step])
+    torch.manual_seed(int(rng.integers(1 << 31)))
+    mixture = D.Mixture(pools)
+
+    def batch_of(stage: Stage) -> tuple[Tensor, Tensor]:
+        xs, ms = zip(*(D.segmenter_sample(rng, *mixture.draw(rng), stage.size) for _ in range(stage.batch)))
+        x = torch.from_numpy(np.stack(xs))
+        if options.no_evidence:
+            x[:, 4] = 0
+        return x.to(memory_format=torch.channels_last), torch.from_numpy(np.stack(ms))
+
+    def loss_of(stage: Stage, progress: float) -> tuple[Tensor, dict[str, float]]:
+        x, mask = batch_of(stage)
+        n = stage.batch
+        x0, eps = SCALE * (2 * mask - 1), torch.randn(mask.shape)
+        u = torch.where(torch.rand(n) < options.one_step, torch.ones(n), torch.rand(n))
+        x_u = diffuse(x0, u, eps)
+        parts: dict[str, float] = {}
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            features = model.encoder(x)
+            prior = torch.zeros_like(mask)
+            if rng.random() < options.self_cond:
+                with torch.no_grad():
+                    first, _ = model.denoiser(features, x_u, u, prior)
+                prior = x0_from_logits(first) * (u < 1)[:, None, None, None]
+            logits, quality = model.denoiser(features, x_u, u, prior)
+        logits = logits.float()
+        with torch.no_grad():
+            score = iou(logits, mask)
+        loss = mask_loss(logits, mask) + 0.1 * (quality.float() - score).square().mean()
+        parts["loss"] = float(loss.detach())
+        parts["iou1"] = float(score[u == 1].mean()) if bool((u == 1).any()) else float(score.mean())
+        if progress < options.snp_from:
+            return loss, parts
+        turn = trainer.step % 4
+        zero = torch.zeros_like(mask)
+        if turn == 0 and options.step_weight > 0:
+            # two noise levels of one trajectory should agree; the cleaner one teaches
+            later = (u - 0.3 * torch.rand(n)).clamp(min=0.01)
+            with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+                teacher, _ = trainer.ema.denoiser(features, diffuse(x0, later, eps), later, zero)
+            loss = loss + options.step_weight * dice_loss(
+                logits.sigmoid(), teacher.float().sigmoid()
+            ).mean()
+        if turn == 2 and options.noisy_weight > 0:
+            # a wrong label is diffused, the right one is asked for
+            wrong = torch.from_numpy(np.stack([D.corrupt(rng, m[0].numpy()) for m in mask]))[:, None]
+            v = torch.rand(n) * 0.9 + 0.05
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                again, _ = model.denoiser(features, diffuse(SCALE * (2 * wrong - 1), v, eps), v, zero)
+            loss = loss + options.noisy_weight * mask_loss(again.float(), mask)
+        return loss, parts
+
+    target = args.out / "segmenter.safetensors" if args.export is None else args.export
+    trainer.run(
+        parse_stages(args.stages), loss_of, lambda m: export(m, "segmenter", config.to_dict(), target)
+    )
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("--data", type=Path, required=True, help="folder with train/ and nuclei/")
+    p.add_argument("--out", type=Path, required=True, help="checkpoints go here")
+    p.add_argument("--export", type=Path, help="where the f16 EMA weights go (default: OUT)")
+    p.add_argument("--stages", default="128x24:50,256x8:20", help="SIZExBATCH:MINUTES, in order")
+    p.add_argument("--resume", type=Path)
+    p.add_argument("--workers", type=int, default=2)
+    p.add_argument("--scenes", type=int, default=3000, help="scenes to compose before training")
+    p.add_argument("--lr", type=float, default=1e-3)
+    p.add_argument("--decay", type=float, default=0.03)
+    p.add_argument("--ema", type=float, default=0.999)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--one-step", type=float, default=0.5)
+    p.add_argument("--step-weight", type=float, default=0.5)
+    p.add_argument("--noisy-weight", type=float, default=0.5)
+    p.add_argument("--snp-from", type=float, default=0.5)
+    p.add_argument("--no-evidence", action="store_true", help="ablation: evidence channel set to 0")
+    args = p.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    options = Options(
+        one_step=args.one_step,
+        step_weight=args.step_weight,
+        noisy_weight=args.noisy_weight,
+        snp_from=args.snp_from,
+        no_evidence=args.no_evidence,
+    )
+    torch.set_num_threads(1)
+    pools = load_pools(args.data, args.scenes, args.seed)
+    launch(work, (pools, args, options), args.workers)
+
+
+if __name__ == "__main__":
+    main()
