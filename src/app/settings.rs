@@ -50,7 +50,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { steps: 4, device: DeviceChoice::Auto, look: Look::Dark, autosave: true, propose_after_box: true, opacity: 0.3, zoom: 1.0 }
+        Self { steps: 1, device: DeviceChoice::Auto, look: Look::Dark, autosave: true, propose_after_box: true, opacity: 0.3, zoom: 1.0 }
     }
 }
 

@@ -16,24 +16,42 @@ pub struct Patch {
 
 impl Patch {
     /// The mask on an image of `size`: the soft map sampled bilinearly at pixel centres, at least .5; nothing outside the
-    /// patch.
+    /// patch, and zeros around its grid.
     pub fn mask(&self, size: Size) -> Mask {
         let mut mask = Mask::new(size);
+        self.each_pixel(size, Beyond::Zero, |x, y, soft| {
+            if soft >= 0.5 {
+                mask.set(x, y, true);
+            }
+        });
+        mask
+    }
+
+    /// `original` with the pixels changed of which the soft map is sure: more than `margin` to the other side of .5. What
+    /// lies outside the patch stays; the grid's edge cells reach on to the patch's edge.
+    pub fn corrected(&self, original: &Mask, margin: f32) -> Mask {
+        let mut mask = original.clone();
+        self.each_pixel(original.size(), Beyond::Edge, |x, y, soft| {
+            let threshold = if original.get(x, y) { 0.5 - margin } else { 0.5 + margin };
+            mask.set(x, y, soft >= threshold);
+        });
+        mask
+    }
+
+    fn each_pixel(&self, size: Size, beyond: Beyond, mut each: impl FnMut(u32, u32, f32)) {
         let range = |start: f64, length: f64, extent: u32| {
             let end = f64::from(extent);
             start.floor().clamp(0.0, end) as u32..(start + length).ceil().clamp(0.0, end) as u32
         };
-        let columns: Vec<(u32, Tap)> =
-            range(self.rect.x, self.rect.width, size.width).map(|x| (x, Tap::new(x, self.rect.x, self.rect.width, self.side))).collect();
+        let columns: Vec<(u32, Tap)> = range(self.rect.x, self.rect.width, size.width)
+            .map(|x| (x, Tap::new(x, self.rect.x, self.rect.width, self.side, beyond)))
+            .collect();
         for y in range(self.rect.y, self.rect.height, size.height) {
-            let row = Tap::new(y, self.rect.y, self.rect.height, self.side);
+            let row = Tap::new(y, self.rect.y, self.rect.height, self.side, beyond);
             for &(x, column) in &columns {
-                if self.sample(row, column) >= 0.5 {
-                    mask.set(x, y, true);
-                }
+                each(x, y, self.sample(row, column));
             }
         }
-        mask
     }
 
     fn sample(&self, row: Tap, column: Tap) -> f32 {
@@ -46,6 +64,13 @@ impl Patch {
     }
 }
 
+/// What lies around the grid.
+#[derive(Clone, Copy, PartialEq)]
+enum Beyond {
+    Zero,
+    Edge,
+}
+
 /// Two neighbouring cells and the share of the second; `None` stands for the zeros around the grid.
 #[derive(Clone, Copy)]
 struct Tap {
@@ -55,8 +80,9 @@ struct Tap {
 }
 
 impl Tap {
-    fn new(pixel: u32, start: f64, length: f64, side: usize) -> Self {
+    fn new(pixel: u32, start: f64, length: f64, side: usize, beyond: Beyond) -> Self {
         let place = (f64::from(pixel) + 0.5 - start) * (side as f64 / length) - 0.5;
+        let place = if beyond == Beyond::Edge { place.clamp(0.0, (side - 1) as f64) } else { place };
         let low = place.floor();
         let cell = |place: f64| (place >= 0.0 && place < side as f64).then_some(place as usize);
         Self { low: cell(low), high: cell(low + 1.0), share: (place - low) as f32 }
@@ -74,6 +100,16 @@ mod tests {
         let rect = crop::frame(mask.size());
         let patch = Patch { rect, side: 16, soft: crop::mask_crop(&mask, rect, 16) };
         assert_eq!(patch.mask(mask.size()), mask);
+    }
+
+    #[test]
+    fn a_correction_changes_only_what_it_is_sure_of() {
+        let original = Mask::from_fn(Size::new(4, 1), |x, _| x < 2);
+        let patch = Patch { rect: Rect::new(0.0, 0.0, 4.0, 4.0), side: 4, soft: [0.1, 0.4, 0.6, 0.9].repeat(4) };
+        assert_eq!(patch.corrected(&original, 0.2).bytes(), [0, 1, 0, 1]);
+        assert_eq!(patch.corrected(&original, 0.0).bytes(), [0, 0, 1, 1]);
+        let whole = Patch { rect: Rect::new(0.0, 0.0, 2.0, 1.0), side: 1, soft: vec![0.8] };
+        assert_eq!(whole.corrected(&Mask::new(Size::new(4, 1)), 0.2).bytes(), [1, 1, 0, 0]);
     }
 
     #[test]

@@ -18,6 +18,9 @@ use crate::model::refiner::Refiner;
 const BATCH: usize = 4;
 /// Masks with fewer pixels are left alone: at 256 x 256 they would be all interpolation.
 const SMALLEST_AREA: u64 = 64;
+/// A pixel changes where the network is this sure beyond one half: on held-out masks that keeps the gain at coarse outlines
+/// and halves what good ones lose.
+const MARGIN: f32 = 0.2;
 /// A result that overlaps its input less than this is dropped.
 const LEAST_IOU: f64 = 0.6;
 /// A result must have at least this share of the input's area, and at most its inverse.
@@ -136,7 +139,8 @@ impl Finisher<'_> {
             };
             let jobs: Vec<Job> = indices.iter().filter_map(job).collect();
             for (job, patch) in jobs.iter().zip(self.batch(&jobs, options, cancel, each)?) {
-                results[job.index] = guarded(&masks[job.index], patch.mask(size));
+                let mask = &masks[job.index];
+                results[job.index] = guarded(mask, patch.corrected(mask, MARGIN));
             }
         }
         Ok(results)

@@ -175,7 +175,9 @@ fn settings_ui(ui: &mut Ui, settings: &mut Settings, colors: &Palette, commands:
     ui.add_space(8.0);
     egui::Grid::new("settings").num_columns(2).spacing([24.0, 12.0]).show(ui, |ui| {
         let name = ui.label("Steps of the segmenter").id;
-        ui.add(egui::Slider::new(&mut settings.steps, 1..=20)).labelled_by(name).on_hover_text("More steps are slower and a little better");
+        ui.add(egui::Slider::new(&mut settings.steps, 1..=20))
+            .labelled_by(name)
+            .on_hover_text("More steps show the mask as it forms; the shipped weights are most exact with 1");
         ui.end_row();
         ui.label("Models run on");
         ui.horizontal(|ui| {
