@@ -1,4 +1,4 @@
-//! One frame: input, layout of the panels, then the commands that they pushed.
+//! One frame: the keys' commands, layout of the panels, then the commands that they pushed.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,22 +19,28 @@ impl App {
         for outcome in self.assistant.poll() {
             self.receive(outcome);
         }
-        let mut commands = self.input(&ctx);
+        // Before the pointer: on a slow machine a key and the drag that follows it may come in one frame.
+        self.perform_all(self.input(&ctx), &ctx);
         self.want_pictures();
+        let mut commands = Vec::new();
         self.panels(ui, &mut commands);
         if let Some(mut dialog) = self.dialog.take()
             && dialog.ui(&ctx, &self.state, &mut commands)
         {
             self.dialog = Some(dialog);
         }
-        for command in commands {
-            self.perform(command, &ctx);
-            ctx.request_repaint();
-        }
+        self.perform_all(commands, &ctx);
         self.timers(&ctx);
     }
 
-    fn input(&mut self, ctx: &egui::Context) -> Vec<Command> {
+    fn perform_all(&mut self, commands: Vec<Command>, ctx: &egui::Context) {
+        for command in commands {
+            self.perform(command, ctx);
+            ctx.request_repaint();
+        }
+    }
+
+    fn input(&self, ctx: &egui::Context) -> Vec<Command> {
         let dropped = ctx.input(|input| input.raw.dropped_files.first().map(|file| file.path().to_path_buf()));
         let mut commands: Vec<Command> = dropped.map(Command::Open).into_iter().collect();
         if self.dialog.is_none() {

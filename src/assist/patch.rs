@@ -18,9 +18,14 @@ impl Patch {
     /// The mask on an image of `size`: the soft map sampled bilinearly at pixel centres, at least .5; nothing outside the
     /// patch, and zeros around its grid.
     pub fn mask(&self, size: Size) -> Mask {
+        self.mask_above(size, 0.5)
+    }
+
+    /// [`Self::mask`] with another threshold than .5.
+    pub fn mask_above(&self, size: Size, threshold: f32) -> Mask {
         let mut mask = Mask::new(size);
         self.each_pixel(size, Beyond::Zero, |x, y, soft| {
-            if soft >= 0.5 {
+            if soft >= threshold {
                 mask.set(x, y, true);
             }
         });

@@ -174,9 +174,21 @@ impl Proposer<'_> {
             },
         );
         let (Some(_), Some(quality)) = (result, quality) else { return Err(failure.unwrap_or(AssistError::Cancelled)) };
-        let proposal = |(patch, expected_iou): (Patch, f32)| Proposal { mask: patch.mask(size), patch, expected_iou };
-        Ok(patches.into_iter().zip(read(quality)?).map(proposal).collect())
+        let proposal =
+            |((patch, expected_iou), &rect): ((Patch, f32), &Rect)| Proposal { mask: likeliest(&patch, rect, size), patch, expected_iou };
+        Ok(patches.into_iter().zip(read(quality)?).zip(boxes).map(proposal).collect())
     }
+}
+
+/// The mask of a patch. A box holds an object, so where no pixel reaches one half the surest ones are taken, and the
+/// whole box where the grid has no pixel of it.
+fn likeliest(patch: &Patch, rect: Rect, size: Size) -> Mask {
+    let surest = patch.soft.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+    [0.5, 0.5 * surest]
+        .into_iter()
+        .map(|threshold| patch.mask_above(size, threshold))
+        .find(|mask| !mask.is_empty())
+        .unwrap_or_else(|| Mask::filled(size, rect))
 }
 
 /// The part of a box within an image's size around the image; `None` where there is none. A crop of any larger box would
@@ -192,4 +204,18 @@ fn near(rect: Rect, image: Size) -> Option<Rect> {
 fn softened(logits: &[f32], regions: &[Rect], side: usize) -> Vec<Patch> {
     let patch = |(logits, &rect): (&[f32], &Rect)| Patch { rect, side, soft: logits.iter().copied().map(sigmoid).collect() };
     logits.chunks_exact(side * side).zip(regions).map(patch).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_always_gets_a_mask() {
+        let (rect, size) = (Rect::new(0.0, 0.0, 4.0, 4.0), Size::new(4, 4));
+        let patch = |rect, soft: [f32; 4]| Patch { rect, side: 4, soft: soft.repeat(4) };
+        assert_eq!(likeliest(&patch(rect, [0.0, 0.5, 0.9, 0.0]), rect, size).area(), 8);
+        assert_eq!(likeliest(&patch(rect, [0.0, 0.1, 0.3, 0.2]), rect, size).area(), 8);
+        assert_eq!(likeliest(&patch(Rect::new(9.0, 9.0, 4.0, 4.0), [1.0; 4]), rect, size).area(), 16);
+    }
 }
