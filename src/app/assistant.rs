@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use image::RgbImage;
 
 use crate::annotation::{ImageId, InstanceId};
+use crate::assist::ModelPaths;
 use crate::geometry::Rect;
 use crate::mask::Mask;
 
@@ -80,6 +81,8 @@ pub enum Reply {
 pub trait Engine: Send {
     /// Starts a request; gives its number.
     fn request(&mut self, request: Request) -> u64;
+    /// Uses other weights from now on; the old ones stay where these cannot be loaded.
+    fn load(&mut self, paths: ModelPaths);
     /// Stops the running request.
     fn cancel(&mut self);
     /// The next reply, with the number of its request, 0 for none.
@@ -166,6 +169,13 @@ impl Assistant {
         self.patches = vec![None; instances.len()];
         self.running = Some(Running { number, refines, image, instances, step: 0, of: 0 });
         true
+    }
+
+    /// Uses other weights from now on.
+    pub fn load(&mut self, paths: ModelPaths) {
+        if let Some(engine) = &mut self.engine {
+            engine.load(paths);
+        }
     }
 
     /// Stops the running request; gives what it was for.

@@ -58,6 +58,12 @@ pub enum Command {
     Propose,
     /// Refines the selected masks.
     Refine,
+    /// Asks for a file of weights.
+    LoadWeights,
+    /// Uses these weights for the network that they belong to.
+    UseWeights(PathBuf),
+    /// Uses the built-in weights again.
+    BuiltInWeights,
     /// The next image.
     NextImage,
     /// The image before.
@@ -233,6 +239,8 @@ pub static TABLE: &[Entry] = table! {
     File Command::OpenFile, "Open COCO file…", [ctrl(Key::O)], "Opens a COCO JSON file with its images";
     File Command::Save, "Save", [ctrl(Key::S)], "Writes the annotations to their COCO file; a working copy is kept all the time besides";
     File Command::ExportAs, "Export COCO as…", [ctrl(Key::E)], "Writes the annotations to another COCO file";
+    File Command::LoadWeights, "Load weights…", [], "Uses weights that training wrote, from now on";
+    File Command::BuiltInWeights, "Built-in weights", [], "Uses the weights inside the program again";
     File Command::Settings, "Settings…", [bare(Key::F2)], "Steps, device, looks";
     File Command::Quit, "Quit", [ctrl(Key::Q)], "Closes the window; nothing is lost";
     Edit Command::Undo, "Undo", [ctrl(Key::Z)], "Takes the last step back, on whatever image it was done";

@@ -11,18 +11,22 @@ use crate::model::device::ComputeChoice;
 /// Soft masks are shown on a grid of so many values a side, so that their cells are not seen.
 const SHOWN_SIDE: usize = 256;
 
-struct ComputeThread(Service);
+struct ComputeThread {
+    service: Service,
+    /// The newest request for other weights.
+    loading: Option<RequestId>,
+}
 
 /// Starts the thread on `device`; `None` where the operating system refuses it.
-pub(super) fn start(device: DeviceChoice, ctx: &egui::Context) -> Option<Box<dyn Engine>> {
+pub(super) fn start(device: DeviceChoice, models: ModelPaths, ctx: &egui::Context) -> Option<Box<dyn Engine>> {
     let choice = match device {
         DeviceChoice::Auto => ComputeChoice::Auto,
         DeviceChoice::Cpu => ComputeChoice::Cpu,
         DeviceChoice::Gpu => ComputeChoice::Gpu,
     };
     let wake = ctx.clone();
-    match Service::start(choice, ModelPaths::default(), move || wake.request_repaint()) {
-        Ok(service) => Some(Box::new(ComputeThread(service))),
+    match Service::start(choice, models.readable(), move || wake.request_repaint()) {
+        Ok(service) => Some(Box::new(ComputeThread { service, loading: None })),
         Err(error) => {
             tracing::error!(%error, "no thread for the models");
             None
@@ -38,16 +42,20 @@ impl Engine for ComputeThread {
             }
             Request::Refine { image, masks } => service::Request::Refine { image, masks, options: RefineOptions::default() },
         };
-        self.0.request(request).0
+        self.service.request(request).0
+    }
+
+    fn load(&mut self, paths: ModelPaths) {
+        self.loading = Some(self.service.request(service::Request::Load(paths)));
     }
 
     fn cancel(&mut self) {
-        self.0.cancel();
+        self.service.cancel();
     }
 
     fn poll(&mut self) -> Option<(u64, Reply)> {
         let step = |RequestId(number): RequestId, step, of, patches| Some((number, Reply::Step { step, of, patches }));
-        match self.0.poll()? {
+        match self.service.poll()? {
             service::Reply::Ready { device } => Some((0, Reply::Ready(device))),
             service::Reply::Progress(progress) => Some((0, Reply::Preparing(progress.label.clone(), progress.fraction()))),
             service::Reply::Proposing { id, step: done } => {
@@ -66,6 +74,7 @@ impl Engine for ComputeThread {
                 let masks = refinements.into_iter().map(|refinement| (refinement.mask, refinement.kept_original)).collect();
                 Some((id.0, Reply::Refined(masks)))
             }
+            service::Reply::Failed { id, message } if self.loading == Some(id) => Some((0, Reply::Failed(message))),
             service::Reply::Failed { id, message } => Some((id.0, Reply::Failed(message))),
         }
     }

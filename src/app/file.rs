@@ -132,6 +132,10 @@ impl App {
                 let future = dialog.add_filter("COCO annotations", &["json"]).pick_file();
                 job::spawn("dialog", move || answer(path(pollster::block_on(future)), Command::Open))
             }
+            Command::LoadWeights => {
+                let future = dialog.add_filter("Weights", &["safetensors"]).pick_file();
+                job::spawn("dialog", move || answer(path(pollster::block_on(future)), Command::UseWeights))
+            }
             _ => {
                 let future = dialog.add_filter("COCO annotations", &["json"]).set_file_name("annotations.json").save_file();
                 job::spawn("dialog", move || answer(path(pollster::block_on(future)), Command::Export))

@@ -42,7 +42,7 @@ impl App {
 
     fn input(&self, ctx: &egui::Context) -> Vec<Command> {
         let dropped = ctx.input(|input| input.raw.dropped_files.first().map(|file| file.path().to_path_buf()));
-        let mut commands: Vec<Command> = dropped.map(Command::Open).into_iter().collect();
+        let mut commands: Vec<Command> = dropped.map(opened).into_iter().collect();
         if self.dialog.is_none() {
             let typing = ctx.text_edit_focused();
             commands.extend(ctx.input_mut(|input| command::pressed(input, typing)));
@@ -114,5 +114,14 @@ impl App {
         for due in [self.propose_due, self.autosave.due()].into_iter().flatten() {
             ctx.request_repaint_after(Duration::from_secs_f64((due - now).max(0.02)));
         }
+    }
+}
+
+/// What a dropped path asks for.
+fn opened(path: PathBuf) -> Command {
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors")) {
+        Command::UseWeights(path)
+    } else {
+        Command::Open(path)
     }
 }

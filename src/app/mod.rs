@@ -100,6 +100,11 @@ impl App {
         &self.state
     }
 
+    /// How far the models are; for tests.
+    pub const fn readiness(&self) -> &assistant::Readiness {
+        self.assistant.readiness()
+    }
+
     /// Where an image position lies in the window, in points; for tests.
     pub fn window_position(&self, x: f64, y: f64) -> (f32, f32) {
         let position = self.canvas.view.ui(crate::geometry::Point::new(x, y));
@@ -148,10 +153,11 @@ pub fn run(path: Option<PathBuf>) -> anyhow::Result<()> {
     let create = move |creation: &eframe::CreationContext<'_>| {
         let target = creation.wgpu_render_state.as_ref().ok_or("the window has no wgpu device")?;
         let folders = Folders::of_user();
+        let settings = folders.settings();
         let base = Base {
             format: target.target_format,
             adapter: crate::gpu::device::described(&target.adapter.get_info()),
-            engine: engine::start(folders.settings().device, &creation.egui_ctx),
+            engine: engine::start(settings.device, settings.models, &creation.egui_ctx),
             folders,
         };
         let mut app = App::new(&creation.egui_ctx, base);

@@ -8,6 +8,7 @@ use super::picture::Loaded;
 use super::state::{Change, Review, Tone};
 use super::theme;
 use crate::annotation::{ImageId, Instance, InstanceId, Shape};
+use crate::assist::ModelPaths;
 use crate::mask::Mask;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ impl App {
         tracing::debug!(name = entry(&command).map_or("", |entry| entry.name), "command");
         let now = ctx.input(|input| input.time);
         match command {
-            Command::OpenFile | Command::OpenFolder | Command::ExportAs => self.ask(&command, ctx),
+            Command::OpenFile | Command::OpenFolder | Command::ExportAs | Command::LoadWeights => self.ask(&command, ctx),
             Command::Open(path) => self.open(&path, ctx),
             Command::Save => self.save(ctx),
             Command::Export(path) => self.write(&path, ctx),
@@ -34,6 +35,11 @@ impl App {
             Command::Cancel => self.cancel(),
             Command::Propose => self.propose(),
             Command::Refine => self.refine(),
+            Command::UseWeights(path) => match self.state.settings.models.clone().with(&path) {
+                Ok(models) => self.use_models(models, &format!("The models use {}", path.display()), ctx),
+                Err(error) => self.state.say(Tone::Error, error.to_string()),
+            },
+            Command::BuiltInWeights => self.use_models(ModelPaths::default(), "The models use the built-in weights", ctx),
             Command::NextImage => self.go_to(self.state.image + 1),
             Command::PreviousImage => self.go_to(self.state.image.saturating_sub(1)),
             Command::NextUnreviewed => self.next_unreviewed(),
@@ -88,6 +94,12 @@ impl App {
             Command::Move(id, by) => self.state.move_object(id, by),
             Command::Paint(target, mask) => self.state.paint(target, &mask),
         }
+    }
+
+    fn use_models(&mut self, models: ModelPaths, note: &str, ctx: &egui::Context) {
+        self.state.say(Tone::Plain, note.to_owned());
+        self.assistant.load(models.clone());
+        self.change_settings(super::settings::Settings { models, ..self.state.settings.clone() }, ctx);
     }
 
     fn change_settings(&mut self, settings: super::settings::Settings, ctx: &egui::Context) {

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::assist::ModelPaths;
+
 /// Where the models run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -36,6 +38,8 @@ pub struct Settings {
     pub steps: usize,
     /// Where the models run.
     pub device: DeviceChoice,
+    /// Weights to use instead of the built-in ones.
+    pub models: ModelPaths,
     /// The colours of the window.
     pub look: Look,
     /// Whether a working copy is kept while working.
@@ -50,7 +54,16 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { steps: 1, device: DeviceChoice::Auto, look: Look::Dark, autosave: true, propose_after_box: true, opacity: 0.3, zoom: 1.0 }
+        Self {
+            steps: 1,
+            device: DeviceChoice::Auto,
+            models: ModelPaths::default(),
+            look: Look::Dark,
+            autosave: true,
+            propose_after_box: true,
+            opacity: 0.3,
+            zoom: 1.0,
+        }
     }
 }
 

@@ -3,8 +3,11 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::inside_the_program;
-use crate::model::weights::{WeightError, WeightFile};
+use crate::model::weights::{NETWORK_KEY, WeightError, WeightFile};
+use crate::model::{refiner, segmenter};
 
 /// The segmenter inside the program.
 const SEGMENTER: &[u8] = include_bytes!("../../models/segmenter.safetensors");
@@ -12,7 +15,8 @@ const SEGMENTER: &[u8] = include_bytes!("../../models/segmenter.safetensors");
 const REFINER: &[u8] = include_bytes!("../../models/refiner.safetensors");
 
 /// Weight files to use instead of those inside the program.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ModelPaths {
     /// The segmenter's file.
     pub segmenter: Option<PathBuf>,
@@ -21,6 +25,28 @@ pub struct ModelPaths {
 }
 
 impl ModelPaths {
+    /// These paths with `path` for the network that the file there holds.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds neither network.
+    pub fn with(self, path: &Path) -> Result<Self, WeightError> {
+        let file = WeightFile::read(path)?;
+        if file.metadata(NETWORK_KEY) == Some(refiner::NETWORK) {
+            return Ok(Self { refiner: Some(path.to_owned()), ..self });
+        }
+        file.expect_network(segmenter::NETWORK)?;
+        Ok(Self { segmenter: Some(path.to_owned()), ..self })
+    }
+
+    /// These paths without those that cannot be read any more, for a start that goes on with the built-in weights.
+    #[must_use]
+    pub fn readable(self) -> Self {
+        let keep = |path: Option<PathBuf>| {
+            path.filter(|path| WeightFile::read(path).inspect_err(|error| tracing::warn!(%error, "weights are left out")).is_ok())
+        };
+        Self { segmenter: keep(self.segmenter), refiner: keep(self.refiner) }
+    }
+
     /// The segmenter's weights.
     ///
     /// # Errors
@@ -42,5 +68,24 @@ fn file(path: Option<&Path>, embedded: &'static [u8]) -> Result<WeightFile, Weig
     match path {
         Some(path) => WeightFile::read(path),
         None => WeightFile::parse(Cow::Borrowed(embedded), inside_the_program()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_takes_the_place_of_its_own_network() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(format!("weights-{name}"));
+        std::fs::write(path("a"), SEGMENTER).unwrap();
+        std::fs::write(path("b"), REFINER).unwrap();
+        std::fs::write(path("c"), b"no weights").unwrap();
+        let paths = ModelPaths::default().with(&path("a")).unwrap().with(&path("b")).unwrap();
+        assert_eq!(paths, ModelPaths { segmenter: Some(path("a")), refiner: Some(path("b")) });
+        assert!(paths.clone().with(&path("c")).unwrap_err().to_string().contains("weights-c"));
+        std::fs::remove_file(path("b")).unwrap();
+        assert_eq!(paths.clone().readable(), ModelPaths { refiner: None, ..paths });
     }
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use annotator::annotation::{Field, Shape};
-use annotator::app::assistant::{Engine, Patch, Reply, Request};
+use annotator::app::assistant::{Engine, Patch, Readiness, Reply, Request};
 use annotator::app::command::{Command, Tool};
 use annotator::app::settings::Folders;
 use annotator::app::{App, Base};
+use annotator::assist::ModelPaths;
 use annotator::formats::coco;
 use annotator::geometry::{Point, Rect, Size};
 use annotator::mask::Mask;
@@ -57,6 +58,11 @@ impl Engine for Stand {
             }
         }
         number
+    }
+
+    fn load(&mut self, paths: ModelPaths) {
+        let name = paths.segmenter.map_or_else(|| "built in".to_owned(), |path| path.display().to_string());
+        self.replies.push_back((0, Reply::Ready(name)));
     }
 
     fn cancel(&mut self) {
@@ -432,4 +438,21 @@ fn the_window_looks_as_it_should() {
     window.harness.remove_cursor();
     window.harness.run_steps(2);
     window.harness.snapshot_options("review", &options);
+}
+
+#[test]
+fn trained_weights_are_taken_and_given_back() {
+    let mut window = Window::new(false);
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/segmenter.safetensors");
+    let device = |app: &App| app.readiness().clone();
+    window.perform(Command::UseWeights(weights.clone()));
+    assert_eq!(device(window.app()), Readiness::Ready(weights.display().to_string()));
+    assert_eq!(window.app().state().settings.models.segmenter, Some(weights.clone()));
+
+    window.perform(Command::UseWeights(window.data.join("a.png")));
+    assert!(window.app().state().message.as_ref().unwrap().text.contains("a.png"));
+    assert_eq!(window.app().state().settings.models.segmenter, Some(weights));
+
+    window.perform(Command::BuiltInWeights);
+    assert_eq!(device(window.app()), Readiness::Ready("built in".to_owned()));
 }
