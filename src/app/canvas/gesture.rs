@@ -75,11 +75,9 @@ impl Canvas {
     pub(super) fn interact(&mut self, ui: &Ui, response: &Response, state: &State, commands: &mut Vec<Command>) {
         self.wheel(ui, response, state, commands);
         let (events, modifiers, space) = ui.input(|input| (input.events.clone(), input.modifiers, input.key_down(egui::Key::Space)));
-        // Asked of the press's own place: on a slow machine the pointer may have come in the same frame.
-        let over = |at: Pos2| response.rect.contains(at) && ui.ctx().layer_id_at(at).is_none_or(|layer| layer == response.layer_id);
         for event in &events {
             match event {
-                Event::PointerButton { pos, button, pressed: true, .. } if over(*pos) && self.gesture.is_none() => {
+                Event::PointerButton { pos, button, pressed: true, .. } if response.contains_pointer() && self.gesture.is_none() => {
                     self.gesture = match button {
                         PointerButton::Middle => Some(Gesture::Pan),
                         PointerButton::Primary if space => Some(Gesture::Pan),
