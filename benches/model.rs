@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use annotator::assist::{Assistant, ModelPaths, ProposeOptions, RefineOptions};
+use annotator::assist::{Assistant, Engine as _, ModelPaths, ProposeOptions, RefineOptions};
 use annotator::geometry::{Rect, Size};
 use annotator::job::Cancel;
 use annotator::mask::Mask;

@@ -1,36 +1,18 @@
-//! The models, seen from the window: requests go out, replies are looked for each frame. Nothing here waits. The
-//! engine behind it is the compute thread of the program, or a stand-in in tests.
+//! The models, seen from the window: requests go out to the compute thread, replies are looked for each frame. Nothing
+//! here waits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use image::RgbImage;
-
+use super::settings::DeviceChoice;
 use crate::annotation::{ImageId, InstanceId};
-use crate::assist::ModelPaths;
+use crate::assist::service::{Reply, Request, RequestId, Service};
+use crate::assist::{self, ModelPaths, Proposal, Refinement};
 use crate::geometry::Rect;
-use crate::mask::Mask;
+use crate::model::device::ComputeChoice;
 
-/// What the models are asked for.
-#[derive(Clone, Debug)]
-pub enum Request {
-    /// A mask for each box.
-    Propose {
-        /// The image.
-        image: Arc<RgbImage>,
-        /// The boxes, in image coordinates.
-        boxes: Vec<Rect>,
-        /// Steps of the sampler.
-        steps: usize,
-    },
-    /// A better mask for each mask.
-    Refine {
-        /// The image.
-        image: Arc<RgbImage>,
-        /// The masks, each of the image's size.
-        masks: Vec<Mask>,
-    },
-}
+/// Soft masks are shown on a grid of so many values a side, so that their cells are not seen.
+const SHOWN_SIDE: usize = 256;
 
 /// A soft mask on its way: values in a box of the image.
 #[derive(Clone, Debug)]
@@ -46,53 +28,37 @@ pub struct Patch {
 }
 
 impl Patch {
-    /// A patch of its own name.
-    pub fn new(area: Rect, size: (u32, u32), values: Arc<[u8]>) -> Self {
+    /// `patch` on square cells, sampled bilinearly.
+    fn new(patch: &assist::Patch) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1 << 63);
-        Self { key: NEXT.fetch_add(1, Ordering::Relaxed), area, size, values }
+        let columns = SHOWN_SIDE.max(patch.side);
+        let rows = ((columns as f64 * patch.rect.height / patch.rect.width).round() as usize).clamp(1, columns * 16);
+        let side = patch.side.max(1);
+        let tap = |index: usize, count: usize| {
+            let at = ((index as f32 + 0.5) * side as f32 / count as f32 - 0.5).clamp(0.0, (side - 1) as f32);
+            let low = at as usize;
+            (low, (low + 1).min(side - 1), at - low as f32)
+        };
+        let mut values = Vec::with_capacity(columns * rows);
+        for row in 0..rows {
+            let (top, bottom, down) = tap(row, rows);
+            for column in 0..columns {
+                let (left, right, along) = tap(column, columns);
+                let value = |x: usize, y: usize| patch.soft.get(y * side + x).copied().unwrap_or(0.0);
+                let mix = |y: usize| value(left, y) * (1.0 - along) + value(right, y) * along;
+                let soft = mix(top) * (1.0 - down) + mix(bottom) * down;
+                values.push((soft * 255.0) as u8);
+            }
+        }
+        let (size, values) = ((columns as u32, rows as u32), Arc::from(values));
+        Self { key: NEXT.fetch_add(1, Ordering::Relaxed), area: patch.rect, size, values }
     }
-}
-
-/// What the models say.
-#[derive(Clone, Debug)]
-pub enum Reply {
-    /// The models are loaded and warm; on which device.
-    Ready(String),
-    /// What is being prepared, and the share that is done where it is known.
-    Preparing(String, Option<f32>),
-    /// A step of the running request.
-    Step {
-        /// The step, from 1.
-        step: usize,
-        /// All steps.
-        of: usize,
-        /// What is known, each with the index of its box or mask.
-        patches: Vec<(usize, Patch)>,
-    },
-    /// A mask and its expected `IoU` for each box.
-    Proposed(Vec<(Mask, f32)>),
-    /// A mask for each mask, and whether it is the one that was given.
-    Refined(Vec<(Mask, bool)>),
-    /// The request, or loading, failed.
-    Failed(String),
-}
-
-/// Whatever answers requests. A newer request takes the place of the running one.
-pub trait Engine: Send {
-    /// Starts a request; gives its number.
-    fn request(&mut self, request: Request) -> u64;
-    /// Uses other weights from now on; the old ones stay where these cannot be loaded.
-    fn load(&mut self, paths: ModelPaths);
-    /// Stops the running request.
-    fn cancel(&mut self);
-    /// The next reply, with the number of its request, 0 for none.
-    fn poll(&mut self) -> Option<(u64, Reply)>;
 }
 
 /// What a running request is for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Running {
-    number: u64,
+    id: RequestId,
     /// Whether masks are refined rather than proposed.
     pub refines: bool,
     /// The image.
@@ -116,9 +82,24 @@ pub enum Readiness {
     Failed(String),
 }
 
-/// The engine, and the one request that runs.
+/// Starts the compute thread on `device`; `None` where the operating system refuses it.
+pub(super) fn start(device: DeviceChoice, models: ModelPaths, ctx: &egui::Context) -> Option<Service> {
+    let choice = match device {
+        DeviceChoice::Auto => ComputeChoice::Auto,
+        DeviceChoice::Cpu => ComputeChoice::Cpu,
+        DeviceChoice::Gpu => ComputeChoice::Gpu,
+    };
+    let wake = ctx.clone();
+    Service::start(choice, models.readable(), move || wake.request_repaint())
+        .inspect_err(|error| tracing::error!(%error, "no thread for the models"))
+        .ok()
+}
+
+/// The compute thread, and the one request that runs.
 pub struct Assistant {
-    engine: Option<Box<dyn Engine>>,
+    service: Option<Service>,
+    /// The newest request for other weights; 0 stands for the first.
+    loading: RequestId,
     running: Option<Running>,
     patches: Vec<Option<Patch>>,
     readiness: Readiness,
@@ -128,21 +109,21 @@ pub struct Assistant {
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// Masks for boxes.
-    Proposed(Running, Vec<(Mask, f32)>),
+    Proposed(Running, Vec<Proposal>),
     /// Masks for masks.
-    Refined(Running, Vec<(Mask, bool)>),
+    Refined(Running, Vec<Refinement>),
     /// A failure, in words.
     Failed(String),
 }
 
 impl Assistant {
-    /// An assistant on `engine`; without one it says so when asked.
-    pub fn new(engine: Option<Box<dyn Engine>>) -> Self {
-        let readiness = match engine {
+    /// An assistant on `service`; without one it says so when asked.
+    pub fn new(service: Option<Service>) -> Self {
+        let readiness = match service {
             Some(_) => Readiness::Preparing("Loading the models".to_owned(), None),
-            None => Readiness::Failed("no models in this build".to_owned()),
+            None => Readiness::Failed("no thread for the models".to_owned()),
         };
-        Self { engine, running: None, patches: Vec::new(), readiness }
+        Self { service, loading: RequestId(0), running: None, patches: Vec::new(), readiness }
     }
 
     /// How far the models are.
@@ -161,28 +142,28 @@ impl Assistant {
         instances.iter().zip(&self.patches).filter_map(|(&id, patch)| Some((id, patch.as_ref()?)))
     }
 
-    /// Starts a request for `instances` of `image`, in place of a running one. False where there is no engine.
+    /// Starts a request for `instances` of `image`, in place of a running one. False where there is no thread.
     pub fn start(&mut self, request: Request, image: ImageId, instances: Vec<InstanceId>) -> bool {
-        let Some(engine) = &mut self.engine else { return false };
+        let Some(service) = &self.service else { return false };
         let refines = matches!(request, Request::Refine { .. });
-        let number = engine.request(request);
+        let id = service.request(request);
         self.patches = vec![None; instances.len()];
-        self.running = Some(Running { number, refines, image, instances, step: 0, of: 0 });
+        self.running = Some(Running { id, refines, image, instances, step: 0, of: 0 });
         true
     }
 
-    /// Uses other weights from now on.
+    /// Uses other weights from now on; the old ones stay where these cannot be loaded.
     pub fn load(&mut self, paths: ModelPaths) {
-        if let Some(engine) = &mut self.engine {
-            engine.load(paths);
+        if let Some(service) = &self.service {
+            self.loading = service.request(Request::Load(paths));
         }
     }
 
     /// Stops the running request; gives what it was for.
     pub fn cancel(&mut self) -> Option<Running> {
         let running = self.running.take()?;
-        if let Some(engine) = &mut self.engine {
-            engine.cancel();
+        if let Some(service) = &self.service {
+            service.cancel();
         }
         self.patches.clear();
         Some(running)
@@ -191,35 +172,50 @@ impl Assistant {
     /// The outcomes since the last call; steps are kept for [`Self::patches`].
     pub fn poll(&mut self) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
-        while let Some((number, reply)) = self.engine.as_mut().and_then(|engine| engine.poll()) {
-            let is_current = self.running.as_ref().is_some_and(|running| running.number == number);
+        while let Some(reply) = self.service.as_ref().and_then(Service::poll) {
             match reply {
-                Reply::Ready(device) => self.readiness = Readiness::Ready(device),
-                Reply::Preparing(label, share) => self.readiness = Readiness::Preparing(label, share),
-                Reply::Failed(message) if number == 0 => {
+                Reply::Ready { device } => self.readiness = Readiness::Ready(device),
+                Reply::Progress(progress) => self.readiness = Readiness::Preparing(progress.label.clone(), progress.fraction()),
+                Reply::Proposing { id, step } if self.is_running(id) => {
+                    self.show(step.step, step.of, step.masks.iter().enumerate().map(|(index, patch)| (step.first + index, patch)));
+                }
+                Reply::Refining { id, step } if self.is_running(id) => {
+                    self.show(step.step, step.of, step.indices.iter().copied().zip(&step.masks));
+                }
+                Reply::Proposed { id, proposals } if self.is_running(id) => {
+                    outcomes.extend(self.finish().map(|running| Outcome::Proposed(running, proposals)));
+                }
+                Reply::Refined { id, refinements } if self.is_running(id) => {
+                    outcomes.extend(self.finish().map(|running| Outcome::Refined(running, refinements)));
+                }
+                Reply::Failed { id, message } if id == self.loading => {
                     self.readiness = Readiness::Failed(message.clone());
                     outcomes.push(Outcome::Failed(message));
                 }
-                _ if !is_current => {}
-                Reply::Step { step, of, patches } => {
-                    if let Some(running) = &mut self.running {
-                        (running.step, running.of) = (step, of);
-                    }
-                    for (index, patch) in patches {
-                        if let Some(place) = self.patches.get_mut(index) {
-                            *place = Some(patch);
-                        }
-                    }
-                }
-                Reply::Proposed(masks) => outcomes.extend(self.finish().map(|running| Outcome::Proposed(running, masks))),
-                Reply::Refined(masks) => outcomes.extend(self.finish().map(|running| Outcome::Refined(running, masks))),
-                Reply::Failed(message) => {
+                Reply::Failed { id, message } if self.is_running(id) => {
                     self.finish();
                     outcomes.push(Outcome::Failed(message));
                 }
+                // What an older request still had to say.
+                _ => {}
             }
         }
         outcomes
+    }
+
+    fn is_running(&self, id: RequestId) -> bool {
+        self.running.as_ref().is_some_and(|running| running.id == id)
+    }
+
+    fn show<'a>(&mut self, step: usize, of: usize, patches: impl Iterator<Item = (usize, &'a assist::Patch)>) {
+        if let Some(running) = &mut self.running {
+            (running.step, running.of) = (step, of);
+        }
+        for (index, patch) in patches {
+            if let Some(place) = self.patches.get_mut(index) {
+                *place = Some(Patch::new(patch));
+            }
+        }
     }
 
     fn finish(&mut self) -> Option<Running> {

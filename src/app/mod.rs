@@ -10,7 +10,6 @@ mod canvas;
 pub mod command;
 mod document;
 mod edit;
-mod engine;
 mod file;
 mod frame;
 mod fuzzy;
@@ -30,7 +29,7 @@ use eframe::wgpu;
 
 pub use self::document::{Document, Source};
 
-use self::assistant::{Assistant, Engine};
+use self::assistant::Assistant;
 use self::autosave::Autosave;
 use self::canvas::Canvas;
 use self::command::Command;
@@ -40,6 +39,7 @@ use self::panel::filmstrip::Filmstrip;
 use self::picture::Pictures;
 use self::settings::Folders;
 use self::state::State;
+use crate::assist::service::Service;
 use crate::job::Latest;
 
 /// The window's content.
@@ -67,8 +67,8 @@ pub struct Base {
     pub adapter: String,
     /// Where the program keeps its own files.
     pub folders: Folders,
-    /// The models.
-    pub engine: Option<Box<dyn Engine>>,
+    /// The thread of the models.
+    pub models: Option<Service>,
 }
 
 impl App {
@@ -84,7 +84,7 @@ impl App {
             pictures: Pictures::start(move || wake.request_repaint()),
             filmstrip: Filmstrip::default(),
             dialog: None,
-            assistant: Assistant::new(base.engine),
+            assistant: Assistant::new(base.models),
             autosave: Autosave::default(),
             folders: base.folders,
             opened: Latest::default(),
@@ -103,6 +103,11 @@ impl App {
     /// How far the models are; for tests.
     pub const fn readiness(&self) -> &assistant::Readiness {
         self.assistant.readiness()
+    }
+
+    /// Whether the models have been asked for something and have not answered yet; for tests.
+    pub const fn is_waiting(&self) -> bool {
+        self.assistant.running().is_some()
     }
 
     /// Where an image position lies in the window, in points; for tests.
@@ -157,7 +162,7 @@ pub fn run(path: Option<PathBuf>) -> anyhow::Result<()> {
         let base = Base {
             format: target.target_format,
             adapter: crate::gpu::device::described(&target.adapter.get_info()),
-            engine: engine::start(settings.device, settings.models, &creation.egui_ctx),
+            models: assistant::start(settings.device, settings.models, &creation.egui_ctx),
             folders,
         };
         let mut app = App::new(&creation.egui_ctx, base);

@@ -1,14 +1,15 @@
 //! The one place where commands are carried out.
 
 use super::App;
-use super::assistant::{Outcome, Request};
+use super::assistant::Outcome;
 use super::command::{Command, Tool, entry};
 use super::panel::dialog::{Dialog, Search};
 use super::picture::Loaded;
 use super::state::{Change, Review, Tone};
 use super::theme;
 use crate::annotation::{ImageId, Instance, InstanceId, Shape};
-use crate::assist::ModelPaths;
+use crate::assist::service::Request;
+use crate::assist::{ModelPaths, ProposeOptions, RefineOptions, Refinement};
 use crate::mask::Mask;
 use std::sync::Arc;
 
@@ -208,7 +209,11 @@ impl App {
             return self.state.say(Tone::Plain, "Every object of this image has a mask; R draws a box");
         }
         let Some(pixels) = self.pixels() else { return };
-        let request = Request::Propose { image: pixels, boxes, steps: self.state.settings.steps };
+        let request = Request::Propose {
+            image: pixels,
+            boxes,
+            options: ProposeOptions { steps: self.state.settings.steps, ..ProposeOptions::default() },
+        };
         self.request(request, image, ids);
     }
 
@@ -222,7 +227,7 @@ impl App {
         }
         let Some(pixels) = self.pixels() else { return };
         self.state.review = None;
-        self.request(Request::Refine { image: pixels, masks }, image, ids);
+        self.request(Request::Refine { image: pixels, masks, options: RefineOptions::default() }, image, ids);
     }
 
     fn request(&mut self, request: Request, image: ImageId, ids: Vec<InstanceId>) {
@@ -236,13 +241,13 @@ impl App {
     pub(super) fn receive(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Failed(message) => self.state.say(Tone::Error, format!("The model failed: {message}")),
-            Outcome::Proposed(running, masks) => {
-                let masks: Vec<(InstanceId, Mask, f32)> =
-                    running.instances.into_iter().zip(masks).map(|(id, (mask, expected))| (id, mask, expected)).collect();
-                let named: Vec<(InstanceId, &Mask)> = masks.iter().map(|(id, mask, _)| (*id, mask)).collect();
-                let done = self.state.set_masks("Propose masks", running.image, &named);
-                self.state.expected_iou.extend(masks.iter().filter(|(id, ..)| done.contains(id)).map(|&(id, _, expected)| (id, expected)));
-                let empty = masks.len() - done.len();
+            Outcome::Proposed(running, proposals) => {
+                let proposals: Vec<_> = running.instances.into_iter().zip(proposals).collect();
+                let masks: Vec<(InstanceId, &Mask)> = proposals.iter().map(|(id, proposal)| (*id, &proposal.mask)).collect();
+                let done = self.state.set_masks("Propose masks", running.image, &masks);
+                let expected = proposals.iter().map(|(id, proposal)| (*id, proposal.expected_iou));
+                self.state.expected_iou.extend(expected.filter(|(id, _)| done.contains(id)));
+                let empty = proposals.len() - done.len();
                 if self.state.shown().is_some_and(|image| image.id == running.image) {
                     self.state.proposed.clone_from(&done);
                     self.state.selection = done.first().copied().into_iter().collect();
@@ -251,18 +256,18 @@ impl App {
                 let more = if empty > 0 { format!("; {empty} stayed a box: nothing was found in it") } else { String::new() };
                 self.state.say(Tone::Plain, format!("{count} mask{} proposed: Enter accepts, G refines{more}", plural(count)));
             }
-            Outcome::Refined(running, masks) => self.review(running.image, running.instances, masks),
+            Outcome::Refined(running, refinements) => self.review(running.image, running.instances, refinements),
         }
     }
 
-    fn review(&mut self, image: ImageId, ids: Vec<InstanceId>, masks: Vec<(Mask, bool)>) {
+    fn review(&mut self, image: ImageId, ids: Vec<InstanceId>, refinements: Vec<Refinement>) {
         let Some(size) = self.state.document.dataset().image(image).map(|image| image.size) else { return };
         let all = ids.len();
         let changes: Vec<Change> = ids
             .into_iter()
-            .zip(masks)
-            .filter(|(_, (_, kept))| !kept)
-            .filter_map(|(id, (after, _))| {
+            .zip(refinements)
+            .filter(|(_, refinement)| !refinement.kept_original)
+            .filter_map(|(id, Refinement { mask: after, .. })| {
                 let before = self.state.document.instance(id)?.mask(size).ok()?;
                 (before != after && !after.is_empty()).then(|| Change { id, before: Arc::new(before), after: Arc::new(after) })
             })

@@ -15,6 +15,7 @@ pub use models::ModelPaths;
 pub use patch::Patch;
 pub use propose::{Proposal, ProposeOptions, ProposeStep, Proposer, segmenter_input, segmenter_input_of};
 pub use refine::{Finisher, RefineOptions, RefineStep, Refinement, refiner_input};
+pub use service::Engine;
 
 use std::path::Path;
 
@@ -99,22 +100,6 @@ impl Assistant {
         Self { compute, segmenter, refiner }
     }
 
-    /// Runs each network once. On a graphics adapter this compiles and tunes the kernels, which takes from seconds to
-    /// minutes the first time and is remembered in the user's cache folder.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn warm_up(&self) -> Result<(), AssistError> {
-        let image = RgbImage::new(64, 64);
-        let rect = Rect::new(8.0, 8.0, 48.0, 48.0);
-        let steps = ProposeOptions { steps: 1, seed: 0 };
-        self.propose(&image, &[rect], &steps, &Cancel::new(), &mut |_| {})?;
-        let mask = Mask::filled(Size::new(64, 64), rect);
-        let last = RefineOptions { timesteps: vec![0], seed: 0 };
-        self.refine(&image, &[mask], &last, &Cancel::new(), &mut |_| {})?;
-        Ok(())
-    }
-
     /// The device that it works on.
     pub const fn compute(&self) -> &Compute {
         &self.compute
@@ -129,9 +114,48 @@ impl Assistant {
     pub const fn refiner(&self) -> &Refiner {
         &self.refiner
     }
+}
 
-    fn device(&self) -> Device {
-        self.compute.device()
+impl Engine for Assistant {
+    fn propose(
+        &self,
+        image: &RgbImage,
+        boxes: &[Rect],
+        options: &ProposeOptions,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(ProposeStep),
+    ) -> Result<Vec<Proposal>, AssistError> {
+        let device = self.compute.device();
+        Proposer { segmenter: &self.segmenter, device: &device }.propose(image, boxes, options, cancel, each)
+    }
+
+    fn refine(
+        &self,
+        image: &RgbImage,
+        masks: &[Mask],
+        options: &RefineOptions,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(RefineStep),
+    ) -> Result<Vec<Refinement>, AssistError> {
+        let device = self.compute.device();
+        Finisher { refiner: &self.refiner, device: &device }.refine(image, masks, options, cancel, each)
+    }
+
+    fn device(&self) -> String {
+        self.compute.to_string()
+    }
+
+    /// Runs each network once. On a graphics adapter this compiles and tunes the kernels, which takes from seconds to
+    /// minutes the first time and is remembered in the user's cache folder.
+    fn warm_up(&self) -> Result<(), AssistError> {
+        let image = RgbImage::new(64, 64);
+        let rect = Rect::new(8.0, 8.0, 48.0, 48.0);
+        let steps = ProposeOptions { steps: 1, seed: 0 };
+        self.propose(&image, &[rect], &steps, &Cancel::new(), &mut |_| {})?;
+        let mask = Mask::filled(Size::new(64, 64), rect);
+        let last = RefineOptions { timesteps: vec![0], seed: 0 };
+        self.refine(&image, &[mask], &last, &Cancel::new(), &mut |_| {})?;
+        Ok(())
     }
 }
 

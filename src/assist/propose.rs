@@ -7,7 +7,7 @@ use image::RgbImage;
 
 use super::crop::{box_region, centres_inside, frame, normalised, resampled};
 use super::evidence::colour_evidence;
-use super::{AssistError, Assistant, Patch, planes, read, sigmoid, size_of};
+use super::{AssistError, Patch, planes, read, sigmoid, size_of};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
 use crate::mask::Mask;
@@ -83,23 +83,6 @@ pub struct Proposer<'a> {
     pub segmenter: &'a Segmenter,
     /// The device that it lies on.
     pub device: &'a Device,
-}
-
-impl Assistant {
-    /// See [`Proposer::propose`].
-    ///
-    /// # Errors
-    /// See [`Proposer::propose`].
-    pub fn propose(
-        &self,
-        image: &RgbImage,
-        boxes: &[Rect],
-        options: &ProposeOptions,
-        cancel: &Cancel,
-        each: &mut dyn FnMut(ProposeStep),
-    ) -> Result<Vec<Proposal>, AssistError> {
-        Proposer { segmenter: &self.segmenter, device: &self.device() }.propose(image, boxes, options, cancel, each)
-    }
 }
 
 impl Proposer<'_> {

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use image::RgbImage;
 
 use super::crop::{centres_inside, frame, mask_crop, mask_region, normalised, resampled};
-use super::{AssistError, Assistant, Patch, planes, read, sigmoid, size_of};
+use super::{AssistError, Patch, planes, read, sigmoid, size_of};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
 use crate::mask::{Mask, metric};
@@ -90,23 +90,6 @@ pub struct Finisher<'a> {
     pub refiner: &'a Refiner,
     /// The device that it lies on.
     pub device: &'a Device,
-}
-
-impl Assistant {
-    /// See [`Finisher::refine`].
-    ///
-    /// # Errors
-    /// See [`Finisher::refine`].
-    pub fn refine(
-        &self,
-        image: &RgbImage,
-        masks: &[Mask],
-        options: &RefineOptions,
-        cancel: &Cancel,
-        each: &mut dyn FnMut(RefineStep),
-    ) -> Result<Vec<Refinement>, AssistError> {
-        Finisher { refiner: &self.refiner, device: &self.device() }.refine(image, masks, options, cancel, each)
-    }
 }
 
 impl Finisher<'_> {

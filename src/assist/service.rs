@@ -95,10 +95,10 @@ pub enum Reply {
 
 /// What the thread works with; tests put something else in its place.
 pub trait Engine {
-    /// See [`Assistant::propose`].
+    /// See [`Proposer::propose`](super::Proposer::propose).
     ///
     /// # Errors
-    /// See [`Assistant::propose`].
+    /// See there.
     fn propose(
         &self,
         image: &RgbImage,
@@ -108,10 +108,10 @@ pub trait Engine {
         each: &mut dyn FnMut(ProposeStep),
     ) -> Result<Vec<Proposal>, AssistError>;
 
-    /// See [`Assistant::refine`].
+    /// See [`Finisher::refine`](super::Finisher::refine).
     ///
     /// # Errors
-    /// See [`Assistant::refine`].
+    /// See there.
     fn refine(
         &self,
         image: &RgbImage,
@@ -130,38 +130,6 @@ pub trait Engine {
     /// When the device cannot do the work at all.
     fn warm_up(&self) -> Result<(), AssistError> {
         Ok(())
-    }
-}
-
-impl Engine for Assistant {
-    fn propose(
-        &self,
-        image: &RgbImage,
-        boxes: &[Rect],
-        options: &ProposeOptions,
-        cancel: &Cancel,
-        each: &mut dyn FnMut(ProposeStep),
-    ) -> Result<Vec<Proposal>, AssistError> {
-        Self::propose(self, image, boxes, options, cancel, each)
-    }
-
-    fn refine(
-        &self,
-        image: &RgbImage,
-        masks: &[Mask],
-        options: &RefineOptions,
-        cancel: &Cancel,
-        each: &mut dyn FnMut(RefineStep),
-    ) -> Result<Vec<Refinement>, AssistError> {
-        Self::refine(self, image, masks, options, cancel, each)
-    }
-
-    fn device(&self) -> String {
-        self.compute().to_string()
-    }
-
-    fn warm_up(&self) -> Result<(), AssistError> {
-        Self::warm_up(self)
     }
 }
 

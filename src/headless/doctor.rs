@@ -7,7 +7,7 @@ use image::RgbImage;
 
 use super::terminal::Terminal;
 use super::{DeviceChoice, Outcome, digest};
-use crate::assist::{Assistant, ModelPaths, ProposeOptions};
+use crate::assist::{Assistant, Engine as _, ModelPaths, ProposeOptions};
 use crate::geometry::Rect;
 use crate::job::{Cancel, Meter};
 use crate::model::device::{self, ComputeChoice};

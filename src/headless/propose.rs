@@ -11,7 +11,7 @@ use super::pictures::{Task, each_batch, tasks};
 use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, dataset, unless_cancelled};
 use crate::annotation::Dataset;
-use crate::assist::{AssistError, Assistant, ProposeOptions, RefineOptions};
+use crate::assist::{AssistError, Assistant, Engine as _, ProposeOptions, RefineOptions};
 use crate::formats::coco;
 use crate::geometry::Rect;
 use crate::job::Cancel;

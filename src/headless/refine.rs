@@ -9,7 +9,7 @@ use super::pictures::{each_batch, tasks};
 use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, dataset, unless_cancelled};
 use crate::annotation::Shape;
-use crate::assist::{Assistant, RefineOptions};
+use crate::assist::{Assistant, Engine as _, RefineOptions};
 use crate::formats::coco;
 use crate::job::Cancel;
 

@@ -1,31 +1,30 @@
 //! The window, driven as a person drives it: by keys, drags and names, without a screen.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use annotator::annotation::{Field, Shape};
-use annotator::app::assistant::{Engine, Patch, Readiness, Reply, Request};
+use annotator::app::assistant::Readiness;
 use annotator::app::command::{Command, Tool};
 use annotator::app::settings::Folders;
 use annotator::app::{App, Base};
-use annotator::assist::ModelPaths;
+use annotator::assist::service::{Engine, Service};
+use annotator::assist::{AssistError, ModelPaths, Patch, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep, Refinement};
 use annotator::formats::coco;
 use annotator::geometry::{Point, Rect, Size};
+use annotator::job::Cancel;
 use annotator::mask::Mask;
 use egui::{Event, Key, Modifiers, PointerButton, pos2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
+use image::RgbImage;
 use tempfile::TempDir;
 
-/// A stand-in for the models: the ellipse inside each box; refining grows a mask by one pixel. With `slow`, results
-/// never come, only steps.
-#[derive(Default)]
+/// A stand-in for the models, with the name of its weights: the ellipse inside each box; refining grows a mask by one
+/// pixel. With `slow`, masks never come, only a step.
 struct Stand {
-    number: u64,
+    weights: String,
     slow: bool,
-    replies: VecDeque<(u64, Reply)>,
 }
 
 fn ellipse(size: Size, rect: Rect) -> Mask {
@@ -36,41 +35,50 @@ fn ellipse(size: Size, rect: Rect) -> Mask {
     })
 }
 
+impl Stand {
+    fn start(slow: bool) -> Service {
+        let name = |paths: &ModelPaths| paths.segmenter.as_ref().map_or_else(|| "stand-in".to_owned(), |path| path.display().to_string());
+        let load = move |paths: &ModelPaths| Ok(Self { weights: name(paths), slow });
+        Service::start_with(load, ModelPaths::default(), || {}).unwrap()
+    }
+}
+
 impl Engine for Stand {
-    fn request(&mut self, request: Request) -> u64 {
-        self.number += 1;
-        let number = self.number;
-        let patch = |rect: Rect| Patch::new(rect, (2, 2), Arc::from([0, 255, 255, 255]));
-        match request {
-            Request::Propose { image, boxes, steps } => {
-                let patches = boxes.iter().map(|&rect| patch(rect)).enumerate().collect();
-                self.replies.push_back((number, Reply::Step { step: 1, of: steps, patches }));
-                let size = Size::new(image.width(), image.height());
-                let masks = boxes.iter().map(|&rect| (ellipse(size, rect), 0.9)).collect();
-                self.replies.extend((!self.slow).then_some((number, Reply::Proposed(masks))));
-            }
-            Request::Refine { masks, .. } => {
-                let grown = |mask: &Mask| {
-                    let near = |x: u32, y: u32| mask.get(x, y) || mask.get(x + 1, y) || (x > 0 && mask.get(x - 1, y));
-                    (Mask::from_fn(mask.size(), near), false)
-                };
-                self.replies.push_back((number, Reply::Refined(masks.iter().map(grown).collect())));
-            }
+    fn propose(
+        &self,
+        image: &RgbImage,
+        boxes: &[Rect],
+        options: &ProposeOptions,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(ProposeStep),
+    ) -> Result<Vec<Proposal>, AssistError> {
+        let patch = |&rect: &Rect| Patch { rect, side: 2, soft: vec![0.0, 1.0, 1.0, 1.0] };
+        each(ProposeStep { step: 1, of: options.steps, first: 0, masks: boxes.iter().map(patch).collect() });
+        while self.slow && !cancel.is_cancelled() {
+            std::thread::sleep(Duration::from_millis(1));
         }
-        number
+        let size = Size::new(image.width(), image.height());
+        let proposal = |rect: &Rect| Proposal { mask: ellipse(size, *rect), patch: patch(rect), expected_iou: 0.9 };
+        Ok(boxes.iter().map(proposal).collect())
     }
 
-    fn load(&mut self, paths: ModelPaths) {
-        let name = paths.segmenter.map_or_else(|| "built in".to_owned(), |path| path.display().to_string());
-        self.replies.push_back((0, Reply::Ready(name)));
+    fn refine(
+        &self,
+        _: &RgbImage,
+        masks: &[Mask],
+        _: &RefineOptions,
+        _: &Cancel,
+        _: &mut dyn FnMut(RefineStep),
+    ) -> Result<Vec<Refinement>, AssistError> {
+        let grown = |mask: &Mask| {
+            let near = |x: u32, y: u32| mask.get(x, y) || mask.get(x + 1, y) || (x > 0 && mask.get(x - 1, y));
+            Refinement { mask: Mask::from_fn(mask.size(), near), kept_original: false, change: 0.1 }
+        };
+        Ok(masks.iter().map(grown).collect())
     }
 
-    fn cancel(&mut self) {
-        self.replies.clear();
-    }
-
-    fn poll(&mut self) -> Option<(u64, Reply)> {
-        self.replies.pop_front()
+    fn device(&self) -> String {
+        self.weights.clone()
     }
 }
 
@@ -88,7 +96,7 @@ impl Window {
         std::fs::create_dir(&data).unwrap();
         for (number, name) in ["a.png", "b.png", "c.png"].into_iter().enumerate() {
             let shade = |x: u32, y: u32| image::Rgb([(x * 2) as u8, (y * 3) as u8, 60 * number as u8]);
-            image::RgbImage::from_fn(120, 80, shade).save(data.join(name)).unwrap();
+            RgbImage::from_fn(120, 80, shade).save(data.join(name)).unwrap();
         }
         let mut window = Self::over(folder, data.clone(), slow);
         window.open(&data);
@@ -101,7 +109,7 @@ impl Window {
             format: wgpu::TextureFormat::Rgba8Unorm,
             adapter: "test adapter".to_owned(),
             folders,
-            engine: Some(Box::new(Stand { slow, replies: [(0, Reply::Ready("stand-in".to_owned()))].into(), ..Stand::default() })),
+            models: Some(Stand::start(slow)),
         });
         let show = move |ui: &mut egui::Ui, app: &mut Option<App>| {
             let app = app.get_or_insert_with(|| App::new(ui.ctx(), base.take().unwrap()));
@@ -190,6 +198,12 @@ impl Window {
         self.app().state().objects().next().is_some_and(|instance| instance.shape != Shape::Box)
     }
 
+    /// Waits for what the models were asked for.
+    fn answered(&mut self) {
+        self.harness.run_steps(4);
+        self.until("the models answer", |app| !app.is_waiting());
+    }
+
     fn says(&self) -> String {
         self.app().state().message.clone().map(|message| message.text).unwrap_or_default()
     }
@@ -203,7 +217,7 @@ fn a_drawn_box_gets_a_mask_and_every_step_is_taken_back() {
     let bbox = window.app().state().objects().next().unwrap().bbox;
     assert!(Point::new(bbox.x, bbox.y).distance(Point::new(20.0, 20.0)) < 0.1, "{bbox:?}");
     assert!((bbox.width - 50.0).abs() < 0.1 && (bbox.height - 40.0).abs() < 0.1, "{bbox:?}");
-    window.harness.run_steps(4);
+    window.answered();
     assert!(window.has_mask(), "{}", window.says());
     window.key(Modifiers::COMMAND, Key::Z);
     assert!(!window.has_mask());
@@ -224,7 +238,7 @@ fn boxes_drawn_together_are_proposed_together() {
     window.harness.run_steps(4);
     assert!(!window.has_mask());
     window.press(Key::Enter);
-    window.harness.run_steps(2);
+    window.answered();
     let state = window.app().state();
     assert!(state.objects().all(|instance| instance.shape != Shape::Box));
     assert_eq!(state.document.history().next_undo().unwrap().label, "Propose masks");
@@ -252,16 +266,16 @@ fn escape_stops_the_model_and_the_box_stays() {
 fn a_refined_mask_waits_for_a_decision() {
     let mut window = Window::new(false);
     window.draw_box((20.0, 20.0), (70.0, 60.0));
-    window.harness.run_steps(4);
+    window.answered();
     let before = window.first_mask();
     window.press(Key::G);
-    window.harness.run_steps(2);
+    window.answered();
     assert!(window.app().state().review.is_some());
     assert_eq!(window.first_mask(), before);
     window.press(Key::Escape);
     assert_eq!(window.first_mask(), before);
     window.press(Key::G);
-    window.harness.run_steps(2);
+    window.answered();
     window.press(Key::Enter);
     assert!(window.first_mask().area() > before.area());
     window.key(Modifiers::COMMAND, Key::Z);
@@ -353,7 +367,7 @@ fn images_follow_each_other_and_undo_goes_back_to_its_own() {
 fn work_is_kept_without_saving_and_comes_back() {
     let mut window = Window::new(false);
     window.draw_box((20.0, 20.0), (70.0, 60.0));
-    window.harness.run_steps(4);
+    window.answered();
     let copy = window.data.join("annotations.annotator.json");
     let kept = |_: &App| coco::read(&copy).is_ok_and(|(dataset, _)| dataset.instances.iter().any(|instance| instance.shape != Shape::Box));
     window.until("the working copy is written", kept);
@@ -371,7 +385,7 @@ fn work_is_kept_without_saving_and_comes_back() {
 fn saving_writes_coco_beside_the_images() {
     let mut window = Window::new(false);
     window.draw_box((20.0, 20.0), (70.0, 60.0));
-    window.harness.run_steps(4);
+    window.answered();
     window.key(Modifiers::COMMAND, Key::S);
     window.until("the file is written", |app| !app.state().document.is_changed());
     let (dataset, report) = coco::read(&window.data.join("annotations.json")).unwrap();
@@ -388,7 +402,7 @@ fn a_broken_image_is_named_and_the_rest_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_path_buf();
     std::fs::write(data.join("broken.png"), b"no picture").unwrap();
-    image::RgbImage::new(16, 16).save(data.join("good.png")).unwrap();
+    RgbImage::new(16, 16).save(data.join("good.png")).unwrap();
     let file = data.join("set.json");
     let text = r#"{"images": [{"id": 1, "file_name": "broken.png", "width": 16, "height": 16},
         {"id": 2, "file_name": "good.png", "width": 16, "height": 16}], "annotations": [], "categories": []}"#;
@@ -425,7 +439,7 @@ fn the_window_looks_as_it_should() {
     }
     let mut window = Window::new(false);
     window.draw_box((20.0, 20.0), (70.0, 60.0));
-    window.harness.run_steps(4);
+    window.answered();
     window.press(Key::V);
     let options = egui_kittest::SnapshotOptions::new().output_path("tests/snapshots").threshold(1.2).max_failed_pixels(200);
     window.until("the thumbnails are there", App::is_image_ready);
@@ -434,7 +448,7 @@ fn the_window_looks_as_it_should() {
     window.harness.run_steps(8);
     window.harness.snapshot_options("mask", &options);
     window.press(Key::G);
-    window.harness.run_steps(2);
+    window.answered();
     window.harness.remove_cursor();
     window.harness.run_steps(2);
     window.harness.snapshot_options("review", &options);
@@ -454,5 +468,5 @@ fn trained_weights_are_taken_and_given_back() {
     assert_eq!(window.app().state().settings.models.segmenter, Some(weights));
 
     window.perform(Command::BuiltInWeights);
-    assert_eq!(device(window.app()), Readiness::Ready("built in".to_owned()));
+    assert_eq!(device(window.app()), Readiness::Ready("stand-in".to_owned()));
 }

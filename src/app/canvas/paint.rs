@@ -112,40 +112,42 @@ impl Canvas {
     }
 
     fn layer(&self, crop: &Crop, paint: &Paint, visible: Rect, pixels_per_point: f32) -> Layer {
-        let scale = self.view.scale() * f64::from(pixels_per_point);
         let area = crop.area.to_rect();
         let (left, top) = (area.x.max(visible.x.floor()), area.y.max(visible.y.floor()));
         let (right, bottom) = (area.right().min(visible.right().ceil()), area.bottom().min(visible.bottom().ceil()));
         // Positions count from the crop's first value, so that 32 bits are exact far from the image's origin.
         let origin = Point::new(area.x - 1.0, area.y - 1.0);
-        let corner = self.view.ui(origin);
-        let draw = Overlay {
-            area: [(left - origin.x) as f32, (top - origin.y) as f32, (right - origin.x) as f32, (bottom - origin.y) as f32],
-            fill: premultiplied(paint.color, paint.opacity),
-            outline: premultiplied(paint.outline, 0.95),
-            screen_px: [0.0, 0.0],
-            origin_px: [corner.x * pixels_per_point, corner.y * pixels_per_point],
-            texel_origin: [0.0, 0.0],
-            pixel: (1.0 / scale) as f32,
-            outline_width: (f64::from(OUTLINE * pixels_per_point) / scale) as f32,
-        };
+        let place = [left - origin.x, top - origin.y, right - origin.x, bottom - origin.y];
         Layer {
             key: crop.key,
             size: crop.size(),
             values: std::sync::Arc::clone(&crop.values),
             strokes: std::sync::Arc::default(),
             texel_origin: [origin.x, origin.y],
-            draw,
+            draw: self.overlay(origin, 1.0, place.map(|side| side as f32), paint, pixels_per_point),
         }
     }
 
     fn patch(&self, patch: &Patch, paint: &Paint, pixels_per_point: f32) -> Layer {
         // One unit of the layer is one value of the patch.
         let unit = patch.area.width / f64::from(patch.size.0.max(1));
+        let place = [0.0, 0.0, patch.size.0 as f32, patch.size.1 as f32];
+        Layer {
+            key: patch.key,
+            size: patch.size,
+            values: std::sync::Arc::clone(&patch.values),
+            strokes: std::sync::Arc::default(),
+            texel_origin: [0.0, 0.0],
+            draw: self.overlay(Point::new(patch.area.x, patch.area.y), unit, place, paint, pixels_per_point),
+        }
+    }
+
+    /// The drawing of `area`, in units of `unit` image pixels that count from `origin` (image coordinates).
+    fn overlay(&self, origin: Point, unit: f64, area: [f32; 4], paint: &Paint, pixels_per_point: f32) -> Overlay {
         let scale = self.view.scale() * f64::from(pixels_per_point) * unit;
-        let corner = self.view.ui(Point::new(patch.area.x, patch.area.y));
-        let draw = Overlay {
-            area: [0.0, 0.0, patch.size.0 as f32, patch.size.1 as f32],
+        let corner = self.view.ui(origin);
+        Overlay {
+            area,
             fill: premultiplied(paint.color, paint.opacity),
             outline: premultiplied(paint.outline, 0.95),
             screen_px: [0.0, 0.0],
@@ -153,9 +155,7 @@ impl Canvas {
             texel_origin: [0.0, 0.0],
             pixel: (1.0 / scale) as f32,
             outline_width: (f64::from(OUTLINE * pixels_per_point) / scale) as f32,
-        };
-        let (values, strokes) = (std::sync::Arc::clone(&patch.values), std::sync::Arc::default());
-        Layer { key: patch.key, size: patch.size, values, strokes, texel_origin: [0.0, 0.0], draw }
+        }
     }
 
     /// Boxes, handles, names, and the gesture.
