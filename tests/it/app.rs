@@ -458,9 +458,9 @@ fn the_window_looks_as_it_should() {
 fn trained_weights_are_taken_and_given_back() {
     let mut window = Window::new(false);
     let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/segmenter.safetensors");
-    let device = |app: &App| app.readiness().clone();
+    let uses = |name: String| move |app: &App| *app.readiness() == Readiness::Ready(name.clone());
     window.perform(Command::UseWeights(weights.clone()));
-    assert_eq!(device(window.app()), Readiness::Ready(weights.display().to_string()));
+    window.until("the weights are loaded", uses(weights.display().to_string()));
     assert_eq!(window.app().state().settings.models.segmenter, Some(weights.clone()));
 
     window.perform(Command::UseWeights(window.data.join("a.png")));
@@ -468,5 +468,5 @@ fn trained_weights_are_taken_and_given_back() {
     assert_eq!(window.app().state().settings.models.segmenter, Some(weights));
 
     window.perform(Command::BuiltInWeights);
-    assert_eq!(device(window.app()), Readiness::Ready("stand-in".to_owned()));
+    window.until("the first weights are back", uses("stand-in".to_owned()));
 }
