@@ -7,6 +7,7 @@
 mod augment;
 mod checkpoint;
 pub mod coarse;
+pub mod compose;
 mod data;
 mod event;
 mod optimizer;

@@ -244,3 +244,39 @@ fn an_interrupt_leaves_nothing_behind() {
     names.sort();
     assert_eq!(names, ["images", "in.json"]);
 }
+
+#[test]
+fn pictures_are_composed_with_exact_masks() {
+    let folder = project(|_| ());
+    std::fs::create_dir(folder.path().join("cutouts")).unwrap();
+    // A magenta disc, which no photo has.
+    let inside = |x: u32, y: u32| x.abs_diff(40).pow(2) + y.abs_diff(30).pow(2) < 600;
+    let disc = image::RgbaImage::from_fn(80, 60, |x, y| image::Rgba([255, 0, 255, if inside(x, y) { 255 } else { 0 }]));
+    disc.save(folder.path().join("cutouts/disc.png")).unwrap();
+    let words = "--headless compose --data in.json --images images --cutouts cutouts --count 12 --seed 3 --out";
+    assert_code(&run(folder.path(), &format!("{words} made")), 0);
+    assert_code(&run(folder.path(), &format!("{words} again")), 0);
+    let made = read(&folder.path().join("made/instances.json"));
+    assert_eq!(made, read(&folder.path().join("again/instances.json")), "a seed repeats");
+    let (dataset, report) = annotator::formats::coco::read(&folder.path().join("made/instances.json")).unwrap();
+    assert!(report.is_empty() && dataset.images.len() == 12 && dataset.categories.len() > 1, "{report:?}");
+    let (mut right, mut all) = (0, 0);
+    for image in &dataset.images {
+        let picture = image::open(folder.path().join("made/images").join(&image.file_name)).unwrap().to_rgb8();
+        let disc = dataset.categories.iter().find(|category| category.name == "object").unwrap().id;
+        let masks: Vec<_> =
+            dataset.instances_on(image.id).filter(|one| one.category_id == disc).map(|one| one.mask(image.size).unwrap()).collect();
+        for (x, y, pixel) in picture.enumerate_pixels() {
+            let magenta = i32::from(pixel.0[0]).min(i32::from(pixel.0[2])) - i32::from(pixel.0[1]) > 60;
+            let covered = masks.iter().any(|mask| mask.get(x, y));
+            all += u32::from(magenta || covered);
+            right += u32::from(magenta && covered);
+        }
+    }
+    // Now and then a disc is made grey.
+    assert!(f64::from(right) > 0.8 * f64::from(all), "{right} of {all} pixels");
+
+    let refused = run(folder.path(), &format!("{words} made"));
+    assert_code(&refused, 1);
+    assert!(err(&refused).contains("there already"), "{}", err(&refused));
+}
