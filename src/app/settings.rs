@@ -115,7 +115,9 @@ impl Folders {
     /// When the folder or the file cannot be written.
     pub fn store(&self, settings: &Settings) -> anyhow::Result<()> {
         std::fs::create_dir_all(&self.config)?;
-        std::fs::write(self.settings_file(), serde_json::to_vec_pretty(settings)?)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.config)?;
+        serde_json::to_writer_pretty(&mut file, settings)?;
+        file.persist(self.settings_file())?;
         Ok(())
     }
 }
