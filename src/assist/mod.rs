@@ -10,6 +10,7 @@ mod patch;
 mod propose;
 mod refine;
 pub mod service;
+pub mod snap;
 
 pub use models::ModelPaths;
 pub use patch::Patch;

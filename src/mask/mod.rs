@@ -6,6 +6,7 @@
 pub mod brush;
 pub mod component;
 mod contour;
+pub mod cut;
 pub mod metric;
 pub mod morphology;
 pub mod overlay;
