@@ -32,7 +32,7 @@ pub enum Command {
     Refine(refine::Arguments),
     /// Compare a COCO file with the truth
     Eval(eval::Arguments),
-    /// Write a COCO file with another form of masks
+    /// Convert a data set into another format or another form of masks
     Convert(convert::Arguments),
     /// Show graphics adapters, drivers, model files and measured speed
     Doctor(doctor::Arguments),

@@ -130,8 +130,8 @@ fn a_file_equals_itself() {
 fn forms_convert_both_ways() {
     let truth = sample().join("instances.json");
     let folder = TempDir::new().unwrap();
-    assert_code(&run(folder.path(), &format!("--headless convert --data {} --out rle.json --to rle", truth.display())), 0);
-    assert_code(&run(folder.path(), "--headless convert --data rle.json --out polygon.json --to polygon"), 0);
+    assert_code(&run(folder.path(), &format!("--headless convert --data {} --out rle.json --shape rle", truth.display())), 0);
+    assert_code(&run(folder.path(), "--headless convert --data rle.json --out polygon.json --shape polygon"), 0);
     let (truth, rle, polygon) = (read(&truth), read(&folder.path().join("rle.json")), read(&folder.path().join("polygon.json")));
     for (index, record) in truth["annotations"].as_array().unwrap().iter().enumerate() {
         let has_mask = record["segmentation"] != json!([]);
@@ -176,12 +176,12 @@ fn a_file_that_is_no_coco_file_is_an_error() {
     let folder = TempDir::new().unwrap();
     for (name, text) in [("empty.json", ""), ("cut.json", "{\"images\": [{\"id\": 1"), ("list.json", "{\"images\": 3}")] {
         std::fs::write(folder.path().join(name), text).unwrap();
-        let output = run(folder.path(), &format!("--headless convert --data {name} --out out.json --to rle"));
+        let output = run(folder.path(), &format!("--headless convert --data {name} --out out.json --shape rle"));
         assert_code(&output, 1);
         assert!(err(&output).starts_with("error: ") && err(&output).contains(name), "{}", err(&output));
         assert!(!folder.path().join("out.json").exists());
     }
-    let output = run(folder.path(), "--headless convert --data absent.json --out out.json --to rle");
+    let output = run(folder.path(), "--headless convert --data absent.json --out out.json --shape rle");
     assert_code(&output, 1);
     assert!(err(&output).contains("absent.json"), "{}", err(&output));
 }
