@@ -302,7 +302,7 @@ pub fn export(
     lost_members(&dataset, format, &mut tally);
     match format {
         Format::YoloSeg => yolo::write(&dataset, path, tolerance_px, &mut tally, watch)?,
-        Format::Voc => voc::write(&dataset, path, &mut tally)?,
+        Format::Voc => voc::write(&dataset, path, &mut tally, watch)?,
         Format::Cvat => cvat::write(&dataset, path, tolerance_px, &mut tally, watch)?,
         Format::Labelme => labelme::write(&dataset, path, &mut tally, watch)?,
         Format::Masks => masks::write_objects(&dataset, path, &mut tally, watch)?,

@@ -193,7 +193,8 @@ impl Source {
     fn open(path: &Path, pictures: Option<&Path>) -> Result<Self, ExchangeError> {
         let mut files = Vec::new();
         find(path, "", &mut files)?;
-        if files.is_empty() {
+        let list = path.join(CLASSES);
+        if files.is_empty() && !list.is_file() {
             return Err(ExchangeError::Nothing { what: "PNG file", path: path.to_owned() });
         }
         files.sort_by(|a, b| folder::natural(a, b));
@@ -206,7 +207,6 @@ impl Source {
             builder: Builder::default(),
             tally: Tally::default(),
         };
-        let list = path.join(CLASSES);
         if list.is_file() {
             let text = fs::read_to_string(&list).map_err(ExchangeError::io(&list))?;
             source.classes = text.lines().skip(1).map(|name| source.builder.class(name)).collect();

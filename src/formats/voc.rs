@@ -17,7 +17,7 @@ use crate::geometry::Rect;
 use crate::job::Meter;
 
 /// Writes the folder `Annotations` and the list `labels.txt` into the folder `path`.
-pub(super) fn write(dataset: &Dataset, path: &Path, tally: &mut Tally) -> Result<(), ExchangeError> {
+pub(super) fn write(dataset: &Dataset, path: &Path, tally: &mut Tally, watch: &mut Watch<'_>) -> Result<(), ExchangeError> {
     let library = to_library(dataset, tally, |place, tally| {
         let instance = &dataset.instances[place];
         if instance.shape != Shape::Box {
@@ -30,6 +30,7 @@ pub(super) fn write(dataset: &Dataset, path: &Path, tally: &mut Tally) -> Result
         Some((whole, None))
     });
     let stage = Stage::new(path)?;
+    watch.step(&Meter::start("Writing", dataset.images.len() as u64), 0)?;
     coco_to_voc(&library, stage.path()).map_err(|refusal| error(path, Some(stage.path()), refusal))?;
     stage.publish()
 }

@@ -143,6 +143,38 @@ fn forms_convert_both_ways() {
 }
 
 #[test]
+fn formats_convert_and_the_loss_is_told() {
+    let truth = sample().join("instances.json");
+    let folder = TempDir::new().unwrap();
+    let words = |rest: &str| format!("--headless convert --data {} {rest}", truth.display());
+    for (format, file) in
+        [("labelme", "lm"), ("cvat", "c.xml"), ("masks", "m"), ("voc", "v"), ("yolo-seg", "y"), ("semantic", "s"), ("lvis", "l.json")]
+    {
+        let output = run(folder.path(), &words(&format!("--to {format} --out {file} --report report.json --tolerance 0")));
+        assert_code(&output, 0);
+        assert!(last_line(&output).starts_with(&format!("wrote {file}: ")), "{}", last_line(&output));
+        let report = read(&folder.path().join("report.json"));
+        for (kind, entry) in report["written"]["kinds"].as_object().unwrap() {
+            let said =
+                err(&output).lines().any(|line| line.starts_with("warning: writing ") && line.contains(&format!(": {} ", entry["count"])));
+            assert!(said, "{format}: {kind} is not told:\n{}", err(&output));
+        }
+        let back =
+            format!("--headless convert --from {format} --data {file} --out back.json --images {}", sample().join("images").display());
+        assert_code(&run(folder.path(), &back), 0);
+        assert!(!read(&folder.path().join("back.json"))["annotations"].as_array().unwrap().is_empty());
+    }
+    let output = run(folder.path(), &words("--to voc --out v"));
+    assert_code(&output, 1);
+    assert!(err(&output).contains("the output folder is not empty: v"), "{}", err(&output));
+    assert_code(&run(folder.path(), &words("--to voc --out w --shape rle")), 1);
+    assert_code(&run(folder.path(), &words("--to nonsense --out w")), 2);
+    let output = run(folder.path(), "--headless convert --from cvat --data v --out w.json");
+    assert_code(&output, 1);
+    assert!(!folder.path().join("w.json").exists());
+}
+
+#[test]
 fn faults_are_named_and_the_rest_goes_on() {
     let folder = project(|document| {
         let images = document["images"].as_array_mut().unwrap();
