@@ -26,7 +26,7 @@ const OBJECT: &str = "object";
 /// The value of pixels that belong to no class for certain, in Pascal VOC and after it.
 const VOID: u16 = 255;
 
-/// Writes `STEM/CLASS_NUMBER.png`, white on black, for each object.
+/// Writes `STEM/NUMBER_CLASS.png`, white on black, for each object.
 pub(super) fn write_objects(dataset: &Dataset, path: &Path, tally: &mut Tally, watch: &mut Watch<'_>) -> Result<(), ExchangeError> {
     let stems = stems(dataset)?;
     let classes = class_places(dataset);
@@ -42,7 +42,7 @@ pub(super) fn write_objects(dataset: &Dataset, path: &Path, tally: &mut Tally, w
             let Some(mask) = pixels(instance, image, tally) else { continue };
             let class = classes.get(&instance.category_id).copied().unwrap_or_default() + 1;
             let bytes: Vec<u8> = mask.bytes().iter().map(|inside| inside * 255).collect();
-            let name = format!("{}/{class}_{}.png", stems[place], number + 1);
+            let name = format!("{}/{}_{class}.png", stems[place], number + 1);
             stage.write(
                 &name,
                 &png(&bytes, image.size, ExtendedColorType::L8).map_err(|fault| ExchangeError::record(path, name.clone(), fault))?,
@@ -136,9 +136,9 @@ pub(super) fn read_objects(path: &Path, images: Option<&Path>, watch: &mut Watch
         let folder = folder.strip_suffix("/masks").unwrap_or(folder);
         let (size, values) = label_map::read(&file)?;
         let Some(image) = source.image(folder, size, &file)? else { continue };
-        let number = leaf.split_once('_').and_then(|(class, _)| class.parse::<usize>().ok()).filter(|_| source.has_classes);
+        let number = stem(leaf).rsplit_once('_').and_then(|(_, class)| class.parse().ok()).filter(|_| source.has_classes);
         let class = match number {
-            Some(number) => source.class(number as u64, &file)?,
+            Some(number) => source.class(number, &file)?,
             None => source.builder.class(OBJECT),
         };
         let bytes = values.into_iter().map(|value| u8::from(value != 0)).collect();

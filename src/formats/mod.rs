@@ -5,6 +5,7 @@ pub mod coco;
 pub mod convert;
 mod cvat;
 pub mod exchange;
+mod fault;
 pub mod folder;
 mod label_map;
 mod labelme;

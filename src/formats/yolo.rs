@@ -176,7 +176,7 @@ fn text_files(folder: &Path) -> Result<Vec<PathBuf>, ExchangeError> {
         let kind = entry.file_type().map_err(ExchangeError::io(&entry.path()))?;
         if kind.is_dir() {
             files.extend(text_files(&entry.path())?);
-        } else if entry.path().extension() == Some(OsStr::new("txt")) {
+        } else if entry.path().extension() == Some(OsStr::new("txt")) && entry.file_name() != "classes.txt" {
             files.push(entry.path());
         }
     }

@@ -192,6 +192,17 @@ fn class_numbers_show_the_later_object_and_say_what_it_hides() {
 }
 
 #[test]
+fn many_classes_take_two_bytes() {
+    let mut before = dataset();
+    let class = |id| Category { id: CategoryId(id), name: format!("c{id}"), supercategory: String::new(), source: None };
+    before.categories.extend((1000..1400).map(class));
+    before.instances[4].category_id = CategoryId(1390);
+    let (after, ..) = through(&before, Format::Semantic);
+    let last = objects(&after.dataset).into_iter().find(|object| object.1 == "c1390").unwrap();
+    assert_eq!(last.2, before.instances[4].mask(SIZE).unwrap());
+}
+
+#[test]
 fn a_folder_that_is_in_use_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("mine.txt"), "x").unwrap();
@@ -272,9 +283,9 @@ fn hostile_files_are_named_with_their_record() {
 
     fs::create_dir_all(root.join("masks/a")).unwrap();
     fs::write(root.join("masks/classes.txt"), "background\nx\n").unwrap();
-    image::GrayImage::from_pixel(3, 3, image::Luma([9])).save(root.join("masks/a/2_1.png")).unwrap();
+    image::GrayImage::from_pixel(3, 3, image::Luma([9])).save(root.join("masks/a/1_2.png")).unwrap();
     let error = import(Format::Masks, &root.join("masks"), None).unwrap_err().to_string();
-    assert!(error.starts_with("the mask: class 2 has no name") && error.ends_with("a/2_1.png"), "{error}");
+    assert!(error.starts_with("the mask: class 2 has no name") && error.ends_with("a/1_2.png"), "{error}");
     fs::write(root.join("masks/a/1_1.png"), b"\x89PNG\r\n").unwrap();
     let error = import(Format::Semantic, &root.join("masks"), None).unwrap_err().to_string();
     assert!(error.starts_with("the mask: ") && error.ends_with("a/1_1.png"), "{error}");
@@ -310,6 +321,19 @@ fn coco_itself_finds_no_difference() {
         let Some(found) = python("check_exchange.py", &[&original, &path]) else { return };
         assert_eq!((found["ap"].as_f64(), found["objects"].as_u64()), (Some(1.0), Some(4)), "{format:?}");
         assert!(python("check_coco.py", &[&path]).is_some());
+    }
+    let path = folder.path().join("after.json");
+    for policy in [
+        None,
+        Some(Policy::Rle { compressed: true }),
+        Some(Policy::Rle { compressed: false }),
+        Some(Policy::Polygons { tolerance_px: 0.0 }),
+    ] {
+        let watch = &mut Watch { cancel: &Cancel::new(), progress: &mut |_| () };
+        let tally = exchange::export(before.clone(), Format::Coco, &path, policy, None, watch).unwrap();
+        assert!(tally.is_empty(), "{tally}");
+        let found = python("check_exchange.py", &[&original, &path]).unwrap();
+        assert_eq!((found["ap"].as_f64(), found["objects"].as_u64()), (Some(1.0), Some(4)), "{policy:?}");
     }
     let lvis = folder.path().join("lvis.json");
     export(&before, Format::Lvis, &lvis).unwrap();
