@@ -533,13 +533,13 @@ fn another_format_is_written_and_read() {
     window.harness.get_by_label("Export");
     window.until("the masks are measured", |app| app.state().measured.is_some());
     window.harness.get_by_label_contains("every pixel");
+    window.harness.get_by_label("Close").click();
+    window.harness.run_steps(2);
     let wish = Wish { format: Format::YoloSeg, form: Form::Own, tolerance_px: 4.0 };
     window.perform(Command::Measure(wish));
     window.until("the masks are measured", |app| app.state().measured.as_ref().is_some_and(|measured| measured.wish == wish));
     let kept = window.app().state().measured.as_ref().unwrap().kept[0].1.unwrap();
     assert!((0.5..0.999).contains(&kept), "{kept}");
-    window.harness.get_by_label("Close").click();
-    window.harness.run_steps(2);
     let wish = Wish { format: Format::Labelme, ..wish };
     let target = window.data.join("labelme");
     window.perform(Command::ExportTo(wish, target.clone()));
