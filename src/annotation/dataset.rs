@@ -46,6 +46,11 @@ impl Verbatim {
         Some(Self { source: Arc::clone(source), range })
     }
 
+    /// A whole text of its own.
+    pub fn whole(text: String) -> Self {
+        Self { range: 0..text.len(), source: text.into() }
+    }
+
     /// The text.
     pub fn text(&self) -> &str {
         &self.source[self.range.clone()]
@@ -67,7 +72,7 @@ pub struct Image {
     pub file_name: String,
     /// Stored pixels, before any EXIF rotation.
     pub size: Size,
-    /// The record as read; `None` for an image that the program added.
+    /// The record as read, or as an edit of its members left it; `None` for an image that the program added.
     pub source: Option<Verbatim>,
 }
 
@@ -80,7 +85,7 @@ pub struct Category {
     pub name: String,
     /// The group it belongs to; may be empty.
     pub supercategory: String,
-    /// The record as read; `None` for a category that the program added or renamed.
+    /// The record as read, or as a change of its members left it; `None` for a category that the program added.
     pub source: Option<Verbatim>,
 }
 

@@ -1,6 +1,6 @@
 //! The one way to change a [`Dataset`]: an [`Edit`] that gives back its inverse.
 
-use super::{Category, CategoryId, Dataset, Instance, InstanceId};
+use super::{Category, CategoryId, Dataset, Image, ImageId, Instance, InstanceId};
 
 /// A change of the data set.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,8 @@ pub enum Edit {
     RemoveCategory(CategoryId),
     /// Puts another value in the place of the category with the same id.
     ReplaceCategory(Category),
+    /// Puts another value in the place of the image with the same id.
+    ReplaceImage(Image),
     /// Several edits as one, first to last.
     Batch(Vec<Self>),
 }
@@ -40,6 +42,9 @@ pub enum EditError {
     /// The instance is there already.
     #[error("there is an instance {0} already")]
     InstanceExists(InstanceId),
+    /// The image is not there.
+    #[error("there is no image {0}")]
+    NoImage(ImageId),
     /// The category is not there.
     #[error("there is no category {0}")]
     NoCategory(CategoryId),
@@ -94,6 +99,10 @@ impl Dataset {
             Edit::ReplaceCategory(category) => {
                 let place = self.categories.iter_mut().find(|old| old.id == category.id).ok_or(EditError::NoCategory(category.id))?;
                 Ok(Edit::ReplaceCategory(std::mem::replace(place, category.clone())))
+            }
+            Edit::ReplaceImage(image) => {
+                let place = self.images.iter_mut().find(|old| old.id == image.id).ok_or(EditError::NoImage(image.id))?;
+                Ok(Edit::ReplaceImage(std::mem::replace(place, image.clone())))
             }
             Edit::Batch(edits) => self.apply_all(edits),
         }

@@ -4,7 +4,10 @@ use egui::{Key, Modifiers};
 use std::path::PathBuf;
 
 use super::settings::Settings;
+use super::transfer::Wish;
 use crate::annotation::{CategoryId, InstanceId};
+use crate::formats::exchange::Format;
+use crate::formats::lvis::Mark;
 use crate::geometry::{Point, Rect};
 use crate::mask::Mask;
 
@@ -36,6 +39,22 @@ pub enum Command {
     ExportAs,
     /// Writes the annotations to a path.
     Export(PathBuf),
+    /// Chooses a format to read.
+    Import,
+    /// Asks for a data set of this format.
+    ChooseImport(Format),
+    /// Reads a data set of this format.
+    ImportFrom(Format, PathBuf),
+    /// Chooses a format to write.
+    ExportFormat,
+    /// Asks where to write the data set in another format.
+    ChooseExport(Wish),
+    /// Writes the data set in another format.
+    ExportTo(Wish, PathBuf),
+    /// Finds out what the objects of the image would keep in another format.
+    Measure(Wish),
+    /// Sets a mark of LVIS for the class of the image, or takes it off.
+    ToggleMark(Mark),
     /// Closes the window.
     Quit,
     /// Takes the last step back.
@@ -239,6 +258,8 @@ pub static TABLE: &[Entry] = table! {
     File Command::OpenFile, "Open COCO file…", [ctrl(Key::O)], "Opens a COCO JSON file with its images";
     File Command::Save, "Save", [ctrl(Key::S)], "Writes the annotations to their COCO file; a working copy is kept all the time besides";
     File Command::ExportAs, "Export COCO as…", [ctrl(Key::E)], "Writes the annotations to another COCO file";
+    File Command::Import, "Import…", [ctrl_shift(Key::I)], "Reads YOLO, VOC, CVAT, labelme or PNG masks into a new COCO file";
+    File Command::ExportFormat, "Export as…", [ctrl_shift(Key::E)], "Writes another format or another form of masks, and tells what that loses";
     File Command::LoadWeights, "Load weights…", [], "Uses weights that training wrote, from now on";
     File Command::BuiltInWeights, "Built-in weights", [], "Uses the weights inside the program again";
     File Command::Settings, "Settings…", [bare(Key::F2)], "Steps, device, looks";
@@ -256,6 +277,8 @@ pub static TABLE: &[Entry] = table! {
     Object Command::PreviousObject, "Previous object", [shift(Key::Tab)], "Selects the object before";
     Object Command::ToggleHidden, "Hide or show", [bare(Key::H)], "Hides the selected objects, or all where none is selected";
     Object Command::ShowAll, "Show all", [shift(Key::H)], "Shows every hidden object";
+    Object Command::ToggleMark(Mark::Absent), "Class verified absent", [bare(Key::N)], "LVIS: there is no object of the chosen class on this image, or takes that mark off";
+    Object Command::ToggleMark(Mark::NotExhaustive), "Class not exhaustively labelled", [bare(Key::X)], "LVIS: there are more objects of the chosen class on this image than are labelled, or takes that mark off";
     Tool Command::Use(Tool::Select), "Select", [bare(Key::V)], "Selects objects, moves and resizes boxes";
     Tool Command::Use(Tool::Box), "Box", [bare(Key::R), bare(Key::W)], "Draws boxes; the model proposes a mask for each";
     Tool Command::Use(Tool::Brush), "Brush", [bare(Key::B)], "Paints a mask; Ctrl-drag erases";

@@ -2,13 +2,22 @@
 
 use super::state::{State, Tone};
 use crate::annotation::{Category, CategoryId, Edit, Field, ImageId, Instance, InstanceId, Shape};
+use crate::formats::lvis::{self, Mark};
 use crate::geometry::{Point, Rect, Size};
 use crate::mask::Mask;
 
 impl State {
     fn commit(&mut self, label: &str, image: Option<ImageId>, edit: &Edit) -> bool {
-        match self.document.commit(label, image, edit) {
-            Ok(()) => true,
+        let freed = lvis::freed(self.document.dataset(), edit);
+        let whole = Edit::Batch(std::iter::once(edit).chain(freed.iter().map(|(edit, _)| edit)).cloned().collect());
+        match self.document.commit(label, image, if freed.is_empty() { edit } else { &whole }) {
+            Ok(()) => {
+                if let Some((_, class)) = freed.first() {
+                    let name = self.class_name(*class).to_owned();
+                    self.say(Tone::Warning, format!("{name} was marked as absent here and is not any more"));
+                }
+                true
+            }
             Err(error) => {
                 self.say(Tone::Error, format!("{label} did not work: {error}"));
                 false
@@ -156,10 +165,42 @@ impl State {
         }
         let image = self.shown().map(|image| image.id);
         let label = if makes { "Add class" } else { "Set class" };
+        self.message = None;
         if edits.is_empty() || self.commit(label, image, &Edit::Batch(edits)) {
             self.category = Some(category);
             let name = self.class_name(category).to_owned();
-            self.say(Tone::Plain, format!("Class: {name}"));
+            // What the change did to a mark of LVIS is worth more.
+            if self.message.as_ref().is_none_or(|message| message.tone != Tone::Warning) {
+                self.say(Tone::Plain, format!("Class: {name}"));
+            }
+        }
+    }
+
+    /// Sets a mark of LVIS for the chosen class on the shown image, or takes it off.
+    pub fn toggle_mark(&mut self, mark: Mark) {
+        let Some(image) = self.shown().cloned() else { return };
+        if !lvis::is_lvis(self.document.dataset()) {
+            return self.say(Tone::Warning, "Only data sets of LVIS have this mark; Export as… makes one of any");
+        }
+        let Some(class) = self.category.filter(|&id| self.document.category(id).is_some()) else {
+            return self.say(Tone::Warning, "Choose a class first: / finds one");
+        };
+        let name = self.class_name(class).to_owned();
+        let objects = self.objects().filter(|object| object.category_id == class).count();
+        if mark == Mark::Absent && objects > 0 {
+            let said = format!("{name} is not absent: objects of it are labelled here ({objects})");
+            return self.say(Tone::Warning, said);
+        }
+        let mut marks = lvis::marks(&image);
+        let set = marks.toggle(mark, class);
+        let (label, state) = match (mark, set) {
+            (Mark::Absent, true) => ("Mark class absent", "is verified absent here"),
+            (Mark::Absent, false) => ("Take absent mark off", "is no longer marked as absent here"),
+            (Mark::NotExhaustive, true) => ("Mark class not exhaustive", "is not exhaustively labelled here"),
+            (Mark::NotExhaustive, false) => ("Take not exhaustive mark off", "is exhaustively labelled here again"),
+        };
+        if self.commit(label, Some(image.id), &Edit::ReplaceImage(lvis::with_marks(&image, &marks))) {
+            self.say(Tone::Plain, format!("{name} {state}"));
         }
     }
 

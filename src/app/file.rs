@@ -116,7 +116,7 @@ impl App {
             dialog = dialog.set_directory(folder);
         }
         let (ctx, slot) = (ctx.clone(), self.asked.clone());
-        let answer = move |path: Option<PathBuf>, wrap: fn(PathBuf) -> Command| {
+        let answer = move |path: Option<PathBuf>, wrap: &dyn Fn(PathBuf) -> Command| {
             if let Some(path) = path {
                 slot.publish(wrap(path));
                 ctx.request_repaint();
@@ -126,19 +126,37 @@ impl App {
         let started = match command {
             Command::OpenFolder => {
                 let future = dialog.pick_folder();
-                job::spawn("dialog", move || answer(path(pollster::block_on(future)), Command::Open))
+                job::spawn("dialog", move || answer(path(pollster::block_on(future)), &Command::Open))
             }
             Command::OpenFile => {
                 let future = dialog.add_filter("COCO annotations", &["json"]).pick_file();
-                job::spawn("dialog", move || answer(path(pollster::block_on(future)), Command::Open))
+                job::spawn("dialog", move || answer(path(pollster::block_on(future)), &Command::Open))
+            }
+            Command::ChooseImport(format) => {
+                let format = *format;
+                job::spawn("dialog", move || {
+                    let picked = pollster::block_on(async {
+                        match format.ending() {
+                            Some(ending) => dialog.add_filter(format.name(), &[ending]).pick_file().await,
+                            None => dialog.pick_folder().await,
+                        }
+                    });
+                    answer(path(picked), &|path| Command::ImportFrom(format, path));
+                })
+            }
+            Command::ChooseExport(wish) => {
+                let wish = *wish;
+                let name = wish.format.ending().map_or_else(|| "export".to_owned(), |ending| format!("annotations.{ending}"));
+                let future = dialog.set_file_name(name).save_file();
+                job::spawn("dialog", move || answer(path(pollster::block_on(future)), &|path| Command::ExportTo(wish, path)))
             }
             Command::LoadWeights => {
                 let future = dialog.add_filter("Weights", &["safetensors"]).pick_file();
-                job::spawn("dialog", move || answer(path(pollster::block_on(future)), Command::UseWeights))
+                job::spawn("dialog", move || answer(path(pollster::block_on(future)), &Command::UseWeights))
             }
             _ => {
                 let future = dialog.add_filter("COCO annotations", &["json"]).set_file_name("annotations.json").save_file();
-                job::spawn("dialog", move || answer(path(pollster::block_on(future)), Command::Export))
+                job::spawn("dialog", move || answer(path(pollster::block_on(future)), &Command::Export))
             }
         };
         if let Err(error) = started {

@@ -16,6 +16,7 @@ impl App {
     pub fn show_ui(&mut self, ui: &mut Ui) {
         let ctx = ui.ctx().clone();
         self.collect(&ctx);
+        self.collect_transfer(&ctx);
         for outcome in self.assistant.poll() {
             self.receive(outcome);
         }

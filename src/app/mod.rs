@@ -22,6 +22,7 @@ mod session;
 pub mod settings;
 pub mod state;
 mod theme;
+pub mod transfer;
 
 use std::path::PathBuf;
 
@@ -39,6 +40,7 @@ use self::panel::filmstrip::Filmstrip;
 use self::picture::Pictures;
 use self::settings::Folders;
 use self::state::State;
+use self::transfer::Transfer;
 use crate::assist::service::Service;
 use crate::job::Latest;
 
@@ -55,6 +57,7 @@ pub struct App {
     opened: Latest<Result<Opened, String>>,
     opening: bool,
     asked: Latest<Command>,
+    transfer: Transfer,
     propose_due: Option<f64>,
     adapter: String,
 }
@@ -90,6 +93,7 @@ impl App {
             opened: Latest::default(),
             opening: false,
             asked: Latest::default(),
+            transfer: Transfer::default(),
             propose_due: None,
             adapter: base.adapter,
         }

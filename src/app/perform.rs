@@ -7,6 +7,7 @@ use super::panel::dialog::{Dialog, Search};
 use super::picture::Loaded;
 use super::state::{Change, Review, Tone};
 use super::theme;
+use super::transfer::Wish;
 use crate::annotation::{ImageId, Instance, InstanceId, Shape};
 use crate::assist::service::Request;
 use crate::assist::{ModelPaths, ProposeOptions, RefineOptions, Refinement};
@@ -22,7 +23,18 @@ impl App {
         tracing::debug!(name = entry(&command).map_or("", |entry| entry.name), "command");
         let now = ctx.input(|input| input.time);
         match command {
-            Command::OpenFile | Command::OpenFolder | Command::ExportAs | Command::LoadWeights => self.ask(&command, ctx),
+            Command::OpenFile
+            | Command::OpenFolder
+            | Command::ExportAs
+            | Command::LoadWeights
+            | Command::ChooseImport(_)
+            | Command::ChooseExport(_) => self.ask(&command, ctx),
+            Command::Import => self.dialog = Some(Dialog::Import),
+            Command::ImportFrom(format, path) => self.import(format, &path, ctx),
+            Command::ExportFormat => self.dialog = Some(Dialog::Export(Wish::default())),
+            Command::ExportTo(wish, path) => self.export(wish, &path, ctx),
+            Command::Measure(wish) => self.measure(wish, ctx),
+            Command::ToggleMark(mark) => self.state.toggle_mark(mark),
             Command::Open(path) => self.open(&path, ctx),
             Command::Save => self.save(ctx),
             Command::Export(path) => self.write(&path, ctx),
@@ -86,9 +98,9 @@ impl App {
             Command::Warnings => self.dialog = Some(Dialog::Warnings),
             Command::Change(settings) => self.change_settings(settings, ctx),
             Command::AddBox(rect) => {
+                self.state.message = None;
                 if self.state.add_box(rect).is_some() && self.state.settings.propose_after_box {
                     self.propose_due = Some(now + PROPOSE_DELAY_SECS);
-                    self.state.message = None;
                 }
             }
             Command::Reshape(id, rect) => self.state.reshape(id, rect),
@@ -172,6 +184,9 @@ impl App {
             let what = if running.refines { "Refining stopped" } else { "Proposal stopped; the boxes stay" };
             return self.state.say(Tone::Plain, what);
         }
+        if self.stop_transfer() {
+            return self.state.say(Tone::Plain, "Stopped");
+        }
         if self.state.review.take().is_some() {
             return self.state.say(Tone::Plain, "Left the masks as they were");
         }
@@ -231,7 +246,8 @@ impl App {
     }
 
     fn request(&mut self, request: Request, image: ImageId, ids: Vec<InstanceId>) {
-        self.state.message = None;
+        // A warning is still read while the model works.
+        self.state.message = self.state.message.take().filter(|message| message.tone == Tone::Warning);
         if !self.assistant.start(request, image, ids) {
             self.state.say(Tone::Warning, "There is no model here; the brush (B) makes masks by hand");
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::command::Tool;
 use super::document::Document;
 use super::settings::Settings;
+use super::transfer::Wish;
 use crate::annotation::{CategoryId, Image, ImageId, Instance, InstanceId};
 use crate::mask::Mask;
 
@@ -50,6 +51,17 @@ pub struct Review {
     pub changes: Vec<Change>,
 }
 
+/// What the objects of an image would keep in another format.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// The export.
+    pub wish: Wish,
+    /// The image.
+    pub image: ImageId,
+    /// For each object the `IoU`; `None` where it would be left out.
+    pub kept: Vec<(InstanceId, Option<f64>)>,
+}
+
 /// The state of the window.
 #[derive(Debug)]
 pub struct State {
@@ -75,6 +87,10 @@ pub struct State {
     pub review: Option<Review>,
     /// The expected `IoU` of proposed masks; it is not written to files.
     pub expected_iou: HashMap<InstanceId, f32>,
+    /// What the export that is being chosen would keep.
+    pub measured: Option<Measured>,
+    /// The export that is being measured, and the image.
+    pub measuring: Option<(Wish, ImageId)>,
     /// What the status bar says.
     pub message: Option<Message>,
     /// The settings.
@@ -96,6 +112,8 @@ impl State {
             all_hidden: false,
             review: None,
             expected_iou: HashMap::new(),
+            measured: None,
+            measuring: None,
             message: None,
             settings,
         }

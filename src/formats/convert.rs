@@ -28,6 +28,16 @@ pub enum Policy {
     },
 }
 
+impl Policy {
+    /// How far a polygon may lie from the pixels' edge; 0 for run lengths.
+    pub const fn tolerance_px(self) -> f64 {
+        match self {
+            Self::Polygons { tolerance_px } | Self::Auto { tolerance_px, .. } => tolerance_px,
+            Self::Rle { .. } => 0.0,
+        }
+    }
+}
+
 /// What a conversion did to one instance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loss {
@@ -78,26 +88,64 @@ pub fn converted(instance: &Instance, size: Size, policy: Policy) -> Result<Opti
         Policy::Polygons { tolerance_px } => (tolerance_px, 0.0),
         Policy::Auto { tolerance_px, least_iou } => (tolerance_px, least_iou),
     };
-    rle::check(size, &counts)?;
-    // Only the part of the image that the object covers is unpacked.
-    let window = rle::bounds(size, &counts).unwrap_or_default();
-    let mut rings = polygon::rings(&rle::decode_window(size, &counts, window));
-    for point in rings.iter_mut().flat_map(|ring| &mut ring.points) {
-        point.x += f64::from(window.x);
-        point.y += f64::from(window.y);
-    }
-    let polygons = polygon::joined(&rings, tolerance_px);
-    let runs = polygon::runs(&polygons, size);
-    let shared = rle::intersection(&counts, &runs);
-    let all = rle::area(&counts) + rle::area(&runs) - shared;
-    let iou = if all == 0 { 1.0 } else { shared as f64 / all as f64 };
-    let has_hole = rings.iter().any(|ring| ring.outer.is_some());
+    let (polygons, has_hole) = traced(&counts, size, tolerance_px)?;
+    let iou = iou(&counts, &polygon::runs(&polygons, size));
     // Polygons of an empty mask would be no outline at all.
     let keep_runs = polygons.is_empty() || matches!(policy, Policy::Auto { .. }) && (iou < least_iou || has_hole);
     if !keep_runs {
         return Ok(Some((Shape::Polygons(polygons), iou)));
     }
     Ok(None)
+}
+
+/// The outline of `instance` as one polygon whose numbers are multiples of `grain_px`, and the `IoU` of the pixels; parts
+/// are joined by lines without width. `None` where there is no pixel. A box is four corners.
+///
+/// # Errors
+/// When the instance's own run lengths do not fit the image.
+pub fn one_polygon(instance: &Instance, size: Size, tolerance_px: f64, grain_px: f64) -> Result<Option<(Vec<f64>, f64)>, ShapeError> {
+    let counts = instance.shape.runs(instance.bbox, size)?;
+    let rounded = |polygon: Vec<f64>| -> Vec<f64> { polygon.into_iter().map(|v| (v / grain_px).round() * grain_px).collect() };
+    let kept = |polygon: Vec<f64>| {
+        let iou = iou(&counts, &polygon::runs(std::slice::from_ref(&polygon), size));
+        (polygon, iou)
+    };
+    let own = match &instance.shape {
+        Shape::Box => Some(polygon::of_rect(instance.bbox)),
+        Shape::Polygons(polygons) => Some(polygon::bridged(polygons)),
+        Shape::Rle { .. } => None,
+    };
+    let own = own.map(|polygon| kept(rounded(polygon)));
+    let is_single = !matches!(&instance.shape, Shape::Polygons(polygons) if polygons.len() > 1);
+    if let Some(own) = own
+        && (is_single || own.1 >= 1.0)
+    {
+        return Ok((!own.0.is_empty()).then_some(own));
+    }
+    // Parts that overlap would cut holes into each other: their union is traced instead.
+    let tolerance_px = if matches!(instance.shape, Shape::Polygons(_)) { 0.0 } else { tolerance_px };
+    let (polygons, _) = traced(&counts, size, tolerance_px)?;
+    Ok((!polygons.is_empty()).then(|| kept(rounded(polygon::bridged(&polygons)))))
+}
+
+/// The outlines of run lengths as polygons, holes joined to their parts, and whether there is a hole.
+fn traced(counts: &[u32], size: Size, tolerance_px: f64) -> Result<(Vec<Vec<f64>>, bool), ShapeError> {
+    rle::check(size, counts)?;
+    // Only the part of the image that the object covers is unpacked.
+    let window = rle::bounds(size, counts).unwrap_or_default();
+    let mut rings = polygon::rings(&rle::decode_window(size, counts, window));
+    for point in rings.iter_mut().flat_map(|ring| &mut ring.points) {
+        point.x += f64::from(window.x);
+        point.y += f64::from(window.y);
+    }
+    Ok((polygon::joined(&rings, tolerance_px), rings.iter().any(|ring| ring.outer.is_some())))
+}
+
+/// The `IoU` of two masks on the same grid; 1 where both are empty.
+pub(super) fn iou(a: &[u32], b: &[u32]) -> f64 {
+    let shared = rle::intersection(a, b);
+    let all = rle::area(a) + rle::area(b) - shared;
+    if all == 0 { 1.0 } else { shared as f64 / all as f64 }
 }
 
 #[cfg(test)]
@@ -135,6 +183,20 @@ mod tests {
         convert(&mut dataset, Policy::Rle { compressed: false });
         assert_eq!(dataset.instances[0].mask(mask.size()).unwrap(), mask);
         assert!(convert(&mut dataset, Policy::Rle { compressed: false }).is_empty());
+    }
+
+    #[test]
+    fn one_polygon_has_the_pixels_of_all_parts() {
+        let mask = Mask::from_fn(Size::new(20, 15), |x, y| (x / 4 + y / 5) % 2 == 0 && !(x % 4 == 1 && y % 5 == 2));
+        let mut instance = dataset(&mask).instances.remove(0);
+        let (polygon, iou) = one_polygon(&instance, mask.size(), 0.0, 0.01).unwrap().unwrap();
+        assert_eq!((polygon::rasterize(&[polygon], mask.size()), iou), (mask.clone(), 1.0));
+        let square = |x: f64| vec![x, 1.0, x + 6.0, 1.0, x + 6.0, 7.0, x, 7.0];
+        instance.set_shape(Shape::Polygons(vec![square(1.0), square(4.0)]));
+        let (polygon, iou) = one_polygon(&instance, mask.size(), 0.0, 0.01).unwrap().unwrap();
+        assert_eq!((polygon::rasterize(&[polygon], mask.size()).area(), iou), (54, 1.0));
+        instance.set_shape(Shape::from_mask(&Mask::new(mask.size())));
+        assert_eq!(one_polygon(&instance, mask.size(), 0.0, 0.01), Ok(None));
     }
 
     #[test]

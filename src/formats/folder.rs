@@ -89,7 +89,7 @@ fn is_picture(name: &str) -> bool {
 }
 
 /// Orders names so that numbers in them count as numbers.
-fn natural(a: &str, b: &str) -> Ordering {
+pub(super) fn natural(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a, b);
     while !left.is_empty() && !right.is_empty() {
         let (number_a, number_b) = (digits(left), digits(right));

@@ -1,35 +1,87 @@
-//! `convert`: the same data set with another form of masks, and what that loses.
+//! `convert`: a data set from one format into another, and what that loses.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::ValueEnum;
 
 use super::terminal::Terminal;
 use super::{Outcome, dataset};
-use crate::formats::coco;
-use crate::formats::convert::{Policy, convert};
+use crate::annotation::Dataset;
+use crate::formats::convert::Policy;
+use crate::formats::exchange::{self, Format, Watch};
 use crate::job::Cancel;
-
-/// A mask that keeps less of itself than this is worth a warning.
-const LEAST_IOU: f64 = 0.95;
-/// So many lossy masks are named one by one.
-const MOST_NAMED: usize = 10;
 
 /// The options of `convert`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
-    /// The COCO file to convert
-    #[arg(long, value_name = "FILE")]
+    /// The file or folder to convert
+    #[arg(long, value_name = "PATH")]
     data: PathBuf,
-    /// The COCO file to write
-    #[arg(long, value_name = "FILE")]
+    /// The file or folder to write; a folder must be new or empty
+    #[arg(long, value_name = "PATH")]
     out: PathBuf,
-    /// The form of the masks to write
+    /// The format of the data
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Name::Coco)]
+    from: Name,
+    /// The format to write
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Name::Coco)]
+    to: Name,
+    /// The form of the masks to write, where the format has several; without it each keeps its own
     #[arg(long, value_enum, value_name = "FORM")]
-    to: Form,
+    shape: Option<Form>,
     /// How far a polygon may lie from the pixels' edge; 0 keeps every pixel
     #[arg(long, value_name = "PIXELS", default_value_t = 0.75)]
     tolerance: f64,
+    /// The folder of the pictures, for formats that do not tell their sizes (yolo-seg, masks, semantic)
+    #[arg(long, value_name = "DIR")]
+    images: Option<PathBuf>,
+    /// A COCO or LVIS file: the data set that results belong to, and whose class ids COCO and LVIS output get
+    #[arg(long, value_name = "FILE")]
+    reference: Option<PathBuf>,
+    /// Where to write all losses, with the IoU of each mask that took another form, as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+/// A format for data sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Name {
+    /// A COCO JSON file
+    Coco,
+    /// A LVIS JSON file
+    Lvis,
+    /// A bare list of COCO results
+    Results,
+    /// A folder with data.yaml and YOLO's text files
+    YoloSeg,
+    /// A folder of Pascal VOC's XML files; boxes only
+    Voc,
+    /// A CVAT for images 1.1 XML file
+    Cvat,
+    /// A folder of labelme's JSON files
+    Labelme,
+    /// A folder with a PNG for each object
+    Masks,
+    /// A folder with a PNG of class numbers for each image
+    Semantic,
+}
+
+impl Name {
+    const fn format(self) -> Format {
+        match self {
+            Self::Coco => Format::Coco,
+            Self::Lvis => Format::Lvis,
+            Self::Results => Format::Results,
+            Self::YoloSeg => Format::YoloSeg,
+            Self::Voc => Format::Voc,
+            Self::Cvat => Format::Cvat,
+            Self::Labelme => Format::Labelme,
+            Self::Masks => Format::Masks,
+            Self::Semantic => Format::Semantic,
+        }
+    }
 }
 
 /// The form of a mask in a COCO file.
@@ -55,36 +107,59 @@ impl Form {
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     anyhow::ensure!(arguments.tolerance >= 0.0, "the tolerance {} is less than 0", arguments.tolerance);
-    let mut data = dataset::read(&arguments.data, terminal, cancel)?;
-    dataset::writable(&arguments.out)?;
-    let losses = convert(&mut data, arguments.to.policy(arguments.tolerance));
-    let mut ious = Vec::with_capacity(losses.len());
-    let (mut failed, mut named) = (0, 0);
-    for loss in &losses {
-        match &loss.iou {
-            Ok(iou) => {
-                ious.push(*iou);
-                if *iou < LEAST_IOU && named < MOST_NAMED {
-                    named += 1;
-                    terminal.warning(&format!("the new mask of annotation {} has an IoU of {iou:.3} with the old one", loss.id));
-                }
-            }
-            Err(error) => {
-                failed += 1;
-                terminal.warning(&format!("annotation {} stays as it was: {error}", loss.id));
-            }
-        }
+    let (from, to) = (arguments.from.format(), arguments.to.format());
+    let takes_reference = [from, to].iter().any(|format| format.has_forms());
+    anyhow::ensure!(arguments.reference.is_none() || takes_reference, "--reference is for coco, lvis and results");
+    anyhow::ensure!(
+        arguments.shape.is_none() || to.has_forms(),
+        "--shape is for coco, lvis and results: {} has one form of masks",
+        to.name()
+    );
+    if !to.is_folder() {
+        dataset::writable(&arguments.out)?;
     }
-    if cancel.is_cancelled() {
-        return Ok(Outcome::Cancelled);
+    let reference = arguments.reference.as_ref().map(|path| dataset::read(path, terminal, cancel)).transpose()?;
+    let imported = read(arguments, from, reference.as_ref(), terminal, cancel)?;
+    dataset::warn(&imported.report, &arguments.data, terminal);
+    let counts = (imported.dataset.images.len(), imported.dataset.instances.len());
+    let policy = match arguments.shape {
+        Some(form) => Some(form.policy(arguments.tolerance)),
+        None if to.has_forms() => None,
+        None => Some(Policy::Polygons { tolerance_px: arguments.tolerance }),
+    };
+    // Results belong to their reference already.
+    let classes = reference.as_ref().filter(|_| to != Format::Results && from != Format::Results).map(|other| other.categories.as_slice());
+    let mut progress = |progress: crate::job::Progress| terminal.progress(&progress);
+    let written = exchange::export(imported.dataset, to, &arguments.out, policy, classes, &mut Watch { cancel, progress: &mut progress });
+    terminal.finish();
+    let written = written?;
+    for sentence in imported.tally.sentences() {
+        terminal.warning(&format!("reading {}: {sentence}", from.name()));
     }
-    coco::save(&data, &arguments.out)?;
-    let lowest = ious.iter().copied().fold(1.0, f64::min);
-    let mean = if ious.is_empty() { 1.0 } else { ious.iter().sum::<f64>() / ious.len() as f64 };
-    terminal.message(&format!(
-        "wrote {}: {} masks converted, {failed} could not be; IoU with the old masks {mean:.4} on average, {lowest:.4} at least",
-        arguments.out.display(),
-        ious.len()
-    ));
+    for sentence in written.sentences() {
+        terminal.warning(&format!("writing {}: {sentence}", to.name()));
+    }
+    if let Some(path) = &arguments.report {
+        let report = serde_json::json!({ "read": imported.tally, "written": written });
+        fs::write(path, format!("{report:#}\n")).with_context(|| format!("cannot write the report {}", path.display()))?;
+    }
+    let ious = written.iou_range().map_or_else(String::new, |(mean, least)| {
+        format!("; {} masks took another form, IoU {mean:.4} on average, {least:.4} at least", written.ious.len())
+    });
+    terminal.message(&format!("wrote {}: {} images, {} objects read{ious}", arguments.out.display(), counts.0, counts.1));
     Ok(Outcome::Done)
+}
+
+fn read(
+    arguments: &Arguments,
+    from: Format,
+    reference: Option<&Dataset>,
+    terminal: &mut Terminal,
+    cancel: &Cancel,
+) -> Result<exchange::Imported, exchange::ExchangeError> {
+    let mut progress = |progress: crate::job::Progress| terminal.progress(&progress);
+    let images = arguments.images.as_deref().map(Path::new);
+    let imported = exchange::import(from, &arguments.data, images, reference, &mut Watch { cancel, progress: &mut progress });
+    terminal.finish();
+    imported
 }

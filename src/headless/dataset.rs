@@ -42,7 +42,8 @@ pub(super) fn read_predictions(path: &Path, truth: &Dataset, terminal: &mut Term
     }
 }
 
-fn warn(report: &Report, path: &Path, terminal: &mut Terminal) {
+/// Shows what a reader found odd.
+pub(super) fn warn(report: &Report, path: &Path, terminal: &mut Terminal) {
     for warning in report.warnings.iter().take(MOST_WARNINGS) {
         terminal.warning(&warning.to_string());
     }

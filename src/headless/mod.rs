@@ -33,7 +33,7 @@ pub enum Command {
     Refine(refine::Arguments),
     /// Compare a COCO file with the truth
     Eval(eval::Arguments),
-    /// Write a COCO file with another form of masks
+    /// Convert a data set into another format or another form of masks
     Convert(convert::Arguments),
     /// Make a COCO data set of composed pictures with exact masks, to train on
     Compose(compose::Arguments),

@@ -115,6 +115,17 @@ pub fn joined(rings: &[Contour], tolerance_px: f64) -> Vec<Vec<f64>> {
     parts.iter().map(|part| flat(part)).collect()
 }
 
+/// Several polygons as one, each joined to those before by a line that is walked both ways; what an even-odd fill, and
+/// pycocotools, make of it are the pixels of exactly one of them. Empty where there are none.
+pub fn bridged(polygons: &[Vec<f64>]) -> Vec<f64> {
+    let mut parts = polygons.iter().map(|polygon| points(polygon));
+    let mut ring = parts.next().unwrap_or_default();
+    for part in parts {
+        join(&mut ring, &part);
+    }
+    flat(&ring)
+}
+
 /// Puts `hole` into `ring` at the ring's point nearest to the hole's first point.
 fn join(ring: &mut Vec<Point>, hole: &[Point]) {
     let Some(&start) = hole.first() else { return };
@@ -170,6 +181,15 @@ mod tests {
         assert_eq!(polygons.len(), 1);
         assert_eq!(rasterize(&polygons, mask.size()), mask);
         assert!((shoelace_area(&polygons[0]) - 24.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn parts_become_one_polygon_with_the_same_pixels() {
+        let mask = Mask::from_fn(Size::new(12, 9), |x, y| (x / 3 + y / 4) % 2 == 0 && !(x == 1 && y == 1));
+        let parts = keyholes(&mask, 0.0);
+        assert!(parts.len() > 2);
+        assert_eq!(rasterize(&[bridged(&parts)], mask.size()), mask);
+        assert!(bridged(&[]).is_empty());
     }
 
     #[test]

@@ -42,6 +42,12 @@ fn edit() -> impl Strategy<Value = Edit> {
         (0_usize..4, 1_i64..5).prop_map(|(index, id)| Edit::InsertCategory { index, category: category(id, "new") }),
         (1_i64..5).prop_map(|id| Edit::RemoveCategory(CategoryId(id))),
         (1_i64..5, "[a-c]").prop_map(|(id, name)| Edit::ReplaceCategory(category(id, &name))),
+        (1_i64..3, "[a-c]").prop_map(|(id, file_name)| Edit::ReplaceImage(Image {
+            id: ImageId(id),
+            file_name,
+            size: Size::new(20, 10),
+            source: None
+        })),
     ];
     leaf.prop_recursive(2, 12, 4, |inner| prop::collection::vec(inner, 0..4).prop_map(Edit::Batch))
 }

@@ -130,8 +130,8 @@ fn a_file_equals_itself() {
 fn forms_convert_both_ways() {
     let truth = sample().join("instances.json");
     let folder = TempDir::new().unwrap();
-    assert_code(&run(folder.path(), &format!("--headless convert --data {} --out rle.json --to rle", truth.display())), 0);
-    assert_code(&run(folder.path(), "--headless convert --data rle.json --out polygon.json --to polygon"), 0);
+    assert_code(&run(folder.path(), &format!("--headless convert --data {} --out rle.json --shape rle", truth.display())), 0);
+    assert_code(&run(folder.path(), "--headless convert --data rle.json --out polygon.json --shape polygon"), 0);
     let (truth, rle, polygon) = (read(&truth), read(&folder.path().join("rle.json")), read(&folder.path().join("polygon.json")));
     for (index, record) in truth["annotations"].as_array().unwrap().iter().enumerate() {
         let has_mask = record["segmentation"] != json!([]);
@@ -140,6 +140,38 @@ fn forms_convert_both_ways() {
         assert!(polygon["annotations"][index]["segmentation"].is_array() || record["category_id"] == 1001);
     }
     assert_eq!(truth["images"], polygon["images"]);
+}
+
+#[test]
+fn formats_convert_and_the_loss_is_told() {
+    let truth = sample().join("instances.json");
+    let folder = TempDir::new().unwrap();
+    let words = |rest: &str| format!("--headless convert --data {} {rest}", truth.display());
+    for (format, file) in
+        [("labelme", "lm"), ("cvat", "c.xml"), ("masks", "m"), ("voc", "v"), ("yolo-seg", "y"), ("semantic", "s"), ("lvis", "l.json")]
+    {
+        let output = run(folder.path(), &words(&format!("--to {format} --out {file} --report report.json --tolerance 0")));
+        assert_code(&output, 0);
+        assert!(last_line(&output).starts_with(&format!("wrote {file}: ")), "{}", last_line(&output));
+        let report = read(&folder.path().join("report.json"));
+        for (kind, entry) in report["written"]["kinds"].as_object().unwrap() {
+            let said =
+                err(&output).lines().any(|line| line.starts_with("warning: writing ") && line.contains(&format!(": {} ", entry["count"])));
+            assert!(said, "{format}: {kind} is not told:\n{}", err(&output));
+        }
+        let back =
+            format!("--headless convert --from {format} --data {file} --out back.json --images {}", sample().join("images").display());
+        assert_code(&run(folder.path(), &back), 0);
+        assert!(!read(&folder.path().join("back.json"))["annotations"].as_array().unwrap().is_empty());
+    }
+    let output = run(folder.path(), &words("--to voc --out v"));
+    assert_code(&output, 1);
+    assert!(err(&output).contains("the output folder is not empty: v"), "{}", err(&output));
+    assert_code(&run(folder.path(), &words("--to voc --out w --shape rle")), 1);
+    assert_code(&run(folder.path(), &words("--to nonsense --out w")), 2);
+    let output = run(folder.path(), "--headless convert --from cvat --data v --out w.json");
+    assert_code(&output, 1);
+    assert!(!folder.path().join("w.json").exists());
 }
 
 #[test]
@@ -176,12 +208,12 @@ fn a_file_that_is_no_coco_file_is_an_error() {
     let folder = TempDir::new().unwrap();
     for (name, text) in [("empty.json", ""), ("cut.json", "{\"images\": [{\"id\": 1"), ("list.json", "{\"images\": 3}")] {
         std::fs::write(folder.path().join(name), text).unwrap();
-        let output = run(folder.path(), &format!("--headless convert --data {name} --out out.json --to rle"));
+        let output = run(folder.path(), &format!("--headless convert --data {name} --out out.json --shape rle"));
         assert_code(&output, 1);
         assert!(err(&output).starts_with("error: ") && err(&output).contains(name), "{}", err(&output));
         assert!(!folder.path().join("out.json").exists());
     }
-    let output = run(folder.path(), "--headless convert --data absent.json --out out.json --to rle");
+    let output = run(folder.path(), "--headless convert --data absent.json --out out.json --shape rle");
     assert_code(&output, 1);
     assert!(err(&output).contains("absent.json"), "{}", err(&output));
 }

@@ -6,6 +6,7 @@ mod annotation;
 mod app;
 mod assist;
 mod evaluation;
+mod exchange;
 mod formats;
 mod gpu;
 mod headless;

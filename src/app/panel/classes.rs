@@ -8,6 +8,7 @@ use super::{line, row, title};
 use crate::app::command::{Command, entry};
 use crate::app::state::State;
 use crate::app::theme;
+use crate::formats::lvis::{self, Mark};
 
 const ROW: f32 = 26.0;
 
@@ -27,6 +28,7 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, commands: &mut Vec<Com
     for instance in state.objects() {
         *counts.entry(instance.category_id).or_default() += 1;
     }
+    let marks = state.shown().map(lvis::marks).unwrap_or_default();
     ui.spacing_mut().item_spacing.y = 1.0;
     ScrollArea::vertical().id_salt("classes").max_height(height).auto_shrink([false, false]).show_rows(
         ui,
@@ -51,6 +53,13 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, commands: &mut Vec<Com
                     let count = line(ui, &count.to_string(), 12.0, colors.weak, 40.0);
                     right -= count.size().x;
                     painter.galley(pos2(right, rect.center().y - count.size().y / 2.0), count, colors.weak);
+                }
+                for (mark, word) in [(Mark::Absent, "absent"), (Mark::NotExhaustive, "not all")] {
+                    if marks.of(mark).contains(&category.id) {
+                        let word = line(ui, word, 11.5, colors.warn, 60.0);
+                        right -= word.size().x + 6.0;
+                        painter.galley(pos2(right, rect.center().y - word.size().y / 2.0), word, colors.warn);
+                    }
                 }
                 let name = line(ui, &category.name, 13.5, colors.text, right - rect.left() - 36.0);
                 painter.galley(pos2(rect.left() + 28.0, rect.center().y - name.size().y / 2.0), name, colors.text);

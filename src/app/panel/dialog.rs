@@ -6,9 +6,11 @@ use crate::annotation::CategoryId;
 use crate::app::command::{Command, Menu, POINTER, TABLE};
 use crate::app::fuzzy;
 use crate::app::panel::menu::possible;
+use crate::app::panel::transfer;
 use crate::app::settings::{DeviceChoice, Look, Settings};
 use crate::app::state::State;
 use crate::app::theme::{self, Palette};
+use crate::app::transfer::Wish;
 
 /// An open dialog.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +25,12 @@ pub(crate) enum Dialog {
     Settings(Settings),
     /// The reader's warnings.
     Warnings,
+    /// Chooses a format to read.
+    Import,
+    /// Chooses a format to write.
+    Export(Wish),
+    /// What an import or export could not hold.
+    Losses(Vec<String>),
 }
 
 /// A search field with a list under it.
@@ -43,6 +51,9 @@ impl Dialog {
             Self::Help => "help",
             Self::Settings(_) => "settings",
             Self::Warnings => "warnings",
+            Self::Import => "import",
+            Self::Export(_) => "export",
+            Self::Losses(_) => "losses",
         }
     }
 
@@ -56,6 +67,9 @@ impl Dialog {
                 Self::Help => help_ui(ui, colors),
                 Self::Settings(settings) => settings_ui(ui, settings, colors, commands),
                 Self::Warnings => warnings_ui(ui, state),
+                Self::Import => transfer::import_ui(ui, colors, commands),
+                Self::Export(wish) => transfer::export_ui(ui, wish, state, colors, commands),
+                Self::Losses(losses) => transfer::losses_ui(ui, losses),
             });
         !response.inner && !response.should_close()
     }

@@ -52,8 +52,10 @@ pub(crate) fn possible(state: &State, command: &Command) -> bool {
         Command::Redo => history.next_redo().is_some(),
         Command::Delete | Command::Refine => !state.selection.is_empty(),
         Command::Warnings => !state.document.warnings.is_empty(),
+        Command::ToggleMark(_) => state.shown().is_some() && crate::formats::lvis::is_lvis(state.document.dataset()),
         Command::OpenFile
         | Command::OpenFolder
+        | Command::Import
         | Command::Settings
         | Command::Quit
         | Command::Palette

@@ -7,6 +7,7 @@ pub(super) mod menu;
 pub(super) mod objects;
 pub(super) mod status;
 pub(super) mod toolbar;
+mod transfer;
 
 use egui::{Response, Role, Sense, Ui, WidgetInfo, vec2};
 

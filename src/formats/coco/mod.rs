@@ -6,12 +6,12 @@
 //! are accepted and written back.
 
 mod document;
-mod patch;
+pub(super) mod patch;
 mod read;
 mod record;
-mod save;
+pub(super) mod save;
 mod segmentation;
-mod write;
+pub(super) mod write;
 
 pub use read::{ReadError, parse, read, read_results, read_with};
 pub use save::{SaveError, save, save_results};

@@ -3,7 +3,7 @@
 use super::document::{Members, range_in, standard};
 
 /// What becomes of a member.
-pub(super) enum Change {
+pub(in crate::formats) enum Change {
     /// It gets this JSON text, in its place or behind the others.
     Set(String),
     /// It goes, where there is one.
@@ -11,7 +11,7 @@ pub(super) enum Change {
 }
 
 /// `text` with `changes` made to it; `None` where `text` is no object.
-pub(super) fn patched(text: &str, changes: &[(&str, Change)]) -> Option<String> {
+pub(in crate::formats) fn patched(text: &str, changes: &[(&str, Change)]) -> Option<String> {
     let twin;
     let members = if let Ok(members) = serde_json::from_str::<Members<'_>>(text) {
         ranges(text, &members)

@@ -59,7 +59,8 @@ pub fn save_results(dataset: &Dataset, path: &Path) -> Result<(), SaveError> {
     replace(path, |out| super::write_results(dataset, out))
 }
 
-fn replace(path: &Path, content: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> Result<(), SaveError> {
+/// Writes a file by `content` that takes the old one's place only when it is complete.
+pub(in crate::formats) fn replace(path: &Path, content: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> Result<(), SaveError> {
     // A link stays a link: the file that it leads to is replaced.
     let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let old = fs::metadata(path).ok().map(|old| old.permissions());

@@ -56,8 +56,7 @@ fn list(dataset: &Dataset, name: &str, out: &mut impl Write) -> io::Result<()> {
         "categories" => records(&dataset.categories, category, out),
         _ => {
             // LVIS has no crowds, and its readers refuse the member.
-            let is_lvis =
-                dataset.categories.iter().any(|category| category.source.as_ref().is_some_and(|text| text.text().contains("\"synset\"")));
+            let is_lvis = crate::formats::lvis::is_lvis(dataset);
             records(&dataset.instances, |instance| annotation(instance, is_lvis), out)
         }
     }
@@ -190,7 +189,7 @@ fn number(value: f64) -> String {
     if value.is_finite() { value.to_string() } else { "0".to_owned() }
 }
 
-fn quoted(text: &str) -> String {
+pub(in crate::formats) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

@@ -1,0 +1,188 @@
+//! Other formats, in and out, on a thread of its own: an import becomes a COCO file that is opened, an export tells what it
+//! lost. Measures before an export what each object of the shown image would keep.
+
+use std::path::{Path, PathBuf};
+
+use super::App;
+use super::command::Command;
+use super::panel::dialog::Dialog;
+use super::state::{Measured, Tone};
+use crate::annotation::ImageId;
+use crate::formats::coco;
+use crate::formats::convert::Policy;
+use crate::formats::exchange::{self, Format, Watch};
+use crate::job::{self, Cancel, Latest};
+
+/// The form that masks get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Each keeps its own.
+    Own,
+    /// Polygons for all.
+    Polygons,
+    /// Run lengths for all.
+    Rle,
+    /// Polygons, but run lengths for holes and where a polygon would lose more than 2 %.
+    Auto,
+}
+
+/// What an export writes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Wish {
+    /// The format.
+    pub format: Format,
+    /// The form of the masks, where the format has several.
+    pub form: Form,
+    /// How far a polygon may lie from the pixels' edge.
+    pub tolerance_px: f64,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self { format: Format::Coco, form: Form::Own, tolerance_px: 0.75 }
+    }
+}
+
+impl Wish {
+    /// The policy for masks; `None` where each keeps its form.
+    pub const fn policy(&self) -> Option<Policy> {
+        let tolerance_px = self.tolerance_px;
+        match self.form {
+            _ if !self.format.has_forms() => Some(Policy::Polygons { tolerance_px }),
+            Form::Own => None,
+            Form::Polygons => Some(Policy::Polygons { tolerance_px }),
+            Form::Rle => Some(Policy::Rle { compressed: true }),
+            Form::Auto => Some(Policy::Auto { tolerance_px, least_iou: 0.98 }),
+        }
+    }
+}
+
+/// What became of an import or export.
+#[derive(Debug)]
+enum Done {
+    /// A file to open, and what was left out.
+    Imported(PathBuf, Vec<String>),
+    /// What was written where, and what was lost.
+    Exported(PathBuf, Vec<String>),
+    /// It did not work.
+    Failed(String),
+}
+
+/// The work that is under way.
+#[derive(Debug, Default)]
+pub(super) struct Transfer {
+    done: Latest<Done>,
+    running: Option<Cancel>,
+    measured: Latest<Measured>,
+}
+
+impl App {
+    /// Takes what the thread has finished.
+    pub(super) fn collect_transfer(&mut self, ctx: &egui::Context) {
+        if let Some(measured) = self.transfer.measured.take() {
+            self.state.measured = Some(measured);
+        }
+        let Some(done) = self.transfer.done.take() else { return };
+        self.transfer.running = None;
+        match done {
+            Done::Failed(error) => self.state.say(Tone::Error, error),
+            Done::Imported(path, losses) => {
+                self.perform(Command::Open(path), ctx);
+                self.show_losses(losses);
+            }
+            Done::Exported(path, losses) => {
+                let what = if losses.is_empty() { "nothing was lost" } else { "what it cannot hold is listed" };
+                self.state.say(Tone::Plain, format!("Wrote {}: {what}", path.display()));
+                self.show_losses(losses);
+            }
+        }
+    }
+
+    fn show_losses(&mut self, losses: Vec<String>) {
+        if !losses.is_empty() {
+            self.dialog = Some(Dialog::Losses(losses));
+        }
+    }
+
+    /// Reads a data set of another format into a COCO file and opens that.
+    pub(super) fn import(&mut self, format: Format, path: &Path, ctx: &egui::Context) {
+        let path = path.to_path_buf();
+        self.state.say(Tone::Plain, format!("Reading {}", path.display()));
+        self.work(ctx, move |cancel| {
+            let watch = &mut Watch { cancel, progress: &mut |_| () };
+            let imported = exchange::import(format, &path, None, None, watch)?;
+            let target = free_name(&path);
+            coco::save(&imported.dataset, &target)?;
+            Ok(Done::Imported(target, imported.tally.sentences().collect()))
+        });
+    }
+
+    /// Writes the data set in another format.
+    pub(super) fn export(&mut self, wish: Wish, path: &Path, ctx: &egui::Context) {
+        let (path, dataset) = (path.to_path_buf(), self.state.document.dataset().clone());
+        self.state.say(Tone::Plain, format!("Writing {}", path.display()));
+        self.work(ctx, move |cancel| {
+            let watch = &mut Watch { cancel, progress: &mut |_| () };
+            let tally = exchange::export(dataset, wish.format, &path, wish.policy(), None, watch)?;
+            let kept = tally.iou_range().map(|(mean, least)| {
+                format!("{} masks took another form: IoU {mean:.4} on average, {least:.4} at least", tally.ious.len())
+            });
+            Ok(Done::Exported(path, kept.into_iter().chain(tally.sentences()).collect()))
+        });
+    }
+
+    /// Finds out what each object of the shown image would keep.
+    pub(super) fn measure(&mut self, wish: Wish, ctx: &egui::Context) {
+        let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
+        let objects: Vec<_> = self.state.objects().cloned().collect();
+        self.state.measuring = Some((wish, image));
+        let (slot, ctx) = (self.transfer.measured.clone(), ctx.clone());
+        let work = move || {
+            let kept = objects.iter().map(|object| (object.id, exchange::kept_iou(object, size, wish.format, wish.policy()))).collect();
+            slot.publish(Measured { wish, image, kept });
+            ctx.request_repaint();
+        };
+        if let Err(error) = job::spawn("measure", work) {
+            self.state.say(Tone::Error, format!("The work cannot begin: {error}"));
+        }
+    }
+
+    /// Stops the import or export; whether one was running. What it had done leaves nothing behind.
+    pub(super) fn stop_transfer(&mut self) -> bool {
+        let running = self.transfer.running.take();
+        self.transfer.done = Latest::default();
+        running.inspect(Cancel::cancel).is_some()
+    }
+
+    fn work(&mut self, ctx: &egui::Context, work: impl FnOnce(&Cancel) -> anyhow::Result<Done> + Send + 'static) {
+        self.stop_transfer();
+        let (slot, cancel, ctx) = (self.transfer.done.clone(), Cancel::new(), ctx.clone());
+        self.transfer.running = Some(cancel.clone());
+        let work = move || {
+            slot.publish(work(&cancel).unwrap_or_else(|error| Done::Failed(format!("{error:#}"))));
+            ctx.request_repaint();
+        };
+        if let Err(error) = job::spawn("transfer", work) {
+            self.transfer.running = None;
+            self.state.say(Tone::Error, format!("The work cannot begin: {error}"));
+        }
+    }
+}
+
+impl Measured {
+    /// Whether this is what `wish` would keep on `image`.
+    pub(super) fn is_of(&self, wish: &Wish, image: ImageId) -> bool {
+        self.wish == *wish && self.image == image
+    }
+}
+
+/// A COCO file that does not exist yet: in the imported folder, or beside the imported file.
+fn free_name(path: &Path) -> PathBuf {
+    let (folder, stem) = if path.is_dir() {
+        (path.to_path_buf(), "annotations".to_owned())
+    } else {
+        (path.parent().map(Path::to_path_buf).unwrap_or_default(), path.file_stem().unwrap_or_default().to_string_lossy().into_owned())
+    };
+    let name = |number: u32| folder.join(if number == 1 { format!("{stem}.coco.json") } else { format!("{stem}-{number}.coco.json") });
+    (1..u32::MAX).map(name).find(|path| !path.exists()).unwrap_or_default()
+}

@@ -1,0 +1,78 @@
+//! CVAT for images 1.1: one XML file with polygons and boxes, in hundredths of a pixel.
+//!
+//! An object is one polygon there; parts and holes are joined by lines without width, so that it stays one.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::Path;
+
+use hotcoco::convert::{coco_to_cvat, cvat_to_coco};
+
+use super::coco::save::replace;
+use super::convert::one_polygon;
+use super::exchange::{ExchangeError, Imported, Watch};
+use super::library::{copy_without_references, error, from_library, to_library};
+use super::loss::{Kind, Tally};
+use crate::annotation::{Dataset, Shape};
+use crate::geometry::Size;
+use crate::job::Meter;
+
+/// CVAT's files have two decimals.
+pub(super) const GRAIN_PX: f64 = 0.01;
+
+/// Writes the file.
+pub(super) fn write(
+    dataset: &Dataset,
+    path: &Path,
+    tolerance_px: f64,
+    tally: &mut Tally,
+    watch: &mut Watch<'_>,
+) -> Result<(), ExchangeError> {
+    let sizes: HashMap<_, Size> = dataset.images.iter().rev().map(|image| (image.id, image.size)).collect();
+    let meter = Meter::start("Tracing", dataset.instances.len() as u64);
+    let mut stopped = Ok(());
+    let library = to_library(dataset, tally, |place, tally| {
+        if place % 256 == 0 && stopped.is_ok() {
+            stopped = watch.step(&meter, place);
+        }
+        let instance = &dataset.instances[place];
+        if instance.shape == Shape::Box || stopped.is_err() {
+            return Some((instance.bbox, None));
+        }
+        let size = sizes.get(&instance.image_id).copied().unwrap_or_default();
+        let Ok(Some((polygon, iou))) = one_polygon(instance, size, tolerance_px, GRAIN_PX) else {
+            tally.add(Kind::Object, format_args!("annotation {}", instance.id));
+            return None;
+        };
+        let parts = matches!(&instance.shape, Shape::Polygons(polygons) if polygons.len() > 1);
+        if parts {
+            tally.add(Kind::Bridged, format_args!("annotation {}", instance.id));
+        }
+        if iou < 1.0 || matches!(instance.shape, Shape::Rle { .. }) {
+            tally.add_iou(instance.id.0, iou);
+        }
+        Some((instance.bbox, Some(vec![polygon])))
+    });
+    stopped?;
+    // The library writes by name, so that it gets a file of its own first.
+    let folder = tempfile::tempdir().map_err(ExchangeError::io(path))?;
+    let file = folder.path().join("annotations.xml");
+    coco_to_cvat(&library, &file).map_err(|refusal| error(path, Some(&file), refusal))?;
+    let text = std::fs::read(&file).map_err(ExchangeError::io(&file))?;
+    Ok(replace(path, |out| out.write_all(&text))?)
+}
+
+/// Reads the file.
+pub(super) fn read(path: &Path) -> Result<Imported, ExchangeError> {
+    let folder = tempfile::tempdir().map_err(ExchangeError::io(path))?;
+    let copy = folder.path().join("annotations.xml");
+    copy_without_references(path, &copy)?;
+    let (library, stats) = cvat_to_coco(&copy).map_err(|refusal| error(path, Some(&copy), refusal))?;
+    let mut tally = Tally::default();
+    tally.add_many(Kind::Unsupported, stats.skipped_unsupported, "masks, polylines, points, cuboids, tags");
+    tally.add_many(Kind::Object, stats.skipped_degenerate, "polygons with fewer than three points");
+    if library.images.is_empty() {
+        return Err(ExchangeError::Library { message: "there is no <image> in the file".to_owned(), path: path.to_owned() });
+    }
+    Ok(Imported { dataset: from_library(library), tally, ..Imported::default() })
+}

@@ -1,0 +1,364 @@
+//! Every format under one roof: which there are, reading one of them into a data set, writing a data set as one of them.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use super::coco;
+use super::convert::{self, Policy};
+pub use super::fault::{ExchangeError, Fault};
+use super::loss::{Kind, Tally};
+use super::{Report, cvat, labelme, lvis, masks, voc, yolo};
+use crate::annotation::{Category, CategoryId, Dataset, Field, Image, ImageId, Instance, InstanceId, Shape};
+use crate::geometry::{Rect, Size};
+use crate::job::{Cancel, Meter, Progress};
+
+/// A format for data sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A COCO JSON file.
+    Coco,
+    /// A LVIS JSON file.
+    Lvis,
+    /// A bare list of results, as COCO's evaluation takes it.
+    Results,
+    /// A folder of YOLO's text files, one polygon a line.
+    YoloSeg,
+    /// A folder of Pascal VOC's XML files: boxes.
+    Voc,
+    /// An XML file of CVAT for images: polygons and boxes.
+    Cvat,
+    /// A folder of labelme's JSON files.
+    Labelme,
+    /// A folder with a PNG for each object.
+    Masks,
+    /// A folder with a PNG for each image, its values the numbers of classes.
+    Semantic,
+}
+
+impl Format {
+    /// All formats.
+    pub const ALL: [Self; 9] =
+        [Self::Coco, Self::Lvis, Self::Results, Self::YoloSeg, Self::Voc, Self::Cvat, Self::Labelme, Self::Masks, Self::Semantic];
+
+    /// Its name as a person knows it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Coco => "COCO",
+            Self::Lvis => "LVIS",
+            Self::Results => "COCO results",
+            Self::YoloSeg => "YOLO segmentation",
+            Self::Voc => "Pascal VOC",
+            Self::Cvat => "CVAT for images",
+            Self::Labelme => "labelme",
+            Self::Masks => "PNG for each object",
+            Self::Semantic => "PNG of class numbers",
+        }
+    }
+
+    /// Whether it is a folder of files rather than one file.
+    pub const fn is_folder(self) -> bool {
+        matches!(self, Self::YoloSeg | Self::Voc | Self::Labelme | Self::Masks | Self::Semantic)
+    }
+
+    /// The ending of its file; `None` for a folder.
+    pub const fn ending(self) -> Option<&'static str> {
+        match self {
+            Self::Coco | Self::Lvis | Self::Results => Some("json"),
+            Self::Cvat => Some("xml"),
+            _ => None,
+        }
+    }
+
+    /// Whether masks in it have a form that can be chosen.
+    pub const fn has_forms(self) -> bool {
+        matches!(self, Self::Coco | Self::Lvis | Self::Results)
+    }
+
+    /// Whether it holds polygons, so that masks are traced with a tolerance.
+    pub const fn has_polygons(self) -> bool {
+        self.has_forms() || matches!(self, Self::YoloSeg | Self::Cvat)
+    }
+}
+
+/// What reading gave.
+#[derive(Clone, Debug, Default)]
+pub struct Imported {
+    /// The data set.
+    pub dataset: Dataset,
+    /// What the reader found odd.
+    pub report: Report,
+    /// What was left out.
+    pub tally: Tally,
+}
+
+/// How far the work is, and whether it should stop.
+pub struct Watch<'a> {
+    /// Raised to stop.
+    pub cancel: &'a Cancel,
+    /// Told after each image.
+    pub progress: &'a mut dyn FnMut(Progress),
+}
+
+impl Watch<'_> {
+    pub(super) fn step(&mut self, meter: &Meter, done: usize) -> Result<(), ExchangeError> {
+        if self.cancel.is_cancelled() {
+            return Err(ExchangeError::Cancelled);
+        }
+        (self.progress)(meter.at(done as u64));
+        Ok(())
+    }
+}
+
+/// Reads the data set at `path`. `images` is the folder of its pictures, where the format does not say their sizes;
+/// `reference` the data set that results belong to.
+///
+/// # Errors
+/// When the file or folder cannot be read, or a record is not as the format has it; the error names it.
+pub fn import(
+    format: Format,
+    path: &Path,
+    images: Option<&Path>,
+    reference: Option<&Dataset>,
+    watch: &mut Watch<'_>,
+) -> Result<Imported, ExchangeError> {
+    let plain = |(dataset, report)| Imported { dataset, report, tally: Tally::default() };
+    match format {
+        Format::Coco | Format::Lvis => Ok(plain(coco::read_with(path, watch.cancel, watch.progress)?)),
+        Format::Results => {
+            let truth = reference.ok_or_else(|| ExchangeError::NoReference { path: path.to_owned() })?;
+            Ok(plain(coco::read_results(path, truth)?))
+        }
+        Format::YoloSeg => yolo::read(path, images, watch),
+        Format::Voc => voc::read(path, watch),
+        Format::Cvat => cvat::read(path),
+        Format::Labelme => labelme::read(path, watch),
+        Format::Masks => masks::read_objects(path, images, watch),
+        Format::Semantic => masks::read_semantic(path, images, watch),
+    }
+}
+
+/// Writes `dataset` at `path`. `policy` is the form that masks get where the format has several; its tolerance counts
+/// wherever masks become polygons. The classes get the ids of `reference` in COCO and LVIS.
+///
+/// # Errors
+/// When the disk does not allow it, or the format cannot hold the data set at all. Nothing is half-written.
+pub fn export(
+    mut dataset: Dataset,
+    format: Format,
+    path: &Path,
+    policy: Option<Policy>,
+    reference: Option<&[Category]>,
+    watch: &mut Watch<'_>,
+) -> Result<Tally, ExchangeError> {
+    let mut tally = Tally::default();
+    let tolerance_px = policy.map_or(0.0, Policy::tolerance_px);
+    if format.has_forms() {
+        if let Some(policy) = policy {
+            shaped(&mut dataset, policy, &mut tally);
+        }
+        match format {
+            Format::Lvis => lvis::to_lvis(&mut dataset, reference, &mut tally),
+            Format::Coco => lvis::to_coco(&mut dataset, reference, &mut tally),
+            _ => as_results(&mut dataset, &mut tally),
+        }
+        if watch.cancel.is_cancelled() {
+            return Err(ExchangeError::Cancelled);
+        }
+        match format {
+            Format::Results => coco::save_results(&dataset, path)?,
+            _ => coco::save(&dataset, path)?,
+        }
+        return Ok(tally);
+    }
+    usable(&mut dataset, &mut tally);
+    lost_members(&dataset, format, &mut tally);
+    match format {
+        Format::YoloSeg => yolo::write(&dataset, path, tolerance_px, &mut tally, watch)?,
+        Format::Voc => voc::write(&dataset, path, &mut tally, watch)?,
+        Format::Cvat => cvat::write(&dataset, path, tolerance_px, &mut tally, watch)?,
+        Format::Labelme => labelme::write(&dataset, path, &mut tally, watch)?,
+        Format::Masks => masks::write_objects(&dataset, path, &mut tally, watch)?,
+        _ => masks::write_semantic(&dataset, path, &mut tally, watch)?,
+    }
+    Ok(tally)
+}
+
+fn shaped(dataset: &mut Dataset, policy: Policy, tally: &mut Tally) {
+    for loss in convert::convert(dataset, policy) {
+        match loss.iou {
+            Ok(iou) => tally.add_iou(loss.id.0, iou),
+            Err(error) => tally.add(Kind::Object, format_args!("annotation {} stays as it was: {error}", loss.id)),
+        }
+    }
+}
+
+/// A result has an image, a class, an outline and a score.
+fn as_results(dataset: &mut Dataset, tally: &mut Tally) {
+    for instance in &mut dataset.instances {
+        if instance.crowd {
+            tally.add(Kind::Crowd, format_args!("annotation {}", instance.id));
+        }
+        // A record of a data set is no result: it has members that results do not have, and perhaps no score.
+        let is_result = instance.source.as_ref().is_some_and(|text| !text.text().contains("\"id\"")) && instance.score.is_some();
+        if !is_result {
+            instance.source = None;
+        }
+    }
+    let others = dataset.document.iter().filter(|(_, value)| value.is_some()).count() + 2;
+    tally.add_many(Kind::Member, others, "the images, classes and other members of the file: a list of results has none");
+}
+
+/// Leaves out the objects without a known image or class, and those whose run lengths fit no image.
+fn usable(dataset: &mut Dataset, tally: &mut Tally) {
+    let sizes: HashMap<ImageId, Size> = dataset.images.iter().rev().map(|image| (image.id, image.size)).collect();
+    let classes: HashSet<CategoryId> = dataset.categories.iter().map(|category| category.id).collect();
+    dataset.instances.retain(|instance| {
+        let size = sizes.get(&instance.image_id);
+        let fits = size.is_some_and(|size| size.pixels() > 0 && instance.shape.runs(instance.bbox, *size).is_ok());
+        let kept = fits && classes.contains(&instance.category_id);
+        if !kept {
+            tally.add(Kind::Object, format_args!("annotation {}", instance.id));
+        }
+        kept
+    });
+}
+
+/// Counts what none of the other formats holds.
+fn lost_members(dataset: &Dataset, format: Format, tally: &mut Tally) {
+    let names: Vec<&str> = dataset.document.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name.as_str()).collect();
+    tally.add_many(Kind::Member, names.len(), names.join(", "));
+    let ids = dataset.images.len() + dataset.instances.len() + dataset.categories.len();
+    tally.add_many(Kind::Id, ids, "of images, annotations and classes");
+    for category in dataset.categories.iter().filter(|category| !category.supercategory.is_empty()) {
+        tally.add(Kind::Group, format_args!("{} ({})", category.name, category.supercategory));
+    }
+    for image in dataset.images.iter().filter(|image| lvis::marks(image) != lvis::Marks::default()) {
+        tally.add(Kind::Mark, format_args!("image {}", image.id));
+    }
+    for instance in &dataset.instances {
+        if instance.crowd && !matches!(format, Format::Voc | Format::Labelme) {
+            tally.add(Kind::Crowd, format_args!("annotation {}", instance.id));
+        }
+        if let Some(score) = instance.score {
+            tally.add(Kind::Score, format_args!("annotation {} ({score})", instance.id));
+        }
+    }
+}
+
+/// The `IoU` that `instance`, on an image of `size`, keeps with its pixels in `format`; `None` where it is left out.
+pub fn kept_iou(instance: &Instance, size: Size, format: Format, policy: Option<Policy>) -> Option<f64> {
+    let counts = instance.shape.runs(instance.bbox, size).ok()?;
+    let traced = |grain_px| Some(convert::one_polygon(instance, size, policy.map_or(0.0, Policy::tolerance_px), grain_px).ok()??.1);
+    match format {
+        Format::Lvis if instance.crowd => None,
+        Format::Coco | Format::Lvis | Format::Results => {
+            let Some(policy) = policy else { return Some(1.0) };
+            Some(convert::converted(instance, size, policy).ok()?.map_or(1.0, |(_, iou)| iou))
+        }
+        Format::YoloSeg => traced(yolo::GRAIN_PX),
+        Format::Cvat if instance.shape == Shape::Box => Some(1.0),
+        Format::Cvat => traced(cvat::GRAIN_PX),
+        Format::Voc => {
+            let bbox = Shape::Box.runs(voc::whole_pixels(instance.bbox), size).ok()?;
+            Some(convert::iou(&counts, &bbox))
+        }
+        Format::Labelme if matches!(instance.shape, Shape::Box | Shape::Polygons(_)) => Some(1.0),
+        Format::Labelme | Format::Masks | Format::Semantic => (crate::mask::rle::area(&counts) > 0).then_some(1.0),
+    }
+}
+
+/// The name of each image's file of labels: its own without the ending.
+///
+/// # Errors
+/// When two images would have the same.
+pub(super) fn stems(dataset: &Dataset) -> Result<Vec<String>, ExchangeError> {
+    let mut seen: HashMap<String, &str> = HashMap::new();
+    let mut stems = Vec::with_capacity(dataset.images.len());
+    for image in &dataset.images {
+        let stem = stem(&image.file_name);
+        if let Some(first) = seen.insert(stem.to_lowercase(), &image.file_name) {
+            return Err(ExchangeError::SameName { first: first.to_owned(), second: image.file_name.clone(), name: stem });
+        }
+        stems.push(stem);
+    }
+    Ok(stems)
+}
+
+/// A file name without its ending, kept inside the folder that it is joined to.
+pub(super) fn stem(file_name: &str) -> String {
+    let inside: Vec<&str> = file_name.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
+    let mut name = inside.join("/");
+    let start = name.rfind('/').map_or(0, |slash| slash + 1);
+    if let Some(dot) = name[start..].rfind('.').filter(|dot| *dot > 0) {
+        name.truncate(start + dot);
+    }
+    name
+}
+
+/// The objects of each image, by the place of the image.
+pub(super) fn by_image(dataset: &Dataset) -> Vec<Vec<&Instance>> {
+    let places: HashMap<ImageId, usize> = dataset.images.iter().enumerate().rev().map(|(place, image)| (image.id, place)).collect();
+    let mut objects = vec![Vec::new(); dataset.images.len()];
+    for instance in &dataset.instances {
+        if let Some(place) = places.get(&instance.image_id) {
+            objects[*place].push(instance);
+        }
+    }
+    objects
+}
+
+/// The place of each class in the list.
+pub(super) fn class_places(dataset: &Dataset) -> HashMap<CategoryId, usize> {
+    dataset.categories.iter().enumerate().rev().map(|(place, category)| (category.id, place)).collect()
+}
+
+/// Builds a data set with ids from 1.
+#[derive(Debug, Default)]
+pub(super) struct Builder {
+    pub dataset: Dataset,
+    classes: HashMap<String, CategoryId>,
+}
+
+impl Builder {
+    pub(super) fn image(&mut self, file_name: String, size: Size) -> ImageId {
+        let id = ImageId(self.dataset.images.len() as i64 + 1);
+        self.dataset.images.push(Image { id, file_name, size, source: None });
+        id
+    }
+
+    pub(super) fn class(&mut self, name: &str) -> CategoryId {
+        if let Some(id) = self.classes.get(name) {
+            return *id;
+        }
+        let id = CategoryId(self.dataset.categories.len() as i64 + 1);
+        self.dataset.categories.push(Category { id, name: name.to_owned(), supercategory: String::new(), source: None });
+        self.classes.insert(name.to_owned(), id);
+        id
+    }
+
+    pub(super) fn object(&mut self, image_id: ImageId, category_id: CategoryId, bbox: Rect, shape: Shape) -> &mut Instance {
+        let id = InstanceId(self.dataset.instances.len() as i64 + 1);
+        let (score, source, area) = (None, None, bbox.area());
+        let mut instance =
+            Instance { id, image_id, category_id, bbox, shape: Shape::Box, area, crowd: false, score, changed: Field::NONE, source };
+        instance.set_shape(shape);
+        instance.changed = Field::NONE;
+        self.dataset.instances.push(instance);
+        let last = self.dataset.instances.len() - 1;
+        &mut self.dataset.instances[last]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stems_stay_inside_their_folder() {
+        for (name, expected) in
+            [("a.jpg", "a"), ("s/a.b.png", "s/a.b"), ("../x/.hidden", "x/.hidden"), ("/etc/p", "etc/p"), ("s.d/a", "s.d/a")]
+        {
+            assert_eq!(stem(name), expected);
+        }
+    }
+}

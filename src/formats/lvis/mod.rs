@@ -1,0 +1,33 @@
+//! What LVIS adds to COCO: synsets, and per image the classes that are known to be absent or not labelled throughout.
+//!
+//! The records themselves are read and written by [`super::coco`]; the marks live in the image's own record, so that a
+//! file that nobody touched comes back as it was.
+
+mod mapping;
+mod mark;
+mod synset;
+
+pub use mapping::{to_coco, to_lvis};
+pub use mark::{Mark, Marks, freed, marks, with_marks};
+pub use synset::{COCO, CocoClass, with_name, with_synset};
+
+use serde::Deserialize;
+
+use crate::annotation::{Category, Dataset};
+
+/// Whether the data set is one of LVIS: its classes have synsets, or its images have LVIS' marks.
+pub fn is_lvis(dataset: &Dataset) -> bool {
+    let has = |text: Option<&crate::annotation::Verbatim>, member: &str| text.is_some_and(|text| text.text().contains(member));
+    dataset.categories.iter().any(|category| has(category.source.as_ref(), "\"synset\""))
+        || dataset.images.first().is_some_and(|image| has(image.source.as_ref(), "\"neg_category_ids\""))
+}
+
+/// The synset of a class: its own where the record has one, else the one that LVIS uses for a class of COCO of that name.
+pub fn synset(category: &Category) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Record {
+        synset: Option<String>,
+    }
+    let stored = category.source.as_ref().and_then(|text| serde_json::from_str::<Record>(text.text()).ok()?.synset);
+    stored.or_else(|| with_name(&category.name).map(|class| class.synset.to_owned()))
+}

@@ -1,0 +1,274 @@
+//! Folders of PNG masks: one picture for each object, or one picture of class numbers for each image.
+//!
+//! In both, `classes.txt` has a line for each class: line 0 is the background, line n the class with number n. Without it
+//! classes are called by their numbers, and the masks of a folder are all of one class.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder as _};
+
+use super::exchange::{Builder, ExchangeError, Fault, Imported, Watch, by_image, class_places, stem, stems};
+use super::loss::{Kind, Tally};
+use super::stage::Stage;
+use super::{folder, label_map};
+use crate::annotation::{CategoryId, Dataset, Image, ImageId, Instance, Shape};
+use crate::geometry::{Rect, Size};
+use crate::job::Meter;
+use crate::mask::Mask;
+
+const CLASSES: &str = "classes.txt";
+const BACKGROUND: &str = "background";
+/// The class of masks whose names tell none.
+const OBJECT: &str = "object";
+/// The value of pixels that belong to no class for certain, in Pascal VOC and after it.
+const VOID: u16 = 255;
+
+/// Writes `STEM/NUMBER_CLASS.png`, white on black, for each object.
+pub(super) fn write_objects(dataset: &Dataset, path: &Path, tally: &mut Tally, watch: &mut Watch<'_>) -> Result<(), ExchangeError> {
+    let stems = stems(dataset)?;
+    let classes = class_places(dataset);
+    let stage = Stage::new(path)?;
+    let meter = Meter::start("Writing", dataset.images.len() as u64);
+    for (place, objects) in by_image(dataset).into_iter().enumerate() {
+        watch.step(&meter, place)?;
+        let image = &dataset.images[place];
+        if objects.is_empty() {
+            tally.add(Kind::Image, format_args!("image {} ({})", image.id, image.file_name));
+        }
+        for (number, instance) in objects.into_iter().enumerate() {
+            let Some(mask) = pixels(instance, image, tally) else { continue };
+            let class = classes.get(&instance.category_id).copied().unwrap_or_default() + 1;
+            let bytes: Vec<u8> = mask.bytes().iter().map(|inside| inside * 255).collect();
+            let name = format!("{}/{}_{class}.png", stems[place], number + 1);
+            stage.write(
+                &name,
+                &png(&bytes, image.size, ExtendedColorType::L8).map_err(|fault| ExchangeError::record(path, name.clone(), fault))?,
+            )?;
+        }
+    }
+    stage.write(CLASSES, class_list(dataset).as_bytes())?;
+    stage.publish()
+}
+
+/// Writes `STEM.png` for each image, its values the numbers of classes; the later object lies on top.
+pub(super) fn write_semantic(dataset: &Dataset, path: &Path, tally: &mut Tally, watch: &mut Watch<'_>) -> Result<(), ExchangeError> {
+    let stems = stems(dataset)?;
+    let classes = class_places(dataset);
+    let stage = Stage::new(path)?;
+    let meter = Meter::start("Writing", dataset.images.len() as u64);
+    for (place, objects) in by_image(dataset).into_iter().enumerate() {
+        watch.step(&meter, place)?;
+        let image = &dataset.images[place];
+        if image.size.pixels() == 0 {
+            return Err(ExchangeError::NoSize { id: image.id, name: image.file_name.clone() });
+        }
+        // Each pixel's object, from 1, so that what a later object hides is known.
+        let mut owner = vec![0_u32; image.size.pixels()];
+        let mut numbers = vec![0_u16];
+        let mut hidden = vec![false];
+        for instance in &objects {
+            let mask = pixels(instance, image, tally).unwrap_or_else(|| Mask::new(image.size));
+            let own = numbers.len() as u32;
+            numbers.push(classes.get(&instance.category_id).map_or(0, |place| (place + 1).min(usize::from(u16::MAX)) as u16));
+            hidden.push(false);
+            for (owner, _) in owner.iter_mut().zip(mask.bytes()).filter(|(_, inside)| **inside != 0) {
+                hidden[*owner as usize] |= *owner != 0;
+                *owner = own;
+            }
+        }
+        for (instance, _) in objects.iter().zip(&hidden[1..]).filter(|(_, hidden)| **hidden) {
+            tally.add(Kind::Overlap, format_args!("annotation {}", instance.id));
+        }
+        let mut of_class: BTreeMap<CategoryId, usize> = BTreeMap::new();
+        for instance in &objects {
+            *of_class.entry(instance.category_id).or_default() += 1;
+        }
+        for (class, count) in of_class.into_iter().filter(|(_, count)| *count > 1) {
+            tally.add_many(Kind::Joined, count, format_args!("{count} of class {class} on image {}", image.id));
+        }
+        let values = owner.iter().map(|owner| numbers[*owner as usize]);
+        let name = format!("{}.png", stems[place]);
+        let content = if dataset.categories.len() < usize::from(VOID) {
+            png(&values.map(|value| value as u8).collect::<Vec<_>>(), image.size, ExtendedColorType::L8)
+        } else {
+            png(&values.flat_map(u16::to_ne_bytes).collect::<Vec<_>>(), image.size, ExtendedColorType::L16)
+        };
+        stage.write(&name, &content.map_err(|fault| ExchangeError::record(path, name.clone(), fault))?)?;
+    }
+    stage.write(CLASSES, class_list(dataset).as_bytes())?;
+    stage.publish()
+}
+
+/// The pixels of an object; `None`, and counted, where it has none.
+fn pixels(instance: &Instance, image: &Image, tally: &mut Tally) -> Option<Mask> {
+    let mask = instance.mask(image.size).ok().filter(|mask| !mask.is_empty());
+    match (&mask, &instance.shape) {
+        (None, _) => tally.add(Kind::Object, format_args!("annotation {}", instance.id)),
+        (_, Shape::Box) => tally.add(Kind::Box, format_args!("annotation {}", instance.id)),
+        _ => (),
+    }
+    mask
+}
+
+fn png(bytes: &[u8], size: Size, color: ExtendedColorType) -> Result<Vec<u8>, Fault> {
+    let mut png = Vec::new();
+    PngEncoder::new(&mut png).write_image(bytes, size.width, size.height, color)?;
+    Ok(png)
+}
+
+fn class_list(dataset: &Dataset) -> String {
+    let names = dataset.categories.iter().map(|category| category.name.replace(['\r', '\n'], " "));
+    std::iter::once(BACKGROUND.to_owned()).chain(names).fold(String::new(), |list, name| list + &name + "\n")
+}
+
+/// Reads the PNG files in the folders of `path`: each folder is an image, each file an object.
+pub(super) fn read_objects(path: &Path, images: Option<&Path>, watch: &mut Watch<'_>) -> Result<Imported, ExchangeError> {
+    let mut source = Source::open(path, images)?;
+    let meter = Meter::start("Reading", source.files.len() as u64);
+    for (done, name) in std::mem::take(&mut source.files).into_iter().enumerate() {
+        watch.step(&meter, done)?;
+        let file = path.join(&name);
+        let (folder, leaf) = name.rsplit_once('/').unwrap_or(("", &name));
+        // Some data sets have their masks in a folder of this name beside the picture's.
+        let folder = folder.strip_suffix("/masks").unwrap_or(folder);
+        let (size, values) = label_map::read(&file)?;
+        let Some(image) = source.image(folder, size, &file)? else { continue };
+        let number = stem(leaf).rsplit_once('_').and_then(|(_, class)| class.parse().ok()).filter(|_| source.has_classes);
+        let class = match number {
+            Some(number) => source.class(number, &file)?,
+            None => source.builder.class(OBJECT),
+        };
+        let bytes = values.into_iter().map(|value| u8::from(value != 0)).collect();
+        let mask = Mask::from_bytes(size, bytes).filter(|mask| !mask.is_empty());
+        match mask {
+            Some(mask) => drop(source.builder.object(image, class, Rect::default(), Shape::from_mask(&mask))),
+            None => source.tally.add(Kind::Object, file.display()),
+        }
+    }
+    Ok(source.imported())
+}
+
+/// Reads the PNG files in `path`: each file is an image, each of its values an object of that class.
+pub(super) fn read_semantic(path: &Path, images: Option<&Path>, watch: &mut Watch<'_>) -> Result<Imported, ExchangeError> {
+    let mut source = Source::open(path, images)?;
+    let meter = Meter::start("Reading", source.files.len() as u64);
+    for (done, name) in std::mem::take(&mut source.files).into_iter().enumerate() {
+        watch.step(&meter, done)?;
+        let file = path.join(&name);
+        let (size, values) = label_map::read(&file)?;
+        let Some(image) = source.image(&stem(&name), size, &file)? else { continue };
+        let mut found: Vec<u16> = values.clone();
+        found.sort_unstable();
+        found.dedup();
+        for value in found.into_iter().filter(|value| *value != 0) {
+            if value == VOID && source.classes.len() < usize::from(VOID) {
+                source.tally.add(Kind::Void, file.display());
+                continue;
+            }
+            let class = source.class(u64::from(value), &file)?;
+            let mask = Mask::from_bytes(size, values.iter().map(|other| u8::from(*other == value)).collect());
+            if let Some(mask) = mask {
+                source.builder.object(image, class, Rect::default(), Shape::from_mask(&mask));
+            }
+        }
+    }
+    Ok(source.imported())
+}
+
+/// A folder of masks that is being read.
+struct Source {
+    files: Vec<String>,
+    classes: Vec<CategoryId>,
+    has_classes: bool,
+    images: BTreeMap<String, ImageId>,
+    has_pictures: bool,
+    builder: Builder,
+    tally: Tally,
+}
+
+impl Source {
+    fn open(path: &Path, pictures: Option<&Path>) -> Result<Self, ExchangeError> {
+        let mut files = Vec::new();
+        find(path, "", &mut files)?;
+        let list = path.join(CLASSES);
+        if files.is_empty() && !list.is_file() {
+            return Err(ExchangeError::Nothing { what: "PNG file", path: path.to_owned() });
+        }
+        files.sort_by(|a, b| folder::natural(a, b));
+        let mut source = Self {
+            files,
+            classes: Vec::new(),
+            has_classes: false,
+            images: BTreeMap::new(),
+            has_pictures: pictures.is_some(),
+            builder: Builder::default(),
+            tally: Tally::default(),
+        };
+        if list.is_file() {
+            let text = fs::read_to_string(&list).map_err(ExchangeError::io(&list))?;
+            source.classes = text.lines().skip(1).map(|name| source.builder.class(name)).collect();
+            source.has_classes = true;
+        }
+        if let Some(pictures) = pictures {
+            let (scanned, _) = folder::scan(pictures).map_err(ExchangeError::io(pictures))?;
+            for image in scanned.images {
+                let id = source.builder.image(image.file_name.clone(), image.size);
+                source.images.insert(stem(&image.file_name), id);
+            }
+        }
+        Ok(source)
+    }
+
+    /// The image called `stem`; `None`, and counted, where there are pictures but none of that name.
+    fn image(&mut self, stem: &str, size: Size, file: &Path) -> Result<Option<ImageId>, ExchangeError> {
+        let id = match self.images.get(stem) {
+            Some(id) => *id,
+            None if self.has_pictures => {
+                self.tally.add(Kind::Picture, file.display());
+                return Ok(None);
+            }
+            None => {
+                let id = self.builder.image(format!("{stem}.png"), size);
+                self.images.insert(stem.to_owned(), id);
+                id
+            }
+        };
+        let known = self.builder.dataset.image(id).map_or(size, |image| image.size);
+        if known != size {
+            return Err(ExchangeError::record(file, "the mask", Fault::Size { mask: size, place: known }));
+        }
+        Ok(Some(id))
+    }
+
+    fn class(&mut self, number: u64, file: &Path) -> Result<CategoryId, ExchangeError> {
+        if !self.has_classes {
+            return Ok(self.builder.class(&format!("class {number}")));
+        }
+        let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+        let class = place.and_then(|place| self.classes.get(place)).copied();
+        class.ok_or_else(|| ExchangeError::record(file, "the mask", Fault::Class(number)))
+    }
+
+    fn imported(self) -> Imported {
+        Imported { dataset: self.builder.dataset, tally: self.tally, ..Imported::default() }
+    }
+}
+
+fn find(root: &Path, below: &str, files: &mut Vec<String>) -> Result<(), ExchangeError> {
+    let folder = root.join(below);
+    for entry in fs::read_dir(&folder).map_err(ExchangeError::io(&folder))? {
+        let entry = entry.map_err(ExchangeError::io(&folder))?;
+        let kind = entry.file_type().map_err(ExchangeError::io(&entry.path()))?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let name = if below.is_empty() { name } else { format!("{below}/{name}") };
+        if kind.is_dir() {
+            find(root, &name, files)?;
+        } else if PathBuf::from(&name).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
+            files.push(name);
+        }
+    }
+    Ok(())
+}

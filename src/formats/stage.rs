@@ -1,0 +1,102 @@
+//! A folder that appears whole or not at all: it is filled under another name beside its place and then renamed.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::exchange::ExchangeError;
+
+/// A folder that is being filled. Dropped before [`Stage::publish`], it leaves nothing behind.
+#[derive(Debug)]
+pub(super) struct Stage {
+    folder: TempDir,
+    target: PathBuf,
+}
+
+impl Stage {
+    /// A stage for the folder `target`, which must not exist yet or be empty.
+    ///
+    /// # Errors
+    /// When `target` holds something, or nothing can be made beside it.
+    pub(super) fn new(target: &Path) -> Result<Self, ExchangeError> {
+        match fs::read_dir(target).map(|mut entries| entries.next().is_none()) {
+            Ok(false) => return Err(ExchangeError::NotEmpty { path: target.to_owned() }),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(ExchangeError::io(target)(error)),
+            Ok(true) | Err(_) => (),
+        }
+        let parent = match target.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".annotator-").suffix(".tmp");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            builder.permissions(fs::Permissions::from_mode(0o777));
+        }
+        let folder = builder.tempdir_in(parent).map_err(ExchangeError::io(parent))?;
+        Ok(Self { folder, target: target.to_owned() })
+    }
+
+    /// The folder to fill.
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes one file of the folder; folders on the way to it are made.
+    ///
+    /// # Errors
+    /// When the disk does not allow it.
+    pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<(), ExchangeError> {
+        let path = self.path().join(name);
+        let shown = self.target.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(ExchangeError::io(&shown))?;
+        }
+        fs::write(&path, content).map_err(ExchangeError::io(&shown))
+    }
+
+    /// Gives the folder its name.
+    ///
+    /// # Errors
+    /// When something took the place meanwhile.
+    pub(super) fn publish(self) -> Result<(), ExchangeError> {
+        match fs::remove_dir(&self.target) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(ExchangeError::io(&self.target)(error)),
+            _ => (),
+        }
+        let path = self.folder.keep();
+        fs::rename(&path, &self.target).map_err(ExchangeError::io(&self.target)).inspect_err(|_| {
+            if let Err(error) = fs::remove_dir_all(&path) {
+                tracing::warn!(%error, path = %path.display(), "the unfinished folder could not be removed");
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_appears_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out");
+        let stage = Stage::new(&target).unwrap();
+        stage.write("a/b.txt", b"1").unwrap();
+        assert!(!target.exists());
+        drop(stage);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        fs::create_dir(&target).unwrap();
+        let stage = Stage::new(&target).unwrap();
+        stage.write("a/b.txt", b"1").unwrap();
+        stage.publish().unwrap();
+        assert_eq!(fs::read(target.join("a/b.txt")).unwrap(), b"1");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(matches!(Stage::new(&target), Err(ExchangeError::NotEmpty { .. })));
+        assert!(Stage::new(&folder.path().join("none/out")).unwrap_err().to_string().contains("none"));
+    }
+}
