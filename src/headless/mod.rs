@@ -3,6 +3,7 @@
 //! This module reads files, calls the layers below and writes results. It does not decide how the process ends: an
 //! error goes up to `main`, which prints it once.
 
+mod check;
 mod convert;
 mod dataset;
 mod digest;
@@ -34,6 +35,8 @@ pub enum Command {
     Eval(eval::Arguments),
     /// Write a COCO file with another form of masks
     Convert(convert::Arguments),
+    /// Find what is odd about a COCO file and its pictures
+    Check(check::Arguments),
     /// Show graphics adapters, drivers, model files and measured speed
     Doctor(doctor::Arguments),
 }
@@ -69,6 +72,7 @@ pub fn run(command: &Command, form: ProgressForm, cancel: &Cancel) -> anyhow::Re
         Command::Refine(arguments) => refine::run(arguments, &mut terminal, cancel),
         Command::Eval(arguments) => eval::run(arguments, &mut terminal, cancel),
         Command::Convert(arguments) => convert::run(arguments, &mut terminal, cancel),
+        Command::Check(arguments) => check::run(arguments, &mut terminal, cancel),
         Command::Doctor(arguments) => doctor::run(arguments, &mut terminal, cancel),
     };
     terminal.finish();
