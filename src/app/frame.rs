@@ -7,7 +7,7 @@ use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 
 use super::command::{self, Command};
 use super::document::Source;
-use super::panel::{classes, filmstrip::Filmstrip, menu, objects, status, toolbar};
+use super::panel::{check, classes, filmstrip::Filmstrip, menu, objects, status, toolbar};
 use super::picture::Loaded;
 use super::{App, theme};
 
@@ -16,6 +16,7 @@ impl App {
     pub fn show_ui(&mut self, ui: &mut Ui) {
         let ctx = ui.ctx().clone();
         self.collect(&ctx);
+        self.collect_check();
         for outcome in self.assistant.poll() {
             self.receive(outcome);
         }
@@ -24,6 +25,7 @@ impl App {
         self.want_pictures();
         let mut commands = Vec::new();
         self.panels(ui, &mut commands);
+        check::ui(&ctx, &mut self.check, &self.state, &mut commands);
         if let Some(mut dialog) = self.dialog.take()
             && dialog.ui(&ctx, &self.state, &mut commands)
         {
@@ -77,6 +79,7 @@ impl App {
                 adapter: &self.adapter,
                 kept: self.autosave.is_kept(state.document.revision()),
                 opening: self.opening,
+                opening_progress: self.opening_shown.as_ref(),
             };
             status::ui(ui, state, &facts, commands);
         });

@@ -7,6 +7,7 @@
 pub mod assistant;
 mod autosave;
 mod canvas;
+mod check;
 pub mod command;
 mod document;
 mod edit;
@@ -33,6 +34,7 @@ pub use self::document::{Document, Source};
 use self::assistant::{Assistant, Engine};
 use self::autosave::Autosave;
 use self::canvas::Canvas;
+use self::check::Check;
 use self::command::Command;
 use self::open::Opened;
 use self::panel::dialog::Dialog;
@@ -40,7 +42,7 @@ use self::panel::filmstrip::Filmstrip;
 use self::picture::Pictures;
 use self::settings::Folders;
 use self::state::State;
-use crate::job::Latest;
+use crate::job::{Cancel, Latest, Progress};
 
 /// The window's content.
 pub struct App {
@@ -49,11 +51,15 @@ pub struct App {
     pictures: Pictures,
     filmstrip: Filmstrip,
     dialog: Option<Dialog>,
+    check: Check,
     assistant: Assistant,
     autosave: Autosave,
     folders: Folders,
     opened: Latest<Result<Opened, String>>,
     opening: bool,
+    opening_progress: Latest<Progress>,
+    opening_shown: Option<Progress>,
+    opening_cancel: Cancel,
     asked: Latest<Command>,
     propose_due: Option<f64>,
     adapter: String,
@@ -84,11 +90,15 @@ impl App {
             pictures: Pictures::start(move || wake.request_repaint()),
             filmstrip: Filmstrip::default(),
             dialog: None,
+            check: Check::default(),
             assistant: Assistant::new(base.engine),
             autosave: Autosave::default(),
             folders: base.folders,
             opened: Latest::default(),
             opening: false,
+            opening_progress: Latest::default(),
+            opening_shown: None,
+            opening_cancel: Cancel::new(),
             asked: Latest::default(),
             propose_due: None,
             adapter: base.adapter,
@@ -103,6 +113,11 @@ impl App {
     /// How far the models are; for tests.
     pub const fn readiness(&self) -> &assistant::Readiness {
         self.assistant.readiness()
+    }
+
+    /// The findings of the last check, in words; for tests.
+    pub fn findings(&self) -> Vec<String> {
+        self.check.found.iter().flat_map(|(_, rows)| rows.iter().map(|row| row.text.clone())).collect()
     }
 
     /// Where an image position lies in the window, in points; for tests.

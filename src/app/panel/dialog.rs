@@ -1,4 +1,4 @@
-//! What opens over the window: the palette, the class search, the keys, the settings and the reader's warnings.
+//! What opens over the window: the palette, the class search, the keys and the settings.
 
 use egui::{Id, Key, Modal, RichText, ScrollArea, TextEdit, Ui};
 
@@ -21,8 +21,6 @@ pub(crate) enum Dialog {
     Help,
     /// The settings, as they will be.
     Settings(Settings),
-    /// The reader's warnings.
-    Warnings,
 }
 
 /// A search field with a list under it.
@@ -42,7 +40,6 @@ impl Dialog {
             Self::Classes(_) => "class search",
             Self::Help => "help",
             Self::Settings(_) => "settings",
-            Self::Warnings => "warnings",
         }
     }
 
@@ -55,7 +52,6 @@ impl Dialog {
                 Self::Classes(search) => classes_ui(ui, search, state, colors, commands),
                 Self::Help => help_ui(ui, colors),
                 Self::Settings(settings) => settings_ui(ui, settings, colors, commands),
-                Self::Warnings => warnings_ui(ui, state),
             });
         !response.inner && !response.should_close()
     }
@@ -213,19 +209,5 @@ fn settings_ui(ui: &mut Ui, settings: &mut Settings, colors: &Palette, commands:
     if *settings != before {
         commands.push(Command::Change(settings.clone()));
     }
-    ui.button("Close").clicked()
-}
-
-fn warnings_ui(ui: &mut Ui, state: &State) -> bool {
-    ui.set_width(620.0);
-    ui.heading("What the reader found odd");
-    ui.add_space(6.0);
-    let warnings = &state.document.warnings;
-    ScrollArea::vertical().max_height(420.0).auto_shrink([false, true]).show_rows(ui, 20.0, warnings.len(), |ui, rows| {
-        for text in warnings.get(rows).unwrap_or_default() {
-            ui.add(egui::Label::new(RichText::new(text).size(13.0)).truncate()).on_hover_text(text);
-        }
-    });
-    ui.add_space(8.0);
     ui.button("Close").clicked()
 }
