@@ -6,7 +6,8 @@
 //! stroke turned with it and back, and one slip there would spoil labels silently.
 //!
 //! 16-bit samples keep their upper half, grey becomes three equal channels, palettes and CMYK become the colours that they
-//! stand for, and what is transparent shows white behind it, as in a browser. Of an animation the first frame counts.
+//! stand for, and what is transparent shows white behind it, as in a browser. Of an animation the first frame counts. TIFF
+//! files with a palette are refused, because the decoder does not know them.
 
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};

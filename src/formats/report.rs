@@ -206,10 +206,10 @@ pub enum Problem {
     #[error("has fewer than 10 objects")]
     RareCategory,
     /// A picture that is not in the folder.
-    #[error("has no picture in the folder")]
-    NoPicture,
+    #[error("has no picture `{0}` in the folder")]
+    NoPicture(String),
     /// A picture that EXIF asks viewers to turn; masks lie on the pixels as they are stored.
-    #[error("is {} by other viewers, as its EXIF entry asks; masks lie on the pixels as they are stored", picture::turn(*orientation).unwrap_or("not turned"))]
+    #[error("is {} in other viewers, as its EXIF entry asks; masks lie on the pixels as they are stored", picture::turn(*orientation).unwrap_or("not turned"))]
     Turned {
         /// The EXIF orientation, 2 to 8.
         orientation: u8,
@@ -265,7 +265,7 @@ impl Problem {
             Self::SameFile(_) => "same_file",
             Self::UnusedCategory => "unused_category",
             Self::RareCategory => "rare_category",
-            Self::NoPicture => "missing_picture",
+            Self::NoPicture(_) => "missing_picture",
             Self::Turned { .. } => "turned_picture",
             Self::Picture(_) => "unreadable_picture",
             Self::PictureSize { .. } => "picture_size",
@@ -284,7 +284,7 @@ impl Problem {
             | Self::Outline
             | Self::Shape(_)
             | Self::NoSize
-            | Self::NoPicture
+            | Self::NoPicture(_)
             | Self::Picture(_)
             | Self::PictureSize { .. } => Severity::Error,
             Self::NarrowBox | Self::UnusedCategory | Self::RareCategory | Self::Turned { .. } => Severity::Note,

@@ -102,7 +102,7 @@ fn pictures_that_are_missing_broken_turned_or_of_another_size() {
         let images = health.report.warnings.into_iter().filter(|warning| matches!(warning.record, Record::Image(_)));
         images.map(|warning| (warning.record, warning.problem)).collect::<Vec<_>>()
     };
-    assert_eq!(findings(&dataset), [(Record::Image(2), Problem::NoPicture)]);
+    assert_eq!(findings(&dataset), [(Record::Image(2), Problem::NoPicture("b.png".to_owned()))]);
     RgbImage::new(10, 20).save(at("b.png")).unwrap();
     let size = Problem::PictureSize { stored: Size::new(20, 10), found: Size::new(10, 20) };
     assert_eq!(findings(&dataset), [(Record::Image(2), size)]);

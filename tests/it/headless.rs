@@ -254,7 +254,7 @@ fn a_check_reports_in_words_and_as_json() {
     let output = run(folder.path(), "--headless check in.json --images images --json report.json");
     assert_code(&output, 0);
     let text = out(&output);
-    assert!(text.contains("error: missing picture (1)\n  image 8 has no picture in the folder\n"), "{text}");
+    assert!(text.contains("error: missing picture (1)\n  image 8 has no picture `gone.png` in the folder\n"), "{text}");
     assert!(text.contains("  annotation 11 has the area 99, but its outline covers "), "{text}");
     assert_eq!(last_line(&output), "checked in.json: 2 images, 3 objects, 2 categories; 1 errors, 1 warnings, 3 notes");
     let report = read(&folder.path().join("report.json"));

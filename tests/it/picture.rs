@@ -67,6 +67,16 @@ fn near(found: Rgb<u8>, expected: [u8; 3]) -> bool {
     found.0.iter().zip(expected).all(|(found, expected)| found.abs_diff(expected) < 8)
 }
 
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pictures").join(name)
+}
+
+#[test]
+fn a_kind_that_cannot_be_read_is_named() {
+    let error = picture::load(&data("palette.tiff")).unwrap_err().to_string();
+    assert!(error.contains("RGBPalette") && error.ends_with("palette.tiff"), "{error}");
+}
+
 /// Kinds that the encoders here cannot write; the colours are those that Pillow reads from the same files.
 #[test]
 fn cmyk_palette_and_bitmap_files_have_the_colours_of_other_readers() {
@@ -77,15 +87,13 @@ fn cmyk_palette_and_bitmap_files_have_the_colours_of_other_readers() {
         ("cmyk.jpg", cmyk),
         ("cmyk.tiff", cmyk),
         ("palette.png", palette),
-        ("palette.tiff", palette),
         ("palette.bmp", palette),
         ("bit.png", bits),
         ("bit.tiff", bits),
         ("grey16.tiff", [[156, 156, 156]; 3]),
     ];
     for (name, colours) in files {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pictures").join(name);
-        let pixels = picture::load(&path).unwrap();
+        let pixels = picture::load(&data(name)).unwrap();
         assert_eq!(pixels.dimensions(), (16, 8), "{name}");
         for ((x, y), colour) in [(1, 1), (12, 1), (12, 6)].into_iter().zip(colours) {
             let found = *pixels.get_pixel(x, y);

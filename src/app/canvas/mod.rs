@@ -129,7 +129,8 @@ fn hold_focus(ui: &Ui, response: &Response) {
 fn turned_ui(ui: &mut Ui, area: egui::Rect, turn: &str, colors: &theme::Palette) {
     let place = egui::Rect::from_min_size(area.left_top() + egui::vec2(12.0, 8.0), egui::vec2(area.width() - 24.0, 22.0));
     let text = format!("Shown as stored; by its EXIF entry it is {turn} in other viewers");
-    let label = egui::Label::new(egui::RichText::new(text).size(12.5).color(colors.warn)).selectable(false);
+    let text = egui::RichText::new(text).size(12.5).color(colors.warn).background_color(colors.panel);
+    let label = egui::Label::new(text).selectable(false);
     ui.put(place, label).on_hover_text("Masks and boxes in COCO files lie on the pixels as they are stored");
 }
 

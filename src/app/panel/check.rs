@@ -10,14 +10,16 @@ use crate::app::theme;
 use crate::formats::Severity;
 
 const ROW: f32 = 24.0;
+/// So large at first, in the corner over the film strip, that most of the image stays in sight.
+const SIZE: egui::Vec2 = egui::vec2(460.0, 230.0);
 
 /// Shows the window where it is open.
 pub(crate) fn ui(ctx: &egui::Context, check: &mut Check, state: &State, commands: &mut Vec<Command>) {
     let mut open = check.open;
     Window::new("Check")
         .open(&mut open)
-        .default_size([560.0, 380.0])
-        .default_pos([90.0, 70.0])
+        .default_size(SIZE)
+        .default_pos(ctx.content_rect().left_bottom() + egui::vec2(68.0, -SIZE.y - 220.0))
         .min_width(360.0)
         .show(ctx, |ui| content_ui(ui, check, state, commands));
     if !open {

@@ -55,7 +55,9 @@ fn on_disk(image: &Image, folder: &Path) -> Vec<Warning> {
                 problems.push(Problem::Turned { orientation: header.exif_orientation });
             }
         }
-        Err(PictureError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => problems.push(Problem::NoPicture),
+        Err(PictureError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            problems.push(Problem::NoPicture(image.file_name.clone()));
+        }
         Err(error) => problems.push(Problem::Picture(error.to_string())),
     }
     let origin: Arc<Path> = path.into();
