@@ -70,6 +70,16 @@ fn an_untouched_file_is_written_as_it_was() {
 }
 
 #[test]
+fn an_untouched_category_with_an_odd_number_stays_as_it_was() {
+    let text = r#"{"images":[],"annotations":[],"categories":[{"id":1,"weight":NaN},{"id":2,"name":"x","y":[-Infinity]}]}"#;
+    let (mut dataset, _) = parsed(text);
+    let records = [r#"{"id":1,"weight":NaN}"#, r#"{"id":2,"name":"x","y":[-Infinity]}"#];
+    assert!(records.iter().all(|record| written(&dataset).contains(record)), "{}", written(&dataset));
+    dataset.categories[1].name = "z".to_owned();
+    assert!(written(&dataset).contains(r#"{"id":2,"name":"z","y":[-Infinity]}"#));
+}
+
+#[test]
 fn what_was_read() {
     let (dataset, _) = parsed(ODD_BUT_RIGHT);
     assert_eq!(dataset.images[0].file_name, "sub/a \"b\".jpg");
