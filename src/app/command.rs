@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::settings::Settings;
 use super::transfer::Wish;
-use crate::annotation::{CategoryId, InstanceId};
+use crate::annotation::{CategoryId, ImageId, InstanceId};
 use crate::formats::exchange::Format;
 use crate::formats::lvis::Mark;
 use crate::geometry::{Point, Rect};
@@ -22,6 +22,15 @@ pub enum Tool {
     Brush,
     /// Takes from a mask.
     Eraser,
+}
+
+/// What a finding of the health check is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// An image.
+    Image(ImageId),
+    /// An object.
+    Object(InstanceId),
 }
 
 /// A wish of the person, performed after the layout of the frame.
@@ -137,8 +146,10 @@ pub enum Command {
     Settings,
     /// Takes new settings.
     Change(Settings),
-    /// Opens the reader's warnings.
-    Warnings,
+    /// Lists what is odd about the data set and its pictures.
+    Check,
+    /// Goes to what a finding is about.
+    LeadTo(Target),
     /// Adds a box that was drawn.
     AddBox(Rect),
     /// Gives an object another box.
@@ -293,7 +304,7 @@ pub static TABLE: &[Entry] = table! {
     View Command::ActualSize, "Zoom 100 %", [ctrl(Key::Num0)], "Shows one image pixel as one screen pixel";
     View Command::ZoomIn, "Zoom in", [ctrl(Key::Plus), ctrl(Key::Equals)], "Zooms in; the wheel zooms at the cursor";
     View Command::ZoomOut, "Zoom out", [ctrl(Key::Minus)], "Zooms out; the wheel zooms at the cursor";
-    View Command::Warnings, "Warnings…", [], "Lists what the reader found odd in the file";
+    View Command::Check, "Check…", [bare(Key::F3)], "Lists what is odd about the annotations and images; each line leads to its object";
     Help Command::Palette, "Command palette…", [ctrl(Key::P)], "Finds a command by its name";
     Help Command::Help, "Shortcuts…", [bare(Key::F1)], "Shows all keys";
     None Command::ClassNumber(1), "Class 1", [bare(Key::Num1)], "Gives the selection the first class";
@@ -337,7 +348,7 @@ pub fn pressed(input: &mut egui::InputState, typing: bool) -> Vec<Command> {
         };
         let Some(entry) = TABLE.iter().find(|entry| entry.keys.iter().any(chord)) else { return true };
         let edits_text = matches!(key, Key::A | Key::Z | Key::Y);
-        let function_key = matches!(key, Key::F1 | Key::F2);
+        let function_key = matches!(key, Key::F1 | Key::F2 | Key::F3);
         if typing && !function_key && (!modifiers.command || edits_text) {
             return true;
         }

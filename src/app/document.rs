@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::annotation::{Category, CategoryId, Dataset, Edit, EditError, Entry, History, Image, ImageId, Instance, InstanceId};
+use crate::formats::Warning;
 
 /// Where the data set came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub struct Document {
     /// The folder that file names are relative to.
     pub image_folder: PathBuf,
     /// What the reader found odd.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// The images that a person marked as reviewed.
     pub reviewed: BTreeSet<ImageId>,
 }

@@ -4,21 +4,29 @@ use std::path::{Path, PathBuf};
 
 use super::App;
 use super::autosave::{Purpose, Written};
+use super::check::Check;
 use super::command::Command;
 use super::document::Source;
 use super::open::{self, Opened};
 use super::session::{self, Session};
 use super::state::Tone;
-use crate::job;
+use crate::job::{self, Cancel};
 
 impl App {
     /// Begins to open a path.
     pub(super) fn open(&mut self, path: &Path, ctx: &egui::Context) {
         self.close_document();
         self.opening = true;
+        self.opening_cancel = Cancel::new();
+        self.check.cancel();
         let (path, state, ctx, slot) = (path.to_path_buf(), self.folders.state().to_path_buf(), ctx.clone(), self.opened.clone());
+        let (cancel, progress) = (self.opening_cancel.clone(), self.opening_progress.clone());
         let work = move || {
-            slot.publish(open::open(&path, &state).map_err(|error| format!("{error:#}")));
+            let mut tell = |at| {
+                progress.publish(at);
+                ctx.request_repaint();
+            };
+            slot.publish(open::open(&path, &state, &cancel, &mut tell).map_err(|error| format!("{error:#}")));
             ctx.request_repaint();
         };
         if let Err(error) = job::spawn("open", work) {
@@ -32,10 +40,12 @@ impl App {
         if let Some(command) = self.asked.take() {
             self.perform(command, ctx);
         }
+        self.opening_shown = self.opening_progress.take().or_else(|| self.opening_shown.take()).filter(|_| self.opening);
         if let Some(opened) = self.opened.take() {
             self.opening = false;
             match opened {
                 Ok(opened) => self.show(opened, ctx),
+                Err(_) if self.opening_cancel.is_cancelled() => self.state.say(Tone::Plain, "Opening was cancelled"),
                 Err(error) => self.state.say(Tone::Error, error),
             }
         }
@@ -51,6 +61,7 @@ impl App {
         self.autosave.start(opened.document.revision());
         self.state.document = opened.document;
         self.state.image = opened.image;
+        self.check = Check::default();
         self.pictures.clear();
         self.canvas.view.fit();
         self.state.say(Tone::Plain, opened.note);

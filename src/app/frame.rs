@@ -7,7 +7,7 @@ use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 
 use super::command::{self, Command};
 use super::document::Source;
-use super::panel::{classes, filmstrip::Filmstrip, menu, objects, status, toolbar};
+use super::panel::{check, classes, filmstrip::Filmstrip, menu, objects, status, toolbar};
 use super::picture::Loaded;
 use super::{App, theme};
 
@@ -17,6 +17,7 @@ impl App {
         let ctx = ui.ctx().clone();
         self.collect(&ctx);
         self.collect_transfer(&ctx);
+        self.collect_check();
         for outcome in self.assistant.poll() {
             self.receive(outcome);
         }
@@ -25,6 +26,7 @@ impl App {
         self.want_pictures();
         let mut commands = Vec::new();
         self.panels(ui, &mut commands);
+        check::ui(&ctx, &mut self.check, &self.state, &mut commands);
         if let Some(mut dialog) = self.dialog.take()
             && dialog.ui(&ctx, &self.state, &mut commands)
         {
@@ -78,6 +80,7 @@ impl App {
                 adapter: &self.adapter,
                 kept: self.autosave.is_kept(state.document.revision()),
                 opening: self.opening,
+                opening_progress: self.opening_shown.as_ref(),
             };
             status::ui(ui, state, &facts, commands);
         });

@@ -7,6 +7,7 @@
 pub mod assistant;
 mod autosave;
 mod canvas;
+mod check;
 pub mod command;
 mod document;
 mod edit;
@@ -33,6 +34,7 @@ pub use self::document::{Document, Source};
 use self::assistant::Assistant;
 use self::autosave::Autosave;
 use self::canvas::Canvas;
+use self::check::Check;
 use self::command::Command;
 use self::open::Opened;
 use self::panel::dialog::Dialog;
@@ -42,7 +44,7 @@ use self::settings::Folders;
 use self::state::State;
 use self::transfer::Transfer;
 use crate::assist::service::Service;
-use crate::job::Latest;
+use crate::job::{Cancel, Latest, Progress};
 
 /// The window's content.
 pub struct App {
@@ -51,11 +53,15 @@ pub struct App {
     pictures: Pictures,
     filmstrip: Filmstrip,
     dialog: Option<Dialog>,
+    check: Check,
     assistant: Assistant,
     autosave: Autosave,
     folders: Folders,
     opened: Latest<Result<Opened, String>>,
     opening: bool,
+    opening_progress: Latest<Progress>,
+    opening_shown: Option<Progress>,
+    opening_cancel: Cancel,
     asked: Latest<Command>,
     transfer: Transfer,
     propose_due: Option<f64>,
@@ -88,10 +94,14 @@ impl App {
             filmstrip: Filmstrip::default(),
             dialog: None,
             assistant: Assistant::new(base.models),
+            check: Check::default(),
             autosave: Autosave::default(),
             folders: base.folders,
             opened: Latest::default(),
             opening: false,
+            opening_progress: Latest::default(),
+            opening_shown: None,
+            opening_cancel: Cancel::new(),
             asked: Latest::default(),
             transfer: Transfer::default(),
             propose_due: None,
@@ -112,6 +122,11 @@ impl App {
     /// Whether the models have been asked for something and have not answered yet; for tests.
     pub const fn is_waiting(&self) -> bool {
         self.assistant.running().is_some()
+    }
+
+    /// The findings of the last check, in words; for tests.
+    pub fn findings(&self) -> Vec<String> {
+        self.check.found.iter().flat_map(|(_, rows)| rows.iter().map(|row| row.text.clone())).collect()
     }
 
     /// Where an image position lies in the window, in points; for tests.

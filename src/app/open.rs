@@ -9,6 +9,7 @@ use super::document::{Document, Source};
 use super::session;
 use crate::annotation::Dataset;
 use crate::formats::{coco, folder};
+use crate::job::{Cancel, Progress};
 
 /// What opening gave: the document, and a note for the status bar.
 #[derive(Debug)]
@@ -25,24 +26,25 @@ pub(super) struct Opened {
 ///
 /// # Errors
 /// When there is no such path, or it holds neither images nor a COCO file.
-pub(super) fn open(path: &Path, state: &Path) -> anyhow::Result<Opened> {
+pub(super) fn open(path: &Path, state: &Path, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> anyhow::Result<Opened> {
     let path = std::path::absolute(path)?;
     if !path.exists() {
         anyhow::bail!("there is no {}", path.display());
     }
-    let (mut document, note) = if path.is_dir() { open_folder(&path, state)? } else { open_file(&path, state)? };
+    let (mut document, note) =
+        if path.is_dir() { open_folder(&path, state, cancel, progress)? } else { open_file(&path, state, cancel, progress)? };
     let session = session::read(state, &path);
     document.reviewed = session.reviewed.iter().map(|&id| crate::annotation::ImageId(id)).collect();
     let image = session.image.min(document.image_count().saturating_sub(1));
     Ok(Opened { document, note, image })
 }
 
-fn open_folder(path: &Path, state: &Path) -> anyhow::Result<(Document, String)> {
+fn open_folder(path: &Path, state: &Path, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> anyhow::Result<(Document, String)> {
     let (scanned, report) = folder::scan(path)?;
     if scanned.images.is_empty() {
         let files = json_files(path);
         return match files.as_slice() {
-            [file] => open_file(file, state),
+            [file] => open_file(file, state, cancel, progress),
             [] => anyhow::bail!("there are no images and no COCO file in {}", path.display()),
             _ => anyhow::bail!("there are several JSON files and no images in {}: open one of the files", path.display()),
         };
@@ -50,9 +52,8 @@ fn open_folder(path: &Path, state: &Path) -> anyhow::Result<(Document, String)> 
     let working = working_copy(path, state);
     let target = path.join("annotations.json");
     let newest = newest(&[&working, &target]);
-    let warnings: Vec<String> = report.warnings.iter().map(ToString::to_string).collect();
     let (dataset, note) = if let Some(file) = newest {
-        let (mut dataset, _) = coco::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let (mut dataset, _) = coco::read_with(file, cancel, progress).with_context(|| format!("cannot read {}", file.display()))?;
         let added = add_images(&mut dataset, scanned);
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let more = if added > 0 { format!(", {added} new images") } else { String::new() };
@@ -66,18 +67,18 @@ fn open_folder(path: &Path, state: &Path) -> anyhow::Result<(Document, String)> 
     document.image_folder = path.to_path_buf();
     document.target = target.is_file().then_some(target);
     document.working_copy = Some(working);
-    document.warnings = warnings;
+    document.warnings = report.warnings;
     if resumed {
         document.mark_changed();
     }
     Ok((document, note))
 }
 
-fn open_file(path: &Path, state: &Path) -> anyhow::Result<(Document, String)> {
+fn open_file(path: &Path, state: &Path, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> anyhow::Result<(Document, String)> {
     let working = working_copy(path, state);
     let resumed = newest(&[&working, path]) == Some(working.as_path());
     let read = if resumed { &working } else { path };
-    let (dataset, report) = coco::read(read).with_context(|| format!("cannot read {}", read.display()))?;
+    let (dataset, report) = coco::read_with(read, cancel, progress).with_context(|| format!("cannot read {}", read.display()))?;
     let note = if resumed {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         format!("Reopened your unsaved work on {name}; Save writes it into the file")
@@ -89,7 +90,7 @@ fn open_file(path: &Path, state: &Path) -> anyhow::Result<(Document, String)> {
     document.image_folder = image_folder;
     document.target = Some(path.to_path_buf());
     document.working_copy = Some(working);
-    document.warnings = report.warnings.iter().map(ToString::to_string).collect();
+    document.warnings = report.warnings;
     if resumed {
         document.mark_changed();
     }

@@ -95,7 +95,8 @@ impl App {
             Command::Palette => self.dialog = Some(Dialog::Palette(Search::default())),
             Command::Help => self.dialog = Some(Dialog::Help),
             Command::Settings => self.dialog = Some(Dialog::Settings(self.state.settings.clone())),
-            Command::Warnings => self.dialog = Some(Dialog::Warnings),
+            Command::Check => self.check(ctx),
+            Command::LeadTo(target) => self.lead_to(target),
             Command::Change(settings) => self.change_settings(settings, ctx),
             Command::AddBox(rect) => {
                 self.state.message = None;
@@ -177,6 +178,9 @@ impl App {
 
     fn cancel(&mut self) {
         self.propose_due = None;
+        if self.opening {
+            return self.opening_cancel.cancel();
+        }
         if self.canvas.abort() {
             return;
         }
@@ -303,7 +307,7 @@ impl App {
         self.state.review = Some(Review { image, changes });
     }
 
-    fn go_to(&mut self, index: usize) {
+    pub(super) fn go_to(&mut self, index: usize) {
         let count = self.state.document.image_count();
         if count == 0 || index == self.state.image && self.state.review.is_none() {
             return;

@@ -25,6 +25,8 @@ const BUDGET_BYTES: usize = 1 << 30;
 pub(super) struct Picture {
     /// The pixels, for the models.
     pub pixels: Arc<RgbImage>,
+    /// How viewers that follow its EXIF entry show it otherwise, in words; `None` where they do not.
+    pub turn: Option<&'static str>,
     /// The whole image for the screen, scaled down where it is larger than [`OVERVIEW_PX`].
     pub overview: Arc<ColorImage>,
 }
@@ -144,12 +146,13 @@ impl Shared {
 fn work(shared: &Shared) {
     while let Some(job) = shared.next() {
         let (Job::Whole(path) | Job::Thumbnail(path)) = &job;
-        let decoded = picture::load(path).map_err(|error| error.to_string());
-        let thumbnail = decoded.as_ref().ok().map(|pixels| Arc::new(screen_image(&scaled(pixels, THUMBNAIL_PX))));
+        let decoded = picture::open(path).map_err(|error| error.to_string());
+        let thumbnail = decoded.as_ref().ok().map(|picture| Arc::new(screen_image(&scaled(&picture.pixels, THUMBNAIL_PX))));
         let loaded = match (&job, decoded) {
-            (Job::Whole(_), Ok(pixels)) => {
-                let overview = Arc::new(screen_image(&scaled(&pixels, OVERVIEW_PX)));
-                Some(Loaded::Ready(Arc::new(Picture { pixels: Arc::new(pixels), overview })))
+            (Job::Whole(_), Ok(decoded)) => {
+                let overview = Arc::new(screen_image(&scaled(&decoded.pixels, OVERVIEW_PX)));
+                let turn = picture::turn(decoded.exif_orientation);
+                Some(Loaded::Ready(Arc::new(Picture { pixels: Arc::new(decoded.pixels), turn, overview })))
             }
             (_, Err(error)) => Some(Loaded::Broken(error.into())),
             (Job::Thumbnail(_), Ok(_)) => None,

@@ -40,21 +40,6 @@ pub fn scan(folder: &Path) -> std::io::Result<(Dataset, Report)> {
     Ok((dataset, report))
 }
 
-/// What is wrong with the pictures of `dataset` in `folder`: those that cannot be opened, and those whose size is not the
-/// one in the data set, so that masks would not fit.
-pub fn check(dataset: &Dataset, folder: &Path) -> Report {
-    let one = |image: &Image| {
-        let path = folder.join(&image.file_name);
-        let problem = match picture::size(&path) {
-            Ok(found) if found == image.size => return None,
-            Ok(found) => Problem::PictureSize { stored: image.size, found },
-            Err(error) => Problem::Picture(error.to_string()),
-        };
-        Some(Warning { origin: path.into(), record: Record::Image(image.id.0), problem })
-    };
-    Report { warnings: dataset.images.par_iter().filter_map(one).collect() }
-}
-
 fn warning(path: PathBuf, error: &dyn std::error::Error) -> Warning {
     Warning { origin: path.into(), record: Record::File, problem: Problem::Picture(error.to_string()) }
 }
@@ -144,12 +129,5 @@ mod tests {
         assert_eq!(report.warnings.len(), 1);
         assert!(report.warnings[0].to_string().contains("broken.jpg"));
         assert!(scan(&at("nowhere")).is_err());
-        assert!(check(&dataset, folder.path()).is_empty());
-        let mut other = dataset.clone();
-        other.images[0].size.width = 5;
-        other.images[1].file_name = "gone.png".to_owned();
-        let report = check(&other, folder.path());
-        assert_eq!(report.warnings.len(), 2);
-        assert!(report.warnings[0].to_string().starts_with("image 1: is 5 x 3 pixels in the file and 4 x 3 in the picture"));
     }
 }

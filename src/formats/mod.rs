@@ -1,6 +1,7 @@
 //! Files in and out: data sets and pictures. Readers give the value together with a [`Report`] of what was odd; only a
 //! file that cannot be read at all is an error. [`exchange`] knows every format; what one cannot hold, [`loss`] counts.
 
+pub mod check;
 pub mod coco;
 pub mod convert;
 mod cvat;
@@ -19,4 +20,4 @@ mod stage;
 mod voc;
 mod yolo;
 
-pub use report::{Problem, Record, Report, Warning};
+pub use report::{Problem, Record, Report, Severity, Warning};

@@ -1,8 +1,13 @@
 //! Pictures from files, as 8-bit RGB in the orientation in which their pixels are stored.
 //!
-//! COCO's readers see the stored pixels, so masks lie on those; an EXIF rotation is reported and not applied. 16-bit
-//! samples keep their upper half, grey becomes three equal channels, and what is transparent shows white behind it, as
-//! in a browser. Of an animation the first frame counts.
+//! COCO's readers (pycocotools with Pillow, torchvision, `OpenCV` with `IMREAD_IGNORE_ORIENTATION`) see the stored pixels,
+//! and width and height in a COCO file are theirs. So masks lie on the stored pixels, the program shows those, and an EXIF
+//! rotation is said ([`turn`]) and not applied: a picture that was turned for the screen would need every mask, box and
+//! stroke turned with it and back, and one slip there would spoil labels silently.
+//!
+//! 16-bit samples keep their upper half, grey becomes three equal channels, palettes and CMYK become the colours that they
+//! stand for, and what is transparent shows white behind it, as in a browser. Of an animation the first frame counts. TIFF
+//! files with a palette are refused, because the decoder does not know them.
 
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
@@ -23,6 +28,29 @@ pub struct Picture {
     pub pixels: RgbImage,
     /// How a viewer that follows EXIF would turn them, 1 to 8; 1 for not at all.
     pub exif_orientation: u8,
+}
+
+/// What a picture's first bytes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The pixels as stored.
+    pub size: Size,
+    /// How a viewer that follows EXIF would turn them, 1 to 8; 1 for not at all.
+    pub exif_orientation: u8,
+}
+
+/// What a viewer that follows EXIF does with the picture, in words that follow on "is"; `None` where it does nothing.
+pub const fn turn(exif_orientation: u8) -> Option<&'static str> {
+    match exif_orientation {
+        2 => Some("mirrored"),
+        3 => Some("turned by 180\u{b0}"),
+        4 => Some("mirrored upside down"),
+        5 => Some("mirrored and turned left by 90\u{b0}"),
+        6 => Some("turned right by 90\u{b0}"),
+        7 => Some("mirrored and turned right by 90\u{b0}"),
+        8 => Some("turned left by 90\u{b0}"),
+        _ => None,
+    }
 }
 
 /// Why a picture could not be opened.
@@ -98,6 +126,16 @@ pub fn open(path: &Path) -> Result<Picture, PictureError> {
 /// When the file is missing, no picture, or has a damaged beginning.
 pub fn size(path: &Path) -> Result<Size, PictureError> {
     decoder(path).map(|(decoder, _)| size_of(&decoder))
+}
+
+/// The size of the picture at `path` and its orientation mark, without its pixels.
+///
+/// # Errors
+/// As [`size`].
+pub fn header(path: &Path) -> Result<Header, PictureError> {
+    let (mut decoder, _) = decoder(path)?;
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    Ok(Header { size: size_of(&decoder), exif_orientation: orientation.to_exif() })
 }
 
 fn decoder(path: &Path) -> Result<(impl ImageDecoder + use<>, ImageFormat), PictureError> {

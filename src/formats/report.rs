@@ -4,8 +4,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::picture;
 use crate::annotation::ShapeError;
-use crate::geometry::Size;
+use crate::geometry::{Rect, Size};
 
 /// The oddities of one file, in file order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,6 +19,11 @@ impl Report {
     /// Whether nothing was odd.
     pub const fn is_empty(&self) -> bool {
         self.warnings.is_empty()
+    }
+
+    /// How many of the warnings are of this weight.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.warnings.iter().filter(|warning| warning.problem.severity() == severity).count()
     }
 
     /// Puts the warnings of `other` behind these.
@@ -73,6 +79,28 @@ impl fmt::Display for Record {
     }
 }
 
+/// How much a problem weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Readers or training fail on it, or take it for something else.
+    Error,
+    /// Most likely not what was meant.
+    Warning,
+    /// Good to know.
+    Note,
+}
+
+impl Severity {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
 /// What can be odd about a record.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Problem {
@@ -83,8 +111,11 @@ pub enum Problem {
     #[error("has no usable `{0}`")]
     Member(&'static str),
     /// An id that an earlier record has.
-    #[error("has the same id as an earlier record; it is kept under another one while the file is open")]
-    DuplicateId,
+    #[error("has the same id as an earlier record; it is kept as {kept_as} while the file is open")]
+    DuplicateId {
+        /// The id that it has meanwhile.
+        kept_as: i64,
+    },
     /// An image id or category id that an earlier record has; the first one counts.
     #[error("has the same id as an earlier record, which is used instead")]
     Shadowed,
@@ -118,6 +149,71 @@ pub enum Problem {
     /// Run lengths that do not fit; the box is used.
     #[error("{0}; its box is used")]
     Shape(#[from] ShapeError),
+    /// Run lengths that hold no pixel.
+    #[error("has a mask without a pixel")]
+    EmptyMask,
+    /// An area that is neither the pixels of the outline nor the area inside its polygons.
+    #[error("has the area {stored}, but its outline covers {found}")]
+    Area {
+        /// The area in the data set, in square pixels.
+        stored: f64,
+        /// The pixels of the outline.
+        found: f64,
+    },
+    /// A box that is not around the outline.
+    #[error("has the box {}, but its outline lies in {}", numbers(*stored), numbers(*found))]
+    Bbox {
+        /// The box in the data set.
+        stored: Rect,
+        /// The extent of the outline.
+        found: Rect,
+    },
+    /// A box without width or height.
+    #[error("has a box without width or height")]
+    FlatBox,
+    /// A box that leaves the image.
+    #[error("has a box that reaches {by_px:.2} pixels out of the image")]
+    BoxOutside {
+        /// How far, in pixels.
+        by_px: f64,
+    },
+    /// A box that is very long and narrow.
+    #[error("has a box that is more than 20 times as long as wide")]
+    NarrowBox,
+    /// The area 0 beside a box that has one.
+    #[error("has the area 0")]
+    NoArea,
+    /// A mask that is nearly the one of another object on the same image.
+    #[error("has nearly the mask of annotation {other}, IoU {iou:.3}{}", if *same_category { "" } else { ", in another category" })]
+    NearDuplicate {
+        /// The other object's id.
+        other: i64,
+        /// The `IoU` of the two.
+        iou: f64,
+        /// Whether both have the same category.
+        same_category: bool,
+    },
+    /// An image without width or height.
+    #[error("has no width or no height")]
+    NoSize,
+    /// Two images with one file.
+    #[error("has the same file as image {0}")]
+    SameFile(i64),
+    /// A category that no object has.
+    #[error("has no object")]
+    UnusedCategory,
+    /// A category that few objects have.
+    #[error("has fewer than 10 objects")]
+    RareCategory,
+    /// A picture that is not in the folder.
+    #[error("has no picture `{0}` in the folder")]
+    NoPicture(String),
+    /// A picture that EXIF asks viewers to turn; masks lie on the pixels as they are stored.
+    #[error("is {} in other viewers, as its EXIF entry asks; masks lie on the pixels as they are stored", picture::turn(*orientation).unwrap_or("not turned"))]
+    Turned {
+        /// The EXIF orientation, 2 to 8.
+        orientation: u8,
+    },
     /// A picture that could not be opened.
     #[error("cannot be opened: {0}")]
     Picture(String),
@@ -136,5 +232,74 @@ fn fault(numbers: usize, far: bool) -> &'static str {
         _ if far => "holds a number far outside any image",
         0..6 => "has fewer than three points",
         _ => "has an odd number of coordinates",
+    }
+}
+
+fn numbers(rect: Rect) -> String {
+    format!("[{:.2}, {:.2}, {:.2}, {:.2}]", rect.x, rect.y, rect.width, rect.height)
+}
+
+impl Problem {
+    /// The problem's kind as one word for programs; part of the JSON report, so that it never changes.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotAnObject => "not_an_object",
+            Self::Member(_) => "unusable_member",
+            Self::DuplicateId { .. } | Self::Shadowed => "duplicate_id",
+            Self::Repeated => "repeated_member",
+            Self::NoImage(_) => "unknown_image",
+            Self::NoCategory(_) => "unknown_category",
+            Self::Outline => "unknown_outline",
+            Self::BarePolygon => "bare_polygon",
+            Self::Polygon { .. } => "bad_polygon",
+            Self::NoPixels | Self::EmptyMask => "empty_mask",
+            Self::Shape(_) => "bad_run_lengths",
+            Self::Area { .. } => "area_disagrees",
+            Self::Bbox { .. } => "box_disagrees",
+            Self::FlatBox => "flat_box",
+            Self::BoxOutside { .. } => "box_outside",
+            Self::NarrowBox => "narrow_box",
+            Self::NoArea => "no_area",
+            Self::NearDuplicate { .. } => "near_duplicate",
+            Self::NoSize => "no_size",
+            Self::SameFile(_) => "same_file",
+            Self::UnusedCategory => "unused_category",
+            Self::RareCategory => "rare_category",
+            Self::NoPicture(_) => "missing_picture",
+            Self::Turned { .. } => "turned_picture",
+            Self::Picture(_) => "unreadable_picture",
+            Self::PictureSize { .. } => "picture_size",
+        }
+    }
+
+    /// How much the problem weighs.
+    pub const fn severity(&self) -> Severity {
+        match self {
+            Self::NotAnObject
+            | Self::Member(_)
+            | Self::DuplicateId { .. }
+            | Self::Shadowed
+            | Self::NoImage(_)
+            | Self::NoCategory(_)
+            | Self::Outline
+            | Self::Shape(_)
+            | Self::NoSize
+            | Self::NoPicture(_)
+            | Self::Picture(_)
+            | Self::PictureSize { .. } => Severity::Error,
+            Self::NarrowBox | Self::UnusedCategory | Self::RareCategory | Self::Turned { .. } => Severity::Note,
+            Self::Repeated
+            | Self::BarePolygon
+            | Self::Polygon { .. }
+            | Self::NoPixels
+            | Self::EmptyMask
+            | Self::Area { .. }
+            | Self::Bbox { .. }
+            | Self::FlatBox
+            | Self::BoxOutside { .. }
+            | Self::NoArea
+            | Self::NearDuplicate { .. }
+            | Self::SameFile(_) => Severity::Warning,
+        }
     }
 }

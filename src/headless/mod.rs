@@ -3,6 +3,7 @@
 //! This module reads files, calls the layers below and writes results. It does not decide how the process ends: an
 //! error goes up to `main`, which prints it once.
 
+mod check;
 mod compose;
 mod convert;
 mod dataset;
@@ -37,6 +38,8 @@ pub enum Command {
     Convert(convert::Arguments),
     /// Make a COCO data set of composed pictures with exact masks, to train on
     Compose(compose::Arguments),
+    /// Find what is odd about a COCO file and its pictures
+    Check(check::Arguments),
     /// Show graphics adapters, drivers, model files and measured speed
     Doctor(doctor::Arguments),
 }
@@ -73,6 +76,7 @@ pub fn run(command: &Command, form: ProgressForm, cancel: &Cancel) -> anyhow::Re
         Command::Eval(arguments) => eval::run(arguments, &mut terminal, cancel),
         Command::Convert(arguments) => convert::run(arguments, &mut terminal, cancel),
         Command::Compose(arguments) => compose::run(arguments, &mut terminal, cancel),
+        Command::Check(arguments) => check::run(arguments, &mut terminal, cancel),
         Command::Doctor(arguments) => doctor::run(arguments, &mut terminal, cancel),
     };
     terminal.finish();

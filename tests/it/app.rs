@@ -578,3 +578,41 @@ fn another_format_is_written_and_read() {
     window.until("the fault is told", |app| app.state().message.as_ref().is_some_and(|message| message.tone == Tone::Error));
     assert!(window.says().contains("a.json"), "{}", window.says());
 }
+
+#[test]
+fn findings_of_the_check_lead_to_their_objects() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_path_buf();
+    for name in ["a.png", "b.png"] {
+        RgbImage::new(40, 30).save(data.join(name)).unwrap();
+    }
+    let file = data.join("set.json");
+    let text = r#"{"images": [{"id": 1, "file_name": "a.png", "width": 40, "height": 30},
+        {"id": 2, "file_name": "b.png", "width": 40, "height": 30}],
+        "annotations": [{"id": 5, "image_id": 1, "category_id": 1, "bbox": [1, 1, 8, 8], "area": 64},
+        {"id": 5, "image_id": 2, "category_id": 1, "bbox": [30, 20, 20, 9], "area": 180}],
+        "categories": [{"id": 1, "name": "x"}]}"#;
+    std::fs::write(&file, text).unwrap();
+    let mut window = Window::over(folder, data, true);
+    window.open(&file);
+    window.press(Key::F3);
+    window.until("the check is done", |app| !app.findings().is_empty());
+    let findings = window.app().findings();
+    assert_eq!(findings.len(), 3, "{findings:?}");
+    assert_eq!(window.app().state().image, 0);
+    let outside = "annotation 6 has a box that reaches 10.00 pixels out of the image";
+    window.harness.get_by_label(outside).click();
+    window.harness.run_steps(3);
+    let state = window.app().state();
+    assert_eq!((state.image, state.only_selected().map(|instance| instance.id.0)), (1, Some(6)));
+    // The one with the same id leads to the object that was kept under another id.
+    window.press(Key::A);
+    window.harness.get_by_label("annotation 5 has the same id as an earlier record; it is kept as 6 while the file is open").click();
+    window.harness.run_steps(3);
+    let state = window.app().state();
+    assert_eq!((state.image, state.only_selected().map(|instance| instance.id.0)), (1, Some(6)));
+    window.press(Key::Delete);
+    assert!(window.harness.query_by_label("changed since").is_some());
+    window.harness.get_by_label("Check again").click();
+    window.until("the check is done again", |app| app.findings().len() == 1);
+}

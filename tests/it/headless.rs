@@ -312,3 +312,24 @@ fn pictures_are_composed_with_exact_masks() {
     assert_code(&refused, 1);
     assert!(err(&refused).contains("there already"), "{}", err(&refused));
 }
+
+#[test]
+fn a_check_reports_in_words_and_as_json() {
+    let folder = project(|document| {
+        document["images"].as_array_mut().unwrap().push(json!({"id": 8, "width": 9, "height": 9, "file_name": "gone.png"}));
+        document["annotations"][1]["area"] = json!(99.0);
+    });
+    let output = run(folder.path(), "--headless check in.json --images images --json report.json");
+    assert_code(&output, 0);
+    let text = out(&output);
+    assert!(text.contains("error: missing picture (1)\n  image 8 has no picture `gone.png` in the folder\n"), "{text}");
+    assert!(text.contains("  annotation 11 has the area 99, but its outline covers "), "{text}");
+    assert_eq!(last_line(&output), "checked in.json: 2 images, 3 objects, 2 categories; 1 errors, 1 warnings, 3 notes");
+    let report = read(&folder.path().join("report.json"));
+    assert_eq!((&report["errors"], &report["summary"]["objects"]), (&json!(1), &json!(3)));
+    assert_eq!(report["counts"], json!({"area_disagrees": 1, "missing_picture": 1, "narrow_box": 1, "rare_category": 2}));
+    let area = report["findings"].as_array().unwrap().iter().find(|finding| finding["code"] == "area_disagrees").unwrap();
+    assert_eq!((&area["annotation_id"], &area["severity"]), (&json!(11), &json!("warning")));
+    assert_code(&run(folder.path(), "--headless check in.json --images nowhere"), 1);
+    assert_code(&run(folder.path(), "--headless check nothing.json"), 1);
+}

@@ -5,6 +5,7 @@ mod annotation;
 #[cfg(feature = "gui")]
 mod app;
 mod assist;
+mod check;
 mod evaluation;
 mod exchange;
 mod formats;
@@ -13,6 +14,7 @@ mod headless;
 mod layers;
 mod mask;
 mod model;
+mod picture;
 mod shader;
 mod train;
 mod window;

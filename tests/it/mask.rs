@@ -117,6 +117,20 @@ proptest! {
     }
 
     #[test]
+    fn any_runs_come_back_from_their_text(counts in prop::collection::vec(prop_oneof![0_u32..50, any::<u32>()], 0..40)) {
+        let text = rle::to_text(&counts);
+        prop_assert!(text.bytes().all(|byte| (48..112).contains(&byte)));
+        prop_assert_eq!(rle::from_text(&text).unwrap(), counts);
+    }
+
+    #[test]
+    fn any_text_is_runs_or_an_error(text in prop_oneof!["[0-o]{0,30}", ".{0,10}"]) {
+        if let Ok(counts) = rle::from_text(&text) {
+            prop_assert_eq!(rle::from_text(&rle::to_text(&counts)).unwrap(), counts);
+        }
+    }
+
+    #[test]
     fn a_window_is_a_crop(mask in mask(), x in 0_u32..30, y in 0_u32..30, w in 0_u32..30, h in 0_u32..30) {
         let window = PixelRect::new(x, y, w, h);
         prop_assert_eq!(rle::decode_window(mask.size(), &rle::encode(&mask), window), mask.cropped(window));

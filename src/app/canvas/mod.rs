@@ -87,8 +87,12 @@ impl Canvas {
         hold_focus(ui, &response);
         self.view.layout(area, image.size);
         self.interact(ui, &response, state, commands);
+        let mut turned = None;
         match picture {
-            Loaded::Ready(picture) => self.textures.paint(&painter, &self.view, picture),
+            Loaded::Ready(picture) => {
+                self.textures.paint(&painter, &self.view, picture);
+                turned = picture.turn;
+            }
             Loaded::Waiting => {
                 let place =
                     self.view.ui_rect(crate::geometry::Rect::new(0.0, 0.0, f64::from(image.size.width), f64::from(image.size.height)));
@@ -105,6 +109,9 @@ impl Canvas {
             ui.ctx().request_repaint();
         }
         self.paint_marks(&painter, state, assistant, colors);
+        if let Some(turn) = turned {
+            turned_ui(ui, area, turn, colors);
+        }
     }
 }
 
@@ -116,6 +123,15 @@ fn hold_focus(ui: &Ui, response: &Response) {
     }
     let filter = egui::EventFilter { tab: true, horizontal_arrows: true, vertical_arrows: true, escape: true };
     ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, filter));
+}
+
+/// Says that other viewers turn the image, which lies here as its masks do.
+fn turned_ui(ui: &mut Ui, area: egui::Rect, turn: &str, colors: &theme::Palette) {
+    let place = egui::Rect::from_min_size(area.left_top() + egui::vec2(12.0, 8.0), egui::vec2(area.width() - 24.0, 22.0));
+    let text = format!("Shown as stored; by its EXIF entry it is {turn} in other viewers");
+    let text = egui::RichText::new(text).size(12.5).color(colors.warn).background_color(colors.panel);
+    let label = egui::Label::new(text).selectable(false);
+    ui.put(place, label).on_hover_text("Masks and boxes in COCO files lie on the pixels as they are stored");
 }
 
 fn broken(painter: &egui::Painter, area: egui::Rect, name: &str, reason: &str, colors: &theme::Palette) {

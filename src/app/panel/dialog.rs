@@ -1,4 +1,4 @@
-//! What opens over the window: the palette, the class search, the keys, the settings and the reader's warnings.
+//! What opens over the window: the palette, the class search, the keys and the settings.
 
 use egui::{Id, Key, Modal, RichText, ScrollArea, TextEdit, Ui};
 
@@ -23,8 +23,6 @@ pub(crate) enum Dialog {
     Help,
     /// The settings, as they will be.
     Settings(Settings),
-    /// The reader's warnings.
-    Warnings,
     /// Chooses a format to read.
     Import,
     /// Chooses a format to write.
@@ -50,7 +48,6 @@ impl Dialog {
             Self::Classes(_) => "class search",
             Self::Help => "help",
             Self::Settings(_) => "settings",
-            Self::Warnings => "warnings",
             Self::Import => "import",
             Self::Export(_) => "export",
             Self::Losses(_) => "losses",
@@ -66,7 +63,6 @@ impl Dialog {
                 Self::Classes(search) => classes_ui(ui, search, state, colors, commands),
                 Self::Help => help_ui(ui, colors),
                 Self::Settings(settings) => settings_ui(ui, settings, colors, commands),
-                Self::Warnings => warnings_ui(ui, state),
                 Self::Import => transfer::import_ui(ui, colors, commands),
                 Self::Export(wish) => transfer::export_ui(ui, wish, state, colors, commands),
                 Self::Losses(losses) => transfer::losses_ui(ui, losses),
@@ -227,19 +223,5 @@ fn settings_ui(ui: &mut Ui, settings: &mut Settings, colors: &Palette, commands:
     if *settings != before {
         commands.push(Command::Change(settings.clone()));
     }
-    ui.button("Close").clicked()
-}
-
-fn warnings_ui(ui: &mut Ui, state: &State) -> bool {
-    ui.set_width(620.0);
-    ui.heading("What the reader found odd");
-    ui.add_space(6.0);
-    let warnings = &state.document.warnings;
-    ScrollArea::vertical().max_height(420.0).auto_shrink([false, true]).show_rows(ui, 20.0, warnings.len(), |ui, rows| {
-        for text in warnings.get(rows).unwrap_or_default() {
-            ui.add(egui::Label::new(RichText::new(text).size(13.0)).truncate()).on_hover_text(text);
-        }
-    });
-    ui.add_space(8.0);
     ui.button("Close").clicked()
 }

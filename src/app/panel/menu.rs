@@ -51,7 +51,6 @@ pub(crate) fn possible(state: &State, command: &Command) -> bool {
         Command::Undo => history.next_undo().is_some(),
         Command::Redo => history.next_redo().is_some(),
         Command::Delete | Command::Refine => !state.selection.is_empty(),
-        Command::Warnings => !state.document.warnings.is_empty(),
         Command::ToggleMark(_) => state.shown().is_some() && crate::formats::lvis::is_lvis(state.document.dataset()),
         Command::OpenFile
         | Command::OpenFolder

@@ -1,5 +1,6 @@
 //! The panels around the canvas. Each reads the state and pushes commands.
 
+pub(super) mod check;
 pub(super) mod classes;
 pub(super) mod dialog;
 pub(super) mod filmstrip;

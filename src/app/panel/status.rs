@@ -7,6 +7,7 @@ use crate::app::command::Command;
 use crate::app::state::{State, Tone};
 use crate::app::theme;
 use crate::geometry::Point;
+use crate::job::Progress;
 
 /// What the bar shows besides the state.
 pub(crate) struct Facts<'a> {
@@ -22,6 +23,8 @@ pub(crate) struct Facts<'a> {
     pub kept: bool,
     /// A file that is being opened.
     pub opening: bool,
+    /// How far that is, where it takes long.
+    pub opening_progress: Option<&'a Progress>,
 }
 
 /// Shows the bar.
@@ -41,7 +44,14 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
                 commands.push(Command::Cancel);
             }
         } else if facts.opening {
-            ui.label(RichText::new("Opening…").size(12.5).color(colors.accent));
+            let label = facts.opening_progress.map_or("Opening…", |progress| &progress.label);
+            ui.label(RichText::new(label).size(12.5).color(colors.accent));
+            if let Some(share) = facts.opening_progress.and_then(Progress::fraction) {
+                ui.add(ProgressBar::new(share).desired_width(130.0).desired_height(14.0));
+            }
+            if ui.small_button("Cancel (Esc)").clicked() {
+                commands.push(Command::Cancel);
+            }
         } else if let Some(review) = &state.review {
             let count = review.changes.len();
             let masks = if count == 1 { "mask" } else { "masks" };
@@ -68,7 +78,7 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
             .size(12.0)
             .color(colors.warn);
             if ui.add(egui::Button::new(text).small()).clicked() {
-                commands.push(Command::Warnings);
+                commands.push(Command::Check);
             }
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// A value at the top level.
@@ -20,30 +20,73 @@ pub(super) const LISTS: [&str; 3] = ["images", "annotations", "categories"];
 /// The top level of a data set, in file order.
 pub(super) struct Document<'a>(pub Vec<(String, Member<'a>)>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Document<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TopLevel;
-        impl<'de> Visitor<'de> for TopLevel {
-            type Value = Document<'de>;
+/// Finds the records of a [`Document`]. Now and then it calls the function with the record that it is at; false ends the
+/// work with an error.
+pub(super) struct Finder<'f>(pub &'f mut dyn FnMut(&str) -> bool);
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a data set: an object with `images`, `annotations` and `categories`")
-            }
+/// Records that are found between two calls.
+const STRIDE: usize = 1 << 14;
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(key) = map.next_key::<String>()? {
-                    let member = if LISTS.contains(&key.as_str()) {
-                        Member::List(map.next_value::<Option<Vec<&RawValue>>>()?.unwrap_or_default())
-                    } else {
-                        Member::Other(map.next_value()?)
-                    };
-                    members.push((key, member));
-                }
-                Ok(Document(members))
+impl<'de> DeserializeSeed<'de> for Finder<'_> {
+    type Value = Document<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Finder<'_> {
+    type Value = Document<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a data set: an object with `images`, `annotations` and `categories`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let member = if LISTS.contains(&key.as_str()) {
+                Member::List(map.next_value_seed(Records(&mut *self.0))?)
+            } else {
+                Member::Other(map.next_value()?)
+            };
+            members.push((key, member));
+        }
+        Ok(Document(members))
+    }
+}
+
+/// Finds the records of one list; `null` is an empty one.
+pub(super) struct Records<'f>(pub &'f mut dyn FnMut(&str) -> bool);
+
+impl<'de> DeserializeSeed<'de> for Records<'_> {
+    type Value = Vec<&'de RawValue>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Records<'_> {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of records")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut records: Vec<&RawValue> = Vec::new();
+        while let Some(record) = list.next_element::<&RawValue>()? {
+            records.push(record);
+            if records.len().is_multiple_of(STRIDE) && !(self.0)(record.get()) {
+                return Err(Error::custom("cancelled"));
             }
         }
-        deserializer.deserialize_map(TopLevel)
+        Ok(records)
     }
 }
 

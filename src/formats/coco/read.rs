@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use serde::de::DeserializeSeed as _;
 use serde_json::value::RawValue;
 
-use super::document::{Document, Member, range_in, standard};
+use super::document::{Document, Finder, Member, Records, range_in, standard};
 use super::record::{self, NO_ID, Parsed};
 use crate::annotation::{Category, Dataset, Image, Instance, InstanceId, Verbatim};
 use crate::formats::{Problem, Record, Report, Warning};
@@ -63,7 +64,7 @@ pub fn read(path: &Path) -> Result<(Dataset, Report), ReadError> {
     read_with(path, &Cancel::new(), &mut |_| ())
 }
 
-/// [`read`] with the means to stop it and to see how far it is, in annotations.
+/// [`read`] with the means to stop it and to see how far it is: first in kilobytes of the file, then in annotations.
 ///
 /// # Errors
 /// As [`read`], and when `cancel` was raised.
@@ -108,6 +109,9 @@ fn is_list(source: &str) -> bool {
 /// Annotations that are parsed between two looks at the cancel flag.
 const CHUNK: usize = 1 << 14;
 
+/// Finds the records of a text.
+type Find<'a, T> = fn(&mut dyn FnMut(&str) -> bool, &mut serde_json::Deserializer<serde_json::de::StrRead<'a>>) -> serde_json::Result<T>;
+
 struct Reader<'a> {
     origin: &'a Path,
     cancel: &'a Cancel,
@@ -120,14 +124,14 @@ impl Reader<'_> {
             return Err(ReadError::Results { path: self.origin.to_owned() });
         }
         self.with_standard(source, |reader, json| {
-            let document: Document<'_> = serde_json::from_str(json).map_err(|source| reader.json_error(source))?;
+            let document = reader.found(json, |watch, json| Finder(watch).deserialize(json))?;
             reader.joined(source, json, document)
         })
     }
 
     fn results(&mut self, source: &Arc<str>, truth: &Dataset) -> Result<(Dataset, Report), ReadError> {
         self.with_standard(source, |reader, json| {
-            let records: Vec<&RawValue> = serde_json::from_str(json).map_err(|source| reader.json_error(source))?;
+            let records = reader.found(json, |watch, json| Records(watch).deserialize(json))?;
             let mut dataset = Dataset { images: truth.images.clone(), categories: truth.categories.clone(), ..Dataset::default() };
             let mut warnings = Warnings::of(reader.origin);
             let floor = truth.instances.iter().map(|instance| instance.id.0).max().unwrap_or(0);
@@ -153,8 +157,19 @@ impl Reader<'_> {
         }
     }
 
-    fn json_error(&self, source: serde_json::Error) -> ReadError {
-        ReadError::Json { path: self.origin.to_owned(), source }
+    /// Where the records stand in `json`, as `find` tells; it calls the function that it gets now and then.
+    fn found<'a, T>(&mut self, json: &'a str, find: Find<'a, T>) -> Result<T, ReadError> {
+        let meter = Meter::start("Reading the file, in kB", json.len() as u64 / 1000);
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        let mut watch = |record: &str| {
+            (self.progress)(meter.at(range_in(json, record).start as u64 / 1000));
+            !self.cancel.is_cancelled()
+        };
+        let found = find(&mut watch, &mut deserializer).and_then(|found| deserializer.end().map(|()| found));
+        match found {
+            Err(_) if self.cancel.is_cancelled() => Err(ReadError::Cancelled { path: self.origin.to_owned() }),
+            found => found.map_err(|source| ReadError::Json { path: self.origin.to_owned(), source }),
+        }
     }
 
     fn joined(&mut self, source: &Arc<str>, json: &str, document: Document<'_>) -> Result<(Dataset, Report), ReadError> {
@@ -219,7 +234,8 @@ impl Reader<'_> {
         };
         let meter = Meter::start("Reading annotations", records.len() as u64);
         let mut seen = HashSet::with_capacity(records.len());
-        let mut without_id = Vec::new();
+        // Places of instances that need another id, with the warning that tells it.
+        let mut without_id: Vec<(usize, Option<usize>)> = Vec::new();
         dataset.instances.reserve_exact(records.len());
         for chunk in records.chunks(CHUNK) {
             if self.cancel.is_cancelled() {
@@ -232,26 +248,29 @@ impl Reader<'_> {
                 let is_object = !problems.contains(&Problem::NotAnObject);
                 warnings.add_all(&record, problems);
                 if id == NO_ID {
-                    without_id.push(place);
+                    without_id.push((place, None));
                     if is_object && !results {
                         warnings.add(record, Problem::Member("id"));
                     }
                 } else if !seen.insert(id) {
-                    without_id.push(place);
-                    warnings.add(record, Problem::DuplicateId);
+                    without_id.push((place, Some(warnings.report.warnings.len())));
+                    warnings.add(record, Problem::DuplicateId { kept_as: id });
                 }
                 dataset.instances.push(value);
             }
             (self.progress)(meter.at(dataset.instances.len() as u64));
         }
         let mut next = seen.iter().copied().max().unwrap_or(0).max(floor);
-        for place in without_id {
+        for (place, warning) in without_id {
             next = next.wrapping_add(1);
             while seen.contains(&next) || next == NO_ID {
                 next = next.wrapping_add(1);
             }
             seen.insert(next);
             dataset.instances[place].id = InstanceId(next);
+            if let Some(warning) = warning {
+                warnings.report.warnings[warning].problem = Problem::DuplicateId { kept_as: next };
+            }
         }
         Ok(())
     }

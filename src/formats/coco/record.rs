@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use serde_json::Value;
 
-use super::document::Members;
+use super::document::{Members, standard};
 use super::segmentation::{FARTHEST, Segmentation, from_value};
 use crate::annotation::{Category, CategoryId, Image, ImageId, Instance, InstanceId, Shape};
 use crate::formats::Problem;
@@ -56,7 +56,9 @@ pub(super) fn image(text: &str) -> Parsed<Image> {
 /// A category record. One without an id has [`NO_ID`], one without a name is called by its id.
 pub(super) fn category(text: &str) -> Parsed<Category> {
     let mut problems = Vec::new();
-    let loose = Loose::of(text, &mut problems);
+    // The writer asks about the text as it stood in the file, which may hold Python's `NaN`.
+    let twin = standard(text);
+    let loose = Loose::of(twin.as_deref().unwrap_or(text), &mut problems);
     let (id, name) = (loose.integer("id"), loose.text("name"));
     note(&mut problems, loose.is_object, &[("id", id.is_some()), ("name", name.is_some())]);
     let id = id.unwrap_or(NO_ID);
