@@ -21,6 +21,7 @@ mod picture;
 mod session;
 pub mod settings;
 pub mod state;
+mod suggest;
 mod theme;
 
 use std::path::PathBuf;

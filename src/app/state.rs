@@ -4,10 +4,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::assistant::Patch;
 use super::command::Tool;
 use super::document::Document;
 use super::settings::Settings;
 use crate::annotation::{CategoryId, Image, ImageId, Instance, InstanceId};
+use crate::assist::{ExemplarCrop, Scribble};
 use crate::mask::Mask;
 
 /// How a message in the status bar is meant.
@@ -50,6 +52,22 @@ pub struct Review {
     pub changes: Vec<Change>,
 }
 
+/// What the segmenter has to offer for one object.
+#[derive(Clone, Debug)]
+pub struct Suggestion {
+    /// Distinct masks with the `IoU` that is to be expected of each; the first is the one that the object had.
+    pub masks: Vec<(Arc<Mask>, Option<f32>)>,
+    /// Where the samples disagree along the boundary.
+    pub spread: Option<Patch>,
+}
+
+impl Suggestion {
+    /// The place of `mask` in the list.
+    pub fn position(&self, mask: &Mask) -> Option<usize> {
+        self.masks.iter().position(|(known, _)| **known == *mask)
+    }
+}
+
 /// The state of the window.
 #[derive(Debug)]
 pub struct State {
@@ -75,6 +93,16 @@ pub struct State {
     pub review: Option<Review>,
     /// The expected `IoU` of proposed masks; it is not written to files.
     pub expected_iou: HashMap<InstanceId, f32>,
+    /// What the segmenter has to offer besides, as far as it was asked.
+    pub suggestions: HashMap<InstanceId, Suggestion>,
+    /// The strokes that an object's mask was corrected by.
+    pub scribbles: HashMap<InstanceId, Vec<Scribble>>,
+    /// Objects that condition the proposals of their class.
+    pub exemplars: HashMap<CategoryId, Vec<Arc<ExemplarCrop>>>,
+    /// Whether disagreement of the samples is tinted.
+    pub shows_uncertainty: bool,
+    /// Objects that the queue of the least sure has shown.
+    pub looked_at: BTreeSet<InstanceId>,
     /// What the status bar says.
     pub message: Option<Message>,
     /// The settings.
@@ -96,6 +124,11 @@ impl State {
             all_hidden: false,
             review: None,
             expected_iou: HashMap::new(),
+            suggestions: HashMap::new(),
+            scribbles: HashMap::new(),
+            exemplars: HashMap::new(),
+            shows_uncertainty: false,
+            looked_at: BTreeSet::new(),
             message: None,
             settings,
         }
@@ -131,6 +164,11 @@ impl State {
     pub fn only_selected(&self) -> Option<&Instance> {
         let mut selected = self.selected();
         selected.next().filter(|_| selected.next().is_none())
+    }
+
+    /// The `IoU` that is to be expected of an object's mask: what the segmenter said of it, or the score in its file.
+    pub fn confidence(&self, instance: &Instance) -> Option<f64> {
+        self.expected_iou.get(&instance.id).map(|&expected| f64::from(expected)).or(instance.score)
     }
 
     /// A class's colour.

@@ -11,7 +11,7 @@ use super::pictures::{Task, each_batch, tasks};
 use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, dataset, unless_cancelled};
 use crate::annotation::Dataset;
-use crate::assist::{AssistError, Assistant, Engine as _, ProposeOptions, RefineOptions};
+use crate::assist::{AssistError, Assistant, Engine as _, Prompt, ProposeOptions, RefineOptions};
 use crate::formats::coco;
 use crate::geometry::Rect;
 use crate::job::Cancel;
@@ -115,7 +115,7 @@ impl Models {
         let seed = arguments.models.seed;
         Ok(Self {
             assistant: Assistant::load(arguments.models.device.into(), &arguments.models.paths())?,
-            propose: ProposeOptions { steps: arguments.steps as usize, seed },
+            propose: ProposeOptions { steps: arguments.steps as usize, seed, ..ProposeOptions::default() },
             refine: arguments.refine.then(|| RefineOptions { seed, ..RefineOptions::default() }),
             cancel: cancel.clone(),
         })
@@ -123,7 +123,8 @@ impl Models {
 
     /// A mask and its expected IoU for each box; `None` where the person asked to stop.
     fn masks(&self, picture: &RgbImage, boxes: &[Rect]) -> Result<Option<Vec<(Mask, f64)>>, AssistError> {
-        let proposed = self.assistant.propose(picture, boxes, &self.propose, &self.cancel, &mut |_| ());
+        let prompts: Vec<Prompt> = boxes.iter().map(|&rect| rect.into()).collect();
+        let proposed = self.assistant.propose(picture, &prompts, &self.propose, &self.cancel, &mut |_| ());
         let Some(proposals) = unless_cancelled(proposed)? else { return Ok(None) };
         let scores = proposals.iter().map(|proposal| f64::from(proposal.expected_iou)).collect::<Vec<_>>();
         let mut masks = proposals.into_iter().map(|proposal| proposal.mask).collect::<Vec<_>>();

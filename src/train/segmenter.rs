@@ -9,7 +9,7 @@ use super::coarse::synthesised;
 use super::run::Task;
 use super::{Config, Objects, Part, TrainError};
 use crate::assist::crop::mask_crop;
-use crate::assist::{ProposeOptions, Proposer, segmenter_input_of};
+use crate::assist::{Calibration, Memory, ProposeOptions, Proposer, segmenter_input_of};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
 use crate::mask::{Mask, metric};
@@ -159,13 +159,14 @@ impl Task for SegmenterTask {
     }
 
     fn measure(&self, network: &Segmenter, data: &Objects, chosen: &[usize], cancel: &Cancel) -> Result<f64, TrainError> {
-        let proposer = Proposer { segmenter: network, device: &self.device };
-        let options = ProposeOptions { steps: 1, seed: 0 };
+        let memory = Memory::default();
+        let proposer = Proposer { segmenter: network, device: &self.device, calibration: Calibration::default(), memory: &memory };
+        let options = ProposeOptions::default();
         let mut sum = 0.0;
         for &index in chosen {
             let (image, mask) = data.get(index)?;
             let rect = mask.bbox().unwrap_or_default();
-            let proposals = proposer.propose(&image, &[rect], &options, cancel, &mut |_| {})?;
+            let proposals = proposer.propose(&image, &[rect.into()], &options, cancel, &mut |_| {})?;
             sum += proposals.first().map_or(0.0, |proposal| metric::iou(&proposal.mask, &mask));
         }
         Ok(sum / chosen.len().max(1) as f64)
