@@ -78,6 +78,8 @@ pub struct Proposal {
     pub patch: Patch,
     /// The `IoU` with the truth that is to be expected, in [0, 1].
     pub expected_iou: f32,
+    /// How well the samples agree, in [0, 1]: the mean `IoU` of every pair; `None` for a single one.
+    pub agreement: Option<f64>,
     /// How far the samples differ along the boundary, in [0, 1]; `None` for a single sample.
     pub spread: Option<Patch>,
     /// Masks that differ from this one, the most promising first.
@@ -87,7 +89,7 @@ pub struct Proposal {
 impl Proposal {
     /// A single mask.
     pub const fn single(mask: Mask, patch: Patch, expected_iou: f32) -> Self {
-        Self { mask, patch, expected_iou, spread: None, others: Vec::new() }
+        Self { mask, patch, expected_iou, agreement: None, spread: None, others: Vec::new() }
     }
 }
 
@@ -322,7 +324,7 @@ impl Work<'_> {
         let mut all = patches.into_iter().zip(&found.quality).map(alternative).collect::<Vec<_>>().into_iter();
         let first = all.next().unwrap_or_else(|| unsampled(rect, self.size));
         let others = ranked(&first, all.collect());
-        Proposal { mask: first.mask, patch: first.patch, expected_iou: first.expected_iou, spread, others }
+        Proposal { mask: first.mask, patch: first.patch, expected_iou: first.expected_iou, agreement, spread, others }
     }
 
     fn walk(&self, encoded: &Encoded, origin: &Origin, count: usize, each: Each<'_>) -> Result<Walked, AssistError> {

@@ -91,6 +91,17 @@ pub struct Context {
 }
 
 impl Context {
+    /// The same tokens without gradients.
+    #[must_use]
+    pub fn inner(&self) -> Self {
+        Self {
+            tokens: self.tokens.clone().inner(),
+            bias: self.bias.clone().inner(),
+            present: self.present.clone().inner(),
+            colours: self.colours.clone().map(Tensor::inner),
+        }
+    }
+
     /// The tokens of one sample `count` times over.
     #[must_use]
     pub fn repeated(&self, count: usize) -> Self {
