@@ -57,6 +57,8 @@ pub struct Review {
 pub struct Suggestion {
     /// Distinct masks with the `IoU` that is to be expected of each; the first is the one that the object had.
     pub masks: Vec<(Arc<Mask>, Option<f32>)>,
+    /// Which of them the object has.
+    pub shown: usize,
     /// Where the samples disagree along the boundary.
     pub spread: Option<Patch>,
 }

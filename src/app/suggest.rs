@@ -88,6 +88,9 @@ impl App {
         if self.state.set_masks("Next alternative", image, &[(id, &mask)]).is_empty() {
             return;
         }
+        if let Some(known) = self.state.suggestions.get_mut(&id) {
+            known.shown = index;
+        }
         let sure = expected.map(|value| format!(", expected IoU {:.0} %", value * 100.0)).unwrap_or_default();
         match expected {
             Some(value) => self.state.expected_iou.insert(id, value),
@@ -225,5 +228,5 @@ fn suggestion(present: Mask, expected: Option<f32>, proposal: Proposal) -> Sugge
     let mut masks: Vec<(Arc<Mask>, Option<f32>)> =
         found.filter(|(mask, _)| differs(mask) && !mask.is_empty()).map(|(mask, sure)| (Arc::new(mask), Some(sure))).collect();
     masks.insert(0, (Arc::new(present), expected));
-    Suggestion { masks, spread: spread.as_ref().map(Patch::new) }
+    Suggestion { masks, shown: 0, spread: spread.as_ref().map(Patch::new) }
 }

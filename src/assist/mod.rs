@@ -15,6 +15,7 @@ mod prompt;
 mod propose;
 mod refine;
 pub mod service;
+mod walk;
 
 pub use alternatives::Alternative;
 pub use calibration::Calibration;
