@@ -43,6 +43,7 @@ pub(super) struct SegmenterTask {
     snp_step: f64,
     snp_noisy: f64,
     conditioned: bool,
+    seed: u64,
     classes: BTreeMap<CategoryId, String>,
     /// The objects that may be shown as exemplars.
     train: Vec<usize>,
@@ -51,8 +52,8 @@ pub(super) struct SegmenterTask {
 
 impl SegmenterTask {
     pub(super) const fn new(config: &Config, device: Device, classes: BTreeMap<CategoryId, String>, train: Vec<usize>) -> Self {
-        let Config { part, snp_step, snp_noisy, conditioned, .. } = *config;
-        Self { part, snp_step, snp_noisy, conditioned, classes, train, device }
+        let Config { part, snp_step, snp_noisy, conditioned, seed, .. } = *config;
+        Self { part, snp_step, snp_noisy, conditioned, seed, classes, train, device }
     }
 
     /// What each of `chosen` is told besides its box; `None` where the network would not listen.
@@ -149,7 +150,7 @@ impl Task for SegmenterTask {
             return Ok(network);
         }
         let own = ConditioningConfig { classes: self.classes.values().cloned().collect(), concat: false };
-        Ok(network.conditioned(own, &self.device))
+        Ok(network.conditioned(own, self.seed, &self.device))
     }
 
     fn save(&self, network: &Segmenter, path: &std::path::Path) -> Result<(), WeightError> {

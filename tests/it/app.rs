@@ -472,7 +472,8 @@ fn trained_weights_are_taken_and_given_back() {
     let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/segmenter.safetensors");
     let device = |app: &App| app.readiness().clone();
     window.perform(Command::UseWeights(weights.clone()));
-    assert_eq!(device(window.app()), Readiness::Ready(weights.display().to_string()));
+    let taken = Readiness::Ready(weights.display().to_string());
+    window.until("the weights are loaded", |app| device(app) == taken);
     assert_eq!(window.app().state().settings.models.segmenter, Some(weights.clone()));
 
     window.perform(Command::UseWeights(window.data.join("a.png")));

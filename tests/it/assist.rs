@@ -174,7 +174,7 @@ fn exemplars_change_masks_of_weights_that_know_them_and_of_no_others() {
     let config = SegmenterConfig { conditioning: Some(own.clone()), ..SegmenterConfig::tiny() };
     let plain = Segmenter::new(&SegmenterConfig::tiny(), &device);
     let plain = seeded(plain, 1);
-    let fresh = Assistant::from_networks(Compute::Cpu, plain.clone().conditioned(own, &device), refiner());
+    let fresh = Assistant::from_networks(Compute::Cpu, plain.clone().conditioned(own, 3, &device), refiner());
     let plain = Assistant::from_networks(Compute::Cpu, plain, refiner());
     let trained = Assistant::from_networks(Compute::Cpu, seeded(Segmenter::new(&config, &device), 1), refiner());
     let rect = Rect::new(10.0, 10.0, 50.0, 40.0);

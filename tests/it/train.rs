@@ -157,8 +157,9 @@ fn each_snp_loss_has_its_own_switch() {
         losses(&trained(&config).1)[0]
     };
     let (neither, step, noisy, both) = (loss(0.0, 0.0), loss(0.5, 0.0), loss(0.0, 0.5), loss(0.5, 0.5));
-    assert!(step > neither + 1e-3 && noisy > neither + 1e-3, "{neither} {step} {noisy}");
-    assert!(both > step + 1e-3 && both > noisy + 1e-3, "{step} {noisy} {both}");
+    // The masks of random weights hardly depend on the noise level.
+    assert!(step > neither + 1e-4 && noisy > neither + 1e-2, "{neither} {step} {noisy}");
+    assert!(both > step + 1e-2 && both > noisy + 1e-4, "{step} {noisy} {both}");
 }
 
 #[test]

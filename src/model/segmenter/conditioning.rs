@@ -4,7 +4,7 @@
 //! Attention takes a set, so any number of exemplars will do. Its last layers start at zero and the module is skipped
 //! where there is no token, so weights behave without tokens exactly as if this module were not there.
 
-use burn::module::{Initializer, Module};
+use burn::module::{Initializer, Module, ModuleMapper, Param};
 use burn::nn::conv::Conv2d;
 use burn::nn::{Embedding, EmbeddingConfig, GroupNorm, Linear, LinearConfig};
 use burn::tensor::activation::softmax;
@@ -13,6 +13,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use super::blocks::GROUPS;
 use super::{ConditioningConfig, Features, SegmenterConfig};
 use crate::model::layer::{conv1, conv1_zero, conv3_zero, group_norm, per_sample, unshuffled};
+use crate::model::noise::Noise;
 
 /// No more exemplars than this condition one mask.
 pub const MOST_EXEMPLARS: usize = 8;
@@ -180,6 +181,12 @@ impl Conditioning {
         }
     }
 
+    /// The same layers with first weights that follow from `seed` alone, whatever the device draws.
+    #[must_use]
+    pub fn seeded(self, seed: u64) -> Self {
+        self.map(&mut Drawn { path: Vec::new(), noise: Noise::new(seed) })
+    }
+
     /// The tokens of a batch; `None` where no sample has a condition.
     pub fn context(&self, conditions: &[Condition], device: &Device) -> Option<Context> {
         if conditions.iter().all(Condition::is_empty) {
@@ -237,6 +244,41 @@ impl Conditioning {
             (Some(concat), Some(colours)) => x + concat.forward(unshuffled(colours.clone(), PATCH)) * context.present.clone(),
             _ => x,
         }
+    }
+}
+
+/// Draws first weights on the host. Layers that start at zero and norms are left as they are.
+struct Drawn {
+    path: Vec<String>,
+    noise: Noise,
+}
+
+impl ModuleMapper for Drawn {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let starts_at_zero = self.path.iter().any(|name| name == "proj" || name == "concat");
+        let kind = self.path.last().map_or("", String::as_str);
+        if starts_at_zero || !matches!(kind, "weight" | "bias") {
+            return param;
+        }
+        let shape = param.lazy_shape();
+        let sides: Vec<usize> = shape.iter().copied().collect();
+        let deviation = match (kind, D) {
+            ("bias", _) => 0.0,
+            _ if self.path.iter().any(|name| name == "kinds" || name == "classes") => 0.02,
+            // Linear weights lie [in, out], convolutions [out, in, 1, 1].
+            (_, 2) => (sides[0] as f32).sqrt().recip(),
+            _ => (sides[1] as f32).sqrt().recip(),
+        };
+        let values: Vec<f32> = self.noise.normals(shape.num_elements()).into_iter().map(|value| value * deviation).collect();
+        param.map(|tensor| Tensor::from_data(TensorData::new(values, shape), &tensor.device()).set_require_grad(tensor.is_require_grad()))
     }
 }
 

@@ -49,8 +49,8 @@ impl Segmenter {
 
     /// This network with new conditioning layers, which change nothing before they are trained.
     #[must_use]
-    pub fn conditioned(self, own: ConditioningConfig, device: &Device) -> Self {
-        let conditioning = Some(Conditioning::new(&self.config, &own, device));
+    pub fn conditioned(self, own: ConditioningConfig, seed: u64, device: &Device) -> Self {
+        let conditioning = Some(Conditioning::new(&self.config, &own, device).seeded(seed));
         Self { conditioning, config: SegmenterConfig { conditioning: Some(own), ..self.config }, ..self }
     }
 
