@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn near_copies_are_one_and_the_best_of_the_others_comes_next() {
         let others =
-            vec![alternative(20.0, 0.6), alternative(9.0, 0.1), alternative(10.0, 0.7), alternative(36.0, 0.8), alternative(39.0, 0.9)];
+            vec![alternative(20.0, 0.6), alternative(11.0, 0.1), alternative(10.0, 0.7), alternative(36.0, 0.8), alternative(39.0, 0.9)];
         let found = ranked(&alternative(21.0, 0.2), others);
         assert_eq!(found.iter().map(|one| one.mask.area()).collect::<Vec<_>>(), [780, 200]);
     }

@@ -119,7 +119,8 @@ impl Work<'_> {
                 grow(&mut mask, &found.logits, scribble, region, grid);
             }
             let edit = Origin { level: EDIT_LEVEL, masks: Some(mask), sides: sides.clone(), ..origin };
-            found = self.walk(&encoded, &edit, 1, &mut show)?;
+            // Of a mask that it was given the network always thinks well.
+            found.logits = self.walk(&encoded, &edit, 1, &mut show)?.logits;
         }
         if varies {
             let more = self.options.samples.min(MOST_SAMPLES) - 1;

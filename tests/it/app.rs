@@ -481,7 +481,7 @@ fn trained_weights_are_taken_and_given_back() {
     assert_eq!(window.app().state().settings.models.segmenter, Some(weights));
 
     window.perform(Command::BuiltInWeights);
-    assert_eq!(device(window.app()), Readiness::Ready("stand-in".to_owned()));
+    window.until("the built-in weights are loaded", |app| device(app) == Readiness::Ready("stand-in".to_owned()));
 }
 
 #[test]
