@@ -55,7 +55,7 @@ fn own_seconds(choice: ComputeChoice) -> Result<(String, [f64; 3]), String> {
     let assistant = Assistant::load(choice, &ModelPaths::default()).map_err(|error| error.to_string())?;
     let (picture, cancel) = (picture(), Cancel::new());
     let mask = Mask::filled(Size::new(640, 480), BOX);
-    let propose = || drop(assistant.propose(&picture, &[BOX], &ProposeOptions::default(), &cancel, &mut |_| ()).unwrap());
+    let propose = || drop(assistant.propose(&picture, &[BOX.into()], &ProposeOptions::default(), &cancel, &mut |_| ()).unwrap());
     let refine = || drop(assistant.refine(&picture, std::slice::from_ref(&mask), &RefineOptions::default(), &cancel, &mut |_| ()).unwrap());
     let first = seconds(propose);
     let later = median(propose);

@@ -29,7 +29,7 @@ pub struct Patch {
 
 impl Patch {
     /// `patch` on square cells, sampled bilinearly.
-    fn new(patch: &assist::Patch) -> Self {
+    pub(super) fn new(patch: &assist::Patch) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1 << 63);
         let columns = SHOWN_SIDE.max(patch.side);
         let rows = ((columns as f64 * patch.rect.height / patch.rect.width).round() as usize).clamp(1, columns * 16);
@@ -55,12 +55,29 @@ impl Patch {
     }
 }
 
+/// What a request to the models is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// Masks for boxes.
+    Fresh,
+    /// A mask that obeys one more stroke.
+    Correction,
+    /// Other masks, the next of which is shown.
+    Alternatives,
+    /// Where the samples disagree.
+    Spread,
+    /// Finer masks.
+    Refinement,
+}
+
 /// What a running request is for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Running {
     id: RequestId,
     /// Whether masks are refined rather than proposed.
     pub refines: bool,
+    /// What it is for.
+    pub aim: Aim,
     /// The image.
     pub image: ImageId,
     /// The objects, in the order of the request.
@@ -103,6 +120,7 @@ pub struct Assistant {
     running: Option<Running>,
     patches: Vec<Option<Patch>>,
     readiness: Readiness,
+    takes_exemplars: bool,
 }
 
 /// What the window has to act on.
@@ -123,12 +141,17 @@ impl Assistant {
             Some(_) => Readiness::Preparing("Loading the models".to_owned(), None),
             None => Readiness::Failed("no thread for the models".to_owned()),
         };
-        Self { service, loading: RequestId(0), running: None, patches: Vec::new(), readiness }
+        Self { service, loading: RequestId(0), running: None, patches: Vec::new(), readiness, takes_exemplars: false }
     }
 
     /// How far the models are.
     pub const fn readiness(&self) -> &Readiness {
         &self.readiness
+    }
+
+    /// Whether the weights look at exemplars.
+    pub const fn takes_exemplars(&self) -> bool {
+        self.takes_exemplars
     }
 
     /// The request that runs.
@@ -143,12 +166,12 @@ impl Assistant {
     }
 
     /// Starts a request for `instances` of `image`, in place of a running one. False where there is no thread.
-    pub fn start(&mut self, request: Request, image: ImageId, instances: Vec<InstanceId>) -> bool {
+    pub fn start(&mut self, request: Request, aim: Aim, image: ImageId, instances: Vec<InstanceId>) -> bool {
         let Some(service) = &self.service else { return false };
         let refines = matches!(request, Request::Refine { .. });
         let id = service.request(request);
         self.patches = vec![None; instances.len()];
-        self.running = Some(Running { id, refines, image, instances, step: 0, of: 0 });
+        self.running = Some(Running { id, refines, aim, image, instances, step: 0, of: 0 });
         true
     }
 
@@ -174,7 +197,10 @@ impl Assistant {
         let mut outcomes = Vec::new();
         while let Some(reply) = self.service.as_ref().and_then(Service::poll) {
             match reply {
-                Reply::Ready { device } => self.readiness = Readiness::Ready(device),
+                Reply::Ready { device, takes_exemplars } => {
+                    self.readiness = Readiness::Ready(device);
+                    self.takes_exemplars = takes_exemplars;
+                }
                 Reply::Progress(progress) => self.readiness = Readiness::Preparing(progress.label.clone(), progress.fraction()),
                 Reply::Proposing { id, step } if self.is_running(id) => {
                     self.show(step.step, step.of, step.masks.iter().enumerate().map(|(index, patch)| (step.first + index, patch)));

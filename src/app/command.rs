@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::settings::Settings;
 use super::transfer::Wish;
 use crate::annotation::{CategoryId, ImageId, InstanceId};
+use crate::assist::Scribble;
 use crate::formats::exchange::Format;
 use crate::formats::lvis::Mark;
 use crate::geometry::{Point, Rect};
@@ -22,6 +23,8 @@ pub enum Tool {
     Brush,
     /// Takes from a mask.
     Eraser,
+    /// Says by strokes what belongs to an object.
+    Prompt,
 }
 
 /// What a finding of the health check is about.
@@ -86,6 +89,20 @@ pub enum Command {
     Propose,
     /// Refines the selected masks.
     Refine,
+    /// Shows the next mask for the selected object.
+    NextAlternative,
+    /// Tints where the samples disagree, or no longer.
+    ToggleUncertainty,
+    /// Goes to the object that the model is least sure of.
+    NextUncertain,
+    /// Goes to the image that the model is least sure of.
+    NextUncertainImage,
+    /// Makes the selected objects exemplars of their classes.
+    UseAsExemplar,
+    /// Forgets all exemplars.
+    ForgetExemplars,
+    /// Corrects an object's mask by a stroke.
+    Scribble(Option<InstanceId>, Scribble),
     /// Asks for a file of weights.
     LoadWeights,
     /// Uses these weights for the network that they belong to.
@@ -283,6 +300,9 @@ pub static TABLE: &[Entry] = table! {
     Object Command::Cancel, "Cancel", [bare(Key::Escape)], "Stops the model, leaves the review, ends the selection; the box stays";
     Object Command::Propose, "Propose masks for boxes", [], "Runs the diffusion segmenter over every box of this image that has no mask";
     Object Command::Refine, "Refine selected masks", [bare(Key::G)], "Runs the diffusion refiner over the selected masks and shows what it changes";
+    Object Command::NextAlternative, "Next alternative mask", [bare(Key::Space)], "Shows another mask that the model finds for the selected object";
+    Object Command::UseAsExemplar, "Use as exemplar", [bare(Key::K)], "The next proposals for its class follow the selected object, without training";
+    Object Command::ForgetExemplars, "Forget exemplars", [], "Proposals follow no exemplars any more";
     Object Command::SearchClass, "Class…", [bare(Key::Slash)], "Finds or makes a class for the selection";
     Object Command::NextObject, "Next object", [bare(Key::Tab)], "Selects the next object";
     Object Command::PreviousObject, "Previous object", [shift(Key::Tab)], "Selects the object before";
@@ -294,11 +314,15 @@ pub static TABLE: &[Entry] = table! {
     Tool Command::Use(Tool::Box), "Box", [bare(Key::R), bare(Key::W)], "Draws boxes; the model proposes a mask for each";
     Tool Command::Use(Tool::Brush), "Brush", [bare(Key::B)], "Paints a mask; Ctrl-drag erases";
     Tool Command::Use(Tool::Eraser), "Eraser", [bare(Key::E)], "Erases from a mask";
+    Tool Command::Use(Tool::Prompt), "Correct by strokes", [bare(Key::Q)], "Click or stroke what belongs to the object; with the right button or Alt, what does not";
     Tool Command::BrushSmaller, "Smaller brush", [bare(Key::OpenBracket)], "Makes the brush smaller; Alt+wheel does too";
     Tool Command::BrushLarger, "Larger brush", [bare(Key::CloseBracket)], "Makes the brush larger; Alt+wheel does too";
     View Command::NextImage, "Next image", [bare(Key::D), bare(Key::PageDown)], "Goes to the next image";
     View Command::PreviousImage, "Previous image", [bare(Key::A), bare(Key::PageUp)], "Goes to the image before";
     View Command::NextUnreviewed, "Next unreviewed image", [ctrl_shift(Key::D)], "Goes to the next image without a reviewed mark";
+    View Command::NextUncertain, "Next most uncertain object", [shift(Key::U)], "Goes to the object that the model is least sure of, on whatever image";
+    View Command::NextUncertainImage, "Next most uncertain image", [ctrl(Key::U)], "Goes to the unreviewed image that the model is least sure of";
+    View Command::ToggleUncertainty, "Show uncertainty", [bare(Key::U)], "Tints where the model's samples disagree along a mask's boundary";
     View Command::ToggleReviewed, "Mark image reviewed", [bare(Key::M)], "Marks this image as reviewed, or takes the mark off";
     View Command::Fit, "Fit image", [bare(Key::F)], "Fits the whole image into the canvas";
     View Command::ActualSize, "Zoom 100 %", [ctrl(Key::Num0)], "Shows one image pixel as one screen pixel";
@@ -322,6 +346,7 @@ pub static TABLE: &[Entry] = table! {
 pub const POINTER: &[(&str, &str)] = &[
     ("Wheel", "Zoom at the cursor"),
     ("Space-drag, middle-drag", "Move the image"),
+    ("Left, right with Q", "Belongs to the object, does not (Alt too)"),
     ("Alt+wheel", "Brush size"),
     ("Ctrl-drag with the brush", "Erase"),
     ("Shift-click", "Add to the selection"),
@@ -339,7 +364,11 @@ pub fn entry(command: &Command) -> Option<&'static Entry> {
 pub fn pressed(input: &mut egui::InputState, typing: bool) -> Vec<Command> {
     let mut commands = Vec::new();
     input.events.retain(|event| {
-        let egui::Event::Key { key, pressed: true, modifiers, .. } = event else { return true };
+        let egui::Event::Key { key, pressed, modifiers, .. } = event else { return true };
+        // Space held down moves the image; only its release can tell that it was tapped.
+        if *pressed == (*key == Key::Space) {
+            return true;
+        }
         let chord = |chord: &Chord| {
             chord.key == *key
                 && chord.modifiers.command == modifiers.command

@@ -22,7 +22,11 @@ impl App {
             self.receive(outcome);
         }
         // Before the pointer: on a slow machine a key and the drag that follows it may come in one frame.
-        self.perform_all(self.input(&ctx), &ctx);
+        let mut commands = self.input(&ctx);
+        if commands.contains(&Command::NextAlternative) && self.canvas.take_moved_by_space() {
+            commands.retain(|command| *command != Command::NextAlternative);
+        }
+        self.perform_all(commands, &ctx);
         self.want_pictures();
         let mut commands = Vec::new();
         self.panels(ui, &mut commands);

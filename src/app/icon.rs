@@ -13,6 +13,8 @@ pub(super) enum Icon {
     Brush,
     /// An eraser.
     Eraser,
+    /// A plus and a minus.
+    Prompt,
     /// Stars: the model proposes.
     Propose,
     /// A wand: the model refines.
@@ -43,6 +45,8 @@ const ERASER: &[&[(f32, f32)]] = &[
     &[(0.36, 0.4), (0.65, 0.66)],
     &[(0.46, 0.84), (0.86, 0.84)],
 ];
+const PROMPT: &[&[(f32, f32)]] =
+    &[&[(0.16, 0.34), (0.52, 0.34)], &[(0.34, 0.16), (0.34, 0.52)], &[(0.54, 0.72), (0.88, 0.72)], &[(0.2, 0.86), (0.82, 0.16)]];
 const PROPOSE: &[&[(f32, f32)]] = &[
     &[(0.42, 0.14), (0.5, 0.42), (0.76, 0.5), (0.5, 0.58), (0.42, 0.86), (0.34, 0.58), (0.08, 0.5), (0.34, 0.42), (0.42, 0.14)],
     &[(0.78, 0.1), (0.82, 0.2), (0.92, 0.24), (0.82, 0.28), (0.78, 0.38), (0.74, 0.28), (0.64, 0.24), (0.74, 0.2), (0.78, 0.1)],
@@ -83,6 +87,7 @@ pub(super) fn paint(painter: &Painter, rect: Rect, icon: Icon, color: Color32) {
         Icon::Box => BOX,
         Icon::Brush => BRUSH,
         Icon::Eraser => ERASER,
+        Icon::Prompt => PROMPT,
         Icon::Propose => PROPOSE,
         Icon::Refine => REFINE,
         Icon::Undo | Icon::Redo => UNDO,

@@ -22,6 +22,7 @@ mod picture;
 mod session;
 pub mod settings;
 pub mod state;
+mod suggest;
 mod theme;
 pub mod transfer;
 

@@ -1,7 +1,7 @@
 //! The one place where commands are carried out.
 
 use super::App;
-use super::assistant::Outcome;
+use super::assistant::{Aim, Outcome};
 use super::command::{Command, Tool, entry};
 use super::panel::dialog::{Dialog, Search};
 use super::picture::Loaded;
@@ -10,7 +10,7 @@ use super::theme;
 use super::transfer::Wish;
 use crate::annotation::{ImageId, Instance, InstanceId, Shape};
 use crate::assist::service::Request;
-use crate::assist::{ModelPaths, ProposeOptions, RefineOptions, Refinement};
+use crate::assist::{ModelPaths, RefineOptions, Refinement};
 use crate::mask::Mask;
 use std::sync::Arc;
 
@@ -48,6 +48,13 @@ impl App {
             Command::Cancel => self.cancel(),
             Command::Propose => self.propose(),
             Command::Refine => self.refine(),
+            Command::NextAlternative => self.next_alternative(),
+            Command::ToggleUncertainty => self.toggle_uncertainty(),
+            Command::NextUncertain => self.next_uncertain(),
+            Command::NextUncertainImage => self.next_uncertain_image(),
+            Command::UseAsExemplar => self.use_as_exemplar(),
+            Command::ForgetExemplars => self.forget_exemplars(),
+            Command::Scribble(target, scribble) => self.scribble(target, scribble),
             Command::UseWeights(path) => match self.state.settings.models.clone().with(&path) {
                 Ok(models) => self.use_models(models, &format!("The models use {}", path.display()), ctx),
                 Err(error) => self.state.say(Tone::Error, error.to_string()),
@@ -185,7 +192,11 @@ impl App {
             return;
         }
         if let Some(running) = self.assistant.cancel() {
-            let what = if running.refines { "Refining stopped" } else { "Proposal stopped; the boxes stay" };
+            let what = match running.aim {
+                Aim::Refinement => "Refining stopped",
+                Aim::Fresh => "Proposal stopped; the boxes stay",
+                _ => "Stopped; the mask stays as it was",
+            };
             return self.state.say(Tone::Plain, what);
         }
         if self.stop_transfer() {
@@ -204,7 +215,7 @@ impl App {
         self.state.objects().filter(|instance| instance.shape == Shape::Box)
     }
 
-    fn pixels(&mut self) -> Option<Arc<image::RgbImage>> {
+    pub(super) fn pixels(&mut self) -> Option<Arc<image::RgbImage>> {
         let image = self.state.shown()?;
         match self.pictures.get(&self.state.document.image_path(image)) {
             Loaded::Ready(picture) => Some(Arc::clone(&picture.pixels)),
@@ -223,17 +234,13 @@ impl App {
     pub(super) fn propose(&mut self) {
         self.propose_due = None;
         let Some(image) = self.state.shown().map(|image| image.id) else { return };
-        let (ids, boxes): (Vec<InstanceId>, Vec<_>) = self.boxes().map(|instance| (instance.id, instance.bbox)).unzip();
+        let (ids, prompts): (Vec<InstanceId>, Vec<_>) = self.boxes().map(|instance| (instance.id, self.prompt(instance))).unzip();
         if ids.is_empty() {
             return self.state.say(Tone::Plain, "Every object of this image has a mask; R draws a box");
         }
         let Some(pixels) = self.pixels() else { return };
-        let request = Request::Propose {
-            image: pixels,
-            boxes,
-            options: ProposeOptions { steps: self.state.settings.steps, ..ProposeOptions::default() },
-        };
-        self.request(request, image, ids);
+        let request = Request::Propose { image: pixels, prompts, options: self.propose_options() };
+        self.request(request, Aim::Fresh, image, ids);
     }
 
     fn refine(&mut self) {
@@ -246,13 +253,13 @@ impl App {
         }
         let Some(pixels) = self.pixels() else { return };
         self.state.review = None;
-        self.request(Request::Refine { image: pixels, masks, options: RefineOptions::default() }, image, ids);
+        self.request(Request::Refine { image: pixels, masks, options: RefineOptions::default() }, Aim::Refinement, image, ids);
     }
 
-    fn request(&mut self, request: Request, image: ImageId, ids: Vec<InstanceId>) {
+    pub(super) fn request(&mut self, request: Request, aim: Aim, image: ImageId, ids: Vec<InstanceId>) {
         // A warning is still read while the model works.
         self.state.message = self.state.message.take().filter(|message| message.tone == Tone::Warning);
-        if !self.assistant.start(request, image, ids) {
+        if !self.assistant.start(request, aim, image, ids) {
             self.state.say(Tone::Warning, "There is no model here; the brush (B) makes masks by hand");
         }
     }
@@ -261,6 +268,7 @@ impl App {
     pub(super) fn receive(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Failed(message) => self.state.say(Tone::Error, format!("The model failed: {message}")),
+            Outcome::Proposed(running, proposals) if running.aim != Aim::Fresh => self.suggested(&running, proposals),
             Outcome::Proposed(running, proposals) => {
                 let proposals: Vec<_> = running.instances.into_iter().zip(proposals).collect();
                 let masks: Vec<(InstanceId, &Mask)> = proposals.iter().map(|(id, proposal)| (*id, &proposal.mask)).collect();

@@ -36,6 +36,10 @@ pub enum Look {
 pub struct Settings {
     /// Steps of the diffusion segmenter.
     pub steps: usize,
+    /// Masks that are looked for when alternatives are asked for.
+    pub samples: usize,
+    /// How strongly exemplars and classes guide the segmenter; 1 is not beyond what it says itself.
+    pub guidance: f32,
     /// Where the models run.
     pub device: DeviceChoice,
     /// Weights to use instead of the built-in ones.
@@ -56,6 +60,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             steps: 1,
+            samples: 4,
+            guidance: 1.5,
             device: DeviceChoice::Auto,
             models: ModelPaths::default(),
             look: Look::Dark,

@@ -4,11 +4,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::assistant::Patch;
 use super::command::Tool;
 use super::document::Document;
 use super::settings::Settings;
 use super::transfer::Wish;
 use crate::annotation::{CategoryId, Image, ImageId, Instance, InstanceId};
+use crate::assist::{ExemplarCrop, Scribble};
 use crate::mask::Mask;
 
 /// How a message in the status bar is meant.
@@ -62,6 +64,24 @@ pub struct Measured {
     pub kept: Vec<(InstanceId, Option<f64>)>,
 }
 
+/// What the segmenter has to offer for one object.
+#[derive(Clone, Debug)]
+pub struct Suggestion {
+    /// Distinct masks with the `IoU` that is to be expected of each; the first is the one that the object had.
+    pub masks: Vec<(Arc<Mask>, Option<f32>)>,
+    /// Which of them the object has.
+    pub shown: usize,
+    /// Where the samples disagree along the boundary.
+    pub spread: Option<Patch>,
+}
+
+impl Suggestion {
+    /// The place of `mask` in the list.
+    pub fn position(&self, mask: &Mask) -> Option<usize> {
+        self.masks.iter().position(|(known, _)| **known == *mask)
+    }
+}
+
 /// The state of the window.
 #[derive(Debug)]
 pub struct State {
@@ -91,6 +111,16 @@ pub struct State {
     pub measured: Option<Measured>,
     /// The export that is being measured, and the image.
     pub measuring: Option<(Wish, ImageId)>,
+    /// What the segmenter has to offer besides, as far as it was asked.
+    pub suggestions: HashMap<InstanceId, Suggestion>,
+    /// The strokes that an object's mask was corrected by.
+    pub scribbles: HashMap<InstanceId, Vec<Scribble>>,
+    /// Objects that condition the proposals of their class.
+    pub exemplars: HashMap<CategoryId, Vec<Arc<ExemplarCrop>>>,
+    /// Whether disagreement of the samples is tinted.
+    pub shows_uncertainty: bool,
+    /// Objects that the queue of the least sure has shown.
+    pub looked_at: BTreeSet<InstanceId>,
     /// What the status bar says.
     pub message: Option<Message>,
     /// The settings.
@@ -114,6 +144,11 @@ impl State {
             expected_iou: HashMap::new(),
             measured: None,
             measuring: None,
+            suggestions: HashMap::new(),
+            scribbles: HashMap::new(),
+            exemplars: HashMap::new(),
+            shows_uncertainty: false,
+            looked_at: BTreeSet::new(),
             message: None,
             settings,
         }
@@ -149,6 +184,11 @@ impl State {
     pub fn only_selected(&self) -> Option<&Instance> {
         let mut selected = self.selected();
         selected.next().filter(|_| selected.next().is_none())
+    }
+
+    /// The `IoU` that is to be expected of an object's mask: what the segmenter said of it, or the score in its file.
+    pub fn confidence(&self, instance: &Instance) -> Option<f64> {
+        self.expected_iou.get(&instance.id).map(|&expected| f64::from(expected)).or(instance.score)
     }
 
     /// A class's colour.

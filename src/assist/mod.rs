@@ -3,18 +3,28 @@
 //!
 //! [`Assistant`] is plain code on whatever thread calls it; [`service`] owns the one thread that does so in the program.
 
+pub mod alternatives;
+pub mod calibration;
 pub mod crop;
 pub mod evidence;
+mod grow;
+mod memory;
 mod models;
 mod patch;
+mod prompt;
 mod propose;
 mod refine;
 pub mod service;
 pub mod snap;
+mod walk;
 
+pub use alternatives::Alternative;
+pub use calibration::Calibration;
+pub use memory::Memory;
 pub use models::ModelPaths;
 pub use patch::Patch;
-pub use propose::{Proposal, ProposeOptions, ProposeStep, Proposer, segmenter_input, segmenter_input_of};
+pub use prompt::{ExemplarCrop, Prompt, Scribble};
+pub use propose::{MOST_SAMPLES, Proposal, ProposeOptions, ProposeStep, Proposer, segmenter_input, segmenter_input_of};
 pub use refine::{Finisher, RefineOptions, RefineStep, Refinement, refiner_input};
 pub use service::Engine;
 
@@ -74,6 +84,8 @@ pub struct Assistant {
     compute: Compute,
     segmenter: Segmenter,
     refiner: Refiner,
+    calibration: Calibration,
+    memory: Memory,
 }
 
 impl Assistant {
@@ -91,14 +103,21 @@ impl Assistant {
     /// When a weight file cannot be used.
     pub fn load_on(compute: Compute, paths: &ModelPaths) -> Result<Self, AssistError> {
         let device = compute.device();
-        let segmenter = Segmenter::load(&paths.segmenter_file()?, &device)?;
+        let file = paths.segmenter_file()?;
+        let segmenter = Segmenter::load(&file, &device)?;
         let refiner = Refiner::load(&paths.refiner_file()?, &device)?;
-        Ok(Self { compute, segmenter, refiner })
+        Ok(Self { compute, segmenter, refiner, calibration: Calibration::of(&file), memory: Memory::default() })
     }
 
     /// An assistant of networks that are in memory already.
-    pub const fn from_networks(compute: Compute, segmenter: Segmenter, refiner: Refiner) -> Self {
-        Self { compute, segmenter, refiner }
+    pub fn from_networks(compute: Compute, segmenter: Segmenter, refiner: Refiner) -> Self {
+        Self { compute, segmenter, refiner, calibration: Calibration::default(), memory: Memory::default() }
+    }
+
+    /// The same networks with another calibration.
+    #[must_use]
+    pub fn calibrated(self, calibration: Calibration) -> Self {
+        Self { calibration, ..self }
     }
 
     /// The device that it works on.
@@ -121,13 +140,14 @@ impl Engine for Assistant {
     fn propose(
         &self,
         image: &RgbImage,
-        boxes: &[Rect],
+        prompts: &[Prompt],
         options: &ProposeOptions,
         cancel: &Cancel,
         each: &mut dyn FnMut(ProposeStep),
     ) -> Result<Vec<Proposal>, AssistError> {
         let device = self.compute.device();
-        Proposer { segmenter: &self.segmenter, device: &device }.propose(image, boxes, options, cancel, each)
+        let proposer = Proposer { segmenter: &self.segmenter, device: &device, calibration: self.calibration, memory: &self.memory };
+        proposer.propose(image, prompts, options, cancel, each)
     }
 
     fn refine(
@@ -146,13 +166,17 @@ impl Engine for Assistant {
         self.compute.to_string()
     }
 
+    fn takes_exemplars(&self) -> bool {
+        self.segmenter.conditioning.is_some()
+    }
+
     /// Runs each network once. On a graphics adapter this compiles and tunes the kernels, which takes from seconds to
     /// minutes the first time and is remembered in the user's cache folder.
     fn warm_up(&self) -> Result<(), AssistError> {
         let image = RgbImage::new(64, 64);
         let rect = Rect::new(8.0, 8.0, 48.0, 48.0);
-        let steps = ProposeOptions { steps: 1, seed: 0 };
-        self.propose(&image, &[rect], &steps, &Cancel::new(), &mut |_| {})?;
+        let steps = ProposeOptions { steps: 1, ..ProposeOptions::default() };
+        self.propose(&image, &[rect.into()], &steps, &Cancel::new(), &mut |_| {})?;
         let mask = Mask::filled(Size::new(64, 64), rect);
         let last = RefineOptions { timesteps: vec![0], seed: 0 };
         self.refine(&image, &[mask], &last, &Cancel::new(), &mut |_| {})?;

@@ -1,35 +1,46 @@
-//! Boxes to masks: several boxes make one batch; the encoder runs once a box, the denoiser once a step.
-
-use std::ops::ControlFlow;
+//! Prompts to masks: several boxes make one batch; the encoder runs once a box, the denoiser once a step and sample.
+//!
+//! A fresh box starts from noise alone. An edit starts from the present mask at a middle noise level, and what strokes
+//! cover is held fixed in every step and painted into the result, so a correction is always obeyed. Alternatives start
+//! from the first mask made larger or smaller, because noise alone hardly moves weights that were trained on the first
+//! step: `src/headless/propose.rs` can measure that.
 
 use burn::tensor::Device;
 use image::RgbImage;
 
+use super::alternatives::Alternative;
+use super::calibration::Calibration;
 use super::crop::{box_region, centres_inside, frame, normalised, resampled};
 use super::evidence::colour_evidence;
-use super::{AssistError, Patch, planes, read, sigmoid, size_of};
+use super::memory::Memory;
+use super::prompt::{ExemplarCrop, Prompt};
+use super::walk::{Encoded, Work};
+use super::{AssistError, Patch, planes, read, size_of};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
 use crate::mask::Mask;
-use crate::model::diffusion::sampler::sample;
-use crate::model::noise::Noise;
-use crate::model::segmenter::Segmenter;
+use crate::model::segmenter::{Condition, Exemplar, Segmenter};
 
 /// Boxes that go through the networks together; more would only cost memory.
 const BATCH: usize = 8;
-
+/// No more samples of one object than this.
+pub const MOST_SAMPLES: usize = 16;
 /// How to propose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ProposeOptions {
     /// Diffusion steps, 1 at least; the shipped weights are most exact with 1.
     pub steps: usize,
     /// Where the noise comes from; another seed gives another mask.
     pub seed: u64,
+    /// Masks that are looked for in each box, at most [`MOST_SAMPLES`]; from 2 on there are alternatives and a spread.
+    pub samples: usize,
+    /// Strength of classifier-free guidance by exemplars and class; 1 is none.
+    pub guidance: f64,
 }
 
 impl Default for ProposeOptions {
     fn default() -> Self {
-        Self { steps: 1, seed: 0 }
+        Self { steps: 1, seed: 0, samples: 1, guidance: 1.5 }
     }
 }
 
@@ -53,8 +64,21 @@ pub struct Proposal {
     pub mask: Mask,
     /// The soft map that it was cut from.
     pub patch: Patch,
-    /// The `IoU` with the truth that the network expects, in [0, 1].
+    /// The `IoU` with the truth that is to be expected, in [0, 1].
     pub expected_iou: f32,
+    /// How well the samples agree, in [0, 1]: the mean `IoU` of every pair; `None` for a single one.
+    pub agreement: Option<f64>,
+    /// How far the samples differ along the boundary, in [0, 1]; `None` for a single sample.
+    pub spread: Option<Patch>,
+    /// Masks that differ from this one, the most promising first.
+    pub others: Vec<Alternative>,
+}
+
+impl Proposal {
+    /// A single mask.
+    pub const fn single(mask: Mask, patch: Patch, expected_iou: f32) -> Self {
+        Self { mask, patch, expected_iou, agreement: None, spread: None, others: Vec::new() }
+    }
 }
 
 /// The segmenter's input for one box: five planes of `side` x `side`, and the crop's place in the image.
@@ -83,95 +107,86 @@ pub struct Proposer<'a> {
     pub segmenter: &'a Segmenter,
     /// The device that it lies on.
     pub device: &'a Device,
+    /// From the quality head to the expected `IoU`.
+    pub calibration: Calibration,
+    /// What was encoded lately.
+    pub memory: &'a Memory,
 }
 
 impl Proposer<'_> {
-    /// A mask for each of `boxes` (image coordinates), in the same order.
+    /// A mask for each of `prompts`, in the same order.
     ///
     /// `each` sees every step of every batch. The noise depends on the seed alone, so a box gives the same mask whatever
     /// else is asked for with it.
     ///
     /// # Errors
-    /// When a box has no area, the image no pixels, `cancel` was raised, or the device failed.
+    /// When a box has no area, the image no pixels, a mask another size, `cancel` was raised, or the device failed.
     pub fn propose(
         &self,
         image: &RgbImage,
-        boxes: &[Rect],
+        prompts: &[Prompt],
         options: &ProposeOptions,
         cancel: &Cancel,
         each: &mut dyn FnMut(ProposeStep),
     ) -> Result<Vec<Proposal>, AssistError> {
         let size = size_of(image)?;
-        let near = |(index, &rect): (usize, &Rect)| near(rect, size).ok_or(AssistError::BadBox(index));
-        let boxes = boxes.iter().enumerate().map(near).collect::<Result<Vec<Rect>, _>>()?;
-        let mut proposals = Vec::with_capacity(boxes.len());
-        for (batch, boxes) in boxes.chunks(BATCH).enumerate() {
-            let mut step = |step: ProposeStep| each(ProposeStep { first: batch * BATCH, ..step });
-            proposals.extend(self.batch(image, boxes, *options, cancel, &mut step)?);
+        let near = |(index, prompt): (usize, &Prompt)| near(prompt.area(), size).ok_or(AssistError::BadBox(index));
+        let boxes = prompts.iter().enumerate().map(near).collect::<Result<Vec<Rect>, _>>()?;
+        let alone = options.samples > 1 || prompts.iter().any(Prompt::is_edit);
+        let batch = if alone { 1 } else { BATCH };
+        let mut proposals = Vec::with_capacity(prompts.len());
+        for (index, (prompts, boxes)) in prompts.chunks(batch).zip(boxes.chunks(batch)).enumerate() {
+            let first = index * batch;
+            let work = Work { proposer: self, image, size, options: *options, cancel, first };
+            match prompts {
+                [prompt] => proposals.push(work.one(prompt, boxes, each)?),
+                _ => proposals.extend(work.several(prompts, boxes, each)?),
+            }
         }
         Ok(proposals)
     }
 
-    fn batch(
-        &self,
-        image: &RgbImage,
-        boxes: &[Rect],
-        options: ProposeOptions,
-        cancel: &Cancel,
-        each: &mut dyn FnMut(ProposeStep),
-    ) -> Result<Vec<Proposal>, AssistError> {
-        let (size, count, device) = (size_of(image)?, boxes.len(), self.device);
-        let (side, mask) = (self.segmenter.config.crop, self.segmenter.config.mask);
+    /// Encodes the boxes; a single one may be remembered.
+    pub(super) fn encoded(&self, image: &RgbImage, prompts: &[Prompt], boxes: &[Rect]) -> Result<Encoded, AssistError> {
+        let (side, count) = (self.segmenter.config.crop, boxes.len());
         let (mut input, mut regions) = (Vec::with_capacity(count * 5 * side * side), Vec::with_capacity(count));
         for &rect in boxes {
             let (values, region) = segmenter_input(image, rect, side);
             input.extend(values);
             regions.push(region);
         }
-        if cancel.is_cancelled() {
-            return Err(AssistError::Cancelled);
-        }
-        let features = self.segmenter.encoder.forward(planes(input, [count, 5, side, side], device));
-        let noise = Noise::new(options.seed).normals(mask * mask).repeat(count);
-
-        let of = options.steps.max(1);
-        let (mut quality, mut patches, mut failure) = (None, Vec::new(), None);
-        let result = sample(
-            planes(noise, [count, 1, mask, mask], device),
-            of,
-            |x, level, signal| {
-                let prediction = self.segmenter.denoiser.forward(&features, x, &vec![level; count], signal);
-                quality = Some(prediction.quality);
-                prediction.logits
-            },
-            |step, logits| {
-                match read(logits.clone()) {
-                    Ok(values) => patches = softened(&values, &regions, mask),
-                    Err(error) => {
-                        failure = Some(error);
-                        return ControlFlow::Break(());
-                    }
-                }
-                each(ProposeStep { step, of, first: 0, masks: patches.clone() });
-                if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            },
-        );
-        let (Some(_), Some(quality)) = (result, quality) else { return Err(failure.unwrap_or(AssistError::Cancelled)) };
-        let proposal =
-            |((patch, expected_iou), &rect): ((Patch, f32), &Rect)| Proposal { mask: likeliest(&patch, rect, size), patch, expected_iou };
-        Ok(patches.into_iter().zip(read(quality)?).zip(boxes).map(proposal).collect())
+        let encode = |input| self.segmenter.encoder.forward(planes(input, [count, 5, side, side], self.device));
+        let features = if count == 1 { self.memory.features(input, encode) } else { encode(input) };
+        let conditions = prompts.iter().map(|prompt| self.condition(prompt)).collect::<Result<Vec<_>, _>>()?;
+        let context = self.segmenter.conditioning.as_ref().and_then(|layers| layers.context(&conditions, self.device));
+        Ok(Encoded { features, regions, context })
     }
-}
 
-/// The mask of a patch. A box holds an object, so where no pixel reaches one half the surest ones are taken, and the
-/// whole box where the grid has no pixel of it.
-fn likeliest(patch: &Patch, rect: Rect, size: Size) -> Mask {
-    let surest = patch.soft.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
-    [0.5, 0.5 * surest]
-        .into_iter()
-        .map(|threshold| patch.mask_above(size, threshold))
-        .find(|mask| !mask.is_empty())
-        .unwrap_or_else(|| Mask::filled(size, rect))
+    /// The part of a prompt that the weights can be conditioned on.
+    fn condition(&self, prompt: &Prompt) -> Result<Condition, AssistError> {
+        let Some(known) = &self.segmenter.config.conditioning else { return Ok(Condition::default()) };
+        let class = prompt.class.as_ref().and_then(|name| known.classes.iter().position(|class| class == name));
+        let exemplars = prompt.exemplars.iter().map(|crop| self.memory.exemplar(crop, || self.exemplar(crop)));
+        Ok(Condition { exemplars: exemplars.collect::<Result<_, _>>()?, class })
+    }
+
+    /// The tokens of an exemplar.
+    ///
+    /// # Errors
+    /// When the device failed.
+    pub fn exemplar(&self, crop: &ExemplarCrop) -> Result<Exemplar, AssistError> {
+        let side = crop.side;
+        let features = self.segmenter.encoder.forward(planes(crop.input.clone(), [1, 5, side, side], self.device));
+        let cells = side / 16;
+        let share = |cell: usize| {
+            let corner = cell / cells * 16 * side + cell % cells * 16;
+            (0..16).map(|row| crop.mask[corner + row * side..][..16].iter().sum::<f32>()).sum::<f32>() / 256.0
+        };
+        let shares: Vec<f32> = (0..cells * cells).map(share).collect();
+        let colours =
+            || crop.input[..3 * side * side].iter().enumerate().map(|(at, value)| value * crop.mask[at % (side * side)]).collect();
+        Ok(Exemplar::new(&read(features.f16)?, &shares, (side == self.segmenter.config.mask).then(colours)))
+    }
 }
 
 /// The part of a box within an image's size around the image; `None` where there is none. A crop of any larger box would
@@ -182,23 +197,4 @@ fn near(rect: Rect, image: Size) -> Option<Rect> {
     let (top, bottom) = (rect.y.max(-h), rect.bottom().min(2.0 * h));
     let part = Rect::new(left, top, right - left, bottom - top);
     (rect.is_drawable() && part.is_drawable()).then_some(part)
-}
-
-fn softened(logits: &[f32], regions: &[Rect], side: usize) -> Vec<Patch> {
-    let patch = |(logits, &rect): (&[f32], &Rect)| Patch { rect, side, soft: logits.iter().copied().map(sigmoid).collect() };
-    logits.chunks_exact(side * side).zip(regions).map(patch).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_box_always_gets_a_mask() {
-        let (rect, size) = (Rect::new(0.0, 0.0, 4.0, 4.0), Size::new(4, 4));
-        let patch = |rect, soft: [f32; 4]| Patch { rect, side: 4, soft: soft.repeat(4) };
-        assert_eq!(likeliest(&patch(rect, [0.0, 0.5, 0.9, 0.0]), rect, size).area(), 8);
-        assert_eq!(likeliest(&patch(rect, [0.0, 0.1, 0.3, 0.2]), rect, size).area(), 8);
-        assert_eq!(likeliest(&patch(Rect::new(9.0, 9.0, 4.0, 4.0), [1.0; 4]), rect, size).area(), 16);
-    }
 }

@@ -11,8 +11,7 @@ use std::thread::JoinHandle;
 
 use image::RgbImage;
 
-use super::{AssistError, Assistant, ModelPaths, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep, Refinement};
-use crate::geometry::Rect;
+use super::{AssistError, Assistant, ModelPaths, Prompt, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep, Refinement};
 use crate::job::{Cancel, Meter, Progress, spawn};
 use crate::mask::Mask;
 use crate::model::device::{Compute, ComputeChoice, open};
@@ -24,12 +23,12 @@ pub struct RequestId(pub u64);
 /// What the thread is asked for.
 #[derive(Clone, Debug)]
 pub enum Request {
-    /// Masks for boxes.
+    /// Masks for boxes, or changes of masks.
     Propose {
         /// The image.
         image: Arc<RgbImage>,
-        /// The boxes, in image coordinates.
-        boxes: Vec<Rect>,
+        /// What is known about each object.
+        prompts: Vec<Prompt>,
         /// How.
         options: ProposeOptions,
     },
@@ -53,6 +52,8 @@ pub enum Reply {
     Ready {
         /// The device that they run on, for people.
         device: String,
+        /// Whether the segmenter looks at exemplars.
+        takes_exemplars: bool,
     },
     /// Something takes longer.
     Progress(Progress),
@@ -102,7 +103,7 @@ pub trait Engine {
     fn propose(
         &self,
         image: &RgbImage,
-        boxes: &[Rect],
+        prompts: &[Prompt],
         options: &ProposeOptions,
         cancel: &Cancel,
         each: &mut dyn FnMut(ProposeStep),
@@ -123,6 +124,11 @@ pub trait Engine {
 
     /// The device, for people.
     fn device(&self) -> String;
+
+    /// Whether the segmenter looks at exemplars.
+    fn takes_exemplars(&self) -> bool {
+        false
+    }
 
     /// Does once what takes longer the first time.
     ///
@@ -293,7 +299,7 @@ impl Shared {
                     };
                     match caught(|| load(&paths).and_then(warmed)) {
                         Ok(loaded) => {
-                            self.say(Reply::Ready { device: loaded.device() });
+                            self.say(Reply::Ready { device: loaded.device(), takes_exemplars: loaded.takes_exemplars() });
                             engine = Some(loaded);
                         }
                         Err(message) => self.say(Reply::Failed { id, message }),
@@ -317,9 +323,9 @@ impl Shared {
 
     fn answer<E: Engine>(&self, engine: &E, id: RequestId, request: &Request, cancel: &Cancel) -> Result<Reply, AssistError> {
         match request {
-            Request::Propose { image, boxes, options } => {
+            Request::Propose { image, prompts, options } => {
                 let mut each = |step| self.say(Reply::Proposing { id, step });
-                let proposals = engine.propose(image, boxes, options, cancel, &mut each)?;
+                let proposals = engine.propose(image, prompts, options, cancel, &mut each)?;
                 Ok(Reply::Proposed { id, proposals })
             }
             Request::Refine { image, masks, options } => {
@@ -327,7 +333,7 @@ impl Shared {
                 let refinements = engine.refine(image, masks, options, cancel, &mut each)?;
                 Ok(Reply::Refined { id, refinements })
             }
-            Request::Load(_) => Ok(Reply::Ready { device: engine.device() }),
+            Request::Load(_) => Ok(Reply::Ready { device: engine.device(), takes_exemplars: engine.takes_exemplars() }),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod object;
 mod precision;
+mod reliability;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::geometry::Size;
 
 pub use object::{Agreement, agreement};
 pub use precision::{Precision, PrecisionError, precision};
+pub use reliability::{Bin, Reliability};
 
 /// The size of an object by its stored area, in COCO's classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -98,6 +100,8 @@ pub struct Table {
     pub unusable: usize,
     /// Average precision, where the predictions have scores.
     pub precision: Option<Precision>,
+    /// Scores against `IoU`, where predictions with the ids of objects have scores.
+    pub reliability: Option<Reliability>,
 }
 
 /// Compares the masks of `prediction` with those of `truth`. Crowds are no objects and are left out.
@@ -127,13 +131,14 @@ fn by_object(truth: &Dataset, prediction: &Dataset) -> Table {
         extra: 0,
         unusable: 0,
         precision: None,
+        reliability: None,
     };
     let known: std::collections::HashSet<_> = truth.instances.iter().map(|instance| (instance.id, instance.image_id)).collect();
     table.extra = prediction.instances.iter().filter(|other| !known.contains(&(other.id, other.image_id))).count();
     if matched == 0 {
         return table;
     }
-    let compared: Vec<Option<(Scale, Agreement)>> = objects
+    let compared: Vec<Option<(Scale, Agreement, Option<f64>)>> = objects
         .par_iter()
         .map(|object| {
             let size = sizes.get(&object.image_id).copied().filter(|size| size.pixels() > 0)?;
@@ -141,13 +146,15 @@ fn by_object(truth: &Dataset, prediction: &Dataset) -> Table {
                 Some(other) => agreement(object, other, size).ok()?,
                 None => Agreement::default(),
             };
-            Some((Scale::of(object.area), agreement))
+            Some((Scale::of(object.area), agreement, found(object).and_then(|other| other.score)))
         })
         .collect();
-    let usable: Vec<&(Scale, Agreement)> = compared.iter().flatten().collect();
-    let group = |scale| Scores::of(usable.iter().filter(|(of, _)| *of == scale).map(|(_, agreement)| agreement));
+    let usable: Vec<&(Scale, Agreement, Option<f64>)> = compared.iter().flatten().collect();
+    let group = |scale| Scores::of(usable.iter().filter(|(of, ..)| *of == scale).map(|(_, agreement, _)| agreement));
     table.unusable = compared.len() - usable.len();
-    table.all = Scores::of(usable.iter().map(|(_, agreement)| agreement));
+    table.all = Scores::of(usable.iter().map(|(_, agreement, _)| agreement));
+    let scored: Vec<(f64, f64)> = usable.iter().filter_map(|(_, agreement, score)| Some(((*score)?, agreement.iou))).collect();
+    table.reliability = Reliability::new(&scored);
     (table.small, table.medium, table.large) = (group(Scale::Small), group(Scale::Medium), group(Scale::Large));
     table
 }
@@ -173,6 +180,9 @@ impl fmt::Display for Table {
             if count > 0 && (self.all.count > 0 || self.precision.is_none()) {
                 writeln!(f, "{count} {what}")?;
             }
+        }
+        if let Some(reliability) = &self.reliability {
+            write!(f, "{reliability}")?;
         }
         if let Some(precision) = &self.precision {
             let cells = precision

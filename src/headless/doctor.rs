@@ -110,7 +110,7 @@ fn measured(choice: ComputeChoice, paths: &ModelPaths, terminal: &mut Terminal, 
     terminal.progress(&meter.at(1));
     let assistant = Assistant::load_on(compute.clone(), paths)?;
     let picture = RgbImage::from_fn(512, 512, |x, y| image::Rgb([x as u8, y as u8, ((x * y) >> 8) as u8]));
-    let boxes = [Rect::new(100.0, 100.0, 256.0, 256.0)];
+    let boxes = [Rect::new(100.0, 100.0, 256.0, 256.0).into()];
     let mut times = Vec::new();
     for done in 2..=3 {
         let started = Instant::now();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::terminal::Terminal;
-use super::{Outcome, dataset};
+use super::{Outcome, alternatives, dataset, kshot};
 use crate::evaluation;
 use crate::job::Cancel;
 
@@ -16,8 +16,13 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// The COCO file or result list to measure
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["kshot", "alternatives"])]
+    pred: Option<PathBuf>,
+    /// A file of alternatives that `propose` wrote, to measure as well
     #[arg(long, value_name = "FILE")]
-    pred: PathBuf,
+    alternatives: Option<PathBuf>,
+    #[command(flatten)]
+    kshot: kshot::Options,
     /// Also write the numbers as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -25,7 +30,14 @@ pub struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     let truth = dataset::read(&arguments.data, terminal, cancel)?;
-    let predictions = dataset::read_predictions(&arguments.pred, &truth, terminal, cancel)?;
+    if let Some(path) = &arguments.alternatives {
+        terminal.message(&alternatives::measured(&truth, path)?);
+    }
+    if !arguments.kshot.kshot.is_empty() {
+        return kshot::run(&arguments.kshot, &truth, terminal, cancel);
+    }
+    let Some(path) = &arguments.pred else { return Ok(Outcome::Done) };
+    let predictions = dataset::read_predictions(path, &truth, terminal, cancel)?;
     let table = evaluation::compare(&truth, &predictions)?;
     if let Some(path) = &arguments.json {
         let text = serde_json::to_string_pretty(&table)?;

@@ -3,6 +3,8 @@
 //! This module reads files, calls the layers below and writes results. It does not decide how the process ends: an
 //! error goes up to `main`, which prints it once.
 
+mod alternatives;
+mod calibrate;
 mod check;
 mod compose;
 mod convert;
@@ -10,6 +12,7 @@ mod dataset;
 mod digest;
 mod doctor;
 mod eval;
+mod kshot;
 mod pictures;
 mod propose;
 mod refine;
@@ -32,7 +35,9 @@ pub enum Command {
     Propose(propose::Arguments),
     /// Turn the masks of a COCO file into better masks
     Refine(refine::Arguments),
-    /// Compare a COCO file with the truth
+    /// Fit the expected IoU of the segmenter's masks on held-out objects
+    Calibrate(calibrate::Arguments),
+    /// Compare a COCO file with the truth, or measure how exemplars help
     Eval(eval::Arguments),
     /// Convert a data set into another format or another form of masks
     Convert(convert::Arguments),
@@ -73,6 +78,7 @@ pub fn run(command: &Command, form: ProgressForm, cancel: &Cancel) -> anyhow::Re
         Command::Train(arguments) => train::run(arguments, &mut terminal, cancel),
         Command::Propose(arguments) => propose::run(arguments, &mut terminal, cancel),
         Command::Refine(arguments) => refine::run(arguments, &mut terminal, cancel),
+        Command::Calibrate(arguments) => calibrate::run(arguments, &mut terminal, cancel),
         Command::Eval(arguments) => eval::run(arguments, &mut terminal, cancel),
         Command::Convert(arguments) => convert::run(arguments, &mut terminal, cancel),
         Command::Compose(arguments) => compose::run(arguments, &mut terminal, cancel),

@@ -9,9 +9,9 @@ use image::RgbImage;
 
 use super::pictures::{Task, each_batch, tasks};
 use super::terminal::Terminal;
-use super::{ModelOptions, Outcome, dataset, unless_cancelled};
+use super::{ModelOptions, Outcome, alternatives, dataset, unless_cancelled};
 use crate::annotation::Dataset;
-use crate::assist::{AssistError, Assistant, Engine as _, ProposeOptions, RefineOptions};
+use crate::assist::{AssistError, Assistant, Engine as _, MOST_SAMPLES, Prompt, Proposal, ProposeOptions, RefineOptions};
 use crate::formats::coco;
 use crate::geometry::Rect;
 use crate::job::Cancel;
@@ -32,6 +32,12 @@ pub struct Arguments {
     /// Diffusion steps for each mask; the shipped weights are most exact with 1
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     steps: u32,
+    /// Masks to look for in each box; nearly equal ones count once
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MOST_SAMPLES as i64))]
+    samples: u32,
+    /// Write all distinct masks of each box to this file, the most promising first
+    #[arg(long, value_name = "FILE")]
+    alternatives: Option<PathBuf>,
     /// Let the refiner improve each mask
     #[arg(long)]
     refine: bool,
@@ -49,6 +55,10 @@ struct Counts {
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     let mut data = dataset::read(&arguments.data, terminal, cancel)?;
     dataset::writable(&arguments.out)?;
+    if let Some(path) = &arguments.alternatives {
+        dataset::writable(path)?;
+    }
+    let mut found = Vec::new();
     let models = Models::load(arguments, cancel)?;
     let crowds = data.instances.iter().filter(|instance| instance.crowd).count();
     let tasks = tasks(&data, &arguments.images, |instance| !instance.crowd);
@@ -58,8 +68,12 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
         counts.unusable += batch.len() - usable.len();
         let boxes = usable.iter().map(|&index| data.instances[index].bbox).collect::<Vec<_>>();
         let Some(masks) = models.masks(picture, &boxes)? else { return Ok(Outcome::Cancelled) };
-        for (index, (mask, score)) in usable.into_iter().zip(masks) {
+        for (index, (proposal, mask)) in usable.into_iter().zip(masks) {
             let instance = &mut data.instances[index];
+            let score = f64::from(proposal.expected_iou);
+            if arguments.alternatives.is_some() {
+                found.extend(alternatives::records(instance, &proposal));
+            }
             if dataset::set_mask(instance, &mask, Some(score)) {
                 counts.proposed += 1;
             } else {
@@ -73,6 +87,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
         return Ok(Outcome::Cancelled);
     }
     coco::save(&data, &arguments.out)?;
+    if let Some(path) = &arguments.alternatives {
+        alternatives::write(&found, path)?;
+    }
     terminal.finish();
     terminal.message(&format!(
         "wrote {}: {} masks from boxes, {crowds} crowds skipped, {} boxes without a mask{}",
@@ -115,23 +132,28 @@ impl Models {
         let seed = arguments.models.seed;
         Ok(Self {
             assistant: Assistant::load(arguments.models.device.into(), &arguments.models.paths())?,
-            propose: ProposeOptions { steps: arguments.steps as usize, seed },
+            propose: ProposeOptions {
+                steps: arguments.steps as usize,
+                seed,
+                samples: arguments.samples as usize,
+                ..ProposeOptions::default()
+            },
             refine: arguments.refine.then(|| RefineOptions { seed, ..RefineOptions::default() }),
             cancel: cancel.clone(),
         })
     }
 
-    /// A mask and its expected IoU for each box; `None` where the person asked to stop.
-    fn masks(&self, picture: &RgbImage, boxes: &[Rect]) -> Result<Option<Vec<(Mask, f64)>>, AssistError> {
-        let proposed = self.assistant.propose(picture, boxes, &self.propose, &self.cancel, &mut |_| ());
+    /// A proposal for each box with its mask as it is to be written; `None` where the person asked to stop.
+    fn masks(&self, picture: &RgbImage, boxes: &[Rect]) -> Result<Option<Vec<(Proposal, Mask)>>, AssistError> {
+        let prompts: Vec<Prompt> = boxes.iter().map(|&rect| rect.into()).collect();
+        let proposed = self.assistant.propose(picture, &prompts, &self.propose, &self.cancel, &mut |_| ());
         let Some(proposals) = unless_cancelled(proposed)? else { return Ok(None) };
-        let scores = proposals.iter().map(|proposal| f64::from(proposal.expected_iou)).collect::<Vec<_>>();
-        let mut masks = proposals.into_iter().map(|proposal| proposal.mask).collect::<Vec<_>>();
+        let mut masks = proposals.iter().map(|proposal| proposal.mask.clone()).collect::<Vec<_>>();
         if let Some(options) = &self.refine {
             let refined = self.assistant.refine(picture, &masks, options, &self.cancel, &mut |_| ());
             let Some(refinements) = unless_cancelled(refined)? else { return Ok(None) };
             masks = refinements.into_iter().map(|refinement| refinement.mask).collect();
         }
-        Ok(Some(masks.into_iter().zip(scores).collect()))
+        Ok(Some(proposals.into_iter().zip(masks).collect()))
     }
 }

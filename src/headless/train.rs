@@ -35,11 +35,17 @@ pub struct Arguments {
     #[arg(long, default_value_t = Config::default().learning_rate)]
     learning_rate: f64,
     /// How much of the segmenter learns; the refiner always learns whole
-    #[arg(long, value_enum, default_value_t)]
-    part: Part,
-    /// Also ask that the masks of two noise levels agree, and see through noisy labels; half as slow again
+    #[arg(long, value_enum, default_value_t, alias = "part")]
+    scope: Part,
+    /// Weight of the loss by which masks of two noise levels must agree, for example 0.5; 0 leaves it out
+    #[arg(long, value_name = "W", default_value_t = 0.0)]
+    snp_step: f64,
+    /// Weight of the loss by which wrong labels must be seen through, for example 0.5; 0 leaves it out
+    #[arg(long, value_name = "W", default_value_t = 0.0)]
+    snp_noisy: f64,
+    /// Give weights without layers for exemplars and class names such layers, and train them too
     #[arg(long)]
-    consistency: bool,
+    conditioned: bool,
     /// The share of images that is never trained on, only measured
     #[arg(long, default_value_t = 0.2)]
     holdout: f64,
@@ -70,13 +76,17 @@ enum What {
 /// How much of the segmenter learns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// The denoiser only: fastest, for few labels
-    Denoiser,
-    /// The denoiser and the deep half of the encoder
+    /// The decoder (the denoiser) only: fastest, for few labels
+    #[value(alias = "denoiser")]
+    Decoder,
+    /// The decoder and the encoder's last stages
     #[default]
-    Deep,
+    #[value(alias = "deep")]
+    Last,
     /// Everything
     All,
+    /// The layers for exemplars and class names only
+    Conditioning,
 }
 
 impl Arguments {
@@ -96,12 +106,15 @@ impl Arguments {
             seed: self.seed,
             resume: self.resume,
             holdout: self.holdout,
-            part: match self.part {
-                Part::Denoiser => train::Part::Denoiser,
-                Part::Deep => train::Part::Deep,
+            part: match self.scope {
+                Part::Decoder => train::Part::Denoiser,
+                Part::Last => train::Part::Deep,
                 Part::All => train::Part::All,
+                Part::Conditioning => train::Part::Conditioning,
             },
-            consistency: self.consistency,
+            snp_step: self.snp_step,
+            snp_noisy: self.snp_noisy,
+            conditioned: self.conditioned,
         }
     }
 }

@@ -19,7 +19,9 @@ use super::{Config, Part, TrainError, What};
 pub(super) struct Place {
     pub(super) what: What,
     pub(super) part: Part,
-    pub(super) consistency: bool,
+    pub(super) snp_step: f64,
+    pub(super) snp_noisy: f64,
+    pub(super) conditioned: bool,
     pub(super) batch: usize,
     pub(super) epochs: usize,
     pub(super) learning_rate: f64,
@@ -45,7 +47,11 @@ impl Place {
     pub(super) fn fits(&self, config: &Config, objects: usize, path: &Path) -> Result<(), TrainError> {
         let same = [
             ("network", self.what == config.what),
-            ("learning part", self.part == config.part && self.consistency == config.consistency),
+            ("learning part", self.part == config.part && self.conditioned == config.conditioned),
+            (
+                "weights of the SNP losses",
+                [self.snp_step, self.snp_noisy].map(f64::to_bits) == [config.snp_step, config.snp_noisy].map(f64::to_bits),
+            ),
             ("batch", self.batch == config.batch),
             ("number of epochs", self.epochs == config.epochs),
             ("learning rate", self.learning_rate.to_bits() == config.learning_rate.to_bits()),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use image::RgbImage;
 
 use super::{Event, TrainError};
-use crate::annotation::{Dataset, ImageId, Instance, Shape};
+use crate::annotation::{CategoryId, Dataset, ImageId, Instance, Shape};
 use crate::formats::picture;
 use crate::geometry::Size;
 use crate::mask::Mask;
@@ -131,6 +131,21 @@ impl Objects {
         })?;
         let same = Size::new(image.width(), image.height()) == mask.size();
         if same && !mask.is_empty() { Ok((image, mask)) } else { Err(lost()) }
+    }
+
+    /// An object's class.
+    pub fn category(&self, index: usize) -> CategoryId {
+        self.items[index].instance.category_id
+    }
+
+    /// Those of `among` that have the class of object `index` and lie on other images; on any image but for the object
+    /// itself where all lie on one.
+    pub fn classmates(&self, index: usize, among: &[usize]) -> Vec<usize> {
+        let own = &self.items[index];
+        let alone = self.pictures.len() == 1;
+        let differs = |other: usize| other != index && (alone || self.items[other].picture != own.picture);
+        let same = |other: usize| self.items[other].instance.category_id == own.instance.category_id;
+        among.iter().copied().filter(|&other| differs(other) && same(other)).collect()
     }
 
     /// Whether [`Self::get`] works; `each` hears of every image that cannot be read, once.

@@ -47,6 +47,8 @@ pub enum Part {
     Deep,
     /// Everything.
     All,
+    /// The layers for exemplars and class names only; the rest stays as it is.
+    Conditioning,
 }
 
 /// A training run.
@@ -76,8 +78,13 @@ pub struct Config {
     pub holdout: f64,
     /// How much of the segmenter learns.
     pub part: Part,
-    /// Whether masks of two noise levels must agree and noisy labels must be seen through (costs half as much again).
-    pub consistency: bool,
+    /// Weight of the loss by which the masks of two noise levels of one trajectory must agree; 0 is none. It and the next
+    /// one are the SNP losses, which together cost half as much again.
+    pub snp_step: f64,
+    /// Weight of the loss by which labels that were made wrong must be seen through; 0 is none.
+    pub snp_noisy: f64,
+    /// Whether weights without layers for exemplars and class names get some, with the data set's classes.
+    pub conditioned: bool,
 }
 
 impl Default for Config {
@@ -95,7 +102,9 @@ impl Default for Config {
             resume: false,
             holdout: 0.2,
             part: Part::default(),
-            consistency: false,
+            snp_step: 0.0,
+            snp_noisy: 0.0,
+            conditioned: false,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::event::{Event, Summary};
 use super::optimizer::Optimizer;
 use super::refiner::RefinerTask;
 use super::segmenter::SegmenterTask;
-use super::{Config, Objects, Split, TrainError, What};
+use super::{Config, Objects, Part, Split, TrainError, What};
 use crate::assist::{AssistError, ModelPaths};
 use crate::formats::coco;
 use crate::job::{Cancel, Meter};
@@ -73,7 +73,8 @@ pub fn run(config: &Config, compute: &Compute, cancel: &Cancel, each: &mut dyn F
     let device = compute.device();
     match config.what {
         What::Segmenter => {
-            let task = SegmenterTask::new(config, device.clone());
+            let classes = dataset.categories.iter().map(|category| (category.id, category.name.clone())).collect();
+            let task = SegmenterTask::new(config, device.clone(), classes, split.train.clone());
             Run { config, task, data, split, device }.go(&paths.segmenter_file()?, &compute.to_string(), cancel, each)
         }
         What::Refiner => {
@@ -89,6 +90,12 @@ fn check(config: &Config) -> Result<(), TrainError> {
     }
     if !(config.learning_rate.is_finite() && config.learning_rate > 0.0) {
         return Err(TrainError::Setting("the learning rate must be a positive number"));
+    }
+    if !(config.snp_step.is_finite() && config.snp_step >= 0.0 && config.snp_noisy.is_finite() && config.snp_noisy >= 0.0) {
+        return Err(TrainError::Setting("the weights of the SNP losses must be 0 or positive numbers"));
+    }
+    if config.what == What::Segmenter && config.part == Part::Conditioning && !config.conditioned {
+        return Err(TrainError::Setting("training the layers for exemplars and classes needs --conditioned"));
     }
     if !(config.holdout > 0.0 && config.holdout < 1.0) {
         return Err(TrainError::Setting("the held-out share must lie between 0 and 1"));
@@ -163,11 +170,13 @@ impl<T: Task> Run<'_, T> {
     }
 
     fn first_place(&self, iou: f64) -> Place {
-        let Config { what, part, consistency, batch, epochs, learning_rate, seed, holdout, .. } = *self.config;
+        let Config { what, part, snp_step, snp_noisy, conditioned, batch, epochs, learning_rate, seed, holdout, .. } = *self.config;
         Place {
             what,
             part,
-            consistency,
+            snp_step,
+            snp_noisy,
+            conditioned,
             batch,
             epochs,
             learning_rate,

@@ -1,5 +1,8 @@
 //! What the segmenter learns from a batch, and how it is measured.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use burn::module::Module as _;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -8,8 +11,9 @@ use super::augment::{Mirror, jittered, recoloured};
 use super::coarse::synthesised;
 use super::run::Task;
 use super::{Config, Objects, Part, TrainError};
+use crate::annotation::CategoryId;
 use crate::assist::crop::mask_crop;
-use crate::assist::{ProposeOptions, Proposer, segmenter_input_of};
+use crate::assist::{Calibration, ExemplarCrop, Memory, Prompt, ProposeOptions, Proposer, segmenter_input_of};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
 use crate::mask::{Mask, metric};
@@ -18,28 +22,72 @@ use crate::model::diffusion::schedule::{SIGNAL_SCALE, alpha_bar};
 use crate::model::layer::per_sample;
 use crate::model::loss::{dice, segmenting};
 use crate::model::noise::Noise;
-use crate::model::segmenter::{Features, NETWORK, Segmenter};
+use crate::model::segmenter::{Condition, ConditioningConfig, Context, Features, NETWORK, Segmenter};
 use crate::model::weights::{WeightError, WeightFile, save};
 
 /// The share of samples that start from noise alone, as the first step of every proposal does.
 const ONE_STEP_SHARE: f64 = 0.5;
 /// How far apart the two noise levels of the consistency loss may lie.
 const LEVEL_GAP: f64 = 0.3;
-/// Weight of the consistency loss and of the noisy label loss.
-const CONSISTENCY_WEIGHT: f64 = 0.5;
+/// How often a sample is not told its class, and how often it sees no exemplar, so that guidance has something to compare
+/// with.
+const DROPPED: [f64; 2] = [0.1, 0.2];
+/// No more exemplars than this are shown at once while training.
+const SHOWN: usize = 4;
 /// Weight of the predicted `IoU`'s error.
 const QUALITY_WEIGHT: f64 = 0.1;
 
 /// Teaching the segmenter.
 pub(super) struct SegmenterTask {
     part: Part,
-    consistency: bool,
+    snp_step: f64,
+    snp_noisy: f64,
+    conditioned: bool,
+    seed: u64,
+    classes: BTreeMap<CategoryId, String>,
+    /// The objects that may be shown as exemplars.
+    train: Vec<usize>,
     device: Device,
 }
 
 impl SegmenterTask {
-    pub(super) const fn new(config: &Config, device: Device) -> Self {
-        Self { part: config.part, consistency: config.consistency, device }
+    pub(super) const fn new(config: &Config, device: Device, classes: BTreeMap<CategoryId, String>, train: Vec<usize>) -> Self {
+        let Config { part, snp_step, snp_noisy, conditioned, seed, .. } = *config;
+        Self { part, snp_step, snp_noisy, conditioned, seed, classes, train, device }
+    }
+
+    /// What each of `chosen` is told besides its box; `None` where the network would not listen.
+    fn context(&self, network: &Segmenter, data: &Objects, chosen: &[usize], noise: &mut Noise) -> Result<Option<Context>, TrainError> {
+        let (Some(layers), Some(known)) = (&network.conditioning, &network.config.conditioning) else { return Ok(None) };
+        let plain = network.valid();
+        let memory = Memory::default();
+        let proposer = Proposer { segmenter: &plain, device: &self.device, calibration: Calibration::default(), memory: &memory };
+        let mut conditions = Vec::with_capacity(chosen.len());
+        for &index in chosen {
+            let name = self.classes.get(&data.category(index));
+            let class = name.and_then(|name| known.classes.iter().position(|class| class == name)).filter(|_| !noise.chance(DROPPED[0]));
+            let mut exemplars = Vec::new();
+            if !noise.chance(DROPPED[1]) {
+                let count = 1 + noise.below(SHOWN);
+                for crop in self.exemplars(data, index, count, noise) {
+                    exemplars.push(proposer.exemplar(&crop)?);
+                }
+            }
+            conditions.push(Condition { exemplars, class });
+        }
+        Ok(layers.context(&conditions, &self.device))
+    }
+
+    /// Up to `count` random objects of the class of `index`.
+    fn exemplars(&self, data: &Objects, index: usize, count: usize, noise: &mut Noise) -> Vec<Arc<ExemplarCrop>> {
+        let mates = data.classmates(index, &self.train);
+        let mut crops = Vec::new();
+        for place in noise.shuffle(mates.len()).into_iter().take(count) {
+            // An image that cannot be read was warned of elsewhere.
+            let Ok((image, mask)) = data.get(mates[place]) else { continue };
+            crops.extend(ExemplarCrop::new(&image, &mask).map(Arc::new));
+        }
+        crops
     }
 
     /// Crops and true masks of a batch: [N, 5, S, S] and [N, 1, S/2, S/2].
@@ -63,7 +111,7 @@ impl SegmenterTask {
 
     fn features(&self, network: &Segmenter, crops: Tensor<4>) -> Features {
         match self.part {
-            Part::Denoiser => network.encoder.valid().forward(crops),
+            Part::Denoiser | Part::Conditioning => network.encoder.valid().forward(crops),
             Part::Deep => {
                 let (f4, f8) = network.encoder.valid().shallow(crops);
                 network.encoder.deep(f4, f8)
@@ -97,7 +145,12 @@ impl Task for SegmenterTask {
     type Network = Segmenter;
 
     fn load(&self, file: &WeightFile) -> Result<Segmenter, WeightError> {
-        Segmenter::load(file, &self.device)
+        let network = Segmenter::load(file, &self.device)?;
+        if !self.conditioned || network.conditioning.is_some() {
+            return Ok(network);
+        }
+        let own = ConditioningConfig { classes: self.classes.values().cloned().collect(), concat: false };
+        Ok(network.conditioned(own, self.seed, &self.device))
     }
 
     fn save(&self, network: &Segmenter, path: &std::path::Path) -> Result<(), WeightError> {
@@ -106,10 +159,13 @@ impl Task for SegmenterTask {
 
     fn trained(&self, mut network: Segmenter) -> Segmenter {
         network.encoder = match self.part {
-            Part::Denoiser => network.encoder.no_grad(),
+            Part::Denoiser | Part::Conditioning => network.encoder.no_grad(),
             Part::Deep => network.encoder.shallow_frozen(),
             Part::All => network.encoder,
         };
+        if self.part == Part::Conditioning {
+            network.denoiser = network.denoiser.no_grad();
+        }
         network.train()
     }
 
@@ -131,41 +187,50 @@ impl Task for SegmenterTask {
         let diffused = Diffused::new(&masks, shape, noise, &self.device);
         let noisy = diffused.at(&levels);
         let blank = Tensor::zeros(shape, &self.device);
+        let context = self.context(network, data, chosen, noise)?;
+        let context = context.as_ref();
+        let plain_context = context.map(Context::inner);
 
         let prior = if levels.iter().any(|&u| u < 1.0) && noise.chance(0.5) {
-            let first = network.valid().denoiser.forward(&detached(&features), noisy.clone(), &levels, blank.clone());
+            let first = network.valid().denoise(&detached(&features), noisy.clone(), &levels, blank.clone(), plain_context.as_ref());
             // The first step of a proposal has no prior.
             let later = levels.iter().map(|&u| f32::from(u8::from(u < 1.0))).collect();
             signal(first.logits) * per_sample(later, &self.device)
         } else {
             blank.clone()
         };
-        let prediction = network.denoiser.forward(&features, noisy, &levels, prior);
+        let prediction = network.denoise(&features, noisy, &levels, prior, context);
         let quality = Tensor::<1>::from_data(TensorData::new(overlaps(&prediction.logits, &masks), [n]), &self.device);
         let error = (prediction.quality - quality).powf_scalar(2.0).mean();
         let mut loss = segmenting(prediction.logits.clone(), target.clone()) + error * QUALITY_WEIGHT;
-        if self.consistency && step.is_multiple_of(2) {
+        if self.snp_step > 0.0 && step.is_multiple_of(2) {
             let calmer: Vec<f64> = levels.iter().map(|u| (u - noise.between(0.0, LEVEL_GAP)).max(0.01)).collect();
-            let taught = teacher.denoiser.forward(&detached(&features), diffused.at(&calmer), &calmer, blank.clone());
-            loss = loss + dice(sigmoid(prediction.logits), sigmoid(taught.logits)) * CONSISTENCY_WEIGHT;
+            let taught = teacher.denoise(&detached(&features), diffused.at(&calmer), &calmer, blank.clone(), plain_context.as_ref());
+            loss = loss + dice(sigmoid(prediction.logits), sigmoid(taught.logits)) * self.snp_step;
         }
-        if self.consistency && step % 4 == 1 {
+        if self.snp_noisy > 0.0 && step % 4 == 1 {
             let wrong = Diffused::new(&mislabelled(&masks, side, noise), shape, noise, &self.device);
             let levels: Vec<f64> = (0..n).map(|_| noise.between(0.05, 0.95)).collect();
-            let seen_through = network.denoiser.forward(&features, wrong.at(&levels), &levels, blank);
-            loss = loss + segmenting(seen_through.logits, target) * CONSISTENCY_WEIGHT;
+            let seen_through = network.denoise(&features, wrong.at(&levels), &levels, blank, context);
+            loss = loss + segmenting(seen_through.logits, target) * self.snp_noisy;
         }
         Ok(loss)
     }
 
     fn measure(&self, network: &Segmenter, data: &Objects, chosen: &[usize], cancel: &Cancel) -> Result<f64, TrainError> {
-        let proposer = Proposer { segmenter: network, device: &self.device };
-        let options = ProposeOptions { steps: 1, seed: 0 };
+        let memory = Memory::default();
+        let proposer = Proposer { segmenter: network, device: &self.device, calibration: Calibration::default(), memory: &memory };
+        let options = ProposeOptions { guidance: 1.0, ..ProposeOptions::default() };
         let mut sum = 0.0;
         for &index in chosen {
             let (image, mask) = data.get(index)?;
             let rect = mask.bbox().unwrap_or_default();
-            let proposals = proposer.propose(&image, &[rect], &options, cancel, &mut |_| {})?;
+            let mut prompt = Prompt::from(rect);
+            if network.conditioning.is_some() {
+                prompt.class = self.classes.get(&data.category(index)).cloned();
+                prompt.exemplars = self.exemplars(data, index, SHOWN, &mut Noise::new(0));
+            }
+            let proposals = proposer.propose(&image, &[prompt], &options, cancel, &mut |_| {})?;
             sum += proposals.first().map_or(0.0, |proposal| metric::iou(&proposal.mask, &mask));
         }
         Ok(sum / chosen.len().max(1) as f64)

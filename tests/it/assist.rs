@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use crate::model::seeded;
 use annotator::assist::service::{Engine, Reply, Request, RequestId, Service};
 use annotator::assist::{
-    AssistError, Assistant, ModelPaths, Patch, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep, Refinement, crop,
-    refiner_input, segmenter_input,
+    AssistError, Assistant, ExemplarCrop, ModelPaths, Patch, Prompt, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep,
+    Refinement, Scribble, crop, refiner_input, segmenter_input,
 };
-use annotator::geometry::{Rect, Size};
+use annotator::geometry::{Point, Rect, Size};
 use annotator::job::Cancel;
 use annotator::mask::Mask;
 use annotator::model::device::Compute;
 use annotator::model::refiner::{Refiner, RefinerConfig};
-use annotator::model::segmenter::{Segmenter, SegmenterConfig};
+use annotator::model::segmenter::{ConditioningConfig, Segmenter, SegmenterConfig};
 use annotator::model::weights::WeightFile;
 use burn::tensor::Device;
 use image::{Rgb, RgbImage};
@@ -29,6 +29,10 @@ fn assistant() -> Assistant {
     let device = Device::flex();
     let segmenter = seeded(Segmenter::new(&SegmenterConfig::tiny(), &device), 1);
     Assistant::from_networks(Compute::Cpu, segmenter, seeded(Refiner::new(&RefinerConfig::tiny(), &device), 2))
+}
+
+fn prompts(boxes: &[Rect]) -> Vec<Prompt> {
+    boxes.iter().map(|&rect| rect.into()).collect()
 }
 
 struct Reference {
@@ -96,15 +100,94 @@ fn soft_maps_come_back_to_the_image_as_in_the_reference() {
 fn proposals_repeat_with_the_seed_and_do_not_depend_on_the_batch() {
     let (assistant, image) = (assistant(), picture(90, 60));
     let boxes = [Rect::new(10.0, 10.0, 30.0, 20.0), Rect::new(50.0, 20.0, 30.0, 30.0)];
-    let options = ProposeOptions { steps: 2, seed: 5 };
+    let options = ProposeOptions { steps: 2, seed: 5, ..ProposeOptions::default() };
     let mut steps = Vec::new();
-    let both = assistant.propose(&image, &boxes, &options, &Cancel::new(), &mut |step| steps.push(step)).unwrap();
+    let both = assistant.propose(&image, &prompts(&boxes), &options, &Cancel::new(), &mut |step| steps.push(step)).unwrap();
     assert_eq!(steps.iter().map(|step| (step.step, step.of, step.masks.len())).collect::<Vec<_>>(), [(1, 2, 2), (2, 2, 2)]);
-    let second = assistant.propose(&image, &boxes[1..], &options, &Cancel::new(), &mut |_| {}).unwrap();
+    let second = assistant.propose(&image, &prompts(&boxes[1..]), &options, &Cancel::new(), &mut |_| {}).unwrap();
     let worst = both[1].patch.soft.iter().zip(&second[0].patch.soft).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(worst < 1e-5, "the batch changed the soft map by {worst}");
     assert_eq!(both[0].mask.size(), Size::new(90, 60));
     assert!((0.0..=1.0).contains(&both[0].expected_iou));
+}
+
+fn proposed(assistant: &Assistant, image: &RgbImage, prompt: Prompt, options: &ProposeOptions) -> Proposal {
+    assistant.propose(image, &[prompt], options, &Cancel::new(), &mut |_| {}).unwrap().remove(0)
+}
+
+#[test]
+fn strokes_are_obeyed_to_the_pixel() {
+    let (assistant, image) = (assistant(), picture(90, 60));
+    let rect = Rect::new(10.0, 10.0, 50.0, 40.0);
+    let stroke = |points: &[(f64, f64)], inside| Scribble {
+        points: points.iter().map(|&(x, y)| Point::new(x, y)).collect(),
+        radius_px: 2.5,
+        inside,
+    };
+    let scribbles =
+        vec![stroke(&[(15.0, 15.0), (40.0, 30.0)], true), stroke(&[(30.0, 12.0), (30.0, 45.0)], false), stroke(&[(80.0, 50.0)], true)];
+    let fresh = Prompt { scribbles: scribbles.clone(), ..rect.into() };
+    let edit = Prompt { mask: Some(Arc::new(Mask::filled(Size::new(90, 60), rect))), ..fresh.clone() };
+    for (prompt, samples, steps) in [(&fresh, 1, 1), (&edit, 1, 3), (&edit, 4, 1)] {
+        let options = ProposeOptions { samples, steps, ..ProposeOptions::default() };
+        let found = proposed(&assistant, &image, prompt.clone(), &options);
+        for mask in std::iter::once(&found.mask).chain(found.others.iter().map(|other| &other.mask)) {
+            let mut painted = mask.clone();
+            for scribble in &scribbles {
+                scribble.paint(&mut painted);
+            }
+            assert_eq!(&painted, mask, "a stroke is not obeyed");
+        }
+    }
+    let other_size = Prompt { mask: Some(Arc::new(Mask::new(Size::new(4, 4)))), ..rect.into() };
+    let wrong = assistant.propose(&image, &[other_size], &ProposeOptions::default(), &Cancel::new(), &mut |_| {});
+    assert!(matches!(wrong, Err(AssistError::MaskSize { .. })));
+}
+
+#[test]
+fn alternatives_differ_and_the_first_is_what_one_sample_gives() {
+    let (assistant, image) = (assistant(), picture(90, 60));
+    let rect = Rect::new(10.0, 10.0, 50.0, 40.0);
+    let one = proposed(&assistant, &image, rect.into(), &ProposeOptions::default());
+    let mut steps = Vec::new();
+    let options = ProposeOptions { samples: 5, ..ProposeOptions::default() };
+    let many = assistant
+        .propose(&image, &[rect.into()], &options, &Cancel::new(), &mut |step| steps.push((step.step, step.of)))
+        .unwrap()
+        .remove(0);
+    assert_eq!(many.mask, one.mask);
+    assert_eq!(steps, [(1, 2), (2, 2)]);
+    assert!(one.spread.is_none() && one.others.is_empty());
+    let spread = many.spread.unwrap();
+    assert!(spread.soft.iter().any(|&value| value > 0.0) && spread.soft.iter().all(|value| (0.0..=1.0).contains(value)));
+    for other in &many.others {
+        assert!(annotator::mask::metric::iou(&other.mask, &many.mask) <= 0.9);
+    }
+    assert!(many.others.is_sorted_by(|a, b| a.expected_iou >= b.expected_iou));
+}
+
+#[test]
+fn exemplars_change_masks_of_weights_that_know_them_and_of_no_others() {
+    let (device, image) = (Device::flex(), picture(90, 60));
+    let refiner = || seeded(Refiner::new(&RefinerConfig::tiny(), &device), 2);
+    let own = ConditioningConfig { classes: vec!["cat".to_owned()], concat: false };
+    let config = SegmenterConfig { conditioning: Some(own.clone()), ..SegmenterConfig::tiny() };
+    let plain = Segmenter::new(&SegmenterConfig::tiny(), &device);
+    let plain = seeded(plain, 1);
+    let fresh = Assistant::from_networks(Compute::Cpu, plain.clone().conditioned(own, 3, &device), refiner());
+    let plain = Assistant::from_networks(Compute::Cpu, plain, refiner());
+    let trained = Assistant::from_networks(Compute::Cpu, seeded(Segmenter::new(&config, &device), 1), refiner());
+    let rect = Rect::new(10.0, 10.0, 50.0, 40.0);
+    let shown = Arc::new(ExemplarCrop::new(&image, &Mask::filled(Size::new(90, 60), Rect::new(30.0, 20.0, 30.0, 30.0))).unwrap());
+    let told = Prompt { exemplars: vec![shown; 3], class: Some("cat".to_owned()), ..rect.into() };
+    let soft = |assistant: &Assistant, prompt: Prompt| proposed(assistant, &image, prompt, &ProposeOptions::default()).patch.soft;
+    assert_eq!(soft(&plain, told.clone()), soft(&plain, rect.into()));
+    assert_eq!(soft(&fresh, told.clone()), soft(&plain, rect.into()), "untrained layers change nothing");
+    assert_ne!(soft(&trained, told.clone()), soft(&trained, rect.into()));
+    let unknown = Prompt { class: Some("dog".to_owned()), ..rect.into() };
+    assert_eq!(soft(&trained, unknown), soft(&trained, rect.into()));
+    assert!(fresh.takes_exemplars() && !plain.takes_exemplars());
+    assert!(ExemplarCrop::new(&image, &Mask::new(Size::new(90, 60))).is_none());
 }
 
 #[test]
@@ -115,7 +198,8 @@ fn work_stops_between_steps() {
         seen += 1;
         cancel.cancel();
     };
-    let stopped = assistant.propose(&image, &[Rect::new(5.0, 5.0, 20.0, 20.0)], &ProposeOptions { steps: 8, seed: 0 }, &cancel, &mut each);
+    let options = ProposeOptions { steps: 8, ..ProposeOptions::default() };
+    let stopped = assistant.propose(&image, &[Rect::new(5.0, 5.0, 20.0, 20.0).into()], &options, &cancel, &mut each);
     assert!(matches!(stopped, Err(AssistError::Cancelled)));
     assert_eq!(seen, 1);
 }
@@ -123,7 +207,7 @@ fn work_stops_between_steps() {
 #[test]
 fn hostile_requests_give_errors() {
     let (assistant, image, cancel) = (assistant(), picture(40, 30), Cancel::new());
-    let propose = |rect| assistant.propose(&image, &[rect], &ProposeOptions::default(), &cancel, &mut |_| {});
+    let propose = |rect: Rect| assistant.propose(&image, &[rect.into()], &ProposeOptions::default(), &cancel, &mut |_| {});
     assert!(matches!(propose(Rect::new(0.0, 0.0, 0.0, 5.0)), Err(AssistError::BadBox(0))));
     assert!(matches!(propose(Rect::new(f64::NAN, 0.0, 5.0, 5.0)), Err(AssistError::BadBox(0))));
     assert!(matches!(propose(Rect::new(500.0, 500.0, 9.0, 9.0)), Err(AssistError::BadBox(0))));
@@ -161,14 +245,14 @@ impl Engine for Slow {
     fn propose(
         &self,
         _: &RgbImage,
-        boxes: &[Rect],
+        prompts: &[Prompt],
         _: &ProposeOptions,
         cancel: &Cancel,
         each: &mut dyn FnMut(ProposeStep),
     ) -> Result<Vec<Proposal>, AssistError> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        assert!(boxes[0].height < 12.5, "thirteen");
-        let of = boxes[0].width as usize;
+        assert!(prompts[0].rect.height < 12.5, "thirteen");
+        let of = prompts[0].rect.width as usize;
         for step in 1..=of {
             std::thread::sleep(Duration::from_millis(5));
             each(ProposeStep { step, of, first: 0, masks: Vec::new() });
@@ -205,7 +289,7 @@ fn slow_service() -> (Service, Arc<AtomicUsize>) {
 fn propose(steps: f64, height: f64) -> Request {
     Request::Propose {
         image: Arc::new(RgbImage::new(1, 1)),
-        boxes: vec![Rect::new(0.0, 0.0, steps, height)],
+        prompts: vec![Rect::new(0.0, 0.0, steps, height).into()],
         options: ProposeOptions::default(),
     }
 }
@@ -231,7 +315,7 @@ fn replies(service: &Service, last: impl Fn(&Reply) -> bool) -> Vec<Reply> {
 fn the_newest_request_wins() {
     let (service, _) = slow_service();
     let ready = replies(&service, |reply| matches!(reply, Reply::Ready { .. }));
-    assert!(matches!(ready.last(), Some(Reply::Ready { device }) if device == "slow"));
+    assert!(matches!(ready.last(), Some(Reply::Ready { device, .. }) if device == "slow"));
     let first = service.request(propose(4000.0, 1.0));
     replies(&service, |reply| matches!(reply, Reply::Proposing { .. }));
     service.request(propose(4000.0, 1.0));

@@ -333,3 +333,65 @@ fn a_check_reports_in_words_and_as_json() {
     assert_code(&run(folder.path(), "--headless check in.json --images nowhere"), 1);
     assert_code(&run(folder.path(), "--headless check nothing.json"), 1);
 }
+
+#[test]
+fn alternatives_are_written_and_measured() {
+    let folder = TempDir::new().unwrap();
+    let sample = sample();
+    let data = format!("--data {0}/instances.json", sample.display());
+    let words = format!(
+        "--headless propose {data} --images {}/images --out out.json --samples 3 --alternatives all.json --device cpu",
+        sample.display()
+    );
+    assert_code(&run(folder.path(), &words), 0);
+    let records = read(&folder.path().join("all.json"));
+    let records = records.as_array().unwrap();
+    let (first, out_file) = (&records[0], read(&folder.path().join("out.json")));
+    let id = first["annotation_id"].as_i64().unwrap();
+    assert_eq!(first["rank"], 1);
+    assert!((first["score"].as_f64().unwrap() - annotation(&out_file, id)["score"].as_f64().unwrap()).abs() < 1e-3);
+    assert!(records.iter().any(|record| record["rank"] == 2), "no object has a second mask");
+    let output = run(folder.path(), &format!("--headless eval {data} --pred out.json --alternatives all.json"));
+    assert_code(&output, 0);
+    let text = out(&output);
+    assert!(text.contains("mean IoU of the first 0.") && text.contains("expected calibration error"), "{text}");
+    std::fs::write(folder.path().join("cut.json"), "[{").unwrap();
+    let output = run(folder.path(), &format!("--headless eval {data} --alternatives cut.json"));
+    assert_code(&output, 1);
+    assert!(err(&output).contains("cut.json"), "{}", err(&output));
+}
+
+#[test]
+fn a_calibration_goes_into_the_weights_and_out_into_the_scores() {
+    let folder = TempDir::new().unwrap();
+    let sample = sample();
+    let set = format!("--data {0}/instances.json --images {0}/images --device cpu", sample.display());
+    let output = run(folder.path(), &format!("--headless calibrate {set} --out own.safetensors --samples 1 --limit 20"));
+    assert_code(&output, 0);
+    assert!(last_line(&output).starts_with("wrote own.safetensors: expected IoU = "), "{}", last_line(&output));
+    for (name, more) in [("plain.json", ""), ("own.json", "--segmenter own.safetensors")] {
+        assert_code(&run(folder.path(), &format!("--headless propose {set} --out {name} {more}")), 0);
+    }
+    let (plain, own) = (read(&folder.path().join("plain.json")), read(&folder.path().join("own.json")));
+    let (plain, own) = (&plain["annotations"][0], &own["annotations"][0]);
+    assert_eq!(plain["segmentation"], own["segmentation"]);
+    assert_ne!(plain["score"], own["score"]);
+}
+
+#[test]
+fn exemplars_are_measured_by_class() {
+    let folder = TempDir::new().unwrap();
+    let sample = sample();
+    let words = format!(
+        "--headless eval --data {0}/instances.json --images {0}/images --kshot 1 --seeds 2 --limit 1 --device cpu",
+        sample.display()
+    );
+    let output = run(folder.path(), &words);
+    assert_code(&output, 0);
+    assert!(err(&output).contains("do not look at exemplars"), "{}", err(&output));
+    let text = out(&output);
+    let rows: Vec<&str> = text.lines().filter(|line| line.contains(" ± ")).collect();
+    assert!(rows.iter().any(|row| row.starts_with('0')) && rows.iter().any(|row| row.starts_with('1')), "{text}");
+    assert!(rows.iter().all(|row| row.contains("± 0.0000")), "without exemplars no seed changes a mask: {text}");
+    assert_code(&run(folder.path(), "--headless eval --data in.json --kshot 1"), 2);
+}

@@ -19,7 +19,7 @@ use annotator::model::diffusion::schedule::FineShare;
 use annotator::model::loss::{refining, segmenting};
 use annotator::model::noise::Noise;
 use annotator::model::refiner::{self, Refiner, RefinerConfig};
-use annotator::model::segmenter::{self, Segmenter, SegmenterConfig};
+use annotator::model::segmenter::{self, Condition, Exemplar, Segmenter, SegmenterConfig};
 use annotator::model::weights::{WeightError, WeightFile, save};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
@@ -137,6 +137,41 @@ fn segmenter_matches(device: &Device, tolerance: f32) {
     }
 }
 
+fn conditioning_matches(device: &Device, tolerance: f32) {
+    let file = fixture("conditioning_tiny.safetensors");
+    let config: SegmenterConfig = file.config().unwrap();
+    let network = file.load_part(Segmenter::new(&config, device), "weights.").unwrap();
+    let at = |name: &str| tensor(&file, name, device);
+    let (side, plane) = (config.mask, config.mask * config.mask);
+    let (crops, masks) = (file.values("crops").unwrap().1, file.values("masks").unwrap().1);
+    let exemplar = |index: usize| {
+        let (crop, mask) = (&crops[index * 5 * plane..][..5 * plane], &masks[index * plane..][..plane]);
+        let input = Tensor::from_data(TensorData::new(crop.to_vec(), [1, 5, side, side]), device);
+        let f16: Vec<f32> = network.encoder.forward(input).f16.try_into_vec_as().unwrap();
+        let cells = side / 16;
+        let pixel = |cell: usize, inner: usize| mask[(cell / cells * 16 + inner / 16) * side + cell % cells * 16 + inner % 16];
+        let share: Vec<f32> = (0..cells * cells).map(|cell| (0..256).map(|inner| pixel(cell, inner)).sum::<f32>() / 256.0).collect();
+        let colours = crop[..3 * plane].iter().enumerate().map(|(at, value)| value * mask[at % plane]).collect();
+        Exemplar::new(&f16, &share, Some(colours))
+    };
+    let conditions = [
+        Condition { exemplars: vec![exemplar(0), exemplar(1)], class: Some(1) },
+        Condition { exemplars: vec![exemplar(2)], class: None },
+        Condition { exemplars: Vec::new(), class: Some(2) },
+        Condition::default(),
+    ];
+    let features = network.encoder.forward(at("input"));
+    let levels: Vec<f64> = file.values("u").unwrap().1.into_iter().map(f64::from).collect();
+    let context = network.conditioning.as_ref().unwrap().context(&conditions, device);
+    let prediction = network.denoise(&features, at("x_u"), &levels, at("x0_hat"), context.as_ref());
+    assert_close(prediction.logits, &file, "logits", tolerance);
+    assert_close(prediction.quality, &file, "quality", tolerance);
+    let none = network.conditioning.as_ref().unwrap().context(&conditions[3..], device);
+    assert!(none.is_none());
+    let plain = network.denoise(&features, at("x_u"), &levels, at("x0_hat"), none.as_ref());
+    assert_close(plain.logits, &file, "plain", tolerance);
+}
+
 fn refiner_matches(device: &Device, tolerance: f32) {
     let (file, network) = tiny_refiner(device);
     let at = |name: &str| tensor(&file, name, device);
@@ -167,6 +202,11 @@ fn refiner_matches(device: &Device, tolerance: f32) {
 #[test]
 fn the_segmenter_is_its_twin_on_the_cpu() {
     segmenter_matches(&Device::flex(), 1e-5);
+}
+
+#[test]
+fn the_conditioning_is_its_twin_on_the_cpu() {
+    conditioning_matches(&Device::flex(), 1e-4);
 }
 
 #[test]

@@ -119,8 +119,15 @@ fn a_segmenter_learns_discs_and_the_file_holds_the_best_weights() {
 #[test]
 fn a_stopped_run_goes_on_exactly_where_it_was() {
     let bench = Bench::new(6);
-    for part in [Part::All, Part::Deep, Part::Denoiser] {
-        let whole = Config { part, consistency: true, epochs: 2, ..bench.config("whole.safetensors") };
+    for part in [Part::All, Part::Deep, Part::Denoiser, Part::Conditioning] {
+        let whole = Config {
+            part,
+            conditioned: part == Part::Conditioning,
+            snp_step: 0.5,
+            snp_noisy: 0.5,
+            epochs: 2,
+            ..bench.config("whole.safetensors")
+        };
         let stopped = Config { out: bench.path("stopped.safetensors"), ..whole.clone() };
         let (summary, _) = trained(&whole);
 
@@ -140,6 +147,37 @@ fn a_stopped_run_goes_on_exactly_where_it_was() {
         assert!(bytes("whole.checkpoint") == bytes("stopped.checkpoint"), "the checkpoints differ for {part:?}");
         assert_same_weights(&bench.path("whole.safetensors"), &bench.path("stopped.safetensors"));
     }
+}
+
+#[test]
+fn each_snp_loss_has_its_own_switch() {
+    let bench = Bench::new(8);
+    let loss = |snp_step, snp_noisy| {
+        let config = Config { snp_step, snp_noisy, epochs: 1, learning_rate: 1e-9, ..bench.config("out.safetensors") };
+        losses(&trained(&config).1)[0]
+    };
+    let (neither, step, noisy, both) = (loss(0.0, 0.0), loss(0.5, 0.0), loss(0.0, 0.5), loss(0.5, 0.5));
+    // The masks of random weights hardly depend on the noise level.
+    assert!(step > neither + 1e-4 && noisy > neither + 1e-2, "{neither} {step} {noisy}");
+    assert!(both > step + 1e-2 && both > noisy + 1e-4, "{step} {noisy} {both}");
+}
+
+#[test]
+fn only_the_conditioning_learns_where_only_it_is_asked_for() {
+    let bench = Bench::new(8);
+    let config = Config { part: Part::Conditioning, conditioned: true, epochs: 8, learning_rate: 2e-2, ..bench.config("out.safetensors") };
+    let (summary, events) = trained(&config);
+    assert!(matches!(events[0], Event::Started { parameters, trained, .. } if trained > 0 && trained < parameters / 2), "{:?}", events[0]);
+    assert!(summary.improved, "{summary:?}");
+    let (start, out) = (WeightFile::read(&bench.segmenter()).unwrap(), WeightFile::read(&config.out).unwrap());
+    for name in start.names() {
+        assert_eq!(start.values(name), out.values(name), "{name} was to stay");
+    }
+    assert!(out.values("conditioning.cross16.proj.weight").unwrap().1.iter().any(|&value| value != 0.0));
+    let network = Segmenter::load(&out, &Device::flex()).unwrap();
+    assert_eq!(network.config.conditioning.unwrap().classes, ["disc"]);
+    let unready = Config { conditioned: false, ..config };
+    assert!(matches!(run(&unready, &Compute::Cpu, &Cancel::new(), &mut |_| {}), Err(TrainError::Setting(_))));
 }
 
 #[test]

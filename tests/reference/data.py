@@ -29,6 +29,8 @@ class Object:
     y: int
     mask: np.ndarray
     area: int
+    label: str = ""
+    """The name of its class; empty where that is not known."""
 
     @property
     def box(self) -> Box:
@@ -79,6 +81,7 @@ def decode_mask(segmentation: dict | list, height: int, width: int) -> np.ndarra
 def load_coco(folder: Path, min_area: int = 0) -> list[Scene]:
     """Scenes of a folder with ``instances.json`` and ``images/``; crowds are left out."""
     data = json.loads((folder / "instances.json").read_text())
+    names = {c["id"]: c["name"] for c in data["categories"]}
     by_image: dict[int, list[dict]] = {}
     for a in data["annotations"]:
         if not a.get("iscrowd"):
@@ -90,6 +93,7 @@ def load_coco(folder: Path, min_area: int = 0) -> list[Scene]:
         for a in by_image.get(info["id"], []):
             obj = object_from_mask(decode_mask(a["segmentation"], h, w))
             if obj is not None and obj.area >= min_area:
+                obj.label = names.get(a["category_id"], "")
                 scene.objects.append(obj)
         if scene.objects:
             scenes.append(scene)
@@ -154,12 +158,13 @@ class Compositor:
         size = (int(w * f), int(h * f))
         m[:, 2] += np.array(size) / 2 - np.array([w, h]) / 2
         border = cv2.BORDER_REFLECT_101 if rng.random() < 0.7 else cv2.BORDER_CONSTANT
-        scene = Scene(cv2.warpAffine(src.image, m, size, flags=cv2.INTER_AREA, borderMode=border))
+        scene = Scene(cv2.warpAffine(src.image, m, size, flags=cv2.INTER_AREA, borderMode=border), name=src.name)
         for o in src.objects:
             obj = object_from_mask(
                 cv2.warpAffine(o.full((h, w)) * 255, m, size, flags=cv2.INTER_LINEAR) >= 128
             )
             if obj is not None and obj.area >= 400 and obj.area > 0.5 * o.area * f * f:
+                obj.label = o.label
                 scene.objects.append(obj)
         return scene
 
@@ -322,6 +327,42 @@ def segmenter_sample(
     evidence = colour_evidence(rgb, indicator, valid)
     x = np.concatenate([normalise(rgb, valid), indicator[None], evidence[None]])
     return x, (mask >= 128).astype(np.float32)[None]
+
+
+VOC_CLASSES = frozenset(
+    "person bird cat cow dog horse sheep airplane bicycle boat bus car motorcycle train bottle chair couch tv".split()
+    + ["dining table", "potted plant"]
+)
+"""COCO's names of the 20 classes of PASCAL VOC: the novel ones of few-shot protocols."""
+
+
+class Exemplars:
+    """Objects by class, to be shown beside another object of that class."""
+
+    def __init__(self, scenes: list[Scene]) -> None:
+        self.of_class: dict[str, list[tuple[Scene, Object]]] = {}
+        for s in scenes:
+            for o in s.objects:
+                if o.label:
+                    self.of_class.setdefault(o.label, []).append((s, o))
+
+    def draw(
+        self, rng: np.random.Generator, scene: Scene, obj: Object, count: int
+    ) -> list[tuple[Scene, Object]]:
+        """Up to ``count`` objects of ``obj``'s class from other images."""
+        others = [c for c in self.of_class.get(obj.label, []) if c[0].name != scene.name]
+        return [others[i] for i in rng.permutation(len(others))[:count]]
+
+
+def exemplar_crop(scene: Scene, obj: Object, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(input [5,size,size], mask [size,size]) of an exemplar."""
+    region = crop_region(obj.box)
+    rgb = fast_crop(scene.image, region, size)
+    valid = inside(region, size, scene.image.shape[:2])
+    indicator = box_indicator(region, size, obj.box)
+    evidence = colour_evidence(rgb, indicator, valid)
+    x = np.concatenate([normalise(rgb, valid), indicator[None], evidence[None]])
+    return x, (mask_crop(obj, region, size) >= 128).astype(np.float32)
 
 
 class Mixture:

@@ -102,7 +102,7 @@ def cached_grabcut(cases: list[Case], path: Path) -> list[np.ndarray]:
 
 def load_segmenter(path: Path) -> Segmenter:
     config, tensors = read_weights(path)
-    model = Segmenter(SegmenterConfig(**config))
+    model = Segmenter(SegmenterConfig.from_dict(config))
     model.load_state_dict(tensors)
     return model.eval().to(memory_format=torch.channels_last)
 

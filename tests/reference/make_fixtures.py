@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from crop import (
     segmenter_input,
 )
 from refiner import Refiner, RefinerConfig, refine
-from segmenter import Segmenter, SegmenterConfig, sample
+from segmenter import Condition, ConditioningConfig, Segmenter, SegmenterConfig, sample
 
 TINY_SEGMENTER = SegmenterConfig(crop=64, mask=32, c4=8, c8=8, c16=16, c32=16, heads=2, emb=16)
 TINY_REFINER = RefinerConfig(
@@ -76,6 +77,38 @@ def segmenter_fixture(out: Path) -> None:
     config = json.dumps(cfg.to_dict())
     write(
         out / "segmenter_tiny.safetensors",
+        tensors,
+        {"annotator.network": "segmenter", "annotator.config": config},
+    )
+
+
+def conditioning_fixture(out: Path) -> None:
+    """A batch of four: two exemplars and a class, one exemplar, a class alone, nothing."""
+    cfg = replace(TINY_SEGMENTER, conditioning=ConditioningConfig(("cat", "dog", "cup"), concat=True))
+    model = Segmenter(cfg).eval()
+    randomise(model, 7)
+    g = torch.Generator().manual_seed(8)
+    n, side = 4, cfg.mask
+    x = torch.randn(n, cfg.in_channels, cfg.crop, cfg.crop, generator=g)
+    crops = torch.randn(3, cfg.in_channels, side, side, generator=g)
+    masks = (torch.rand(3, 1, side // 8, side // 8, generator=g) > 0.5).float()
+    masks = torch.nn.functional.interpolate(masks, scale_factor=8.0)[:, 0]
+    x_u = torch.randn(n, 1, side, side, generator=g)
+    x0_hat = 0.5 * torch.tanh(torch.randn(n, 1, side, side, generator=g))
+    u = torch.tensor([0.7, 1.0, 0.4, 0.9])
+    exemplars = [model.exemplar(c, m) for c, m in zip(crops, masks)]
+    conditions = [Condition(exemplars[:2], 1), Condition(exemplars[2:]), Condition((), 2), Condition()]
+    tensors = {f"weights.{k}": v for k, v in model.state_dict().items()}
+    with torch.no_grad():
+        f = model.encoder(x)
+        logits, quality = model.denoise(f, x_u, u, x0_hat, model.conditioning.context(conditions))
+        plain, _ = model.denoise(f, x_u, u, x0_hat, None)
+    assert (plain[3] - logits[3]).abs().max() < 1e-5
+    tensors |= {"input": x, "crops": crops, "masks": masks, "x_u": x_u, "u": u, "x0_hat": x0_hat}
+    tensors |= {"logits": logits, "plain": plain, "quality": quality}
+    config = json.dumps(cfg.to_dict())
+    write(
+        out / "conditioning_tiny.safetensors",
         tensors,
         {"annotator.network": "segmenter", "annotator.config": config},
     )
@@ -162,6 +195,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     segmenter_fixture(args.out)
+    conditioning_fixture(args.out)
     refiner_fixture(args.out)
     crop_fixture(args.out)
 

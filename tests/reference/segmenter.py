@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Sequence
 
 import torch
 import torch.nn as nn
@@ -17,6 +18,21 @@ from torch import Tensor
 GROUPS = 8
 SCALE = 0.5
 """b: a mask M in {0,1} is diffused as x0 = b(2M-1)."""
+
+
+MOST_EXEMPLARS = 8
+PATCHES = 6
+TOKENS = 2 + PATCHES
+"""Of one exemplar: the object's mean, the mean around it, and places of the object."""
+
+
+@dataclass(frozen=True)
+class ConditioningConfig:
+    """What conditions the denoiser besides the box."""
+
+    classes: tuple[str, ...] = ()
+    concat: bool = False
+    """Whether the first exemplar's colours enter the denoiser's input too (ablation)."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +49,20 @@ class SegmenterConfig:
     heads: int = 4
     noise_dim: int = 64
     emb: int = 256
+    conditioning: ConditioningConfig | None = None
 
     def to_dict(self) -> dict:
-        return asdict(self)
+        """As the weight file stores it: no entry for a conditioning that is not there."""
+        out = asdict(self)
+        if self.conditioning is None:
+            del out["conditioning"]
+        return out
+
+    @staticmethod
+    def from_dict(d: dict) -> "SegmenterConfig":
+        own = d.get("conditioning")
+        own = own and ConditioningConfig(tuple(own.get("classes", ())), own.get("concat", False))
+        return SegmenterConfig(**{**d, "conditioning": own})
 
 
 def conv3(cin: int, cout: int, stride: int = 1) -> nn.Conv2d:
@@ -157,6 +184,120 @@ def sinusoid(v: Tensor, dim: int) -> Tensor:
     return torch.cat([a.sin(), a.cos()], dim=1)
 
 
+@dataclass
+class Exemplar:
+    """Tokens [TOKENS, c16] of an exemplar, and its colours in the mask [3, S/2, S/2]."""
+
+    values: Tensor
+    colours: Tensor | None = None
+
+
+def places(share: Tensor) -> Tensor:
+    """PATCHES cells evenly spread, in reading order, over those that the mask covers at least half."""
+    order = torch.sort(share, descending=True, stable=True)[1]
+    order = order[: max(int((share >= 0.5).sum()), PATCHES)].sort()[0]
+    return order[torch.tensor([(2 * i + 1) * len(order) // (2 * PATCHES) for i in range(PATCHES)])]
+
+
+def exemplar_values(f16: Tensor, share: Tensor) -> Tensor:
+    """f16 [c16, h, w] of the exemplar's crop and the share of each cell in its mask [h, w] -> [TOKENS, c16]."""
+    f, m = f16.flatten(1), share.flatten()
+    inside = (f * m).sum(1) / m.sum().clamp(min=1e-6)
+    around = (f * (1 - m)).sum(1) / (1 - m).sum().clamp(min=1e-6)
+    return torch.cat([inside[None], around[None], f[:, places(m)].T])
+
+
+@dataclass
+class Condition:
+    """What conditions one sample."""
+
+    exemplars: Sequence[Exemplar] = ()
+    label: int | None = None
+
+
+@dataclass
+class Context:
+    """Tokens of a batch [N, T, E], their bias [N, 1, 1, T], who has any [N, 1, 1, 1], colours [N, 3, S/2, S/2]."""
+
+    tokens: Tensor
+    bias: Tensor
+    present: Tensor
+    colours: Tensor | None
+
+
+class CrossAttn(nn.Module):
+    """x + proj(attention of positions over tokens)."""
+
+    def __init__(self, c: int, heads: int, emb: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = group_norm(c)
+        self.query = conv1(c, c)
+        self.kv = nn.Linear(emb, 2 * c)
+        self.proj = zero(conv1(c, c))
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        n, c, h, w = x.shape
+        d, t = c // self.heads, context.tokens.shape[1]
+        q = self.query(self.norm(x)).reshape(n, self.heads, d, h * w)
+        k, v = self.kv(context.tokens).reshape(n, t, 2, self.heads, d).permute(2, 0, 3, 4, 1)
+        score = torch.einsum("nhdq,nhdk->nhqk", q, k) * d**-0.5 + context.bias
+        out = torch.einsum("nhqk,nhdk->nhdq", score.float().softmax(-1).to(v.dtype), v)
+        return x + self.proj(out.reshape(n, c, h, w)) * context.present
+
+
+class Conditioning(nn.Module):
+    """Exemplars and class names to tokens, and the attention through which they enter the denoiser."""
+
+    def __init__(self, cfg: SegmenterConfig) -> None:
+        super().__init__()
+        own = cfg.conditioning
+        self.mask = cfg.mask
+        self.token = nn.Linear(cfg.c16, cfg.emb)
+        self.kinds = nn.Embedding(3, cfg.emb)
+        nn.init.normal_(self.kinds.weight, std=0.02)
+        if own.classes:
+            self.classes = nn.Embedding(len(own.classes), cfg.emb)
+            nn.init.normal_(self.classes.weight, std=0.02)
+        self.cross32 = CrossAttn(cfg.c32, cfg.heads, cfg.emb)
+        self.cross16 = CrossAttn(cfg.c16, cfg.heads, cfg.emb)
+        if own.concat:
+            self.concat = zero(conv3(48, cfg.c8))
+
+    def context(self, conditions: Sequence[Condition]) -> Context | None:
+        """The tokens of a batch, or None where no sample has a condition."""
+        if not any(c.exemplars or c.label is not None for c in conditions):
+            return None
+        n = len(conditions)
+        slots = TOKENS * max(min(len(c.exemplars), MOST_EXEMPLARS) for c in conditions)
+        values = torch.zeros(n, slots, self.token.in_features)
+        bias = torch.full((n, slots + 1), -1e9)
+        present = torch.zeros(n)
+        colours = torch.zeros(n, 3, self.mask, self.mask)
+        for i, c in enumerate(conditions):
+            shown = c.exemplars[:MOST_EXEMPLARS]
+            if shown:
+                values[i, : TOKENS * len(shown)] = torch.cat([e.values for e in shown])
+                bias[i, : TOKENS * len(shown)] = 0
+                if shown[0].colours is not None and hasattr(self, "concat"):
+                    colours[i] = shown[0].colours
+            if c.label is not None:
+                bias[i, slots] = 0
+            present[i] = bool(shown) or c.label is not None
+        kinds = self.kinds(torch.arange(slots).remainder(TOKENS).clamp(max=2))
+        if hasattr(self, "classes"):
+            label = self.classes(torch.tensor([c.label or 0 for c in conditions]))[:, None]
+        else:
+            label = torch.zeros(n, 1, self.kinds.embedding_dim)
+        tokens = torch.cat([self.token(values) + kinds, label], dim=1) if slots else label
+        return Context(
+            tokens,
+            bias[:, None, None],
+            present[:, None, None, None],
+            colours if hasattr(self, "concat") else None,
+        )
+
+
 class Denoiser(nn.Module):
     """Noisy mask + encoder features + noise level -> mask logits and predicted IoU."""
 
@@ -194,19 +335,29 @@ class Denoiser(nn.Module):
         x_u: Tensor,
         u: Tensor,
         x0_hat: Tensor,
+        conditioning: Conditioning | None = None,
+        context: Context | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Returns (logits [N,1,S/2,S/2], quality [N])."""
+        """Returns (logits [N,1,S/2,S/2], quality [N]); conditioning and context go together."""
         f4, f8, f16, f32 = features
         abar = alpha_bar(u)
         emb = sinusoid(torch.log(abar / (1 - abar)).clamp(-10, 10), self.noise_dim)
         emb = self.noise_mlp2(F.silu(self.noise_mlp1(emb)))
         x_in = x_u / (SCALE**2 * abar + 1 - abar).sqrt()[:, None, None, None]
         x = torch.cat([F.pixel_unshuffle(x_in, 4), F.pixel_unshuffle(x0_hat, 4)], dim=1)
-        a = self.res8(self.input_conv(x) + self.lat8(f8), emb)
+        x = self.input_conv(x)
+        if context is not None and context.colours is not None:
+            x = x + conditioning.concat(F.pixel_unshuffle(context.colours, 4)) * context.present
+        a = self.res8(x + self.lat8(f8), emb)
         b = self.res16(self.down16(a) + self.lat16(f16), emb)
         h = self.res32a(self.down32(b) + self.lat32(f32), emb)
-        mid = self.res32b(self.attn32(h), emb)
+        h = self.attn32(h)
+        if context is not None:
+            h = conditioning.cross32(h, context)
+        mid = self.res32b(h, emb)
         h = self.upres16(torch.cat([up2(self.up16(mid)), b], dim=1), emb)
+        if context is not None:
+            h = conditioning.cross16(h, context)
         h = self.upres8(torch.cat([up2(self.up8(h)), a], dim=1), emb)
         h = self.upres4(torch.cat([up2(self.up4(h)), f4], dim=1), emb)
         logits = F.pixel_shuffle(self.out_conv(F.silu(self.out_norm(h))), 2)
@@ -222,6 +373,21 @@ class Segmenter(nn.Module):
         self.cfg = cfg
         self.encoder = Encoder(cfg)
         self.denoiser = Denoiser(cfg)
+        if cfg.conditioning is not None:
+            self.conditioning = Conditioning(cfg)
+
+    def denoise(
+        self, features: tuple[Tensor, ...], x_u: Tensor, u: Tensor, x0_hat: Tensor, context: Context | None
+    ) -> tuple[Tensor, Tensor]:
+        """A denoiser call with the tokens of ``context``, where there are any."""
+        return self.denoiser(features, x_u, u, x0_hat, getattr(self, "conditioning", None), context)
+
+    def exemplar(self, crop: Tensor, mask: Tensor) -> Exemplar:
+        """Tokens of one exemplar from its input [5, S/2, S/2] and mask [S/2, S/2]."""
+        with torch.no_grad():
+            f16 = self.encoder(crop[None])[2][0]
+        share = F.avg_pool2d(mask[None, None], 16)[0, 0]
+        return Exemplar(exemplar_values(f16.float(), share), crop[:3] * mask)
 
 
 def alpha_bar(u: Tensor) -> Tensor:

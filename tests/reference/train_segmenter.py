@@ -1,6 +1,10 @@
 """Trains the box-prompted segmenter.
 
     python train_segmenter.py --data DIR --out DIR --stages 128x24:50,256x8:20 --workers 2
+
+Only the layers for exemplars and class names, on top of finished weights that stay as they are:
+
+    python train_segmenter.py --data DIR --out DIR --train conditioning --start FILE --stages 128x16:20
 """
 
 from __future__ import annotations
@@ -17,13 +21,18 @@ from torch import Tensor
 
 import data as D
 from segmenter import (
+    MOST_EXEMPLARS,
     SCALE,
+    Condition,
+    ConditioningConfig,
+    Context,
+    Exemplar,
     Segmenter,
     SegmenterConfig,
     diffuse,
     x0_from_logits,
 )
-from trainer import Stage, Trainer, export, launch, parse_stages
+from trainer import Stage, Trainer, export, launch, parse_stages, read_start
 
 
 @dataclass
@@ -38,12 +47,20 @@ class Options:
     snp_from: float = 0.5
     """Progress after which the two extra losses are applied, on every fourth batch each."""
     no_evidence: bool = False
+    drop_class: float = 0.5
+    """Share of samples that are not told their class, and that see no exemplars; some have neither (guidance)."""
+    drop_exemplars: float = 0.2
 
 
-def load_pools(root: Path, scenes: int, seed: int) -> dict[str, tuple[float, list[D.Scene]]]:
+def load_pools(
+    root: Path, scenes: int, seed: int, conditioned: bool = False, without: frozenset[str] = frozenset()
+) -> dict[str, tuple[float, list[D.Scene]]]:
     start = time.time()
     photos = D.load_coco(root / "train" / "photos", min_area=300)
     nuclei = D.load_coco(root / "nuclei" / "train", min_area=60)
+    for scene in photos + nuclei:
+        scene.objects = [o for o in scene.objects if o.label not in without]
+    photos = [s for s in photos if s.objects]
     cutouts = D.load_cutouts(root / "train" / "cutouts")
     backgrounds = D.load_backgrounds(root / "train" / "backgrounds")
     print(
@@ -54,9 +71,11 @@ def load_pools(root: Path, scenes: int, seed: int) -> dict[str, tuple[float, lis
     rng = np.random.default_rng(seed)
     maker = D.Compositor(photos, cutouts, backgrounds)
     start = time.time()
-    composed = [maker.scene(rng) for _ in range(scenes)]
+    composed = [] if conditioned else [maker.scene(rng) for _ in range(scenes)]
     rotated = [maker.rotated(rng) for _ in range(scenes // 3)]
     print(f"composed {len(composed)} + {len(rotated)} scenes in {time.time() - start:.0f} s", flush=True)
+    if conditioned:
+        return {"photos": (0.6, photos), "rotated": (0.25, rotated), "nuclei": (0.15, nuclei)}
     return {
         "photos": (0.45, photos),
         "rotated": (0.15, rotated),
@@ -83,8 +102,21 @@ def iou(logits: Tensor, target: Tensor) -> Tensor:
 
 def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> None:
     torch.manual_seed(args.seed * 100 + rank)
-    config = SegmenterConfig()
-    model = Segmenter(config).to(memory_format=torch.channels_last)
+    classes: tuple[str, ...] = ()
+    if args.train == "conditioning":
+        shown = D.Exemplars([s for name in ("photos", "nuclei") for s in pools[name][1]])
+        classes = tuple(sorted(shown.of_class))
+    own = ConditioningConfig(classes, args.concat) if classes else None
+    config = SegmenterConfig(conditioning=own)
+    model = Segmenter(config)
+    if args.start:
+        missing, extra = model.load_state_dict(read_start(args.start), strict=False)
+        if extra or any(not name.startswith("conditioning.") for name in missing):
+            raise SystemExit(f"{args.start} holds other weights: {[*missing, *extra][:3]}")
+    if own:
+        model.encoder.requires_grad_(False)
+        model.denoiser.requires_grad_(False)
+    model = model.to(memory_format=torch.channels_last)
     trainer = Trainer(model, args.out, args.lr, args.decay, args.ema)
     if args.resume:
         trainer.load(args.resume)
@@ -92,15 +124,36 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
     torch.manual_seed(int(rng.integers(1 << 31)))
     mixture = D.Mixture(pools)
 
-    def batch_of(stage: Stage) -> tuple[Tensor, Tensor]:
-        xs, ms = zip(*(D.segmenter_sample(rng, *mixture.draw(rng), stage.size) for _ in range(stage.batch)))
+    encoded: dict[int, Exemplar] = {}
+
+    def exemplar_of(scene: D.Scene, obj: D.Object) -> Exemplar:
+        """Encoded once: the encoder does not change."""
+        if id(obj) not in encoded:
+            x, m = D.exemplar_crop(scene, obj, config.mask)
+            encoded[id(obj)] = model.exemplar(torch.from_numpy(x), torch.from_numpy(m))
+            if not args.concat:
+                encoded[id(obj)].colours = None
+        return encoded[id(obj)]
+
+    def condition_of(scene: D.Scene, obj: D.Object) -> Condition:
+        told = obj.label in classes and rng.random() >= options.drop_class
+        label = classes.index(obj.label) if told else None
+        if rng.random() < options.drop_exemplars:
+            return Condition((), label)
+        count = int(rng.integers(1, MOST_EXEMPLARS + 1))
+        return Condition([exemplar_of(*d) for d in shown.draw(rng, scene, obj, count)], label)
+
+    def batch_of(stage: Stage) -> tuple[Tensor, Tensor, Context | None]:
+        drawn = [mixture.draw(rng) for _ in range(stage.batch)]
+        xs, ms = zip(*(D.segmenter_sample(rng, *d, stage.size) for d in drawn))
+        context = model.conditioning.context([condition_of(*d) for d in drawn]) if own else None
         x = torch.from_numpy(np.stack(xs))
         if options.no_evidence:
             x[:, 4] = 0
-        return x.to(memory_format=torch.channels_last), torch.from_numpy(np.stack(ms))
+        return x.to(memory_format=torch.channels_last), torch.from_numpy(np.stack(ms)), context
 
     def loss_of(stage: Stage, progress: float) -> tuple[Tensor, dict[str, float]]:
-        x, mask = batch_of(stage)
+        x, mask, context = batch_of(stage)
         n = stage.batch
         x0, eps = SCALE * (2 * mask - 1), torch.randn(mask.shape)
         u = torch.where(torch.rand(n) < options.one_step, torch.ones(n), torch.rand(n))
@@ -111,16 +164,16 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
             prior = torch.zeros_like(mask)
             if rng.random() < options.self_cond:
                 with torch.no_grad():
-                    first, _ = model.denoiser(features, x_u, u, prior)
+                    first, _ = model.denoise(features, x_u, u, prior, context)
                 prior = x0_from_logits(first) * (u < 1)[:, None, None, None]
-            logits, quality = model.denoiser(features, x_u, u, prior)
+            logits, quality = model.denoise(features, x_u, u, prior, context)
         logits = logits.float()
         with torch.no_grad():
             score = iou(logits, mask)
         loss = mask_loss(logits, mask) + 0.1 * (quality.float() - score).square().mean()
         parts["loss"] = float(loss.detach())
         parts["iou1"] = float(score[u == 1].mean()) if bool((u == 1).any()) else float(score.mean())
-        if progress < options.snp_from:
+        if own or progress < options.snp_from:
             return loss, parts
         turn = trainer.step % 4
         zero = torch.zeros_like(mask)
@@ -154,6 +207,10 @@ def main() -> None:
     p.add_argument("--export", type=Path, help="where the f16 EMA weights go (default: OUT)")
     p.add_argument("--stages", default="128x24:50,256x8:20", help="SIZExBATCH:MINUTES, in order")
     p.add_argument("--resume", type=Path)
+    p.add_argument("--start", type=Path, help="weights or checkpoint to begin with")
+    p.add_argument("--train", choices=("all", "conditioning"), default="all")
+    p.add_argument("--concat", action="store_true", help="ablation: the first exemplar's colours as input channels")
+    p.add_argument("--without-voc", action="store_true", help="never show objects of VOC's classes (few-shot protocol)")
     p.add_argument("--workers", type=int, default=2)
     p.add_argument("--scenes", type=int, default=3000, help="scenes to compose before training")
     p.add_argument("--lr", type=float, default=1e-3)
@@ -175,7 +232,8 @@ def main() -> None:
         no_evidence=args.no_evidence,
     )
     torch.set_num_threads(1)
-    pools = load_pools(args.data, args.scenes, args.seed)
+    without = D.VOC_CLASSES if args.without_voc else frozenset()
+    pools = load_pools(args.data, args.scenes, args.seed, args.train == "conditioning", without)
     launch(work, (pools, args, options), args.workers)
 
 

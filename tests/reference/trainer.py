@@ -56,14 +56,14 @@ class Trainer:
     def __init__(self, model: nn.Module, out: Path, lr: float, decay: float, ema: float) -> None:
         self.model, self.out, self.lr, self.ema_rate = model, out, lr, ema
         self.ema = copy.deepcopy(model).requires_grad_(False)
-        decayed = [p for p in model.parameters() if p.ndim > 1]
-        others = [p for p in model.parameters() if p.ndim <= 1]
+        self.params = [p for p in model.parameters() if p.requires_grad]
+        decayed = [p for p in self.params if p.ndim > 1]
+        others = [p for p in self.params if p.ndim <= 1]
         self.optimiser = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}],
             lr=lr,
             fused=True,
         )
-        self.params = list(model.parameters())
         self.step, self.samples, self.minutes = 0, 0, 0.0
         self.world = dist.get_world_size() if dist.is_initialized() else 1
         self.rank = dist.get_rank() if dist.is_initialized() else 0
@@ -115,7 +115,8 @@ class Trainer:
         self.samples += batch * self.world
         rate = min(self.ema_rate, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.ema.parameters()), [p.data for p in self.params], 1 - rate)
+            everything = [p.data for p in self.model.parameters()]
+            torch._foreach_lerp_(list(self.ema.parameters()), everything, 1 - rate)
         return norm
 
     def agree(self, value: float) -> float:
@@ -186,6 +187,13 @@ def launch(main: Callable, args: tuple, workers: int) -> None:
     mp.start_processes(
         _entry, (workers, 29000 + os.getpid() % 1000, main, args), nprocs=workers, start_method="fork"
     )
+
+
+def read_start(path: Path) -> dict[str, Tensor]:
+    """Weights to begin with: an exported file, or the average of a checkpoint."""
+    if path.suffix == ".safetensors":
+        return read_weights(path)[1]
+    return torch.load(path, map_location="cpu", weights_only=True)["ema"]
 
 
 def export(model: nn.Module, network: str, config: dict, path: Path) -> None:

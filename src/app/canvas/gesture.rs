@@ -7,6 +7,7 @@ use super::stroke::Stroke;
 use crate::annotation::{Instance, InstanceId, Shape};
 use crate::app::command::{Command, Tool};
 use crate::app::state::State;
+use crate::assist::Scribble;
 use crate::geometry::{Point, Rect};
 use crate::mask::Mask;
 
@@ -51,10 +52,19 @@ pub(super) enum Gesture {
     },
     /// A mask is painted.
     Stroke(Box<Stroke>),
+    /// A stroke says what belongs to an object.
+    Scribble {
+        /// The object; `None` where there is none.
+        target: Option<InstanceId>,
+        /// The stroke so far.
+        scribble: Scribble,
+    },
 }
 
 /// How near the pointer must come to a handle, in points.
 const REACH: f32 = 7.0;
+/// Half the width of a correcting stroke, in points.
+pub(super) const SCRIBBLE_RADIUS: f32 = 4.0;
 /// The smallest box that is taken for one, in image pixels.
 const SMALLEST_PX: f64 = 2.0;
 
@@ -80,8 +90,12 @@ impl Canvas {
                 Event::PointerButton { pos, button, pressed: true, .. } if response.contains_pointer() && self.gesture.is_none() => {
                     self.gesture = match button {
                         PointerButton::Middle => Some(Gesture::Pan),
-                        PointerButton::Primary if space => Some(Gesture::Pan),
+                        PointerButton::Primary if space => {
+                            self.moved_by_space = true;
+                            Some(Gesture::Pan)
+                        }
                         PointerButton::Primary => self.begin(*pos, modifiers, state, commands),
+                        PointerButton::Secondary if state.tool == Tool::Prompt => self.begin_scribble(*pos, false, state, commands),
                         _ => None,
                     };
                 }
@@ -134,6 +148,7 @@ impl Canvas {
         match state.tool {
             Tool::Box => Some(Gesture::Draw { start: inside, now: inside }),
             Tool::Brush | Tool::Eraser => self.begin_stroke(start, modifiers, state, commands),
+            Tool::Prompt => self.begin_scribble(at, !modifiers.alt, state, commands),
             Tool::Select => {
                 if let Some((id, from, handle)) = self.handle_at(at, state) {
                     return Some(Gesture::Resize { id, from, handle, now: inside });
@@ -149,6 +164,20 @@ impl Canvas {
                 Some(Gesture::Move { id, start: inside, now: inside })
             }
         }
+    }
+
+    fn begin_scribble(&self, at: Pos2, inside: bool, state: &State, commands: &mut Vec<Command>) -> Option<Gesture> {
+        state.shown()?;
+        if state.review.is_some() {
+            return None;
+        }
+        let point = self.view.image_inside(at);
+        let target = state.only_selected().map(|instance| instance.id).or_else(|| self.hit(point, state));
+        if let Some(id) = target.filter(|&id| !state.is_selected(id)) {
+            commands.push(Command::Select(vec![id]));
+        }
+        let radius_px = (f64::from(SCRIBBLE_RADIUS) / self.view.scale()).max(0.71);
+        Some(Gesture::Scribble { target, scribble: Scribble { points: vec![point], radius_px, inside } })
     }
 
     fn begin_stroke(&self, at: Point, modifiers: Modifiers, state: &State, commands: &mut Vec<Command>) -> Option<Gesture> {
@@ -184,7 +213,12 @@ impl Canvas {
                 *now = held;
             }
             Some(Gesture::Stroke(stroke)) => stroke.extend(point),
-            None => {}
+            Some(Gesture::Scribble { scribble, .. })
+                if scribble.points.last().is_none_or(|last| last.distance(held) > 0.5 * scribble.radius_px) =>
+            {
+                scribble.points.push(held);
+            }
+            Some(Gesture::Scribble { .. }) | None => {}
         }
         self.pointer = Some(to);
     }
@@ -192,6 +226,7 @@ impl Canvas {
     fn release(&mut self, state: &State, modifiers: Modifiers, commands: &mut Vec<Command>) {
         match self.gesture.take() {
             None | Some(Gesture::Pan) => {}
+            Some(Gesture::Scribble { target, scribble }) => commands.push(Command::Scribble(target, scribble)),
             Some(Gesture::Draw { start, now }) => {
                 let rect = Rect::from_corners(start, now);
                 if rect.width >= SMALLEST_PX && rect.height >= SMALLEST_PX {
@@ -253,7 +288,7 @@ impl Canvas {
         match (&self.gesture, state.tool) {
             (Some(Gesture::Pan), _) => CursorIcon::Grabbing,
             (None, _) if space => CursorIcon::Grab,
-            (_, Tool::Box) => CursorIcon::Crosshair,
+            (_, Tool::Box | Tool::Prompt) => CursorIcon::Crosshair,
             (_, Tool::Brush | Tool::Eraser) => CursorIcon::None,
             (Some(Gesture::Move { .. }), _) => CursorIcon::Move,
             (_, Tool::Select) => match self.pointer.and_then(|at| self.handle_at(at, state)).map(|(_, _, handle)| handle) {

@@ -36,6 +36,7 @@ pub(super) struct Canvas {
     gesture: Option<Gesture>,
     pointer: Option<Pos2>,
     hovered: Option<InstanceId>,
+    moved_by_space: bool,
     textures: ImageTextures,
     objects: Objects,
     compared: HashMap<(InstanceId, usize), [Arc<[Crop]>; 3]>,
@@ -50,6 +51,7 @@ impl Canvas {
             gesture: None,
             pointer: None,
             hovered: None,
+            moved_by_space: false,
             textures: ImageTextures::default(),
             objects: Objects::default(),
             compared: HashMap::new(),
@@ -65,6 +67,11 @@ impl Canvas {
     /// Whether a pointer button is down on the canvas.
     pub(super) const fn is_busy(&self) -> bool {
         self.gesture.is_some()
+    }
+
+    /// Whether Space, which was released, moved the image; the next time it has not yet.
+    pub(super) fn take_moved_by_space(&mut self) -> bool {
+        std::mem::take(&mut self.moved_by_space)
     }
 
     /// Ends the gesture without a command; whether there was one.

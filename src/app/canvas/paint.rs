@@ -19,6 +19,9 @@ use crate::mask::overlay::Overlay;
 /// Width of a mask's outline, in points.
 const OUTLINE: f32 = 1.6;
 
+/// The tint of what the samples disagree on.
+const UNCERTAIN: Color32 = Color32::from_rgb(255, 0, 200);
+
 /// More selected objects than this go without their names.
 const NAMED: usize = 40;
 
@@ -91,6 +94,12 @@ impl Canvas {
                 let layer = self.layer(tile, &paint, visible, pixels_per_point);
                 layers.push(Layer { strokes: std::sync::Arc::clone(capsules), ..layer });
             }
+        }
+        if state.shows_uncertainty {
+            let shown = state.objects().filter(|instance| state.is_visible(instance.id));
+            let spreads = shown.filter_map(|instance| state.suggestions.get(&instance.id)?.spread.as_ref());
+            let paint = Paint { color: UNCERTAIN, opacity: 0.85, outline: UNCERTAIN };
+            layers.extend(spreads.map(|patch| self.patch(patch, &paint, pixels_per_point)));
         }
         if assistant.running().is_some_and(|running| running.image == image.id) {
             let instances = assistant.patches().map(|(id, patch)| (state.document.instance(id), patch));
@@ -206,6 +215,9 @@ impl Canvas {
             }
             _ => {}
         }
+        if state.tool == Tool::Prompt {
+            self.paint_scribbles(painter, state);
+        }
         self.paint_pointer(painter, state);
     }
 
@@ -219,10 +231,28 @@ impl Canvas {
         }
     }
 
+    /// The strokes of the selected object, and the one under way: green belongs to it, red does not.
+    fn paint_scribbles(&self, painter: &Painter, state: &State) {
+        let known = state.only_selected().and_then(|instance| state.scribbles.get(&instance.id)).into_iter().flatten();
+        let now = match &self.gesture {
+            Some(Gesture::Scribble { scribble, .. }) => Some(scribble),
+            _ => None,
+        };
+        for scribble in known.chain(now) {
+            let color = if scribble.inside { Color32::from_rgb(60, 230, 110) } else { Color32::from_rgb(255, 70, 70) };
+            let radius = ((scribble.radius_px * self.view.scale()) as f32).max(2.0);
+            let points: Vec<Pos2> = scribble.points.iter().map(|&point| self.view.ui(point)).collect();
+            for at in [points.first(), points.last()].into_iter().flatten() {
+                painter.circle(*at, radius, color, Stroke::new(1.0, Color32::from_black_alpha(160)));
+            }
+            painter.line(points, Stroke::new(2.0 * radius, color.gamma_multiply(0.8)));
+        }
+    }
+
     fn paint_pointer(&self, painter: &Painter, state: &State) {
         let Some(at) = self.pointer.filter(|_| !matches!(self.gesture, Some(Gesture::Pan))) else { return };
         match state.tool {
-            Tool::Select => {}
+            Tool::Select | Tool::Prompt => {}
             Tool::Box => {
                 let area = painter.clip_rect();
                 for (width, color) in [(3.0, Color32::from_black_alpha(70)), (1.0, Color32::from_white_alpha(170))] {

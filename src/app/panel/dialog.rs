@@ -189,6 +189,16 @@ fn settings_ui(ui: &mut Ui, settings: &mut Settings, colors: &Palette, commands:
             .labelled_by(name)
             .on_hover_text("More steps show the mask as it forms; the shipped weights are most exact with 1");
         ui.end_row();
+        let name = ui.label("Alternatives looked for").id;
+        ui.add(egui::Slider::new(&mut settings.samples, 2..=8))
+            .labelled_by(name)
+            .on_hover_text("Masks that are sampled when Space asks for another one; nearly equal ones are shown once");
+        ui.end_row();
+        let name = ui.label("Guidance by exemplars").id;
+        ui.add(egui::Slider::new(&mut settings.guidance, 1.0..=3.0).step_by(0.1).fixed_decimals(1))
+            .labelled_by(name)
+            .on_hover_text("How strongly exemplars and the class pull at the mask, with weights that know them; 1 is no extra pull");
+        ui.end_row();
         ui.label("Models run on");
         ui.horizontal(|ui| {
             for (choice, text) in [(DeviceChoice::Auto, "Automatic"), (DeviceChoice::Gpu, "GPU"), (DeviceChoice::Cpu, "CPU")] {

@@ -50,8 +50,9 @@ pub(crate) fn possible(state: &State, command: &Command) -> bool {
     match command {
         Command::Undo => history.next_undo().is_some(),
         Command::Redo => history.next_redo().is_some(),
-        Command::Delete | Command::Refine => !state.selection.is_empty(),
         Command::ToggleMark(_) => state.shown().is_some() && crate::formats::lvis::is_lvis(state.document.dataset()),
+        Command::Delete | Command::Refine | Command::NextAlternative | Command::UseAsExemplar => !state.selection.is_empty(),
+        Command::ForgetExemplars => !state.exemplars.is_empty(),
         Command::OpenFile
         | Command::OpenFolder
         | Command::Import

@@ -87,7 +87,9 @@ fn object_ui(ui: &mut Ui, state: &State, instance: &Instance, index: usize, colo
 
 fn note(state: &State, instance: &Instance) -> String {
     if let Some(expected) = state.expected_iou.get(&instance.id) {
-        return format!("≈ {:.0} %", expected * 100.0);
+        let of =
+            state.suggestions.get(&instance.id).map(|known| format!("{} of {}  ", known.shown + 1, known.masks.len())).unwrap_or_default();
+        return format!("{of}≈ {:.0} %", expected * 100.0);
     }
     match (instance.score, instance.shape == Shape::Box) {
         (Some(score), _) => format!("{:.0} %", score * 100.0),

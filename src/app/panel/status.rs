@@ -2,7 +2,7 @@
 
 use egui::{Align, Layout, ProgressBar, RichText, Ui};
 
-use crate::app::assistant::{Assistant, Readiness};
+use crate::app::assistant::{Aim, Assistant, Readiness};
 use crate::app::command::Command;
 use crate::app::state::{State, Tone};
 use crate::app::theme;
@@ -33,7 +33,12 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
     let weak = |text: String| RichText::new(text).size(12.5).color(colors.weak);
     ui.horizontal_centered(|ui| {
         if let Some(running) = facts.assistant.running() {
-            let what = if running.refines { "Refining" } else { "Proposing" };
+            let what = match running.aim {
+                Aim::Refinement => "Refining",
+                Aim::Fresh => "Proposing",
+                Aim::Correction => "Correcting",
+                Aim::Alternatives | Aim::Spread => "Sampling",
+            };
             let count = running.instances.len();
             let masks = if count == 1 { "mask".to_owned() } else { format!("{count} masks") };
             let share = if running.of > 0 { running.step as f32 / running.of as f32 } else { 0.0 };

@@ -9,11 +9,12 @@ use crate::app::panel::menu::possible;
 use crate::app::state::State;
 use crate::app::theme;
 
-const TOOLS: [(Icon, Command); 4] = [
+const TOOLS: [(Icon, Command); 5] = [
     (Icon::Select, Command::Use(Tool::Select)),
     (Icon::Box, Command::Use(Tool::Box)),
     (Icon::Brush, Command::Use(Tool::Brush)),
     (Icon::Eraser, Command::Use(Tool::Eraser)),
+    (Icon::Prompt, Command::Use(Tool::Prompt)),
 ];
 const MODELS: [(Icon, Command); 2] = [(Icon::Propose, Command::Propose), (Icon::Refine, Command::Refine)];
 const STEPS: [(Icon, Command); 3] = [(Icon::Undo, Command::Undo), (Icon::Redo, Command::Redo), (Icon::Fit, Command::Fit)];

@@ -26,11 +26,38 @@ pub struct SegmenterConfig {
     pub noise_dim: usize,
     /// Length of the noise embedding.
     pub emb: usize,
+    /// What conditions the denoiser besides; nothing in files that do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conditioning: Option<ConditioningConfig>,
+}
+
+/// What conditions the denoiser besides the box.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConditioningConfig {
+    /// The names of the classes that have an embedding.
+    #[serde(default)]
+    pub classes: Vec<String>,
+    /// Whether the first exemplar's colours enter the denoiser's input too, as in `MaskDiff`; an ablation.
+    #[serde(default)]
+    pub concat: bool,
 }
 
 impl Default for SegmenterConfig {
     fn default() -> Self {
-        Self { crop: 256, mask: 128, in_channels: 5, c4: 32, c8: 64, c16: 128, c32: 192, heads: 4, noise_dim: 64, emb: 256 }
+        Self {
+            crop: 256,
+            mask: 128,
+            in_channels: 5,
+            c4: 32,
+            c8: 64,
+            c16: 128,
+            c32: 192,
+            heads: 4,
+            noise_dim: 64,
+            emb: 256,
+            conditioning: None,
+        }
     }
 }
 
@@ -54,6 +81,9 @@ impl SegmenterConfig {
         }
         if widths.iter().any(|&c| c == 0 || !c.is_multiple_of(8) || c > 8192) {
             return Err("every width must be a multiple of 8");
+        }
+        if self.conditioning.is_some() && (self.heads == 0 || !self.c16.is_multiple_of(self.heads)) {
+            return Err("the heads must divide the width at stride 16 where exemplars condition the network");
         }
         if self.heads == 0 || !self.c32.is_multiple_of(self.heads) {
             return Err("the heads must divide the width at stride 32");

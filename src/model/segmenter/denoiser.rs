@@ -7,7 +7,7 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::blocks::{Attention, FilmRes, GROUPS};
-use super::{Features, SegmenterConfig};
+use super::{Conditioning, Context, Features, SegmenterConfig};
 use crate::model::diffusion::schedule::{SIGNAL_SCALE, alpha_bar, log_snr};
 use crate::model::layer::{conv1, conv3, group_norm, per_sample, shuffled, silu, unshuffled, upsampled};
 
@@ -91,6 +91,18 @@ impl Denoiser {
     /// # Shapes
     /// noisy mask and previous signal [N, 1, S/2, S/2], one noise level in [0, 1] a sample
     pub fn forward(&self, features: &Features, noisy: Tensor<4>, levels: &[f64], signal: Tensor<4>) -> Prediction {
+        self.forward_with(features, noisy, levels, signal, None)
+    }
+
+    /// As [`Self::forward`], with tokens.
+    pub fn forward_with(
+        &self,
+        features: &Features,
+        noisy: Tensor<4>,
+        levels: &[f64],
+        signal: Tensor<4>,
+        condition: Option<(&Conditioning, &Context)>,
+    ) -> Prediction {
         let device = noisy.device().without_autodiff();
         let embedding = silu(self.embedding(levels, &device));
         let gain = |&u: &f64| {
@@ -99,14 +111,19 @@ impl Denoiser {
         };
         let noisy = noisy * per_sample(levels.iter().map(gain).collect(), &device);
         let x = Tensor::cat(vec![unshuffled(noisy, PATCH), unshuffled(signal, PATCH)], 1);
-        let a = self.res8.forward(self.input_conv.forward(x) + self.lat8.forward(features.f8.clone()), &embedding);
+        let told = |x, tell: fn(&Conditioning, Tensor<4>, &Context) -> Tensor<4>| match condition {
+            Some((layers, context)) => tell(layers, x, context),
+            None => x,
+        };
+        let x = told(self.input_conv.forward(x), Conditioning::at_input);
+        let a = self.res8.forward(x + self.lat8.forward(features.f8.clone()), &embedding);
         let b = self.down16.forward(a.clone()) + self.lat16.forward(features.f16.clone());
         let b = self.res16.forward(b, &embedding);
         let h = self.down32.forward(b.clone()) + self.lat32.forward(features.f32.clone());
-        let h = self.attn32.forward(self.res32a.forward(h, &embedding));
+        let h = told(self.attn32.forward(self.res32a.forward(h, &embedding)), Conditioning::at32);
         let middle = self.res32b.forward(h, &embedding);
         let up = |conv: &Conv2d, x, skip| Tensor::cat(vec![upsampled(conv.forward(x)), skip], 1);
-        let h = self.upres16.forward(up(&self.up16, middle.clone(), b), &embedding);
+        let h = told(self.upres16.forward(up(&self.up16, middle.clone(), b), &embedding), Conditioning::at16);
         let h = self.upres8.forward(up(&self.up8, h, a), &embedding);
         let h = self.upres4.forward(up(&self.up4, h, features.f4.clone()), &embedding);
         let logits = shuffled(self.out_conv.forward(silu(self.out_norm.forward(h))), 2);

@@ -4,11 +4,13 @@
 //! gives mask logits at half the crop's side. Field names are the tensor names of the weight file.
 
 mod blocks;
+mod conditioning;
 mod config;
 mod denoiser;
 mod encoder;
 
-pub use config::SegmenterConfig;
+pub use conditioning::{Condition, Conditioning, Context, Exemplar, MOST_EXEMPLARS};
+pub use config::{ConditioningConfig, SegmenterConfig};
 pub use denoiser::{Denoiser, Prediction};
 pub use encoder::{Encoder, Features};
 
@@ -27,6 +29,8 @@ pub struct Segmenter {
     pub encoder: Encoder,
     /// Noisy mask and features to logits, once a step.
     pub denoiser: Denoiser,
+    /// Exemplars and class names to tokens, where the weights have it.
+    pub conditioning: Option<Conditioning>,
     /// The widths.
     #[module(skip)]
     pub config: SegmenterConfig,
@@ -35,7 +39,19 @@ pub struct Segmenter {
 impl Segmenter {
     /// A network with random weights; they are drawn when first used.
     pub fn new(config: &SegmenterConfig, device: &Device) -> Self {
-        Self { encoder: Encoder::new(config, device), denoiser: Denoiser::new(config, device), config: config.clone() }
+        Self {
+            encoder: Encoder::new(config, device),
+            denoiser: Denoiser::new(config, device),
+            conditioning: config.conditioning.as_ref().map(|own| Conditioning::new(config, own, device)),
+            config: config.clone(),
+        }
+    }
+
+    /// This network with new conditioning layers, which change nothing before they are trained.
+    #[must_use]
+    pub fn conditioned(self, own: ConditioningConfig, seed: u64, device: &Device) -> Self {
+        let conditioning = Some(Conditioning::new(&self.config, &own, device).seeded(seed));
+        Self { conditioning, config: SegmenterConfig { conditioning: Some(own), ..self.config }, ..self }
     }
 
     /// The network of a weight file.
@@ -55,5 +71,17 @@ impl Segmenter {
     /// crop [N, 5, S, S], noisy and signal [N, 1, S/2, S/2], one level in [0, 1] a sample
     pub fn forward(&self, crop: Tensor<4>, noisy: Tensor<4>, levels: &[f64], signal: Tensor<4>) -> Prediction {
         self.denoiser.forward(&self.encoder.forward(crop), noisy, levels, signal)
+    }
+
+    /// One denoiser call, with the tokens of `context` where there are any.
+    pub fn denoise(
+        &self,
+        features: &Features,
+        noisy: Tensor<4>,
+        levels: &[f64],
+        signal: Tensor<4>,
+        context: Option<&Context>,
+    ) -> Prediction {
+        self.denoiser.forward_with(features, noisy, levels, signal, self.conditioning.as_ref().zip(context))
     }
 }

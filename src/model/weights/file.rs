@@ -83,6 +83,25 @@ impl WeightFile {
         self.metadata.get(key).map(String::as_str)
     }
 
+    /// The bytes of this file with `value` under `key` of its metadata.
+    ///
+    /// # Errors
+    /// When the header cannot be written anew.
+    pub fn with_metadata(&self, key: &str, value: &str) -> Result<Vec<u8>, WeightError> {
+        let wrong = |reason: String| WeightError::Format { reason, path: self.path.clone() };
+        let data = self.bytes.len() - self.data_length();
+        let header = self.bytes.get(8..data).unwrap_or_default();
+        let mut json: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(header).map_err(|error| wrong(error.to_string()))?;
+        let metadata = json.entry("__metadata__").or_insert_with(|| serde_json::json!({}));
+        metadata[key] = value.into();
+        let mut header = serde_json::to_vec(&json).map_err(|error| wrong(error.to_string()))?;
+        // The tensors begin at a multiple of 8.
+        header.resize(header.len().next_multiple_of(8), b' ');
+        let length = (header.len() as u64).to_le_bytes();
+        Ok([&length, header.as_slice(), self.bytes.get(data..).unwrap_or_default()].concat())
+    }
+
     /// Whether the file holds the network called `expected`.
     ///
     /// # Errors

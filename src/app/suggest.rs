@@ -1,0 +1,232 @@
+//! What a person gets from the segmenter beyond the first mask: corrections by strokes, alternatives, how sure it is,
+//! exemplars, and the queue of what it is least sure of.
+
+use std::sync::Arc;
+
+use super::App;
+use super::assistant::{Aim, Patch, Running};
+use super::state::{Suggestion, Tone};
+use crate::annotation::{Image, ImageId, Instance, InstanceId, Shape};
+use crate::assist::service::Request;
+use crate::assist::{ExemplarCrop, Prompt, Proposal, ProposeOptions, Scribble};
+use crate::mask::{Mask, metric};
+use crate::model::segmenter::MOST_EXEMPLARS;
+
+/// A mask that is this like the present one is no alternative to it.
+const SAME: f64 = 0.9;
+
+impl App {
+    /// What the segmenter is told about an object: its box, its class and the exemplars of the class.
+    pub(super) fn prompt(&self, instance: &Instance) -> Prompt {
+        let class = self.state.document.category(instance.category_id).map(|(_, category)| category.name.clone());
+        let exemplars = self.state.exemplars.get(&instance.category_id).cloned().unwrap_or_default();
+        Prompt { rect: instance.bbox, exemplars, class, ..Prompt::default() }
+    }
+
+    pub(super) fn propose_options(&self) -> ProposeOptions {
+        let settings = &self.state.settings;
+        ProposeOptions { steps: settings.steps, guidance: f64::from(settings.guidance), ..ProposeOptions::default() }
+    }
+
+    /// Corrects an object's mask by one more stroke.
+    pub(super) fn scribble(&mut self, target: Option<InstanceId>, scribble: Scribble) {
+        let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
+        let Some(instance) = target.and_then(|id| self.state.document.instance(id)).cloned() else {
+            return self.state.say(Tone::Plain, "Draw a box around the object first (R), then say with Q what belongs to it");
+        };
+        let present = if instance.shape == Shape::Box { None } else { instance.mask(size).ok() };
+        let waits = self.assistant.running().is_some_and(|running| running.aim == Aim::Correction && running.instances == [instance.id]);
+        let strokes = self.state.scribbles.entry(instance.id).or_default();
+        // A mask that was taken back or painted over no longer follows the strokes that it was made with.
+        if let Some(mask) = present.as_ref().filter(|_| !waits) {
+            strokes.retain(|stroke| stroke.is_obeyed(mask));
+        }
+        strokes.push(scribble);
+        let scribbles = strokes.clone();
+        let Some(pixels) = self.pixels() else { return };
+        let prompt = Prompt { mask: present.map(Arc::new), scribbles, ..self.prompt(&instance) };
+        let request = Request::Propose { image: pixels, prompts: vec![prompt], options: self.propose_options() };
+        self.request(request, Aim::Correction, image, vec![instance.id]);
+    }
+
+    /// Shows the next of the masks that are known for the selected object, or looks for them.
+    pub(super) fn next_alternative(&mut self) {
+        let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
+        let Some(instance) = self.state.only_selected().cloned() else {
+            return self.state.say(Tone::Plain, "Select one object to see other masks for it");
+        };
+        if instance.shape == Shape::Box {
+            return self.propose();
+        }
+        let Ok(present) = instance.mask(size) else { return };
+        let known = self.state.suggestions.get(&instance.id);
+        match known.and_then(|known| Some((known, known.position(&present)?))) {
+            Some((known, at)) if known.masks.len() > 1 => {
+                let next = (at + 1) % known.masks.len();
+                self.show_alternative(image, instance.id, next);
+            }
+            Some(_) => self.state.say(Tone::Plain, "The model finds no other mask here; Q corrects this one"),
+            None => self.look_around(&instance, image, Aim::Alternatives),
+        }
+    }
+
+    /// Looks for other masks and for where they disagree.
+    fn look_around(&mut self, instance: &Instance, image: ImageId, aim: Aim) {
+        let Some(pixels) = self.pixels() else { return };
+        let options = ProposeOptions { samples: self.state.settings.samples, ..self.propose_options() };
+        let request = Request::Propose { image: pixels, prompts: vec![self.prompt(instance)], options };
+        self.request(request, aim, image, vec![instance.id]);
+    }
+
+    fn show_alternative(&mut self, image: ImageId, id: InstanceId, index: usize) {
+        let Some((mask, expected, of)) = self.state.suggestions.get(&id).and_then(|known| {
+            let (mask, expected) = known.masks.get(index)?;
+            Some((Arc::clone(mask), *expected, known.masks.len()))
+        }) else {
+            return;
+        };
+        if self.state.set_masks("Next alternative", image, &[(id, &mask)]).is_empty() {
+            return;
+        }
+        if let Some(known) = self.state.suggestions.get_mut(&id) {
+            known.shown = index;
+        }
+        let sure = expected.map(|value| format!(", expected IoU {:.0} %", value * 100.0)).unwrap_or_default();
+        match expected {
+            Some(value) => self.state.expected_iou.insert(id, value),
+            None => self.state.expected_iou.remove(&id),
+        };
+        self.state.say(Tone::Plain, format!("Mask {} of {of}{sure}: Space shows the next, Enter accepts", index + 1));
+    }
+
+    /// Takes what the segmenter answered to a request that was not for fresh boxes.
+    pub(super) fn suggested(&mut self, running: &Running, proposals: Vec<Proposal>) {
+        let Some(size) = self.state.document.dataset().image(running.image).map(|image| image.size) else { return };
+        let Some((&id, proposal)) = running.instances.first().zip(proposals.into_iter().next()) else { return };
+        if running.aim == Aim::Correction {
+            if !self.state.set_masks("Correct mask", running.image, &[(id, &proposal.mask)]).is_empty() {
+                self.state.expected_iou.insert(id, proposal.expected_iou);
+                self.state.suggestions.remove(&id);
+                self.state.say(Tone::Plain, "Corrected: what you painted is held fixed; Enter accepts");
+            }
+            return;
+        }
+        let present = self.state.document.instance(id).filter(|instance| instance.shape != Shape::Box);
+        let Some(present) = present.and_then(|instance| instance.mask(size).ok()) else { return };
+        let suggestion = suggestion(present, self.state.expected_iou.get(&id).copied(), proposal);
+        let found = suggestion.masks.len();
+        self.state.suggestions.insert(id, suggestion);
+        match running.aim {
+            Aim::Alternatives if found > 1 => self.show_alternative(running.image, id, 1),
+            Aim::Alternatives => self.state.say(Tone::Plain, "The model finds no other mask here; Q corrects this one"),
+            _ => self.state.say(Tone::Plain, "Tinted is where the samples disagree"),
+        }
+    }
+
+    pub(super) fn toggle_uncertainty(&mut self) {
+        self.state.shows_uncertainty ^= true;
+        if !self.state.shows_uncertainty {
+            return self.state.say(Tone::Plain, "Uncertainty is hidden");
+        }
+        let image = self.state.shown().map(|image| image.id);
+        let chosen = self.state.only_selected().filter(|instance| instance.shape != Shape::Box).cloned();
+        match chosen.zip(image) {
+            Some((instance, image)) if !self.state.suggestions.contains_key(&instance.id) => {
+                self.look_around(&instance, image, Aim::Spread);
+            }
+            Some(_) => self.state.say(Tone::Plain, "Tinted is where the samples disagree"),
+            None => self.state.say(Tone::Plain, "Uncertainty is shown; select an object with a mask and press Space or U"),
+        }
+    }
+
+    /// Makes the selected objects exemplars of their classes.
+    pub(super) fn use_as_exemplar(&mut self) {
+        let Some(size) = self.state.shown().map(|image| image.size) else { return };
+        let chosen: Vec<Instance> = self.state.selected().filter(|instance| instance.shape != Shape::Box).cloned().collect();
+        if chosen.is_empty() {
+            return self.state.say(Tone::Plain, "Select an object with a mask first");
+        }
+        let Some(pixels) = self.pixels() else { return };
+        for instance in &chosen {
+            let crop = instance.mask(size).ok().and_then(|mask| ExemplarCrop::new(&pixels, &mask));
+            let known = self.state.exemplars.entry(instance.category_id).or_default();
+            if let Some(crop) = crop.filter(|crop| !known.iter().any(|other| **other == *crop)) {
+                if known.len() == MOST_EXEMPLARS {
+                    known.remove(0);
+                }
+                known.push(Arc::new(crop));
+            }
+        }
+        let category = chosen[0].category_id;
+        let count = self.state.exemplars.get(&category).map_or(0, Vec::len);
+        let name = self.state.class_name(category).to_owned();
+        if self.assistant.takes_exemplars() {
+            self.state.say(Tone::Plain, format!("{count} of {MOST_EXEMPLARS} exemplars of “{name}”: the next proposals follow them"));
+        } else {
+            self.state.say(Tone::Warning, format!("Kept as exemplar {count} of “{name}”, but these weights do not look at exemplars"));
+        }
+    }
+
+    pub(super) fn forget_exemplars(&mut self) {
+        self.state.exemplars.clear();
+        self.state.say(Tone::Plain, "There are no exemplars any more");
+    }
+
+    /// Goes to the object that the model is least sure of and that nobody has looked at yet.
+    pub(super) fn next_uncertain(&mut self) {
+        let state = &self.state;
+        let open = |instance: &&Instance| !state.looked_at.contains(&instance.id) && instance.shape != Shape::Box;
+        let sure = |instance: &Instance| state.confidence(instance);
+        let all =
+            state.document.dataset().instances.iter().filter(open).filter(|instance| !state.document.reviewed.contains(&instance.image_id));
+        let least = all.filter_map(|instance| Some((instance, sure(instance)?))).min_by(|a, b| a.1.total_cmp(&b.1));
+        let Some((id, image, bbox, sure)) = least.map(|(instance, sure)| (instance.id, instance.image_id, instance.bbox, sure)) else {
+            return self.state.say(Tone::Plain, "No object is left whose mask the model has judged and nobody has seen");
+        };
+        let Some(index) = self.index_of(image) else { return };
+        self.go_to(index);
+        self.state.looked_at.insert(id);
+        self.state.selection = vec![id];
+        self.canvas.view.show(bbox);
+        self.state.say(Tone::Plain, format!("Least sure: expected IoU {:.0} %; Space shows other masks, Enter accepts", sure * 100.0));
+    }
+
+    /// Goes to the unreviewed image with the lowest mean confidence.
+    pub(super) fn next_uncertain_image(&mut self) {
+        let state = &self.state;
+        let mean = |image: &Image| {
+            let sure: Vec<f64> = state.document.objects(image.id).filter_map(|instance| state.confidence(instance)).collect();
+            (!sure.is_empty()).then(|| sure.iter().sum::<f64>() / sure.len() as f64)
+        };
+        let open = (0..state.document.image_count()).filter(|&index| index != state.image);
+        let judged = open.filter_map(|index| {
+            let image = state.document.image(index).filter(|image| !state.document.reviewed.contains(&image.id))?;
+            Some((index, mean(image)?))
+        });
+        match judged.min_by(|a, b| a.1.total_cmp(&b.1)) {
+            Some((index, sure)) => {
+                self.go_to(index);
+                self.state.say(Tone::Plain, format!("The least sure image: expected IoU {:.0} % on average", sure * 100.0));
+            }
+            None => self.state.say(Tone::Plain, "No other unreviewed image has masks that the model has judged"),
+        }
+    }
+
+    fn index_of(&self, id: ImageId) -> Option<usize> {
+        let document = &self.state.document;
+        (0..document.image_count()).find(|&index| document.image(index).is_some_and(|image| image.id == id))
+    }
+}
+
+/// The present mask, then what else was found, the most promising first.
+fn suggestion(present: Mask, expected: Option<f32>, proposal: Proposal) -> Suggestion {
+    let Proposal { mask, expected_iou, spread, others, .. } = proposal;
+    let first_is_present = metric::iou(&present, &mask) > SAME;
+    let expected = expected.or(first_is_present.then_some(expected_iou));
+    let found = std::iter::once((mask, expected_iou)).chain(others.into_iter().map(|other| (other.mask, other.expected_iou)));
+    let differs = |mask: &Mask| metric::iou(&present, mask) <= SAME;
+    let mut masks: Vec<(Arc<Mask>, Option<f32>)> =
+        found.filter(|(mask, _)| differs(mask) && !mask.is_empty()).map(|(mask, sure)| (Arc::new(mask), Some(sure))).collect();
+    masks.insert(0, (Arc::new(present), expected));
+    Suggestion { masks, shown: 0, spread: spread.as_ref().map(Patch::new) }
+}
