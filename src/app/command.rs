@@ -38,6 +38,8 @@ pub enum Command {
     Export(PathBuf),
     /// Closes the window.
     Quit,
+    /// Opens a path, or closes the window where there is none, though changes are not written and will be lost.
+    Abandon(Option<PathBuf>),
     /// Takes the last step back.
     Undo,
     /// Does the step again.
@@ -237,7 +239,7 @@ macro_rules! table {
 pub static TABLE: &[Entry] = table! {
     File Command::OpenFolder, "Open folder…", [ctrl_shift(Key::O)], "Opens a folder of images";
     File Command::OpenFile, "Open COCO file…", [ctrl(Key::O)], "Opens a COCO JSON file with its images";
-    File Command::Save, "Save", [ctrl(Key::S)], "Writes the annotations to their COCO file; a working copy is kept all the time besides";
+    File Command::Save, "Save", [ctrl(Key::S)], "Writes the annotations to their COCO file; the project holds them all the time besides";
     File Command::ExportAs, "Export COCO as…", [ctrl(Key::E)], "Writes the annotations to another COCO file";
     File Command::LoadWeights, "Load weights…", [], "Uses weights that training wrote, from now on";
     File Command::BuiltInWeights, "Built-in weights", [], "Uses the weights inside the program again";

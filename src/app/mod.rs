@@ -5,12 +5,12 @@
 //! stop at this module.
 
 pub mod assistant;
-mod autosave;
 mod canvas;
 pub mod command;
 mod document;
 mod edit;
 mod engine;
+mod export;
 mod file;
 mod frame;
 mod fuzzy;
@@ -19,7 +19,6 @@ mod open;
 mod panel;
 mod perform;
 mod picture;
-mod session;
 pub mod settings;
 pub mod state;
 mod theme;
@@ -28,13 +27,13 @@ use std::path::PathBuf;
 
 use eframe::wgpu;
 
-pub use self::document::{Document, Source};
+pub use self::document::{Document, DocumentError, Source};
 
 use self::assistant::{Assistant, Engine};
-use self::autosave::Autosave;
 use self::canvas::Canvas;
 use self::command::Command;
-use self::open::Opened;
+use self::export::Exporter;
+use self::file::Pending;
 use self::panel::dialog::Dialog;
 use self::panel::filmstrip::Filmstrip;
 use self::picture::Pictures;
@@ -50,10 +49,10 @@ pub struct App {
     filmstrip: Filmstrip,
     dialog: Option<Dialog>,
     assistant: Assistant,
-    autosave: Autosave,
+    exporter: Exporter,
     folders: Folders,
-    opened: Latest<Result<Opened, String>>,
-    opening: bool,
+    pending: Option<Pending>,
+    storage_failure: Option<String>,
     asked: Latest<Command>,
     propose_due: Option<f64>,
     adapter: String,
@@ -85,10 +84,10 @@ impl App {
             filmstrip: Filmstrip::default(),
             dialog: None,
             assistant: Assistant::new(base.engine),
-            autosave: Autosave::default(),
+            exporter: Exporter::default(),
             folders: base.folders,
-            opened: Latest::default(),
-            opening: false,
+            pending: None,
+            storage_failure: None,
             asked: Latest::default(),
             propose_due: None,
             adapter: base.adapter,

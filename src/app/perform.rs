@@ -25,6 +25,7 @@ impl App {
             Command::Open(path) => self.open(&path, ctx),
             Command::Save => self.save(ctx),
             Command::Export(path) => self.write(&path, ctx),
+            Command::Abandon(then) => self.abandon(then, ctx),
             Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
             Command::Undo | Command::Redo => self.step(command == Command::Redo),
             Command::Delete => self.state.delete_selected(),
@@ -167,6 +168,10 @@ impl App {
         if self.canvas.abort() {
             return;
         }
+        if self.pending.is_some() {
+            self.close_document();
+            return self.state.say(Tone::Plain, "Opening stopped");
+        }
         if let Some(running) = self.assistant.cancel() {
             let what = if running.refines { "Refining stopped" } else { "Proposal stopped; the boxes stay" };
             return self.state.say(Tone::Plain, what);
@@ -294,6 +299,7 @@ impl App {
         self.assistant.cancel();
         self.propose_due = None;
         self.state.image = index;
+        self.remember_shown();
         self.state.selection.clear();
         self.state.proposed.clear();
         self.state.review = None;
@@ -312,12 +318,9 @@ impl App {
 
     fn toggle_reviewed(&mut self) {
         let Some(image) = self.state.shown().map(|image| image.id) else { return };
-        let marked = !self.state.document.reviewed.remove(&image);
-        if marked {
-            self.state.document.reviewed.insert(image);
-        }
+        let marked = !self.state.document.reviewed.contains(&image);
+        self.state.document.review(image, marked);
         self.state.say(Tone::Plain, if marked { "Marked as reviewed" } else { "No longer marked as reviewed" });
-        self.remember();
     }
 
     fn next_object(&mut self, step: isize) {

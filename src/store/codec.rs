@@ -92,7 +92,9 @@ impl Encoder {
             let Some(whole) = hundredths(value) else {
                 self.0.truncate(start);
                 self.0.push(0);
-                values.iter().for_each(|&value| self.real(value));
+                for &value in values {
+                    self.real(value);
+                }
                 return;
             };
             // The number before of the same axis.
@@ -118,13 +120,17 @@ impl Encoder {
             Shape::Polygons(polygons) => {
                 self.0.push(1);
                 self.unsigned(polygons.len() as u64);
-                polygons.iter().for_each(|polygon| self.numbers(polygon));
+                for polygon in polygons {
+                    self.numbers(polygon);
+                }
             }
             Shape::Rle { size, counts, compressed } => {
                 self.0.push(2 + u8::from(*compressed));
                 self.size(*size);
                 self.unsigned(counts.len() as u64);
-                counts.iter().for_each(|&count| self.unsigned(count.into()));
+                for &count in counts {
+                    self.unsigned(count.into());
+                }
             }
         }
     }
@@ -170,7 +176,9 @@ impl Encoder {
             Edit::Batch(edits) => {
                 self.0.push(6);
                 self.unsigned(edits.len() as u64);
-                edits.iter().for_each(|edit| self.edit(edit));
+                for edit in edits {
+                    self.edit(edit);
+                }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The project on disk: an embedded SQLite database that holds the working state beside the data it belongs to.
+//! The project on disk: an embedded `SQLite` database that holds the working state beside the data it belongs to.
 //!
 //! A [`Project`] holds every record of a [`crate::annotation::Dataset`] with its source text, the steps of the history,
 //! the marks that no annotation format has a place for, and what was last exported where. It is created whole or not at

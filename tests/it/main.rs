@@ -13,5 +13,6 @@ mod layers;
 mod mask;
 mod model;
 mod shader;
+mod store;
 mod train;
 mod window;

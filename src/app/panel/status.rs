@@ -7,6 +7,7 @@ use crate::app::command::Command;
 use crate::app::state::{State, Tone};
 use crate::app::theme;
 use crate::geometry::Point;
+use crate::store::State as Storage;
 
 /// What the bar shows besides the state.
 pub(crate) struct Facts<'a> {
@@ -18,10 +19,8 @@ pub(crate) struct Facts<'a> {
     pub scale: f64,
     /// The adapter that draws the window.
     pub adapter: &'a str,
-    /// Whether the last change is on disk.
-    pub kept: bool,
-    /// A file that is being opened.
-    pub opening: bool,
+    /// What is said about a file that is being opened.
+    pub opening: Option<&'a str>,
 }
 
 /// Shows the bar.
@@ -40,8 +39,11 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
             if ui.small_button("Cancel (Esc)").clicked() {
                 commands.push(Command::Cancel);
             }
-        } else if facts.opening {
-            ui.label(RichText::new("Opening…").size(12.5).color(colors.accent));
+        } else if let Some(text) = facts.opening {
+            ui.label(RichText::new(text).size(12.5).color(colors.accent));
+            if ui.small_button("Cancel (Esc)").clicked() {
+                commands.push(Command::Cancel);
+            }
         } else if let Some(review) = &state.review {
             let count = review.changes.len();
             let masks = if count == 1 { "mask" } else { "masks" };
@@ -83,15 +85,22 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
                 if let Some(at) = facts.pointer {
                     ui.label(weak(format!("{:.0}, {:.0}", at.x.floor(), at.y.floor()))).on_hover_text("Pixel under the pointer");
                 }
-                let (text, tip) = match (state.settings.autosave, facts.kept) {
-                    (true, true) => ("kept", "The last change is in the working copy on disk"),
-                    (true, false) => ("keeping…", "The last change is on its way to the working copy"),
-                    (false, _) => ("autosave off", "Changes are written when you save or close"),
-                };
-                ui.label(weak(text.to_owned())).on_hover_text(tip);
+                storage_ui(ui, state);
             }
         });
     });
+}
+
+fn storage_ui(ui: &mut Ui, state: &State) {
+    let colors = theme::palette(state.settings.look);
+    let path = state.document.project_path().map(|path| path.display().to_string()).unwrap_or_default();
+    let (text, color, tip) = match state.document.storage() {
+        _ if state.document.is_loading() => ("reading", colors.weak, "Objects of other images are still being read".to_owned()),
+        Storage::Written => ("in project", colors.weak, format!("Every change is on the disk, in {path}")),
+        Storage::Writing => ("writing…", colors.weak, format!("The last change is on its way to {path}")),
+        Storage::Failing(why) => ("not written", colors.bad, format!("Your changes are in memory only: {why}")),
+    };
+    ui.label(RichText::new(text).size(12.5).color(color)).on_hover_text(tip);
 }
 
 fn models_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>) {
