@@ -124,6 +124,7 @@ impl App {
         self.state.category = opened.document.dataset().categories.first().map(|category| category.id);
         self.state.document = opened.document;
         self.state.image = opened.image;
+        tracing::debug!(whole = !self.state.document.is_loading(), "the first image is shown");
         self.pictures.clear();
         self.canvas.view.fit();
         self.state.say(Tone::Plain, opened.note);
@@ -136,6 +137,7 @@ impl App {
             return self.show(opened, ctx);
         }
         self.state.document = opened.document;
+        tracing::debug!("the rest is read");
         self.remember_shown();
         self.state.say(Tone::Plain, opened.note);
     }

@@ -187,8 +187,8 @@ impl Encoder {
 /// The number as whole hundredths where that gives back the same bits.
 fn hundredths(value: f64) -> Option<i64> {
     let whole = (value * 100.0).round();
-    let is_exact = whole.abs() < 9e15 && (whole / 100.0).to_bits() == value.to_bits();
-    is_exact.then_some(whole as i64)
+    // By way of the whole number, because -0 is not 0.
+    (whole.abs() < 9e15 && (whole as i64 as f64 / 100.0).to_bits() == value.to_bits()).then_some(whole as i64)
 }
 
 /// Reads what [`Encoder`] wrote.
