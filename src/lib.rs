@@ -10,6 +10,7 @@
 //! | 1 | [`mask`] | masks on a pixel grid: RLE, polygons, brush, morphology, metrics |
 //! | 2 | [`annotation`] | data set, image, category, instance; invertible edits and history |
 //! | 3 | [`formats`] | COCO, LVIS, YOLO, VOC, CVAT, labelme, PNG masks and pictures, in and out |
+//! | 3 | [`store`] | the project on disk: every edit, the history and the marks |
 //! | 3 | [`gpu`] | shaders and the passes that run them |
 //! | 4 | [`model`] | the segmenter, the refiner, their diffusion, weight files and the device they run on |
 //! | 5 | [`assist`] | boxes to masks and coarse masks to fine ones, on the one compute thread |
@@ -30,4 +31,5 @@ pub mod headless;
 pub mod job;
 pub mod mask;
 pub mod model;
+pub mod store;
 pub mod train;

@@ -121,6 +121,16 @@ impl Field {
     /// `score`.
     pub const SCORE: Self = Self(4);
 
+    /// The set as bits, to be stored.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set that [`Self::bits`] gave.
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
     /// Both sets together.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {

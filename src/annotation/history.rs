@@ -12,6 +12,18 @@ pub struct Entry {
     edit: Edit,
 }
 
+impl Entry {
+    /// A step with the edit that takes it back or, where it was taken back, does it again.
+    pub fn new(label: impl Into<String>, image: Option<ImageId>, edit: Edit) -> Self {
+        Self { label: label.into(), image, edit }
+    }
+
+    /// The edit that takes the step back or, where it was taken back, does it again.
+    pub const fn edit(&self) -> &Edit {
+        &self.edit
+    }
+}
+
 /// The steps that were done and those that were taken back.
 #[derive(Clone, Debug, Default)]
 pub struct History {
@@ -21,6 +33,22 @@ pub struct History {
 }
 
 impl History {
+    /// The history at `revision` with the steps that were done, first to last, and those that were taken back, in the
+    /// order in which they were.
+    pub const fn restored(done: Vec<Entry>, undone: Vec<Entry>, revision: u64) -> Self {
+        Self { done, undone, commits: revision }
+    }
+
+    /// The steps that were done and not taken back, first to last.
+    pub fn done(&self) -> &[Entry] {
+        &self.done
+    }
+
+    /// The steps that were taken back, the next one to do again last.
+    pub fn undone(&self) -> &[Entry] {
+        &self.undone
+    }
+
     /// Applies `edit` to `dataset` and remembers how to take it back; what was undone before can no longer be redone.
     ///
     /// # Errors
@@ -44,9 +72,9 @@ impl History {
     /// # Errors
     /// When the data set was changed past this history.
     pub fn undo(&mut self, dataset: &mut Dataset) -> Result<Option<&Entry>, EditError> {
-        let moved = step(&mut self.done, &mut self.undone, dataset);
-        self.commits += 1;
-        moved
+        let moved = step(&mut self.done, &mut self.undone, dataset)?;
+        self.commits += u64::from(moved.is_some());
+        Ok(moved)
     }
 
     /// Does the step again that was taken back last; `None` where there is none.
@@ -54,9 +82,9 @@ impl History {
     /// # Errors
     /// When the data set was changed past this history.
     pub fn redo(&mut self, dataset: &mut Dataset) -> Result<Option<&Entry>, EditError> {
-        let moved = step(&mut self.undone, &mut self.done, dataset);
-        self.commits += 1;
-        moved
+        let moved = step(&mut self.undone, &mut self.done, dataset)?;
+        self.commits += u64::from(moved.is_some());
+        Ok(moved)
     }
 
     /// The step that [`Self::undo`] would take back.
@@ -69,7 +97,7 @@ impl History {
         self.undone.last()
     }
 
-    /// A number that grows with every change, so that autosave sees whether there is something to save.
+    /// A number that grows with every change, so that others see whether there is something to save.
     pub const fn revision(&self) -> u64 {
         self.commits
     }

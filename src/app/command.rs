@@ -69,6 +69,8 @@ pub enum Command {
     ToggleMark(Mark),
     /// Closes the window.
     Quit,
+    /// Opens a path, or closes the window where there is none, though changes are not written and will be lost.
+    Abandon(Option<PathBuf>),
     /// Takes the last step back.
     Undo,
     /// Does the step again.
@@ -284,7 +286,7 @@ macro_rules! table {
 pub static TABLE: &[Entry] = table! {
     File Command::OpenFolder, "Open folder…", [ctrl_shift(Key::O)], "Opens a folder of images";
     File Command::OpenFile, "Open COCO file…", [ctrl(Key::O)], "Opens a COCO JSON file with its images";
-    File Command::Save, "Save", [ctrl(Key::S)], "Writes the annotations to their COCO file; a working copy is kept all the time besides";
+    File Command::Save, "Save", [ctrl(Key::S)], "Writes the annotations to their COCO file; the project holds them all the time besides";
     File Command::ExportAs, "Export COCO as…", [ctrl(Key::E)], "Writes the annotations to another COCO file";
     File Command::Import, "Import…", [ctrl_shift(Key::I)], "Reads YOLO, VOC, CVAT, labelme or PNG masks into a new COCO file";
     File Command::ExportFormat, "Export as…", [ctrl_shift(Key::E)], "Writes another format or another form of masks, and tells what that loses";

@@ -2,9 +2,26 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::annotation::{Category, CategoryId, Dataset, Edit, EditError, Entry, History, Image, ImageId, Instance, InstanceId};
 use crate::formats::Warning;
+use crate::store::{Change, Contents, Move, State, Target, Writer};
+
+/// Longest wait for the disk when a document is closed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Why a change was not made.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum DocumentError {
+    /// Not all objects are read yet.
+    #[error("the objects are still being read; try again in a moment")]
+    Loading,
+    /// The edit does not fit.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+}
 
 /// Where the data set came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,36 +48,87 @@ impl Source {
 /// The open data set. Changes go through [`Document::commit`] only.
 #[derive(Debug, Default)]
 pub struct Document {
-    dataset: Dataset,
+    // Shared with a thread that exports, so that a large data set is copied only if it changes meanwhile.
+    dataset: Arc<Dataset>,
     history: History,
     objects: HashMap<ImageId, Vec<usize>>,
     places: HashMap<InstanceId, usize>,
     classes: HashMap<CategoryId, usize>,
     saved: u64,
+    exported: u64,
+    writer: Option<Writer>,
+    is_loading: bool,
     /// Where it came from.
     pub source: Source,
     /// The file that Save writes; none until a person chose one for a folder.
     pub target: Option<PathBuf>,
-    /// The working copy, written while working.
-    pub working_copy: Option<PathBuf>,
     /// The folder that file names are relative to.
     pub image_folder: PathBuf,
-    /// What the reader found odd.
+    /// What the reader found odd; nothing where the document comes from its project.
     pub warnings: Vec<Warning>,
     /// The images that a person marked as reviewed.
     pub reviewed: BTreeSet<ImageId>,
 }
 
 impl Document {
-    /// A document that holds `dataset`, with an empty history.
-    pub fn new(dataset: Dataset, source: Source) -> Self {
-        let mut document = Self { dataset, source, ..Self::default() };
+    /// A document that holds what a project holds, all of it or, with `is_loading`, the part that shows one image.
+    pub fn new(contents: Contents, source: Source, is_loading: bool) -> Self {
+        let Contents { dataset, history, reviewed, target, exported, .. } = contents;
+        let mut document = Self {
+            dataset: Arc::new(dataset),
+            history,
+            reviewed,
+            target: target.map(|target| target.path),
+            source,
+            saved: exported,
+            exported,
+            is_loading,
+            ..Self::default()
+        };
         document.index();
         document
     }
 
+    /// Gives every change from now on to `writer`.
+    pub fn keep_with(&mut self, writer: Writer) {
+        self.writer = Some(writer);
+    }
+
+    /// Whether objects of images that are not shown are still being read; nothing can be changed meanwhile.
+    pub const fn is_loading(&self) -> bool {
+        self.is_loading
+    }
+
+    /// The data set, for another thread.
+    pub fn shared(&self) -> Arc<Dataset> {
+        Arc::clone(&self.dataset)
+    }
+
+    /// How far the project file is behind.
+    pub fn storage(&self) -> State {
+        self.writer.as_ref().map_or(State::Written, Writer::state)
+    }
+
+    /// The project file.
+    pub fn project_path(&self) -> Option<PathBuf> {
+        self.writer.as_ref().map(Writer::path)
+    }
+
+    /// Why changes would be lost if the document was closed now; `None` where none would.
+    pub fn at_risk(&self) -> Option<String> {
+        let is_exported = self.revision() == self.saved || self.revision() == self.exported;
+        match &self.writer {
+            Some(writer) if !is_exported => match writer.flush(PATIENCE) {
+                State::Written => None,
+                State::Writing => Some("the disk does not answer".to_owned()),
+                State::Failing(why) => Some(why),
+            },
+            _ => None,
+        }
+    }
+
     /// The data set.
-    pub const fn dataset(&self) -> &Dataset {
+    pub fn dataset(&self) -> &Dataset {
         &self.dataset
     }
 
@@ -70,7 +138,7 @@ impl Document {
     }
 
     /// The number of images.
-    pub const fn image_count(&self) -> usize {
+    pub fn image_count(&self) -> usize {
         self.dataset.images.len()
     }
 
@@ -99,24 +167,64 @@ impl Document {
         self.image_folder.join(&image.file_name)
     }
 
-    /// Applies an edit as one step that can be taken back.
+    /// Applies an edit as one step that can be taken back, and hands it to the project.
     ///
     /// # Errors
-    /// When the edit does not fit.
-    pub fn commit(&mut self, label: &str, image: Option<ImageId>, edit: &Edit) -> Result<(), EditError> {
-        self.history.commit(&mut self.dataset, label, image, edit)?;
-        self.index();
+    /// When the edit does not fit, or not everything is read yet.
+    pub fn commit(&mut self, label: &str, image: Option<ImageId>, edit: &Edit) -> Result<(), DocumentError> {
+        if self.is_loading {
+            return Err(DocumentError::Loading);
+        }
+        self.history.commit(Arc::make_mut(&mut self.dataset), label, image, edit)?;
+        self.index_after(edit);
+        self.keep_step(Move::Commit);
         Ok(())
     }
 
     /// Takes the last step back, or does it again; gives what it was.
     ///
     /// # Errors
-    /// When the history does not fit the data set.
-    pub fn step(&mut self, redo: bool) -> Result<Option<Entry>, EditError> {
-        let entry = if redo { self.history.redo(&mut self.dataset)? } else { self.history.undo(&mut self.dataset)? }.cloned();
-        self.index();
+    /// When the history does not fit the data set, or not everything is read yet.
+    pub fn step(&mut self, redo: bool) -> Result<Option<Entry>, DocumentError> {
+        if self.is_loading {
+            return Err(DocumentError::Loading);
+        }
+        let dataset = Arc::make_mut(&mut self.dataset);
+        let entry = if redo { self.history.redo(dataset)? } else { self.history.undo(dataset)? }.cloned();
+        if entry.is_some() {
+            self.index();
+            self.keep_step(if redo { Move::Redo } else { Move::Undo });
+        }
         Ok(entry)
+    }
+
+    fn keep_step(&self, made: Move) {
+        let Some(writer) = &self.writer else { return };
+        let place = |id| self.places.get(&id).copied();
+        if let Some(change) = Change::of_step(made, &self.dataset, &self.history, place) {
+            writer.push(change);
+        }
+    }
+
+    fn keep(&self, change: Change) {
+        if let Some(writer) = &self.writer {
+            writer.push(change);
+        }
+    }
+
+    /// Marks an image as reviewed, or takes the mark off.
+    pub fn review(&mut self, image: ImageId, is_reviewed: bool) {
+        if is_reviewed {
+            self.reviewed.insert(image);
+        } else {
+            self.reviewed.remove(&image);
+        }
+        self.keep(Change::Reviewed(image, is_reviewed));
+    }
+
+    /// Remembers which image is shown.
+    pub fn show(&self, image: ImageId) {
+        self.keep(Change::Shown(image));
     }
 
     /// The steps that undo and redo would take.
@@ -134,14 +242,14 @@ impl Document {
         self.history.revision() != self.saved
     }
 
-    /// Says that the file now holds revision `revision`.
-    pub const fn mark_saved(&mut self, revision: u64) {
-        self.saved = revision;
-    }
-
-    /// Says that the file does not hold what was opened, because a working copy was.
-    pub const fn mark_changed(&mut self) {
-        self.saved = u64::MAX;
+    /// Says that the file `target` holds revision `revision`; `is_own` where it is the one that Save writes.
+    pub fn mark_exported(&mut self, target: Target, revision: u64, is_own: bool) {
+        self.exported = revision;
+        if is_own {
+            self.saved = revision;
+            self.target = Some(target.path.clone());
+            self.keep(Change::Exported(target, revision));
+        }
     }
 
     /// What the window's title calls it.
@@ -150,10 +258,33 @@ impl Document {
         name.unwrap_or_else(|| "annotator".to_owned())
     }
 
+    /// Brings the index up to date; an edit that moves no other instance is cheap.
+    fn index_after(&mut self, edit: &Edit) {
+        let last = self.dataset.instances.len().saturating_sub(1);
+        match edit {
+            Edit::Insert { index, instance } if *index >= last => {
+                self.objects.entry(instance.image_id).or_default().push(last);
+                self.places.insert(instance.id, last);
+            }
+            Edit::Batch(edits) if edits.len() == 1 => self.index_after(&edits[0]),
+            Edit::Batch(edits) if edits.iter().all(|edit| self.stays(edit)) => {}
+            edit if self.stays(edit) => {}
+            _ => self.index(),
+        }
+    }
+
+    /// Whether an edit leaves every instance on its image and in its place.
+    fn stays(&self, edit: &Edit) -> bool {
+        let Edit::Replace(instance) = edit else { return false };
+        let place = self.places.get(&instance.id);
+        place.is_some_and(|place| self.objects.get(&instance.image_id).is_some_and(|places| places.contains(place)))
+    }
+
     fn index(&mut self) {
         self.objects.clear();
         self.places.clear();
         self.classes = self.dataset.categories.iter().enumerate().map(|(place, category)| (category.id, place)).collect();
+        self.places.reserve(self.dataset.instances.len());
         for (place, instance) in self.dataset.instances.iter().enumerate() {
             self.objects.entry(instance.image_id).or_default().push(place);
             self.places.insert(instance.id, place);

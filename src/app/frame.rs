@@ -18,6 +18,7 @@ impl App {
         self.collect(&ctx);
         self.collect_transfer(&ctx);
         self.collect_check();
+        self.watch_close(&ctx);
         for outcome in self.assistant.poll() {
             self.receive(outcome);
         }
@@ -82,9 +83,7 @@ impl App {
                 pointer: self.canvas.pointer(),
                 scale: self.canvas.view.scale(),
                 adapter: &self.adapter,
-                kept: self.autosave.is_kept(state.document.revision()),
-                opening: self.opening,
-                opening_progress: self.opening_shown.as_ref(),
+                opening: self.pending.as_ref().map(|pending| pending.text.as_str()),
             };
             status::ui(ui, state, &facts, commands);
         });
@@ -115,11 +114,7 @@ impl App {
             self.propose();
             ctx.request_repaint();
         }
-        if self.state.settings.autosave {
-            let wake = ctx.clone();
-            self.autosave.tick(&self.state.document, now, move || wake.request_repaint());
-        }
-        for due in [self.propose_due, self.autosave.due()].into_iter().flatten() {
+        if let Some(due) = self.propose_due {
             ctx.request_repaint_after(Duration::from_secs_f64((due - now).max(0.02)));
         }
     }

@@ -5,12 +5,12 @@
 //! stop at this module.
 
 pub mod assistant;
-mod autosave;
 mod canvas;
 mod check;
 pub mod command;
 mod document;
 mod edit;
+mod export;
 mod file;
 mod frame;
 mod fuzzy;
@@ -19,7 +19,6 @@ mod open;
 mod panel;
 mod perform;
 mod picture;
-mod session;
 pub mod settings;
 pub mod state;
 mod suggest;
@@ -30,14 +29,14 @@ use std::path::PathBuf;
 
 use eframe::wgpu;
 
-pub use self::document::{Document, Source};
+pub use self::document::{Document, DocumentError, Source};
 
 use self::assistant::Assistant;
-use self::autosave::Autosave;
 use self::canvas::Canvas;
 use self::check::Check;
 use self::command::Command;
-use self::open::Opened;
+use self::export::Exporter;
+use self::file::Pending;
 use self::panel::dialog::Dialog;
 use self::panel::filmstrip::Filmstrip;
 use self::picture::Pictures;
@@ -45,7 +44,7 @@ use self::settings::Folders;
 use self::state::State;
 use self::transfer::Transfer;
 use crate::assist::service::Service;
-use crate::job::{Cancel, Latest, Progress};
+use crate::job::Latest;
 
 /// The window's content.
 pub struct App {
@@ -56,13 +55,10 @@ pub struct App {
     dialog: Option<Dialog>,
     check: Check,
     assistant: Assistant,
-    autosave: Autosave,
+    exporter: Exporter,
     folders: Folders,
-    opened: Latest<Result<Opened, String>>,
-    opening: bool,
-    opening_progress: Latest<Progress>,
-    opening_shown: Option<Progress>,
-    opening_cancel: Cancel,
+    pending: Option<Pending>,
+    storage_failure: Option<String>,
     asked: Latest<Command>,
     transfer: Transfer,
     propose_due: Option<f64>,
@@ -96,13 +92,10 @@ impl App {
             dialog: None,
             assistant: Assistant::new(base.models),
             check: Check::default(),
-            autosave: Autosave::default(),
+            exporter: Exporter::default(),
             folders: base.folders,
-            opened: Latest::default(),
-            opening: false,
-            opening_progress: Latest::default(),
-            opening_shown: None,
-            opening_cancel: Cancel::new(),
+            pending: None,
+            storage_failure: None,
             asked: Latest::default(),
             transfer: Transfer::default(),
             propose_due: None,

@@ -1,4 +1,5 @@
-//! Opens a folder of images or a COCO file, with the working copy where there is one. Runs on its own thread.
+//! Opens a folder of images or a COCO file with its project: from the project where there is one, else from the file,
+//! which then gets one. Runs on its own thread.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -6,10 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::document::{Document, Source};
-use super::session;
-use crate::annotation::Dataset;
-use crate::formats::{coco, folder};
+use crate::annotation::{Dataset, Image, ImageId};
+use crate::formats::{Report, Warning, coco, folder};
 use crate::job::{Cancel, Progress};
+use crate::store::{self, Change, Contents, Places, Project, Target, Writer};
 
 /// What opening gave: the document, and a note for the status bar.
 #[derive(Debug)]
@@ -22,124 +23,179 @@ pub(super) struct Opened {
     pub image: usize,
 }
 
-/// Opens `path`; `state` is the folder for what cannot stand beside the data.
-///
-/// # Errors
-/// When there is no such path, or it holds neither images nor a COCO file.
-pub(super) fn open(path: &Path, state: &Path, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> anyhow::Result<Opened> {
-    let path = std::path::absolute(path)?;
-    if !path.exists() {
-        anyhow::bail!("there is no {}", path.display());
-    }
-    let (mut document, note) =
-        if path.is_dir() { open_folder(&path, state, cancel, progress)? } else { open_file(&path, state, cancel, progress)? };
-    let session = session::read(state, &path);
-    document.reviewed = session.reviewed.iter().map(|&id| crate::annotation::ImageId(id)).collect();
-    let image = session.image.min(document.image_count().saturating_sub(1));
-    Ok(Opened { document, note, image })
+/// What opening needs besides the path.
+pub(super) struct Opening<'a> {
+    /// The folder for what cannot stand beside the data.
+    pub state: &'a Path,
+    /// Stops it.
+    pub cancel: &'a Cancel,
+    /// Told how far it is.
+    pub progress: &'a mut dyn FnMut(Progress),
+    /// Takes a document that can be looked at but not changed yet.
+    pub first: &'a mut dyn FnMut(Opened),
+    /// Wakes the window when the project was written.
+    pub wake: Box<dyn Fn() + Send + Sync>,
 }
 
-fn open_folder(path: &Path, state: &Path, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> anyhow::Result<(Document, String)> {
-    let (scanned, report) = folder::scan(path)?;
-    if scanned.images.is_empty() {
-        let files = json_files(path);
-        return match files.as_slice() {
-            [file] => open_file(file, state, cancel, progress),
-            [] => anyhow::bail!("there are no images and no COCO file in {}", path.display()),
-            _ => anyhow::bail!("there are several JSON files and no images in {}: open one of the files", path.display()),
+impl Opening<'_> {
+    /// Opens `path`.
+    ///
+    /// # Errors
+    /// When there is no such path, it holds neither images nor a COCO file, another window has the project open, or
+    /// opening was cancelled.
+    pub(super) fn open(self, path: &Path) -> anyhow::Result<Opened> {
+        let path = std::path::absolute(path)?;
+        if !path.exists() {
+            anyhow::bail!("there is no {}", path.display());
+        }
+        let mut path = path;
+        let mut scanned = None;
+        let mut project = store::find(&Places::of(&path, self.state))?;
+        if project.is_none() && path.is_dir() {
+            let (dataset, report) = folder::scan(&path)?;
+            if dataset.images.is_empty() {
+                path = only_file(&path)?;
+                project = store::find(&Places::of(&path, self.state))?;
+            } else {
+                scanned = Some((dataset, report));
+            }
+        }
+        match project {
+            Some(project) => self.reopen(project, &path),
+            None => self.begin(&path, scanned),
+        }
+    }
+
+    /// Begins a project.
+    fn begin(mut self, path: &Path, scanned: Option<(Dataset, Report)>) -> anyhow::Result<Opened> {
+        let (contents, warnings) = self.read(path, scanned)?;
+        let project = Project::create(&Places::of(path, self.state), &contents, false, self.cancel, self.progress)?;
+        let note = counted(&contents);
+        let mut opened = self.finish(project, contents, path, note)?;
+        opened.document.warnings = warnings;
+        Ok(opened)
+    }
+
+    /// Goes on with a project; begins it anew where its file was changed by others and nothing would be lost.
+    fn reopen(self, project: Project, path: &Path) -> anyhow::Result<Opened> {
+        let first = project.first()?;
+        let is_saved = first.history.revision() == first.exported;
+        let is_outdated = first.target.as_ref().is_some_and(Target::is_outdated);
+        if is_saved && is_outdated && first.target.as_ref().is_some_and(|target| target.path.is_file()) {
+            return self.renew(project, first, path);
+        }
+        (self.first)(opened(first, path, true, String::new()));
+        let mut contents = project.load(self.cancel, self.progress)?;
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut note = match (&contents.target, is_saved) {
+            (Some(target), _) if is_outdated => {
+                format!("{} was changed by others; your work in the project is as you left it", name(&target.path))
+            }
+            (Some(target), false) => format!("Reopened your work; Save writes it into {}", name(&target.path)),
+            _ => format!("Reopened {} images, {} objects", contents.dataset.images.len(), contents.dataset.instances.len()),
         };
+        let mut project = project;
+        if path.is_dir() {
+            let first = contents.dataset.images.len();
+            let images = add_images(&mut contents.dataset, folder::scan(path)?.0);
+            if !images.is_empty() {
+                note = format!("{note}, {} new images", images.len());
+                // Where the disk takes nothing now, they are found again next time.
+                if let Err(error) = project.write(&Change::Images { first, images }) {
+                    tracing::warn!(%error, "new images");
+                }
+            }
+        }
+        self.finish(project, contents, path, note)
     }
-    let working = working_copy(path, state);
-    let target = path.join("annotations.json");
-    let newest = newest(&[&working, &target]);
-    let (dataset, note) = if let Some(file) = newest {
-        let (mut dataset, _) = coco::read_with(file, cancel, progress).with_context(|| format!("cannot read {}", file.display()))?;
-        let added = add_images(&mut dataset, scanned);
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let more = if added > 0 { format!(", {added} new images") } else { String::new() };
-        (dataset, format!("Reopened your work from {name}{more}"))
-    } else {
-        let count = scanned.images.len();
-        (scanned, format!("Opened {count} images"))
-    };
-    let resumed = newest == Some(working.as_path());
-    let mut document = Document::new(dataset, Source::Folder(path.to_path_buf()));
-    document.image_folder = path.to_path_buf();
-    document.target = target.is_file().then_some(target);
-    document.working_copy = Some(working);
-    document.warnings = report.warnings;
-    if resumed {
-        document.mark_changed();
+
+    fn renew(mut self, project: Project, old: Contents, path: &Path) -> anyhow::Result<Opened> {
+        let (mut contents, warnings) = self.read(path, None)?;
+        let known: HashSet<ImageId> = contents.dataset.images.iter().map(|image| image.id).collect();
+        contents.reviewed = old.reviewed.into_iter().filter(|id| known.contains(id)).collect();
+        contents.shown = old.shown.filter(|id| known.contains(id));
+        drop(project);
+        let project = Project::create(&Places::of(path, self.state), &contents, true, self.cancel, self.progress)?;
+        let note = format!("{}; the file was changed by others since last time", counted(&contents));
+        let mut opened = self.finish(project, contents, path, note)?;
+        opened.document.warnings = warnings;
+        Ok(opened)
     }
-    Ok((document, note))
+
+    /// What the annotation file of `path` holds, and all images of a folder.
+    fn read(&mut self, path: &Path, scanned: Option<(Dataset, Report)>) -> anyhow::Result<(Contents, Vec<Warning>)> {
+        let file = if path.is_dir() { path.join("annotations.json") } else { path.to_path_buf() };
+        let mut contents = Contents::default();
+        let mut warnings = Report::default();
+        if file.is_file() {
+            contents.target = Some(Target::of(&file)?);
+            (contents.dataset, warnings) =
+                coco::read_with(&file, self.cancel, self.progress).with_context(|| format!("cannot read {}", file.display()))?;
+        }
+        if path.is_dir() {
+            let (dataset, report) = scanned.map_or_else(|| folder::scan(path), Ok)?;
+            add_images(&mut contents.dataset, dataset);
+            warnings.append(report);
+        }
+        Ok((contents, warnings.warnings))
+    }
+
+    fn finish(self, project: Project, contents: Contents, path: &Path, note: String) -> anyhow::Result<Opened> {
+        let mut opened = opened(contents, path, false, note);
+        opened.document.keep_with(Writer::start(project, self.wake)?);
+        Ok(opened)
+    }
 }
 
-fn open_file(path: &Path, state: &Path, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> anyhow::Result<(Document, String)> {
-    let working = working_copy(path, state);
-    let resumed = newest(&[&working, path]) == Some(working.as_path());
-    let read = if resumed { &working } else { path };
-    let (dataset, report) = coco::read_with(read, cancel, progress).with_context(|| format!("cannot read {}", read.display()))?;
-    let note = if resumed {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        format!("Reopened your unsaved work on {name}; Save writes it into the file")
+fn counted(contents: &Contents) -> String {
+    format!("Opened {} images, {} objects", contents.dataset.images.len(), contents.dataset.instances.len())
+}
+
+fn opened(contents: Contents, path: &Path, is_loading: bool, note: String) -> Opened {
+    let images = &contents.dataset.images;
+    let image = contents.shown.and_then(|shown| images.iter().position(|image| image.id == shown)).unwrap_or(0);
+    let (source, image_folder) = if path.is_dir() {
+        (Source::Folder(path.to_path_buf()), path.to_path_buf())
     } else {
-        format!("Opened {} images, {} objects", dataset.images.len(), dataset.instances.len())
+        (Source::File(path.to_path_buf()), image_folder(path, &contents.dataset))
     };
-    let image_folder = image_folder(path, &dataset);
-    let mut document = Document::new(dataset, Source::File(path.to_path_buf()));
+    let mut document = Document::new(contents, source, is_loading);
     document.image_folder = image_folder;
-    document.target = Some(path.to_path_buf());
-    document.working_copy = Some(working);
-    document.warnings = report.warnings;
-    if resumed {
-        document.mark_changed();
+    Opened { document, note, image }
+}
+
+/// The COCO file in a folder without images.
+fn only_file(folder: &Path) -> anyhow::Result<PathBuf> {
+    let mut files = json_files(folder);
+    match files.len() {
+        0 => anyhow::bail!("there are no images and no COCO file in {}", folder.display()),
+        1 => Ok(files.remove(0)),
+        _ => anyhow::bail!("there are several JSON files and no images in {}: open one of the files", folder.display()),
     }
-    Ok((document, note))
-}
-
-/// Where the working copy of `path` stands: beside the data, or in `state` where that cannot be written.
-pub(super) fn working_copy(path: &Path, state: &Path) -> PathBuf {
-    let (folder, name) = if path.is_dir() {
-        (path.to_path_buf(), "annotations.annotator.json".to_owned())
-    } else {
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        (path.parent().map(Path::to_path_buf).unwrap_or_default(), format!("{stem}.annotator.json"))
-    };
-    if is_writable(&folder) { folder.join(name) } else { state.join(session::file_name(path, "annotator.json")) }
-}
-
-fn is_writable(folder: &Path) -> bool {
-    tempfile::Builder::new().prefix(".annotator-").tempfile_in(folder).is_ok()
-}
-
-fn newest<'a>(files: &[&'a Path]) -> Option<&'a Path> {
-    let age = |file: &Path| file.metadata().and_then(|data| data.modified()).ok();
-    files.iter().copied().filter_map(|file| Some((age(file)?, file))).max_by_key(|&(time, _)| time).map(|(_, file)| file)
 }
 
 fn json_files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let is_coco = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-        path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json")) && !name.ends_with(".annotator.json")
-    };
+    let is_coco = |path: &PathBuf| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_coco).collect();
     files.sort();
     files
 }
 
-fn add_images(dataset: &mut Dataset, scanned: Dataset) -> usize {
-    let known: HashSet<String> = dataset.images.iter().map(|image| image.file_name.clone()).collect();
+/// Puts the images behind the others that `dataset` does not have yet; gives them back.
+fn add_images(dataset: &mut Dataset, scanned: Dataset) -> Vec<Image> {
+    let known: HashSet<&str> = dataset.images.iter().map(|image| image.file_name.as_str()).collect();
     let mut next = dataset.images.iter().map(|image| image.id.0).max().unwrap_or(0);
-    let before = dataset.images.len();
+    let mut added = Vec::new();
     for mut image in scanned.images {
-        if !known.contains(&image.file_name) {
+        if !known.contains(image.file_name.as_str()) {
             next += 1;
-            image.id = crate::annotation::ImageId(next);
-            dataset.images.push(image);
+            image.id = ImageId(next);
+            added.push(image);
         }
     }
-    dataset.images.len() - before
+    dataset.images.extend(added.iter().cloned());
+    added
 }
 
 /// The folder in which the first images of the file are found: beside it, in a folder beside it, or one level up.

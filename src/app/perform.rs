@@ -38,6 +38,7 @@ impl App {
             Command::Open(path) => self.open(&path, ctx),
             Command::Save => self.save(ctx),
             Command::Export(path) => self.write(&path, ctx),
+            Command::Abandon(then) => self.abandon(then, ctx),
             Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
             Command::Undo | Command::Redo => self.step(command == Command::Redo),
             Command::Delete => self.state.delete_selected(),
@@ -185,11 +186,12 @@ impl App {
 
     fn cancel(&mut self) {
         self.propose_due = None;
-        if self.opening {
-            return self.opening_cancel.cancel();
-        }
         if self.canvas.abort() {
             return;
+        }
+        if self.pending.is_some() {
+            self.close_document();
+            return self.state.say(Tone::Plain, "Opening stopped");
         }
         if let Some(running) = self.assistant.cancel() {
             let what = match running.aim {
@@ -327,6 +329,7 @@ impl App {
         self.assistant.cancel();
         self.propose_due = None;
         self.state.image = index;
+        self.remember_shown();
         self.state.selection.clear();
         self.state.proposed.clear();
         self.state.review = None;
@@ -345,12 +348,9 @@ impl App {
 
     fn toggle_reviewed(&mut self) {
         let Some(image) = self.state.shown().map(|image| image.id) else { return };
-        let marked = !self.state.document.reviewed.remove(&image);
-        if marked {
-            self.state.document.reviewed.insert(image);
-        }
+        let marked = !self.state.document.reviewed.contains(&image);
+        self.state.document.review(image, marked);
         self.state.say(Tone::Plain, if marked { "Marked as reviewed" } else { "No longer marked as reviewed" });
-        self.remember();
     }
 
     fn next_object(&mut self, step: isize) {

@@ -46,8 +46,6 @@ pub struct Settings {
     pub models: ModelPaths,
     /// The colours of the window.
     pub look: Look,
-    /// Whether a working copy is kept while working.
-    pub autosave: bool,
     /// Whether masks are proposed by themselves a moment after the last box.
     pub propose_after_box: bool,
     /// How strong masks cover the image, 0..=1.
@@ -65,7 +63,6 @@ impl Default for Settings {
             device: DeviceChoice::Auto,
             models: ModelPaths::default(),
             look: Look::Dark,
-            autosave: true,
             propose_after_box: true,
             opacity: 0.3,
             zoom: 1.0,
@@ -97,7 +94,7 @@ impl Folders {
         Self { config: folder.join("config"), state: folder.join("state") }
     }
 
-    /// Where working copies and marks go that cannot stand beside the data.
+    /// Where projects go that cannot stand beside the data.
     pub fn state(&self) -> &Path {
         &self.state
     }

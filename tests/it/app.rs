@@ -19,6 +19,7 @@ use annotator::formats::exchange::Format;
 use annotator::geometry::{Point, Rect, Size};
 use annotator::job::Cancel;
 use annotator::mask::Mask;
+use annotator::store::State;
 use egui::{Event, Key, Modifiers, PointerButton, pos2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
@@ -383,16 +384,29 @@ fn work_is_kept_without_saving_and_comes_back() {
     let mut window = Window::new(false);
     window.draw_box((20.0, 20.0), (70.0, 60.0));
     window.answered();
-    let copy = window.data.join("annotations.annotator.json");
-    let kept = |_: &App| coco::read(&copy).is_ok_and(|(dataset, _)| dataset.instances.iter().any(|instance| instance.shape != Shape::Box));
-    window.until("the working copy is written", kept);
+    window.press(Key::M);
+    window.press(Key::D);
+    window.press(Key::A);
+    window.until("the project is written", |app| app.state().document.storage() == State::Written);
     assert!(!window.data.join("annotations.json").exists(), "nothing else is written");
     let masks = window.first_mask();
     let Window { harness, data, _folder: folder } = window;
-    drop(harness); // As if the process had died: nothing is flushed.
+    let mut second = Window::over(tempfile::tempdir().unwrap(), data.clone(), false);
+    second.perform(Command::Open(data.clone()));
+    second.until("the second window says something", |app| app.state().message.is_some());
+    assert!(second.says().contains("open in another window"), "{}", second.says());
+    drop(harness);
     let mut again = Window::over(folder, data.clone(), false);
     again.open(&data);
+    again.until("all is read", |app| !app.state().document.is_loading());
     assert!(again.says().contains("Reopened"), "{}", again.says());
+    assert_eq!(again.first_mask(), masks);
+    assert_eq!(again.app().state().document.reviewed.len(), 1);
+    again.key(Modifiers::COMMAND, Key::Z);
+    again.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(again.objects(), 0, "the steps of the last time are taken back");
+    again.key(Modifiers::COMMAND, Key::Y);
+    again.key(Modifiers::COMMAND, Key::Y);
     assert_eq!(again.first_mask(), masks);
 }
 
@@ -409,7 +423,60 @@ fn saving_writes_coco_beside_the_images() {
     let written = &dataset.instances[0];
     assert_eq!(written.mask(Size::new(120, 80)).unwrap(), window.first_mask());
     assert_eq!((written.changed, written.crowd), (Field::NONE, false));
-    assert!(!window.data.join("annotations.annotator.json").exists(), "the file holds everything");
+
+    // Another program changes the file; nothing here is newer, so the file counts.
+    let file = window.data.join("annotations.json");
+    let Window { harness, data, _folder: folder } = window;
+    drop(harness);
+    let text = std::fs::read_to_string(&file).unwrap().replace("\"object\"", "\"other thing\"");
+    std::fs::write(&file, &text).unwrap();
+    let mut again = Window::over(folder, data.clone(), false);
+    again.open(&data);
+    again.until("all is read", |app| !app.state().document.is_loading());
+    assert_eq!((again.class_of_first().as_str(), again.objects()), ("other thing", 1));
+    again.press(Key::Tab);
+    again.press(Key::Delete);
+    again.key(Modifiers::COMMAND, Key::S);
+    again.until("the file is written", |app| !app.state().document.is_changed());
+    assert_eq!(coco::read(&file).unwrap().0.instances.len(), 0);
+    assert_eq!(std::fs::read_to_string(data.join("annotations.json.bak")).unwrap(), text, "the file before is kept");
+}
+
+#[test]
+fn work_goes_on_in_memory_where_nothing_can_be_written_and_is_not_lost_by_closing() {
+    let mut window = Window::new(false);
+    let blocked = |window: &Window| window.app().state().document.at_risk().is_some();
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    assert!(!blocked(&window));
+
+    // Names that are taken by folders keep files from being made, for any user.
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("images");
+    std::fs::create_dir_all(data.join("annotations.annotator.db")).unwrap();
+    std::fs::create_dir(folder.path().join("own")).unwrap();
+    std::fs::write(folder.path().join("own/state"), "a file where a folder is wanted").unwrap();
+    RgbImage::new(120, 80).save(data.join("a.png")).unwrap();
+    let mut window = Window::over(folder, data.clone(), false);
+    window.open(&data);
+    window.until("it is said", |app| app.state().message.as_ref().is_some_and(|message| message.text.contains("in memory only")));
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.harness.run_steps(4);
+    assert!(window.has_mask() && blocked(&window));
+    window.perform(Command::Open(data.join("a.png")));
+    assert!(window.harness.query_by_label("Lose them and go on").is_some());
+    window.harness.get_by_label("Stay").click();
+    window.harness.run_steps(2);
+    assert_eq!(window.objects(), 1);
+    std::fs::remove_dir(data.join("annotations.annotator.db")).unwrap();
+    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    assert!(!blocked(&window));
+    let masks = window.first_mask();
+    let Window { harness, data, _folder: folder } = window;
+    drop(harness);
+    let mut again = Window::over(folder, data.clone(), false);
+    again.open(&data);
+    again.until("all is read", |app| !app.state().document.is_loading());
+    assert_eq!(again.first_mask(), masks);
 }
 
 #[test]

@@ -16,5 +16,6 @@ mod mask;
 mod model;
 mod picture;
 mod shader;
+mod store;
 mod train;
 mod window;

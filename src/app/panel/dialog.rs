@@ -1,4 +1,7 @@
-//! What opens over the window: the palette, the class search, the keys and the settings.
+//! What opens over the window: the palette, the class search, the keys, the settings and the
+//! question what becomes of changes that cannot be written.
+
+use std::path::{Path, PathBuf};
 
 use egui::{Id, Key, Modal, RichText, ScrollArea, TextEdit, Ui};
 
@@ -29,6 +32,13 @@ pub(crate) enum Dialog {
     Export(Wish),
     /// What an import or export could not hold.
     Losses(Vec<String>),
+    /// Changes are not written and would be lost.
+    Unwritten {
+        /// Why they are not.
+        why: String,
+        /// The path to open next; none where the window closes.
+        then: Option<PathBuf>,
+    },
 }
 
 /// A search field with a list under it.
@@ -51,6 +61,7 @@ impl Dialog {
             Self::Import => "import",
             Self::Export(_) => "export",
             Self::Losses(_) => "losses",
+            Self::Unwritten { .. } => "unwritten",
         }
     }
 
@@ -66,6 +77,7 @@ impl Dialog {
                 Self::Import => transfer::import_ui(ui, colors, commands),
                 Self::Export(wish) => transfer::export_ui(ui, wish, state, colors, commands),
                 Self::Losses(losses) => transfer::losses_ui(ui, losses),
+                Self::Unwritten { why, then } => unwritten_ui(ui, why, then.as_deref(), colors, commands),
             });
         !response.inner && !response.should_close()
     }
@@ -221,17 +233,38 @@ fn settings_ui(ui: &mut Ui, settings: &mut Settings, colors: &Palette, commands:
         ui.label("");
         ui.checkbox(&mut settings.propose_after_box, "Propose masks a moment after the last box");
         ui.end_row();
-        ui.label("");
-        ui.checkbox(&mut settings.autosave, "Keep a working copy while working");
-        ui.end_row();
     });
     ui.add_space(6.0);
     ui.label(
-        RichText::new("The working copy stands beside the data; your file is written only when you save.").size(12.5).color(colors.weak),
+        RichText::new("Every step is in the project file at once; your annotation file is written only when you save.")
+            .size(12.5)
+            .color(colors.weak),
     );
     ui.add_space(8.0);
     if *settings != before {
         commands.push(Command::Change(settings.clone()));
     }
     ui.button("Close").clicked()
+}
+
+fn unwritten_ui(ui: &mut Ui, why: &str, then: Option<&Path>, colors: &Palette, commands: &mut Vec<Command>) -> bool {
+    ui.set_width(520.0);
+    ui.heading("Your last changes are in memory only");
+    ui.add_space(6.0);
+    ui.label(RichText::new(why).color(colors.bad));
+    ui.label("They are lost if you go on now. Stay until the disk takes them, or export the annotations to another place.");
+    ui.add_space(10.0);
+    ui.horizontal(|ui| {
+        let stays = ui.button("Stay").clicked();
+        let exports = ui.button("Export COCO as…").clicked();
+        let leaves = ui.button("Lose them and go on").clicked();
+        if exports {
+            commands.push(Command::ExportAs);
+        }
+        if leaves {
+            commands.push(Command::Abandon(then.map(Path::to_path_buf)));
+        }
+        stays || exports || leaves
+    })
+    .inner
 }

@@ -7,7 +7,7 @@ use crate::app::command::Command;
 use crate::app::state::{State, Tone};
 use crate::app::theme;
 use crate::geometry::Point;
-use crate::job::Progress;
+use crate::store::State as Storage;
 
 /// What the bar shows besides the state.
 pub(crate) struct Facts<'a> {
@@ -19,12 +19,8 @@ pub(crate) struct Facts<'a> {
     pub scale: f64,
     /// The adapter that draws the window.
     pub adapter: &'a str,
-    /// Whether the last change is on disk.
-    pub kept: bool,
-    /// A file that is being opened.
-    pub opening: bool,
-    /// How far that is, where it takes long.
-    pub opening_progress: Option<&'a Progress>,
+    /// What is said about a file that is being opened.
+    pub opening: Option<&'a str>,
 }
 
 /// Shows the bar.
@@ -48,12 +44,8 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
             if ui.small_button("Cancel (Esc)").clicked() {
                 commands.push(Command::Cancel);
             }
-        } else if facts.opening {
-            let label = facts.opening_progress.map_or("Opening…", |progress| &progress.label);
-            ui.label(RichText::new(label).size(12.5).color(colors.accent));
-            if let Some(share) = facts.opening_progress.and_then(Progress::fraction) {
-                ui.add(ProgressBar::new(share).desired_width(130.0).desired_height(14.0));
-            }
+        } else if let Some(text) = facts.opening {
+            ui.label(RichText::new(text).size(12.5).color(colors.accent));
             if ui.small_button("Cancel (Esc)").clicked() {
                 commands.push(Command::Cancel);
             }
@@ -98,15 +90,22 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
                 if let Some(at) = facts.pointer {
                     ui.label(weak(format!("{:.0}, {:.0}", at.x.floor(), at.y.floor()))).on_hover_text("Pixel under the pointer");
                 }
-                let (text, tip) = match (state.settings.autosave, facts.kept) {
-                    (true, true) => ("kept", "The last change is in the working copy on disk"),
-                    (true, false) => ("keeping…", "The last change is on its way to the working copy"),
-                    (false, _) => ("autosave off", "Changes are written when you save or close"),
-                };
-                ui.label(weak(text.to_owned())).on_hover_text(tip);
+                storage_ui(ui, state);
             }
         });
     });
+}
+
+fn storage_ui(ui: &mut Ui, state: &State) {
+    let colors = theme::palette(state.settings.look);
+    let path = state.document.project_path().map(|path| path.display().to_string()).unwrap_or_default();
+    let (text, color, tip) = match state.document.storage() {
+        _ if state.document.is_loading() => ("reading", colors.weak, "Objects of other images are still being read".to_owned()),
+        Storage::Written => ("in project", colors.weak, format!("Every change is on the disk, in {path}")),
+        Storage::Writing => ("writing…", colors.weak, format!("The last change is on its way to {path}")),
+        Storage::Failing(why) => ("not written", colors.bad, format!("Your changes are in memory only: {why}")),
+    };
+    ui.label(RichText::new(text).size(12.5).color(color)).on_hover_text(tip);
 }
 
 fn models_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>) {

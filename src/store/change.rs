@@ -1,0 +1,233 @@
+//! What is written in one transaction, and how the rows change.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+
+use super::{Target, codec};
+use crate::annotation::{Category, Dataset, Edit, Entry, History, Image, ImageId, Instance, InstanceId};
+
+/// Ranks between two neighbours of a new project: as many halvings as bits until ranks are given anew.
+pub(super) const GAP: i64 = 1 << 20;
+
+/// How the history moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// A new step.
+    Commit,
+    /// The last step was taken back.
+    Undo,
+    /// A step was done again.
+    Redo,
+}
+
+/// A change of the project: one transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// The history moved.
+    Step(Box<Step>),
+    /// Images were added behind the others.
+    Images {
+        /// The place of the first one.
+        first: usize,
+        /// The images.
+        images: Vec<Image>,
+    },
+    /// An image was marked as reviewed, or the mark was taken off.
+    Reviewed(ImageId, bool),
+    /// Another image is shown.
+    Shown(ImageId),
+    /// An annotation file holds what the project held at a revision.
+    Exported(Target, u64),
+}
+
+/// A move of the history with the rows that are different after it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    revision: u64,
+    number: usize,
+    made: Move,
+    entry: Entry,
+    removed: Vec<InstanceId>,
+    put: Vec<Put>,
+    images: Vec<(usize, Image)>,
+    categories: Option<Vec<Category>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Put {
+    instance: Instance,
+    /// For an instance without a row: the one before it in the file, `None` for the first.
+    after: Option<InstanceId>,
+}
+
+impl Change {
+    /// The change that `made` was, after it; `place` finds an instance in `dataset`. `None` where there was no step.
+    pub fn of_step(made: Move, dataset: &Dataset, history: &History, place: impl Fn(InstanceId) -> Option<usize>) -> Option<Self> {
+        let (entry, number) = match made {
+            Move::Undo => (history.undone().last()?, history.done().len() + 1),
+            Move::Commit | Move::Redo => (history.done().last()?, history.done().len()),
+        };
+        let mut touched = Touched::default();
+        touched.add(entry.edit());
+        let mut present: Vec<(usize, bool)> = touched.instances.iter().filter_map(|(&id, &moves)| Some((place(id)?, moves))).collect();
+        // In file order, so that each new row finds the row before it.
+        present.sort_unstable();
+        let put = present.iter().filter_map(|&(place, _)| {
+            let after = place.checked_sub(1).and_then(|before| dataset.instances.get(before)).map(|before| before.id);
+            Some(Put { instance: dataset.instances.get(place)?.clone(), after })
+        });
+        let images = dataset.images.iter().enumerate().filter(|(_, image)| touched.images.contains(&image.id));
+        Some(Self::Step(Box::new(Step {
+            revision: history.revision(),
+            number,
+            made,
+            entry: entry.clone(),
+            put: put.collect(),
+            removed: touched.instances.into_iter().filter(|(_, moves)| *moves).map(|(id, _)| id).collect(),
+            images: images.map(|(place, image)| (place, image.clone())).collect(),
+            categories: touched.categories.then(|| dataset.categories.clone()),
+        })))
+    }
+
+    /// Writes the change in one transaction; it is there as a whole or not at all.
+    pub(super) fn write(&self, connection: &mut Connection) -> rusqlite::Result<()> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        match self {
+            Self::Step(step) => step.write(&transaction)?,
+            Self::Images { first, images } => {
+                for (index, image) in images.iter().enumerate() {
+                    put_image(&transaction, first + index, image)?;
+                }
+            }
+            Self::Reviewed(image, true) => {
+                transaction.prepare_cached("INSERT OR IGNORE INTO reviewed VALUES (?1)")?.execute([image.0])?;
+            }
+            Self::Reviewed(image, false) => {
+                transaction.prepare_cached("DELETE FROM reviewed WHERE image = ?1")?.execute([image.0])?;
+            }
+            Self::Shown(image) => set(&transaction, "shown", image.0)?,
+            Self::Exported(target, revision) => put_target(&transaction, target, *revision)?,
+        }
+        transaction.commit()
+    }
+}
+
+/// The instances that an edit changes, with whether they come or go, the images, and whether it changes categories.
+#[derive(Default)]
+struct Touched {
+    instances: BTreeMap<InstanceId, bool>,
+    images: BTreeSet<ImageId>,
+    categories: bool,
+}
+
+impl Touched {
+    fn add(&mut self, edit: &Edit) {
+        match edit {
+            Edit::Insert { instance, .. } => *self.instances.entry(instance.id).or_default() = true,
+            Edit::Remove(id) => *self.instances.entry(*id).or_default() = true,
+            Edit::Replace(instance) => *self.instances.entry(instance.id).or_default() |= false,
+            Edit::InsertCategory { .. } | Edit::RemoveCategory(_) | Edit::ReplaceCategory(_) => self.categories = true,
+            Edit::ReplaceImage(image) => {
+                self.images.insert(image.id);
+            }
+            Edit::Batch(edits) => edits.iter().for_each(|edit| self.add(edit)),
+        }
+    }
+}
+
+impl Step {
+    fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        for id in &self.removed {
+            if let Some(rank) = rank_of(transaction, *id)? {
+                transaction.prepare_cached("DELETE FROM instance WHERE rank = ?1")?.execute([rank])?;
+            }
+        }
+        for Put { instance, after } in &self.put {
+            let rank = match rank_of(transaction, instance.id)? {
+                Some(rank) => rank,
+                None => rank_after(transaction, *after)?,
+            };
+            put_instance(transaction, rank, instance)?;
+        }
+        for (place, image) in &self.images {
+            put_image(transaction, *place, image)?;
+        }
+        if let Some(categories) = &self.categories {
+            transaction.execute("DELETE FROM category", [])?;
+            for (place, category) in categories.iter().enumerate() {
+                put_category(transaction, place, category)?;
+            }
+        }
+        if self.made == Move::Commit {
+            transaction.prepare_cached("DELETE FROM step WHERE number >= ?1")?.execute([self.number as i64])?;
+        }
+        put_step(transaction, self.number, self.made != Move::Undo, &self.entry)?;
+        set(transaction, "revision", self.revision as i64)
+    }
+}
+
+fn rank_of(transaction: &Transaction<'_>, id: InstanceId) -> rusqlite::Result<Option<i64>> {
+    let mut statement = transaction.prepare_cached("SELECT rank FROM instance WHERE id = ?1 ORDER BY rank LIMIT 1")?;
+    statement.query_row([id.0], |row| row.get(0)).optional()
+}
+
+/// A free rank right behind that of an instance; ranks are given anew where there is none.
+fn rank_after(transaction: &Transaction<'_>, after: Option<InstanceId>) -> rusqlite::Result<i64> {
+    loop {
+        let before = after.map_or(Ok(None), |id| rank_of(transaction, id))?.unwrap_or(0);
+        let mut statement = transaction.prepare_cached("SELECT min(rank) FROM instance WHERE rank > ?1")?;
+        let Some(next) = statement.query_row([before], |row| row.get::<_, Option<i64>>(0))? else { return Ok(before + GAP) };
+        let middle = before + (next - before) / 2;
+        if middle > before {
+            return Ok(middle);
+        }
+        // By way of negative ranks, because no two rows may have the same one meanwhile.
+        transaction.execute_batch(&format!(
+            "CREATE TEMP TABLE fresh AS SELECT rank AS old, row_number() OVER (ORDER BY rank) AS number FROM instance;
+             CREATE INDEX temp.fresh_old ON fresh (old);
+             UPDATE instance SET rank = -(SELECT number FROM fresh WHERE old = rank);
+             UPDATE instance SET rank = rank * -{GAP};
+             DROP TABLE fresh;"
+        ))?;
+    }
+}
+
+pub(super) fn set(connection: &Connection, key: &str, value: impl rusqlite::ToSql) -> rusqlite::Result<()> {
+    connection.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?.execute(params![key, value])?;
+    Ok(())
+}
+
+pub(super) fn put_target(connection: &Connection, target: &Target, revision: u64) -> rusqlite::Result<()> {
+    set(connection, "target", target.path.to_string_lossy())?;
+    set(connection, "target_length", target.length_bytes as i64)?;
+    set(connection, "target_modified", target.modified_ns as i64)?;
+    set(connection, "exported", revision as i64)
+}
+
+pub(super) fn put_image(connection: &Connection, place: usize, image: &Image) -> rusqlite::Result<()> {
+    let source = image.source.as_ref().map(crate::annotation::Verbatim::text);
+    let values = params![place as i64, codec::image_bytes(image), source];
+    connection.prepare_cached("INSERT OR REPLACE INTO image VALUES (?1, ?2, ?3)")?.execute(values)?;
+    Ok(())
+}
+
+pub(super) fn put_category(connection: &Connection, place: usize, category: &Category) -> rusqlite::Result<()> {
+    let source = category.source.as_ref().map(crate::annotation::Verbatim::text);
+    let values = params![place as i64, codec::category_bytes(category), source];
+    connection.prepare_cached("INSERT OR REPLACE INTO category VALUES (?1, ?2, ?3)")?.execute(values)?;
+    Ok(())
+}
+
+pub(super) fn put_instance(connection: &Connection, rank: i64, instance: &Instance) -> rusqlite::Result<()> {
+    let source = instance.source.as_ref().map(crate::annotation::Verbatim::text);
+    let values = params![rank, instance.id.0, instance.image_id.0, codec::instance_bytes(instance), source];
+    connection.prepare_cached("INSERT OR REPLACE INTO instance VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(values)?;
+    Ok(())
+}
+
+pub(super) fn put_step(connection: &Connection, number: usize, is_done: bool, entry: &Entry) -> rusqlite::Result<()> {
+    let values = params![number as i64, is_done, entry.label, entry.image.map(|image| image.0), codec::edit_bytes(entry.edit())];
+    connection.prepare_cached("INSERT OR REPLACE INTO step VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(values)?;
+    Ok(())
+}

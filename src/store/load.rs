@@ -1,0 +1,160 @@
+//! Reads a project: first what one image needs, then everything.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use rusqlite::{Connection, OptionalExtension as _, Row, Rows, types::FromSql};
+
+use super::codec::{self, Damage, Decoder};
+use super::{Contents, StoreError, Target};
+use crate::annotation::{Dataset, Entry, History, ImageId, Instance, Verbatim};
+use crate::job::{Cancel, Meter, Progress};
+
+/// Rows whose source texts share one text in memory, and that are decoded at once on all cores.
+const CHUNK: usize = 1 << 14;
+
+/// A connection with the path that errors name.
+pub(super) struct Reader<'a> {
+    pub connection: &'a Connection,
+    pub path: &'a Path,
+}
+
+impl Reader<'_> {
+    /// What is needed to show one image: all but the history and the instances of other images.
+    pub(super) fn first(&self) -> Result<Contents, StoreError> {
+        let mut contents = self.frame()?;
+        let images = &contents.dataset.images;
+        let shown = contents.shown.filter(|shown| images.iter().any(|image| image.id == *shown));
+        contents.shown = shown.or_else(|| images.first().map(|image| image.id));
+        if let Some(shown) = contents.shown {
+            let mut statement = self.sql(self.connection.prepare("SELECT record, source FROM instance WHERE image = ?1 ORDER BY rank"))?;
+            let mut rows = self.sql(statement.query([shown.0]))?;
+            while let Some(instances) = self.chunk(&mut rows)? {
+                contents.dataset.instances.extend(instances);
+            }
+        }
+        Ok(contents)
+    }
+
+    /// Everything.
+    pub(super) fn all(&self, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> Result<Contents, StoreError> {
+        let mut contents = self.frame()?;
+        contents.history = self.history()?;
+        let count: i64 = self.sql(self.connection.query_row("SELECT count(*) FROM instance", [], |row| row.get(0)))?;
+        let meter = Meter::start("Reading the project", count as u64);
+        let instances = &mut contents.dataset.instances;
+        instances.reserve_exact(count as usize);
+        let mut statement = self.sql(self.connection.prepare("SELECT record, source FROM instance ORDER BY rank"))?;
+        let mut rows = self.sql(statement.query([]))?;
+        while let Some(chunk) = self.chunk(&mut rows)? {
+            instances.extend(chunk);
+            progress(meter.at(instances.len() as u64));
+            if cancel.is_cancelled() {
+                return Err(StoreError::Cancelled { path: self.path.to_owned() });
+            }
+        }
+        Ok(contents)
+    }
+
+    /// All but the history and the instances.
+    fn frame(&self) -> Result<Contents, StoreError> {
+        let source = |row: &Row<'_>, column| -> rusqlite::Result<Option<Verbatim>> {
+            Ok(row.get_ref(column)?.as_str_or_null()?.and_then(codec::whole))
+        };
+        let images = self.records("SELECT record, source, place FROM image ORDER BY place", |row| {
+            Ok((Decoder::new(row.get_ref(0)?.as_blob()?).image(), source(row, 1)?))
+        })?;
+        let images = images.into_iter().map(|(image, source)| Ok(crate::annotation::Image { source, ..image? }));
+        let categories = self.records("SELECT record, source, place FROM category ORDER BY place", |row| {
+            Ok((Decoder::new(row.get_ref(0)?.as_blob()?).category(), source(row, 1)?))
+        })?;
+        let categories = categories.into_iter().map(|(category, source)| Ok(crate::annotation::Category { source, ..category? }));
+        let dataset = Dataset {
+            images: images.collect::<Result<_, Damage>>().or_else(|_| self.damaged("an image"))?,
+            categories: categories.collect::<Result<_, Damage>>().or_else(|_| self.damaged("a class"))?,
+            instances: Vec::new(),
+            document: self.records("SELECT key, source FROM member ORDER BY place", |row| Ok((row.get(0)?, source(row, 1)?)))?,
+        };
+        let reviewed = self.records("SELECT image FROM reviewed", |row| row.get(0).map(ImageId))?;
+        Ok(Contents {
+            dataset,
+            history: History::restored(Vec::new(), Vec::new(), self.number("revision")?.unwrap_or(0)),
+            reviewed: reviewed.into_iter().collect(),
+            shown: self.meta("shown")?.map(ImageId),
+            target: self.target()?,
+            exported: self.number("exported")?.unwrap_or(0),
+        })
+    }
+
+    fn target(&self) -> Result<Option<Target>, StoreError> {
+        let Some(path) = self.meta::<String>("target")? else { return Ok(None) };
+        let (length, modified) = (self.number("target_length")?, self.number("target_modified")?);
+        Ok(Some(Target { path: PathBuf::from(path), length_bytes: length.unwrap_or(0), modified_ns: modified.unwrap_or(0) }))
+    }
+
+    fn history(&self) -> Result<History, StoreError> {
+        let steps = self.records("SELECT is_done, label, image, edit FROM step ORDER BY number", |row| {
+            let mut decoder = Decoder::new(row.get_ref(3)?.as_blob()?);
+            let edit = decoder.edit().and_then(|edit| decoder.end(edit));
+            Ok((row.get::<_, bool>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<i64>>(2)?.map(ImageId), edit))
+        })?;
+        let (mut done, mut undone) = (Vec::new(), Vec::new());
+        for (is_done, label, image, edit) in steps {
+            let edit = edit.or_else(|_| self.damaged("a step of the history"))?;
+            let steps = if is_done { &mut done } else { &mut undone };
+            steps.push(Entry::new(label, image, edit));
+        }
+        undone.reverse();
+        Ok(History::restored(done, undone, self.number("revision")?.unwrap_or(0)))
+    }
+
+    /// The next instances of a query for record and source; `None` behind the last one.
+    fn chunk(&self, rows: &mut Rows<'_>) -> Result<Option<Vec<Instance>>, StoreError> {
+        let mut parts: Vec<(Range<usize>, Option<Range<usize>>)> = Vec::new();
+        let (mut bytes, mut text) = (Vec::new(), String::new());
+        while parts.len() < CHUNK
+            && let Some(row) = self.sql(rows.next())?
+        {
+            let start = (bytes.len(), text.len());
+            let columns = row.get_ref(0).and_then(|record| Ok((record.as_blob()?, row.get_ref(1)?.as_str_or_null()?)));
+            let (record, source) = self.sql(columns)?;
+            bytes.extend_from_slice(record);
+            text.push_str(source.unwrap_or_default());
+            parts.push((start.0..bytes.len(), source.map(|_| start.1..text.len())));
+        }
+        if parts.is_empty() {
+            return Ok(None);
+        }
+        let text: Arc<str> = text.into();
+        let decode = |(record, source): (Range<usize>, Option<Range<usize>>)| {
+            let mut decoder = Decoder::new(&bytes[record]);
+            let instance = decoder.instance().and_then(|instance| decoder.end(instance))?;
+            Ok(Instance { source: source.and_then(|range| Verbatim::new(&text, range)), ..instance })
+        };
+        let instances: Result<_, Damage> = parts.into_par_iter().map(decode).collect();
+        instances.map(Some).or_else(|_| self.damaged("an object"))
+    }
+
+    fn records<T>(&self, query: &str, record: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.sql(self.connection.prepare(query))?;
+        self.sql(statement.query_map([], record).and_then(Iterator::collect))
+    }
+
+    pub(super) fn meta<T: FromSql>(&self, key: &str) -> Result<Option<T>, StoreError> {
+        self.sql(self.connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional())
+    }
+
+    fn number(&self, key: &str) -> Result<Option<u64>, StoreError> {
+        Ok(self.meta::<i64>(key)?.map(|number| number as u64))
+    }
+
+    fn sql<T>(&self, result: rusqlite::Result<T>) -> Result<T, StoreError> {
+        result.map_err(|error| StoreError::of(self.path, error))
+    }
+
+    fn damaged<T>(&self, record: &str) -> Result<T, StoreError> {
+        Err(StoreError::Damaged { path: self.path.to_owned(), record: record.to_owned() })
+    }
+}

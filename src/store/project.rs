@@ -1,0 +1,209 @@
+//! An open project.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use tempfile::NamedTempFile;
+
+use super::load::Reader;
+use super::schema::{MIGRATIONS, migrate};
+use super::{Change, Contents, Places, StoreError, create};
+use crate::job::{Cancel, Progress};
+
+/// A project that this process owns until the value goes; on disk, or in memory while no disk takes it.
+#[derive(Debug)]
+pub struct Project {
+    connection: Connection,
+    path: PathBuf,
+    homeless: Option<Homeless>,
+}
+
+/// Why a project is in memory, and where it wants to go.
+#[derive(Debug)]
+struct Homeless {
+    why: String,
+    places: Places,
+}
+
+impl Project {
+    /// Makes a project at the first of `places` that takes one; it appears there complete or not at all. Where no place
+    /// takes it, the project lives in memory: see [`Self::unwritten`]. `replaces` allows it to take the place of another.
+    ///
+    /// # Errors
+    /// When the job was cancelled, or when there is a project already and `replaces` is not set.
+    pub fn create(
+        places: &Places,
+        contents: &Contents,
+        replaces: bool,
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, StoreError> {
+        let mut why = Vec::new();
+        for path in places.all() {
+            match Self::create_at(path, contents, replaces, cancel, progress) {
+                Ok(project) => return Ok(project),
+                Err(error @ (StoreError::InUse { .. } | StoreError::Cancelled { .. })) => return Err(error),
+                Err(error) => why.push(error.to_string()),
+            }
+        }
+        let path = places.beside().to_owned();
+        let mut connection = Connection::open_in_memory().map_err(|error| StoreError::of(&path, error))?;
+        migrate(&mut connection, MIGRATIONS, &path)?;
+        create::fill(&connection, &path, contents, cancel, progress)?;
+        Ok(Self { connection, path, homeless: Some(Homeless { why: why.join("; "), places: places.clone() }) })
+    }
+
+    fn create_at(
+        path: &Path,
+        contents: &Contents,
+        replaces: bool,
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, StoreError> {
+        let new = temporary(path)?;
+        {
+            let mut connection = Connection::open(new.path()).map_err(|error| StoreError::of(path, error))?;
+            // Nothing of value can be lost before the file gets its name.
+            connection
+                .execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;")
+                .map_err(|error| StoreError::of(path, error))?;
+            migrate(&mut connection, MIGRATIONS, path)?;
+            create::fill(&connection, path, contents, cancel, progress)?;
+        }
+        settle(new, path, replaces)?;
+        Self::open(path)
+    }
+
+    /// Opens the project at `path` and locks it against other processes until the value goes. What an ended process left
+    /// behind is recovered.
+    ///
+    /// # Errors
+    /// When another process has it open, or it is damaged, of a newer version, read-only or no project.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path, flags).map_err(|error| StoreError::of(path, error))?;
+        prepare(&mut connection).map_err(|error| StoreError::of(path, error))?;
+        migrate(&mut connection, MIGRATIONS, path)?;
+        Ok(Self { connection, path: path.to_owned(), homeless: None })
+    }
+
+    /// The project file; for a project in memory the one that it wants to be.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Why the project is in memory only; `None` where it is on disk.
+    pub fn unwritten(&self) -> Option<&str> {
+        self.homeless.as_ref().map(|homeless| homeless.why.as_str())
+    }
+
+    /// What is needed to show the image that was shown last: all but the history and the instances of other images.
+    ///
+    /// # Errors
+    /// When the project cannot be read.
+    pub fn first(&self) -> Result<Contents, StoreError> {
+        Reader { connection: &self.connection, path: &self.path }.first()
+    }
+
+    /// Everything.
+    ///
+    /// # Errors
+    /// When the project cannot be read or the job was cancelled.
+    pub fn load(&self, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> Result<Contents, StoreError> {
+        Reader { connection: &self.connection, path: &self.path }.all(cancel, progress)
+    }
+
+    /// Writes one change as one transaction, which is on the disk when this returns.
+    ///
+    /// # Errors
+    /// When the disk does not take it; the project is then as before.
+    pub fn write(&mut self, change: &Change) -> Result<(), StoreError> {
+        change.write(&mut self.connection).map_err(|error| StoreError::of(&self.path, error))
+    }
+
+    /// Moves a project from memory to the first of its places that takes it by now. Does nothing for one on disk.
+    ///
+    /// # Errors
+    /// When still no place takes it.
+    pub fn settle(&mut self) -> Result<(), StoreError> {
+        let Some(homeless) = &self.homeless else { return Ok(()) };
+        let mut result = Ok(());
+        for path in homeless.places.clone().all() {
+            result = self.settle_at(path).map(|project| *self = project);
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+
+    fn settle_at(&self, path: &Path) -> Result<Self, StoreError> {
+        let new = temporary(path)?;
+        let name = new.path().to_string_lossy();
+        self.connection.execute("VACUUM INTO ?1", [name]).map_err(|error| StoreError::of(path, error))?;
+        settle(new, path, false)?;
+        Self::open(path)
+    }
+
+    #[cfg(test)]
+    pub(super) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+/// Sets the connection up and takes the lock, which this process holds from then on.
+fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
+    // A process that has just ended may not have let go yet.
+    connection.busy_timeout(Duration::from_millis(300))?;
+    connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;")?;
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.set_prepared_statement_cache_capacity(32);
+    // A transaction that changes nothing fails on a read-only file and takes the lock.
+    connection.transaction_with_behavior(TransactionBehavior::Exclusive)?.commit()
+}
+
+/// An empty file beside `path`, which goes with the value unless it gets a name.
+fn temporary(path: &Path) -> Result<NamedTempFile, StoreError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let made = || {
+        std::fs::create_dir_all(folder)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".annotator-").suffix(".tmp");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        builder.tempfile_in(folder)
+    };
+    made().map_err(|error| StoreError::io(folder, error))
+}
+
+/// Gives a complete project file its name.
+fn settle(new: NamedTempFile, path: &Path, replaces: bool) -> Result<(), StoreError> {
+    let io = |error| StoreError::io(path, error);
+    new.as_file().sync_all().map_err(io)?;
+    if !replaces && path.exists() {
+        return Err(io(std::io::ErrorKind::AlreadyExists.into()));
+    }
+    // A log that another project of this name left would be taken for this one's.
+    for ending in ["-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        match std::fs::remove_file(&name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io(Path::new(&name), error)),
+            _ => {}
+        }
+    }
+    let named = if replaces { new.persist(path) } else { new.persist_noclobber(path) };
+    named.map_err(|error| io(error.error))?;
+    // The name is on the disk once the folder is; where a folder cannot be synchronised, the file itself is safe.
+    if let Some(Ok(folder)) = path.parent().map(std::fs::File::open)
+        && let Err(error) = folder.sync_all()
+    {
+        tracing::debug!(%error, "the folder cannot be synchronised");
+    }
+    Ok(())
+}
