@@ -5,6 +5,7 @@
 
 pub mod crop;
 pub mod evidence;
+mod highres;
 mod models;
 mod patch;
 mod propose;
@@ -14,7 +15,7 @@ pub mod service;
 pub use models::ModelPaths;
 pub use patch::Patch;
 pub use propose::{Proposal, ProposeOptions, ProposeStep, Proposer, segmenter_input, segmenter_input_of};
-pub use refine::{Finisher, RefineOptions, RefineStep, Refinement, refiner_input};
+pub use refine::{Finisher, Mode, RefineOptions, RefineStep, Refinement, refiner_input};
 pub use service::Engine;
 
 use std::path::Path;
@@ -153,7 +154,7 @@ impl Engine for Assistant {
         let steps = ProposeOptions { steps: 1, seed: 0 };
         self.propose(&image, &[rect], &steps, &Cancel::new(), &mut |_| {})?;
         let mask = Mask::filled(Size::new(64, 64), rect);
-        let last = RefineOptions { timesteps: vec![0], seed: 0 };
+        let last = RefineOptions { timesteps: vec![0], ..RefineOptions::default() };
         self.refine(&image, &[mask], &last, &Cancel::new(), &mut |_| {})?;
         Ok(())
     }

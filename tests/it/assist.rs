@@ -130,7 +130,7 @@ fn hostile_requests_give_errors() {
     assert_eq!(propose(Rect::new(50.0, 31.0, 9.0, 9.0)).unwrap()[0].mask.size(), Size::new(40, 30));
     assert_eq!(propose(Rect::new(-1e12, -1e12, 2e12, 2e12)).unwrap()[0].mask.size(), Size::new(40, 30));
     let refine = |mask: Mask, timesteps: &[usize]| {
-        assistant.refine(&image, &[mask], &RefineOptions { timesteps: timesteps.to_vec(), seed: 0 }, &cancel, &mut |_| {})
+        assistant.refine(&image, &[mask], &RefineOptions { timesteps: timesteps.to_vec(), ..RefineOptions::default() }, &cancel, &mut |_| {})
     };
     assert!(matches!(refine(Mask::new(Size::new(4, 4)), &[0]), Err(AssistError::MaskSize { index: 0, .. })));
     assert!(matches!(refine(Mask::new(Size::new(40, 30)), &[2]), Err(AssistError::Steps(_))));

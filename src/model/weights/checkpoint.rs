@@ -60,7 +60,7 @@ mod tests {
             heads: 2,
             groups: 2,
             patchify: 1,
-            ..RefinerConfig::lite()
+            ..RefinerConfig::nano()
         };
         let device = Device::flex();
         let values = |count: i32, of: fn(i32) -> f32| (0..count).map(of).collect::<Vec<f32>>();
