@@ -3,6 +3,7 @@
 use egui::{Key, Modifiers};
 use std::path::PathBuf;
 
+use super::polish::Plan;
 use super::settings::Settings;
 use crate::annotation::{CategoryId, InstanceId};
 use crate::geometry::{Point, Rect};
@@ -58,6 +59,20 @@ pub enum Command {
     Propose,
     /// Refines the selected masks.
     Refine,
+    /// Takes (or leaves) all refined masks that are left.
+    DecideAll(bool),
+    /// Asks what is to be polished.
+    Polish,
+    /// Starts to polish.
+    StartPolish(Plan),
+    /// Goes on with polishing that was broken off.
+    ResumePolish,
+    /// Lets polishing rest, or go on.
+    PausePolish,
+    /// Ends polishing, or its review.
+    StopPolish,
+    /// Shows one of the changes of a polished data set.
+    ShowChange(usize),
     /// Asks for a file of weights.
     LoadWeights,
     /// Uses these weights for the network that they belong to.
@@ -251,6 +266,11 @@ pub static TABLE: &[Entry] = table! {
     Object Command::Cancel, "Cancel", [bare(Key::Escape)], "Stops the model, leaves the review, ends the selection; the box stays";
     Object Command::Propose, "Propose masks for boxes", [], "Runs the diffusion segmenter over every box of this image that has no mask";
     Object Command::Refine, "Refine selected masks", [bare(Key::G)], "Runs the diffusion refiner over the selected masks and shows what it changes";
+    Object Command::DecideAll(true), "Take all refined masks", [shift(Key::Enter)], "Takes every change of the review that is left, as one step";
+    Object Command::DecideAll(false), "Leave all refined masks", [shift(Key::Escape)], "Leaves every mask of the review as it was";
+    Object Command::Polish, "Polish data set…", [], "Refines all masks in the background and shows each change, the largest first";
+    Object Command::PausePolish, "Pause or go on polishing", [], "Lets the polish job rest, or go on";
+    Object Command::StopPolish, "Stop polishing", [], "Ends the polish job and shows what it has found, or ends its review";
     Object Command::SearchClass, "Class…", [bare(Key::Slash)], "Finds or makes a class for the selection";
     Object Command::NextObject, "Next object", [bare(Key::Tab)], "Selects the next object";
     Object Command::PreviousObject, "Previous object", [shift(Key::Tab)], "Selects the object before";

@@ -18,6 +18,8 @@ mod open;
 mod panel;
 mod perform;
 mod picture;
+pub mod polish;
+mod review;
 mod session;
 pub mod settings;
 pub mod state;
@@ -55,6 +57,8 @@ pub struct App {
     opened: Latest<Result<Opened, String>>,
     opening: bool,
     asked: Latest<Command>,
+    polish: Option<polish::Job>,
+    polished: Option<polish::Polished>,
     propose_due: Option<f64>,
     adapter: String,
 }
@@ -90,6 +94,8 @@ impl App {
             opened: Latest::default(),
             opening: false,
             asked: Latest::default(),
+            polish: None,
+            polished: None,
             propose_due: None,
             adapter: base.adapter,
         }

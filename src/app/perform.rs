@@ -5,7 +5,7 @@ use super::assistant::Outcome;
 use super::command::{Command, Tool, entry};
 use super::panel::dialog::{Dialog, Search};
 use super::picture::Loaded;
-use super::state::{Change, Review, Tone};
+use super::state::{Change, Tone};
 use super::theme;
 use crate::annotation::{ImageId, Instance, InstanceId, Shape};
 use crate::assist::service::Request;
@@ -36,6 +36,13 @@ impl App {
             Command::Cancel => self.cancel(),
             Command::Propose => self.propose(),
             Command::Refine => self.refine(),
+            Command::DecideAll(takes) => self.decide_all(takes),
+            Command::Polish => self.ask_polish(),
+            Command::StartPolish(plan) => self.start_polish(Some(plan), ctx),
+            Command::ResumePolish => self.start_polish(None, ctx),
+            Command::PausePolish => self.pause_polish(),
+            Command::StopPolish => self.stop_polish(),
+            Command::ShowChange(index) => self.show_finding(index),
             Command::UseWeights(path) => match self.state.settings.models.clone().with(&path) {
                 Ok(models) => self.use_models(models, &format!("The models use {}", path.display()), ctx),
                 Err(error) => self.state.say(Tone::Error, error.to_string()),
@@ -139,10 +146,8 @@ impl App {
     }
 
     fn accept(&mut self) {
-        if let Some(review) = self.state.review.take() {
-            let masks: Vec<(InstanceId, &Mask)> = review.changes.iter().map(|change| (change.id, change.after.as_ref())).collect();
-            let count = self.state.set_masks("Refine masks", review.image, &masks).len();
-            return self.state.say(Tone::Plain, format!("Took {count} refined mask{}", plural(count)));
+        if self.state.review.is_some() {
+            return self.decide(true);
         }
         if self.assistant.running().is_some() {
             return;
@@ -172,8 +177,8 @@ impl App {
             let what = if running.refines { "Refining stopped" } else { "Proposal stopped; the boxes stay" };
             return self.state.say(Tone::Plain, what);
         }
-        if self.state.review.take().is_some() {
-            return self.state.say(Tone::Plain, "Left the masks as they were");
+        if self.state.review.is_some() {
+            return self.decide(false);
         }
         if self.state.selection.is_empty() {
             self.state.tool = Tool::Select;
@@ -227,7 +232,9 @@ impl App {
         }
         let Some(pixels) = self.pixels() else { return };
         self.state.review = None;
-        self.request(Request::Refine { image: pixels, masks, options: RefineOptions::default() }, image, ids);
+        let options =
+            RefineOptions { strength: self.state.settings.strength, band_px: self.state.settings.band_px, ..RefineOptions::default() };
+        self.request(Request::Refine { image: pixels, masks, options }, image, ids);
     }
 
     fn request(&mut self, request: Request, image: ImageId, ids: Vec<InstanceId>) {
@@ -256,6 +263,7 @@ impl App {
                 let more = if empty > 0 { format!("; {empty} stayed a box: nothing was found in it") } else { String::new() };
                 self.state.say(Tone::Plain, format!("{count} mask{} proposed: Enter accepts, G refines{more}", plural(count)));
             }
+            Outcome::Polished(outcome) => self.polished(outcome),
             Outcome::Refined(running, refinements) => self.review(running.image, running.instances, refinements),
         }
     }
@@ -284,10 +292,10 @@ impl App {
         if kept > 0 {
             self.state.say(Tone::Plain, format!("{kept} kept as they were"));
         }
-        self.state.review = Some(Review { image, changes });
+        self.start_review(image, changes);
     }
 
-    fn go_to(&mut self, index: usize) {
+    pub(super) fn go_to(&mut self, index: usize) {
         let count = self.state.document.image_count();
         if count == 0 || index == self.state.image && self.state.review.is_none() {
             return;
@@ -372,6 +380,6 @@ impl App {
     }
 }
 
-const fn plural(count: usize) -> &'static str {
+pub(super) const fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }

@@ -115,9 +115,7 @@ fn tiles(thumbnail: &Patch, fine_probability: &[f32], mask: &Mask) -> Vec<PixelR
 /// Tiles around `centres`, moved into the image; one that overlaps an earlier one too much is left out. Buckets of a
 /// tile's size keep the search among neighbours: there can be tens of thousands of centres.
 fn spread(centres: impl Iterator<Item = Point>, tile: Size, image: Size) -> Vec<PixelRect> {
-    let place = |centre: f64, length: u32, extent: u32| {
-        (centre - f64::from(length) / 2.0).clamp(0.0, f64::from(extent - length)) as u32
-    };
+    let place = |centre: f64, length: u32, extent: u32| (centre - f64::from(length) / 2.0).clamp(0.0, f64::from(extent - length)) as u32;
     // IoU > limit of two equal tiles, as a bound on the shared area.
     let most_shared = 2.0 * MOST_OVERLAP / (1.0 + MOST_OVERLAP) * tile.pixels() as f64;
     let overlaps = |a: &PixelRect, b: &PixelRect| a.intersection(*b).size().pixels() as f64 > most_shared;

@@ -18,6 +18,9 @@ pub struct Arguments {
     /// The COCO file or result list to measure
     #[arg(long, value_name = "FILE")]
     pred: PathBuf,
+    /// The masks before they were changed: shows what the change gained
+    #[arg(long, value_name = "FILE")]
+    before: Option<PathBuf>,
     /// Also write the numbers as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -27,10 +30,29 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     let truth = dataset::read(&arguments.data, terminal, cancel)?;
     let predictions = dataset::read_predictions(&arguments.pred, &truth, terminal, cancel)?;
     let table = evaluation::compare(&truth, &predictions)?;
+    let change = match &arguments.before {
+        Some(path) => {
+            let before = dataset::read_predictions(path, &truth, terminal, cancel)?;
+            Some(evaluation::change(&truth, &before, &predictions))
+        }
+        None => None,
+    };
     if let Some(path) = &arguments.json {
-        let text = serde_json::to_string_pretty(&table)?;
+        let text = serde_json::to_string_pretty(&Numbers { table: &table, change: change.as_ref() })?;
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     terminal.message(table.to_string().trim_end());
+    if let Some(change) = change {
+        terminal.message(change.to_string().trim_end());
+    }
     Ok(Outcome::Done)
+}
+
+/// What `--json` writes.
+#[derive(Debug, serde::Serialize)]
+struct Numbers<'a> {
+    #[serde(flatten)]
+    table: &'a evaluation::Table,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<&'a evaluation::Change>,
 }

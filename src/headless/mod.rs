@@ -3,6 +3,7 @@
 //! This module reads files, calls the layers below and writes results. It does not decide how the process ends: an
 //! error goes up to `main`, which prints it once.
 
+mod coarsen;
 mod convert;
 mod dataset;
 mod digest;
@@ -11,6 +12,7 @@ mod eval;
 mod pictures;
 mod propose;
 mod refine;
+mod refinement;
 mod terminal;
 mod train;
 
@@ -30,6 +32,8 @@ pub enum Command {
     Propose(propose::Arguments),
     /// Turn the masks of a COCO file into better masks
     Refine(refine::Arguments),
+    /// Make coarse masks of true ones, to measure what `refine` gains
+    Coarsen(coarsen::Arguments),
     /// Compare a COCO file with the truth
     Eval(eval::Arguments),
     /// Write a COCO file with another form of masks
@@ -67,6 +71,7 @@ pub fn run(command: &Command, form: ProgressForm, cancel: &Cancel) -> anyhow::Re
         Command::Train(arguments) => train::run(arguments, &mut terminal, cancel),
         Command::Propose(arguments) => propose::run(arguments, &mut terminal, cancel),
         Command::Refine(arguments) => refine::run(arguments, &mut terminal, cancel),
+        Command::Coarsen(arguments) => coarsen::run(arguments, &mut terminal, cancel),
         Command::Eval(arguments) => eval::run(arguments, &mut terminal, cancel),
         Command::Convert(arguments) => convert::run(arguments, &mut terminal, cancel),
         Command::Doctor(arguments) => doctor::run(arguments, &mut terminal, cancel),

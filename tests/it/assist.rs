@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::model::seeded;
 use annotator::assist::service::{Engine, Reply, Request, RequestId, Service};
 use annotator::assist::{
-    AssistError, Assistant, ModelPaths, Patch, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep, Refinement, crop,
+    AssistError, Assistant, Mode, ModelPaths, Patch, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep, Refinement, crop,
     refiner_input, segmenter_input,
 };
 use annotator::geometry::{Rect, Size};
@@ -130,7 +130,13 @@ fn hostile_requests_give_errors() {
     assert_eq!(propose(Rect::new(50.0, 31.0, 9.0, 9.0)).unwrap()[0].mask.size(), Size::new(40, 30));
     assert_eq!(propose(Rect::new(-1e12, -1e12, 2e12, 2e12)).unwrap()[0].mask.size(), Size::new(40, 30));
     let refine = |mask: Mask, timesteps: &[usize]| {
-        assistant.refine(&image, &[mask], &RefineOptions { timesteps: timesteps.to_vec(), ..RefineOptions::default() }, &cancel, &mut |_| {})
+        assistant.refine(
+            &image,
+            &[mask],
+            &RefineOptions { timesteps: timesteps.to_vec(), ..RefineOptions::default() },
+            &cancel,
+            &mut |_| {},
+        )
     };
     assert!(matches!(refine(Mask::new(Size::new(4, 4)), &[0]), Err(AssistError::MaskSize { index: 0, .. })));
     assert!(matches!(refine(Mask::new(Size::new(40, 30)), &[2]), Err(AssistError::Steps(_))));
@@ -151,6 +157,70 @@ fn small_and_empty_masks_are_left_alone() {
     assert!(refined[1].kept_original);
     assert_eq!(steps, [[2], [2], [2]]);
     assert!(refiner_input(&image, &masks[1], 32).is_none());
+}
+
+fn large() -> (RgbImage, Mask) {
+    let image = picture(420, 260);
+    let mask = Mask::from_fn(Size::new(420, 260), |x, y| {
+        let (dx, dy) = ((f64::from(x) - 200.0) / 170.0, (f64::from(y) - 130.0) / 100.0);
+        dx * dx + dy * dy < 1.0
+    });
+    (image, mask)
+}
+
+#[test]
+fn large_objects_are_refined_in_tiles() {
+    let (assistant, (image, mask), options) = (assistant(), large(), RefineOptions { strength: 1.0, ..RefineOptions::default() });
+    let mut steps = Vec::new();
+    let mut each = |step: RefineStep| steps.push((step.step, step.of, step.masks.len(), step.masks[0].side));
+    let refined = assistant.refine(&image, std::slice::from_ref(&mask), &options, &Cancel::new(), &mut each).unwrap();
+    let of = steps.last().unwrap().1;
+    assert!(of > 3, "two steps on the thumbnail and some tiles, but {steps:?}");
+    assert_eq!(steps.iter().map(|step| step.0).collect::<Vec<_>>(), (1..=of).collect::<Vec<_>>());
+    assert!(steps.iter().all(|step| step.2 == 1 && step.3 == 32), "each step shows the whole object");
+    let again = assistant.refine(&image, std::slice::from_ref(&mask), &options, &Cancel::new(), &mut |_| {}).unwrap();
+    assert_eq!(refined, again);
+    let instance = RefineOptions { mode: Mode::Instance, ..options.clone() };
+    let mut count = 0;
+    let coarse = assistant.refine(&image, std::slice::from_ref(&mask), &instance, &Cancel::new(), &mut |_| count += 1).unwrap();
+    assert_eq!(count, 3);
+    assert_ne!(refined[0].mask, coarse[0].mask);
+
+    let (cancel, mut seen) = (Cancel::new(), 0);
+    let mut each = |_: RefineStep| {
+        seen += 1;
+        if seen == 3 {
+            cancel.cancel();
+        }
+    };
+    let stopped = assistant.refine(&image, std::slice::from_ref(&mask), &options, &cancel, &mut each);
+    assert!(matches!(stopped, Err(AssistError::Cancelled)) && seen == 3);
+    let short = RefineOptions { timesteps: vec![0], mode: Mode::HighResolution, ..options };
+    let refused = assistant.refine(&image, &[mask], &short, &Cancel::new(), &mut |_| {});
+    assert!(refused.unwrap_err().to_string().contains("at least two"));
+}
+
+#[test]
+fn strength_and_band_bound_the_change() {
+    let (assistant, image) = (assistant(), picture(60, 60));
+    let mask = Mask::filled(Size::new(60, 60), Rect::new(10.0, 10.0, 36.0, 30.0));
+    let refine = |strength, band_px, deterministic, seed| {
+        let options = RefineOptions { strength, band_px, deterministic, seed, ..RefineOptions::default() };
+        assistant.refine(&image, std::slice::from_ref(&mask), &options, &Cancel::new(), &mut |_| {}).unwrap().remove(0)
+    };
+    let changed = |strength, band_px| {
+        let after = refine(strength, band_px, true, 0).mask;
+        after.bytes().iter().zip(mask.bytes()).filter(|(a, b)| a != b).count()
+    };
+    assert!(refine(0.0, None, true, 0).kept_original);
+    assert_eq!(changed(1.0, Some(0)), 0);
+    let banded = refine(1.0, Some(2), true, 0).mask;
+    let near = |x: u32, y: u32| {
+        let inside = |v: u32, low: u32, high: u32| v >= low && v < high;
+        inside(x, 8, 48) && inside(y, 8, 42) && !(inside(x, 12, 44) && inside(y, 12, 38))
+    };
+    assert!((0..60).all(|y| (0..60).all(|x| near(x, y) || banded.get(x, y) == mask.get(x, y))));
+    assert_eq!(refine(1.0, Some(3), true, 1), refine(1.0, Some(3), true, 2), "a deterministic walk has no seed");
 }
 
 /// An engine that waits, or breaks, as the first box says: its width is the number of steps of 5 ms, a height of 13 a
@@ -268,6 +338,32 @@ fn cancelling_silences_a_request_and_dropping_the_service_ends_it() {
     let start = Instant::now();
     drop(service);
     assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn what_can_wait_lets_others_go_first_and_comes_all_the_same() {
+    let (service, calls) = slow_service();
+    let later = service.request_later(propose(40.0, 1.0));
+    while calls.load(Ordering::Relaxed) == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let first = service.request(propose(3.0, 1.0));
+    let mut order = Vec::new();
+    while order.len() < 2 {
+        let all = replies(&service, |reply| matches!(reply, Reply::Proposed { .. }));
+        assert!(!all.iter().any(|reply| matches!(reply, Reply::Proposing { id, .. } if *id == later)), "its steps are not told");
+        order.extend(all.iter().filter_map(|reply| if let Reply::Proposed { id, .. } = reply { Some(*id) } else { None }));
+    }
+    assert_eq!(order, [first, later]);
+    assert_eq!(calls.load(Ordering::Relaxed), 3, "it was started anew");
+
+    service.request_later(propose(4000.0, 1.0));
+    std::thread::sleep(Duration::from_millis(20));
+    service.cancel();
+    service.cancel_later();
+    let id = service.request_later(propose(1.0, 1.0));
+    let all = replies(&service, |reply| matches!(reply, Reply::Proposed { .. }));
+    assert!(matches!(all.as_slice(), [Reply::Proposed { id: last, .. }] if *last == id), "{all:?}");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use crate::annotation::CategoryId;
 use crate::app::command::{Command, Menu, POINTER, TABLE};
 use crate::app::fuzzy;
 use crate::app::panel::menu::possible;
+use crate::app::panel::polish;
+pub(crate) use crate::app::panel::polish::PolishForm;
 use crate::app::settings::{DeviceChoice, Look, Settings};
 use crate::app::state::State;
 use crate::app::theme::{self, Palette};
@@ -23,6 +25,8 @@ pub(crate) enum Dialog {
     Settings(Settings),
     /// The reader's warnings.
     Warnings,
+    /// What is to be polished.
+    Polish(PolishForm),
 }
 
 /// A search field with a list under it.
@@ -43,6 +47,7 @@ impl Dialog {
             Self::Help => "help",
             Self::Settings(_) => "settings",
             Self::Warnings => "warnings",
+            Self::Polish(_) => "polish",
         }
     }
 
@@ -56,6 +61,7 @@ impl Dialog {
                 Self::Help => help_ui(ui, colors),
                 Self::Settings(settings) => settings_ui(ui, settings, colors, commands),
                 Self::Warnings => warnings_ui(ui, state),
+                Self::Polish(form) => form.ui(ui, state, colors, commands),
             });
         !response.inner && !response.should_close()
     }
@@ -179,6 +185,7 @@ fn settings_ui(ui: &mut Ui, settings: &mut Settings, colors: &Palette, commands:
             .labelled_by(name)
             .on_hover_text("More steps show the mask as it forms; the shipped weights are most exact with 1");
         ui.end_row();
+        polish::refiner_ui(ui, &mut settings.strength, &mut settings.band_px);
         ui.label("Models run on");
         ui.horizontal(|ui| {
             for (choice, text) in [(DeviceChoice::Auto, "Automatic"), (DeviceChoice::Gpu, "GPU"), (DeviceChoice::Cpu, "CPU")] {

@@ -3,7 +3,7 @@
 use egui::{Button, MenuBar, RichText, Ui};
 
 use crate::app::command::{Command, Menu, TABLE};
-use crate::app::state::State;
+use crate::app::state::{PolishState, State};
 use crate::app::theme;
 
 /// Shows the bar.
@@ -51,6 +51,9 @@ pub(crate) fn possible(state: &State, command: &Command) -> bool {
         Command::Undo => history.next_undo().is_some(),
         Command::Redo => history.next_redo().is_some(),
         Command::Delete | Command::Refine => !state.selection.is_empty(),
+        Command::DecideAll(_) => state.review.is_some(),
+        Command::PausePolish => matches!(state.polish, PolishState::Running { .. }),
+        Command::StopPolish => state.polish != PolishState::Idle,
         Command::Warnings => !state.document.warnings.is_empty(),
         Command::OpenFile
         | Command::OpenFolder
