@@ -92,7 +92,7 @@ impl Assistant {
     pub fn load_on(compute: Compute, paths: &ModelPaths) -> Result<Self, AssistError> {
         let device = compute.device();
         let segmenter = Segmenter::load(&paths.segmenter_file()?, &device)?;
-        let refiner = Refiner::load(&paths.refiner_file()?, &device)?;
+        let refiner = paths.refiner(&device)?;
         Ok(Self { compute, segmenter, refiner })
     }
 

@@ -50,7 +50,8 @@ pub struct RefineOptions {
     /// How closely to look.
     pub mode: Mode,
     /// How easily a pixel changes: 0 keeps the input, 1 takes the network's mask as it is; between them a pixel changes
-    /// where the network is sure of the other side by (1 - strength) / 2 beyond one half.
+    /// where the network is sure of the other side by (1 - strength) / 2 beyond one half, and where the change is not just
+    /// a sliver along the outline: its thickness must be 5 (1 - strength) pixels of the network's input or more.
     pub strength: f32,
     /// Pixels farther than this from the input's outline stay (the larger of the distances along x and y).
     pub band_px: Option<u32>,
@@ -63,6 +64,12 @@ impl RefineOptions {
     /// How sure the network must be beyond one half before a pixel changes.
     pub(super) fn margin(&self) -> f32 {
         0.5 * (1.0 - self.strength.clamp(0.0, 1.0))
+    }
+
+    /// Half the thickness in pixels, the middle not counted, that a change must have where one pixel of the network's
+    /// input stands for `shrink` pixels of the image.
+    fn least_reach(&self, shrink: f64) -> u32 {
+        (f64::from(self.margin()) * 5.0 * shrink.min(4.0) - 1e-6).ceil() as u32
     }
 }
 
@@ -178,13 +185,14 @@ impl Finisher<'_> {
             let jobs: Vec<Job> = indices.iter().filter_map(job).collect();
             for (job, patch) in jobs.iter().zip(self.batch(&jobs, options, cancel, each)?) {
                 let mask = &masks[job.index];
-                results[job.index] = settled(mask, patch.corrected(mask, options.margin()), options);
+                let reach = options.least_reach(shrink(job.region, side));
+                results[job.index] = settled(mask, patch.corrected(mask, options.margin()), reach, options);
             }
         }
         for index in close {
             let mask = &masks[index];
             if let Some(refined) = self.high_resolution(image, (index, mask), options, cancel, each)? {
-                results[index] = settled(mask, refined, options);
+                results[index] = settled(mask, refined, options.least_reach(1.0), options);
             }
         }
         Ok(results)
@@ -248,12 +256,42 @@ fn kept(mask: &Mask) -> Refinement {
     Refinement { mask: mask.clone(), kept_original: true, change: 0.0 }
 }
 
-/// `refined` within the band that `options` allow, if it passes the guard.
-fn settled(original: &Mask, refined: Mask, options: &RefineOptions) -> Refinement {
+/// `refined` without slivers and within the band that `options` allow, if it passes the guard.
+fn settled(original: &Mask, refined: Mask, least_reach: u32, options: &RefineOptions) -> Refinement {
+    let refined = without_slivers(original, refined, least_reach);
     match options.band_px {
         Some(reach) => guarded(original, near_outline(original, &refined, reach)),
         None => guarded(original, refined),
     }
+}
+
+/// `refined` with those changes only that hold a square of side 2 `reach` + 1: outlines that the network merely draws a
+/// little differently stay, so that a mask that was exact remains so.
+fn without_slivers(original: &Mask, refined: Mask, reach: u32) -> Mask {
+    let bounds = original.bounds().unwrap_or_default().union(refined.bounds().unwrap_or_default());
+    if reach == 0 || bounds.is_empty() {
+        return refined;
+    }
+    let window = bounds.grown(reach + 2, original.size());
+    let before = original.cropped(window);
+    let mut after = refined.cropped(window);
+    let mut changed = after.clone();
+    for y in 0..window.height {
+        for (changed, &before) in changed.row_mut(y).iter_mut().zip(before.row(y)) {
+            *changed ^= before;
+        }
+    }
+    let thick = morphology::dilated(&morphology::eroded(&changed, reach, morphology::Border::Neutral), reach + 1);
+    for y in 0..window.height {
+        for ((after, &before), &thick) in after.row_mut(y).iter_mut().zip(before.row(y)).zip(thick.row(y)) {
+            if thick == 0 {
+                *after = before;
+            }
+        }
+    }
+    let mut result = Mask::new(original.size());
+    result.paste(&after, window.x, window.y);
+    result
 }
 
 /// `refined` up to `reach` pixels from the outline of `original`, which shows everywhere else.
@@ -310,6 +348,23 @@ mod tests {
         assert_eq!(banded, expected, "grown by 3, and the hole in the middle is closed");
         assert_eq!(near_outline(&original, &refined, 0), original);
         assert_eq!(near_outline(&original, &refined, u32::MAX), refined);
+    }
+
+    #[test]
+    fn slivers_do_not_change_a_mask() {
+        let original = square(20);
+        assert_eq!(without_slivers(&original, square(21), 1), original, "one row is no change");
+        assert_eq!(without_slivers(&original, square(21), 0), square(21));
+        let mut thick = square(20);
+        for (x, y) in (28..31).flat_map(|x| (10..16).map(move |y| (x, y))).chain((10..24).map(|x| (x, 4))) {
+            thick.set(x, y, true);
+        }
+        let kept = without_slivers(&original, thick, 1);
+        assert!(kept.get(30, 12) && !kept.get(15, 4), "a bump stays, a line goes");
+        let edge = Mask::from_fn(original.size(), |x, _| x >= 37);
+        let bumped = Mask::from_fn(original.size(), |x, y| x >= 37 || x >= 34 && y < 2);
+        assert_eq!(without_slivers(&edge, bumped.clone(), 1), bumped, "the image's border cuts a bump, and does not make it thin");
+        assert_eq!(without_slivers(&Mask::new(original.size()), Mask::new(original.size()), 1).area(), 0);
     }
 
     #[test]

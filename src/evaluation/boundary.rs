@@ -168,7 +168,8 @@ fn matched(objects: &[&Instance], mut found: Vec<&Instance>, size: Size, overlap
         let mut order: Vec<usize> = (0..truths.len()).collect();
         order.sort_by_key(|&index| ignored[index]);
         for threshold in 0..THRESHOLDS {
-            let least = 0.5 + 0.05 * threshold as f64;
+            // As NumPy spaces them: an IoU may lie exactly on a threshold.
+            let least = if threshold + 1 == THRESHOLDS { 0.95 } else { 0.5 + threshold as f64 * ((0.95 - 0.5) / 9.0) };
             let mut taken = vec![false; truths.len()];
             for (place, detection) in group.detections.iter_mut().enumerate() {
                 let mut best: Option<(usize, f64)> = None;

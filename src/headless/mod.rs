@@ -114,7 +114,7 @@ struct ModelOptions {
     /// Weights of the segmenter instead of the built-in ones
     #[arg(long, value_name = "FILE")]
     segmenter: Option<std::path::PathBuf>,
-    /// Weights of the refiner instead of the built-in ones
+    /// Weights of the refiner instead of the built-in ones; also the published SegRefiner checkpoint (.pth)
     #[arg(long, value_name = "FILE")]
     refiner: Option<std::path::PathBuf>,
     /// The seed of the noise; the same seed gives the same masks

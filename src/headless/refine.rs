@@ -49,7 +49,7 @@ pub struct Arguments {
     /// Time indices of the diffusion process, falling to 0
     #[arg(long, value_name = "T,...", value_delimiter = ',', default_values_t = [5, 2, 0])]
     timesteps: Vec<usize>,
-    /// Give each pixel its more probable state between steps instead of a random one
+    /// Give each pixel its more probable state between steps instead of a random one; gains less
     #[arg(long)]
     deterministic: bool,
     /// Also write what became of each mask as JSON

@@ -333,7 +333,7 @@ fn a_data_set_is_polished_paused_and_gone_on_with() {
     for image in 0..3 {
         window.perform(Command::GoTo(image));
         window.until("the image is shown", App::is_image_ready);
-        window.draw_box((20.0, 20.0), (60.0, 20.0 + 10.0 * f64::from(image as u8 + 2)));
+        window.draw_box((20.0, 20.0), (20.0 + 15.0 * f64::from(image as u8 + 2), 60.0));
         window.answered();
     }
     let area = |window: &Window, image: usize| {
@@ -350,7 +350,7 @@ fn a_data_set_is_polished_paused_and_gone_on_with() {
     assert_eq!(findings.len(), 3);
     assert!(findings.windows(2).all(|pair| pair[0].change >= pair[1].change), "the largest change comes first");
     let first = window.app().state().image;
-    assert_eq!(first, 0, "the smallest object changes most");
+    assert_eq!(first, 0, "the narrowest object changes most");
     window.press(Key::Enter);
     assert!(area(&window, 0) > before[0]);
     assert!(window.app().state().image != 0, "the next change is shown");

@@ -13,8 +13,8 @@ use annotator::assist::{
 };
 use annotator::geometry::{Rect, Size};
 use annotator::job::Cancel;
-use annotator::mask::Mask;
-use annotator::model::device::Compute;
+use annotator::mask::{Mask, metric};
+use annotator::model::device::{Compute, ComputeChoice};
 use annotator::model::refiner::{Refiner, RefinerConfig};
 use annotator::model::segmenter::{Segmenter, SegmenterConfig};
 use annotator::model::weights::WeightFile;
@@ -182,9 +182,8 @@ fn large_objects_are_refined_in_tiles() {
     assert_eq!(refined, again);
     let instance = RefineOptions { mode: Mode::Instance, ..options.clone() };
     let mut count = 0;
-    let coarse = assistant.refine(&image, std::slice::from_ref(&mask), &instance, &Cancel::new(), &mut |_| count += 1).unwrap();
+    assistant.refine(&image, std::slice::from_ref(&mask), &instance, &Cancel::new(), &mut |_| count += 1).unwrap();
     assert_eq!(count, 3);
-    assert_ne!(refined[0].mask, coarse[0].mask);
 
     let (cancel, mut seen) = (Cancel::new(), 0);
     let mut each = |_: RefineStep| {
@@ -198,6 +197,32 @@ fn large_objects_are_refined_in_tiles() {
     let short = RefineOptions { timesteps: vec![0], mode: Mode::HighResolution, ..options };
     let refused = assistant.refine(&image, &[mask], &short, &Cancel::new(), &mut |_| {});
     assert!(refused.unwrap_err().to_string().contains("at least two"));
+}
+
+#[test]
+fn shipped_weights_give_a_large_outline_back() {
+    let assistant = Assistant::load(ComputeChoice::Cpu, &ModelPaths::default()).unwrap();
+    let size = Size::new(900, 700);
+    let beyond = |x: u32, y: u32, wobble: f64| {
+        let (dx, dy) = (f64::from(x) - 450.0, f64::from(y) - 350.0);
+        let angle = dy.atan2(dx);
+        dx.hypot(dy) - 270.0 * (1.0 + 0.1 * (5.0 * angle).sin() + wobble * (13.0 * angle).sin())
+    };
+    let truth = Mask::from_fn(size, |x, y| beyond(x, y, 0.0) < 0.0);
+    let coarse = Mask::from_fn(size, |x, y| beyond(x, y, 0.04) < 0.0);
+    let grain = |x: u32, y: u32| (x.wrapping_mul(2_654_435_761).wrapping_add(y.wrapping_mul(40_503)) >> 7) as u8 % 24;
+    let image = RgbImage::from_fn(900, 700, |x, y| {
+        let base = if truth.get(x, y) { [200, 110, 50] } else { [70, 100, 80] };
+        Rgb(base.map(|value: u8| value + grain(x, y)))
+    });
+    let refined = |mask: &Mask, mode| {
+        let options = RefineOptions { mode, ..RefineOptions::default() };
+        metric::iou(&assistant.refine(&image, std::slice::from_ref(mask), &options, &Cancel::new(), &mut |_| {}).unwrap()[0].mask, &truth)
+    };
+    let (before, once, closely) = (metric::iou(&coarse, &truth), refined(&coarse, Mode::Instance), refined(&coarse, Mode::HighResolution));
+    assert!(once > before + 0.01, "{before} -> {once}");
+    assert!(closely > once, "{before} -> {once}, in tiles {closely}");
+    assert!(refined(&truth, Mode::Auto) > 0.997, "a mask that is exact stays");
 }
 
 #[test]
@@ -369,7 +394,7 @@ fn what_can_wait_lets_others_go_first_and_comes_all_the_same() {
 #[test]
 fn weights_that_cannot_be_loaded_are_reported() {
     let paths = ModelPaths { segmenter: Some("/nowhere/segmenter.safetensors".into()), refiner: None };
-    let service = Service::start(annotator::model::device::ComputeChoice::Cpu, paths, || {}).unwrap();
+    let service = Service::start(ComputeChoice::Cpu, paths, || {}).unwrap();
     let all = replies(&service, |reply| matches!(reply, Reply::Failed { .. }));
     assert!(matches!(all.last(), Some(Reply::Failed { id: RequestId(0), message }) if message.contains("/nowhere/segmenter")));
 }

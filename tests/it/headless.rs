@@ -120,10 +120,6 @@ fn coarse_masks_are_refined_as_the_options_say() {
     let folder = project(|_| ());
     let sample = sample();
     let (data, images) = (sample.join("instances.json"), sample.join("images"));
-    let truth = read(&data);
-    let name =
-        truth["categories"].as_array().unwrap().iter().find(|c| c["id"] == truth["annotations"][0]["category_id"]).unwrap()["name"].clone();
-    let name = name.as_str().unwrap();
     let output = program(folder.path())
         .args(["--headless", "coarsen", "--out", "coarse.json", "--iou", "0.85", "--data"])
         .arg(&data)
@@ -135,7 +131,19 @@ fn coarse_masks_are_refined_as_the_options_say() {
 
     let output = program(folder.path())
         .args(["--headless", "refine", "--data", "coarse.json", "--out", "fine.json", "--device", "cpu", "--mode", "instance"])
-        .args(["--strength", "0.8", "--band", "9", "--min-area", "2000", "--report", "report.json", "--only-category", name, "--images"])
+        .args([
+            "--strength",
+            "0.8",
+            "--band",
+            "9",
+            "--min-area",
+            "2000",
+            "--report",
+            "report.json",
+            "--only-category",
+            "remote,suitcase",
+            "--images",
+        ])
         .arg(&images)
         .output()
         .unwrap();
@@ -143,7 +151,7 @@ fn coarse_masks_are_refined_as_the_options_say() {
     let (report, fine) = (read(&folder.path().join("report.json")), read(&folder.path().join("fine.json")));
     assert_eq!((&report["mode"], &report["band_px"], &report["least_area"]), (&json!("instance"), &json!(9), &json!(2000)));
     let masks = report["masks"].as_array().unwrap();
-    let of_class = |record: &&Value| record["category_id"] == truth["annotations"][0]["category_id"] && record["iscrowd"] != 1;
+    let of_class = |record: &&Value| [75, 33].iter().any(|id| record["category_id"] == *id) && record["segmentation"] != json!([]);
     assert_eq!(masks.len(), coarse["annotations"].as_array().unwrap().iter().filter(of_class).count());
     for record in coarse["annotations"].as_array().unwrap() {
         let id = record["id"].as_i64().unwrap();
