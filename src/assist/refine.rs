@@ -51,7 +51,8 @@ pub struct RefineOptions {
     pub mode: Mode,
     /// How easily a pixel changes: 0 keeps the input, 1 takes the network's mask as it is; between them a pixel changes
     /// where the network is sure of the other side by (1 - strength) / 2 beyond one half, and where the change is not just
-    /// a sliver along the outline: its thickness must be 5 (1 - strength) pixels of the network's input or more.
+    /// a sliver along the outline: it must be thicker than 2.5 (1 - strength) pixels of the network's
+    /// input, and than one of the image.
     pub strength: f32,
     /// Pixels farther than this from the input's outline stay (the larger of the distances along x and y).
     pub band_px: Option<u32>,
@@ -69,7 +70,7 @@ impl RefineOptions {
     /// Half the thickness in pixels, the middle not counted, that a change must have where one pixel of the network's
     /// input stands for `shrink` pixels of the image.
     fn least_reach(&self, shrink: f64) -> u32 {
-        (f64::from(self.margin()) * 5.0 * shrink.min(4.0) - 1e-6).ceil() as u32
+        (f64::from(self.margin()) * 2.5 * shrink.min(4.0) - 1e-6).ceil() as u32
     }
 }
 

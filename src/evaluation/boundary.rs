@@ -222,5 +222,5 @@ fn mean_precision(groups: &[&Group], range: usize, threshold: usize) -> Option<f
         *precision = best;
     }
     let at = |recall: f64| curve.get(curve.partition_point(|(found, _)| *found < recall)).map_or(0.0, |(_, precision)| *precision);
-    Some((0..=100).map(|step| at(f64::from(step) / 100.0)).sum::<f64>() / 101.0)
+    Some((0..=100).map(|step| at(f64::from(step) * 0.01)).sum::<f64>() / 101.0)
 }

@@ -558,9 +558,9 @@ fn the_window_looks_as_it_should() {
 fn trained_weights_are_taken_and_given_back() {
     let mut window = Window::new(false);
     let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/segmenter.safetensors");
-    let device = |app: &App| app.readiness().clone();
     window.perform(Command::UseWeights(weights.clone()));
-    assert_eq!(device(window.app()), Readiness::Ready(weights.display().to_string()));
+    let ready = Readiness::Ready(weights.display().to_string());
+    window.until("the weights are loaded", |app| *app.readiness() == ready);
     assert_eq!(window.app().state().settings.models.segmenter, Some(weights.clone()));
 
     window.perform(Command::UseWeights(window.data.join("a.png")));
@@ -568,5 +568,5 @@ fn trained_weights_are_taken_and_given_back() {
     assert_eq!(window.app().state().settings.models.segmenter, Some(weights));
 
     window.perform(Command::BuiltInWeights);
-    assert_eq!(device(window.app()), Readiness::Ready("stand-in".to_owned()));
+    window.until("the built-in weights are loaded", |app| *app.readiness() == Readiness::Ready("stand-in".to_owned()));
 }
