@@ -118,6 +118,7 @@ pub struct Assistant {
     /// The newest request for other weights; 0 stands for the first.
     loading: RequestId,
     running: Option<Running>,
+    later: Option<RequestId>,
     patches: Vec<Option<Patch>>,
     readiness: Readiness,
     takes_exemplars: bool,
@@ -132,6 +133,8 @@ pub enum Outcome {
     Refined(Running, Vec<Refinement>),
     /// A failure, in words.
     Failed(String),
+    /// Masks for masks that could wait, or why there are none.
+    Polished(Result<Vec<Refinement>, String>),
 }
 
 impl Assistant {
@@ -141,7 +144,7 @@ impl Assistant {
             Some(_) => Readiness::Preparing("Loading the models".to_owned(), None),
             None => Readiness::Failed("no thread for the models".to_owned()),
         };
-        Self { service, loading: RequestId(0), running: None, patches: Vec::new(), readiness, takes_exemplars: false }
+        Self { service, loading: RequestId(0), running: None, later: None, patches: Vec::new(), readiness, takes_exemplars: false }
     }
 
     /// How far the models are.
@@ -173,6 +176,19 @@ impl Assistant {
         self.patches = vec![None; instances.len()];
         self.running = Some(Running { id, refines, aim, image, instances, step: 0, of: 0 });
         true
+    }
+
+    /// Starts a request that can wait. False where there is no thread.
+    pub fn start_later(&mut self, request: Request) -> bool {
+        self.later = self.service.as_ref().map(|service| service.request_later(request));
+        self.later.is_some()
+    }
+
+    /// Gives up the request that can wait.
+    pub fn cancel_later(&mut self) {
+        if let Some(service) = self.later.take().and(self.service.as_ref()) {
+            service.cancel_later();
+        }
     }
 
     /// Uses other weights from now on; the old ones stay where these cannot be loaded.
@@ -221,6 +237,14 @@ impl Assistant {
                 Reply::Failed { id, message } if self.is_running(id) => {
                     self.finish();
                     outcomes.push(Outcome::Failed(message));
+                }
+                Reply::Refined { id, refinements } if self.later == Some(id) => {
+                    self.later = None;
+                    outcomes.push(Outcome::Polished(Ok(refinements)));
+                }
+                Reply::Failed { id, message } if self.later == Some(id) => {
+                    self.later = None;
+                    outcomes.push(Outcome::Polished(Err(message)));
                 }
                 // What an older request still had to say.
                 _ => {}

@@ -3,6 +3,7 @@
 use egui::{Key, Modifiers};
 use std::path::PathBuf;
 
+use super::polish::Plan;
 use super::settings::Settings;
 use super::transfer::Wish;
 use crate::annotation::{CategoryId, ImageId, InstanceId};
@@ -105,6 +106,20 @@ pub enum Command {
     ForgetExemplars,
     /// Corrects an object's mask by a stroke.
     Scribble(Option<InstanceId>, Scribble),
+    /// Takes (or leaves) all refined masks that are left.
+    DecideAll(bool),
+    /// Asks what is to be polished.
+    Polish,
+    /// Starts to polish.
+    StartPolish(Plan),
+    /// Goes on with polishing that was broken off.
+    ResumePolish,
+    /// Lets polishing rest, or go on.
+    PausePolish,
+    /// Ends polishing, or its review.
+    StopPolish,
+    /// Shows one of the changes of a polished data set.
+    ShowChange(usize),
     /// Asks for a file of weights.
     LoadWeights,
     /// Uses these weights for the network that they belong to.
@@ -305,6 +320,11 @@ pub static TABLE: &[Entry] = table! {
     Object Command::NextAlternative, "Next alternative mask", [bare(Key::Space)], "Shows another mask that the model finds for the selected object";
     Object Command::UseAsExemplar, "Use as exemplar", [bare(Key::K)], "The next proposals for its class follow the selected object, without training";
     Object Command::ForgetExemplars, "Forget exemplars", [], "Proposals follow no exemplars any more";
+    Object Command::DecideAll(true), "Take all refined masks", [shift(Key::Enter)], "Takes every change of the review that is left, as one step";
+    Object Command::DecideAll(false), "Leave all refined masks", [shift(Key::Escape)], "Leaves every mask of the review as it was";
+    Object Command::Polish, "Polish data set…", [], "Refines all masks in the background and shows each change, the largest first";
+    Object Command::PausePolish, "Pause or go on polishing", [], "Lets the polish job rest, or go on";
+    Object Command::StopPolish, "Stop polishing", [], "Ends the polish job and shows what it has found, or ends its review";
     Object Command::SearchClass, "Class…", [bare(Key::Slash)], "Finds or makes a class for the selection";
     Object Command::NextObject, "Next object", [bare(Key::Tab)], "Selects the next object";
     Object Command::PreviousObject, "Previous object", [shift(Key::Tab)], "Selects the object before";

@@ -7,8 +7,9 @@ use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 
 use super::command::{self, Command};
 use super::document::Source;
-use super::panel::{check, classes, filmstrip::Filmstrip, menu, objects, status, toolbar};
+use super::panel::{check, classes, filmstrip::Filmstrip, menu, objects, polish, status, toolbar};
 use super::picture::Loaded;
+use super::state::PolishState;
 use super::{App, theme};
 
 impl App {
@@ -22,6 +23,7 @@ impl App {
         for outcome in self.assistant.poll() {
             self.receive(outcome);
         }
+        self.tick_polish();
         // Before the pointer: on a slow machine a key and the drag that follows it may come in one frame.
         let mut commands = self.input(&ctx);
         if commands.contains(&Command::NextAlternative) && self.canvas.take_moved_by_space() {
@@ -92,6 +94,10 @@ impl App {
             Panel::bottom("filmstrip").frame(panel(10, 8)).exact_size(106.0).show(ui, |ui| filmstrip.ui(ui, state, pictures, commands));
             Panel::left("tools").frame(panel(6, 10)).exact_size(56.0).resizable(false).show(ui, |ui| toolbar::ui(ui, state, commands));
             Panel::right("lists").frame(panel(12, 10)).default_size(270.0).size_range(200.0..=460.0).show(ui, |ui| {
+                if let PolishState::Review(findings) = &state.polish {
+                    polish::list_ui(ui, state, findings, ui.available_height() * 0.3, commands);
+                    ui.separator();
+                }
                 let height = ui.available_height();
                 ui.push_id("objects", |ui| objects::ui(ui, state, height * 0.55 - 44.0, commands));
                 ui.add_space(8.0);

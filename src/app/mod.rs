@@ -19,6 +19,8 @@ mod open;
 mod panel;
 mod perform;
 mod picture;
+pub mod polish;
+mod review;
 pub mod settings;
 pub mod state;
 mod suggest;
@@ -61,6 +63,8 @@ pub struct App {
     storage_failure: Option<String>,
     asked: Latest<Command>,
     transfer: Transfer,
+    polish: Option<polish::Job>,
+    polished: Option<polish::Polished>,
     propose_due: Option<f64>,
     adapter: String,
 }
@@ -98,6 +102,8 @@ impl App {
             storage_failure: None,
             asked: Latest::default(),
             transfer: Transfer::default(),
+            polish: None,
+            polished: None,
             propose_due: None,
             adapter: base.adapter,
         }

@@ -5,12 +5,13 @@ use super::assistant::{Aim, Outcome};
 use super::command::{Command, Tool, entry};
 use super::panel::dialog::{Dialog, Search};
 use super::picture::Loaded;
-use super::state::{Change, Review, Tone};
+use super::state::{Change, Tone};
 use super::theme;
 use super::transfer::Wish;
 use crate::annotation::{ImageId, Instance, InstanceId, Shape};
 use crate::assist::service::Request;
 use crate::assist::{ModelPaths, RefineOptions, Refinement};
+use crate::geometry::Rect;
 use crate::mask::Mask;
 use std::sync::Arc;
 
@@ -21,7 +22,6 @@ impl App {
     /// Carries out one command.
     pub fn perform(&mut self, command: Command, ctx: &egui::Context) {
         tracing::debug!(name = entry(&command).map_or("", |entry| entry.name), "command");
-        let now = ctx.input(|input| input.time);
         match command {
             Command::OpenFile
             | Command::OpenFolder
@@ -56,6 +56,13 @@ impl App {
             Command::UseAsExemplar => self.use_as_exemplar(),
             Command::ForgetExemplars => self.forget_exemplars(),
             Command::Scribble(target, scribble) => self.scribble(target, scribble),
+            Command::DecideAll(takes) => self.decide_all(takes),
+            Command::Polish => self.ask_polish(),
+            Command::StartPolish(plan) => self.start_polish(Some(plan), ctx),
+            Command::ResumePolish => self.start_polish(None, ctx),
+            Command::PausePolish => self.pause_polish(),
+            Command::StopPolish => self.stop_polish(),
+            Command::ShowChange(index) => self.show_finding(index),
             Command::UseWeights(path) => match self.state.settings.models.clone().with(&path) {
                 Ok(models) => self.use_models(models, &format!("The models use {}", path.display()), ctx),
                 Err(error) => self.state.say(Tone::Error, error.to_string()),
@@ -89,13 +96,7 @@ impl App {
             Command::ActualSize => self.canvas.view.zoom_to(1.0 / f64::from(ctx.pixels_per_point())),
             Command::ZoomIn => self.canvas.view.zoom(1.25, self.canvas.view.center()),
             Command::ZoomOut => self.canvas.view.zoom(0.8, self.canvas.view.center()),
-            Command::ClassNumber(number) => {
-                let category = self.state.document.dataset().categories.get(number - 1).map(|category| category.id);
-                match category {
-                    Some(id) => self.state.assign(id),
-                    None => self.state.say(Tone::Warning, format!("There is no class {number}; / makes one")),
-                }
-            }
+            Command::ClassNumber(number) => self.assign_number(number),
             Command::Assign(id) => self.state.assign(id),
             Command::NewClass(name) => self.state.assign_new(name.trim()),
             Command::RenameClass(id, name) => self.state.rename_class(id, name),
@@ -106,15 +107,25 @@ impl App {
             Command::Check => self.check(ctx),
             Command::LeadTo(target) => self.lead_to(target),
             Command::Change(settings) => self.change_settings(settings, ctx),
-            Command::AddBox(rect) => {
-                self.state.message = None;
-                if self.state.add_box(rect).is_some() && self.state.settings.propose_after_box {
-                    self.propose_due = Some(now + PROPOSE_DELAY_SECS);
-                }
-            }
+            Command::AddBox(rect) => self.add_box(rect, ctx),
             Command::Reshape(id, rect) => self.state.reshape(id, rect),
             Command::Move(id, by) => self.state.move_object(id, by),
             Command::Paint(target, mask) => self.state.paint(target, &mask),
+        }
+    }
+
+    fn assign_number(&mut self, number: usize) {
+        let category = self.state.document.dataset().categories.get(number - 1).map(|category| category.id);
+        match category {
+            Some(id) => self.state.assign(id),
+            None => self.state.say(Tone::Warning, format!("There is no class {number}; / makes one")),
+        }
+    }
+
+    fn add_box(&mut self, rect: Rect, ctx: &egui::Context) {
+        self.state.message = None;
+        if self.state.add_box(rect).is_some() && self.state.settings.propose_after_box {
+            self.propose_due = Some(ctx.input(|input| input.time) + PROPOSE_DELAY_SECS);
         }
     }
 
@@ -160,10 +171,8 @@ impl App {
     }
 
     fn accept(&mut self) {
-        if let Some(review) = self.state.review.take() {
-            let masks: Vec<(InstanceId, &Mask)> = review.changes.iter().map(|change| (change.id, change.after.as_ref())).collect();
-            let count = self.state.set_masks("Refine masks", review.image, &masks).len();
-            return self.state.say(Tone::Plain, format!("Took {count} refined mask{}", plural(count)));
+        if self.state.review.is_some() {
+            return self.decide(true);
         }
         if self.assistant.running().is_some() {
             return;
@@ -204,8 +213,8 @@ impl App {
         if self.stop_transfer() {
             return self.state.say(Tone::Plain, "Stopped");
         }
-        if self.state.review.take().is_some() {
-            return self.state.say(Tone::Plain, "Left the masks as they were");
+        if self.state.review.is_some() {
+            return self.decide(false);
         }
         if self.state.selection.is_empty() {
             self.state.tool = Tool::Select;
@@ -255,7 +264,9 @@ impl App {
         }
         let Some(pixels) = self.pixels() else { return };
         self.state.review = None;
-        self.request(Request::Refine { image: pixels, masks, options: RefineOptions::default() }, Aim::Refinement, image, ids);
+        let options =
+            RefineOptions { strength: self.state.settings.strength, band_px: self.state.settings.band_px, ..RefineOptions::default() };
+        self.request(Request::Refine { image: pixels, masks, options }, Aim::Refinement, image, ids);
     }
 
     pub(super) fn request(&mut self, request: Request, aim: Aim, image: ImageId, ids: Vec<InstanceId>) {
@@ -286,6 +297,7 @@ impl App {
                 let more = if empty > 0 { format!("; {empty} stayed a box: nothing was found in it") } else { String::new() };
                 self.state.say(Tone::Plain, format!("{count} mask{} proposed: Enter accepts, G refines{more}", plural(count)));
             }
+            Outcome::Polished(outcome) => self.polished(outcome),
             Outcome::Refined(running, refinements) => self.review(running.image, running.instances, refinements),
         }
     }
@@ -314,7 +326,7 @@ impl App {
         if kept > 0 {
             self.state.say(Tone::Plain, format!("{kept} kept as they were"));
         }
-        self.state.review = Some(Review { image, changes });
+        self.start_review(image, changes);
     }
 
     pub(super) fn go_to(&mut self, index: usize) {
@@ -400,6 +412,6 @@ impl App {
     }
 }
 
-const fn plural(count: usize) -> &'static str {
+pub(super) const fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }

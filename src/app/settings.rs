@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::assist::ModelPaths;
+use crate::assist::{ModelPaths, RefineOptions};
 
 /// Where the models run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +48,10 @@ pub struct Settings {
     pub look: Look,
     /// Whether masks are proposed by themselves a moment after the last box.
     pub propose_after_box: bool,
+    /// How easily the refiner changes a pixel, 0..=1.
+    pub strength: f32,
+    /// How far from the outline the refiner may change a mask; anywhere without it.
+    pub band_px: Option<u32>,
     /// How strong masks cover the image, 0..=1.
     pub opacity: f32,
     /// Size of text and controls, 1 being normal.
@@ -64,6 +68,8 @@ impl Default for Settings {
             models: ModelPaths::default(),
             look: Look::Dark,
             propose_after_box: true,
+            strength: RefineOptions::STRENGTH,
+            band_px: None,
             opacity: 0.3,
             zoom: 1.0,
         }

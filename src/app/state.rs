@@ -7,10 +7,12 @@ use std::sync::Arc;
 use super::assistant::Patch;
 use super::command::Tool;
 use super::document::Document;
+use super::polish::Finding;
 use super::settings::Settings;
 use super::transfer::Wish;
 use crate::annotation::{CategoryId, Image, ImageId, Instance, InstanceId};
 use crate::assist::{ExemplarCrop, Scribble};
+use crate::job::Progress;
 use crate::mask::Mask;
 
 /// How a message in the status bar is meant.
@@ -49,7 +51,7 @@ pub struct Change {
 pub struct Review {
     /// The image.
     pub image: ImageId,
-    /// The masks that changed.
+    /// The masks that changed and are not decided about; the first one is shown.
     pub changes: Vec<Change>,
 }
 
@@ -82,6 +84,23 @@ impl Suggestion {
     }
 }
 
+/// How the polishing of the data set stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum PolishState {
+    /// Nothing is polished.
+    #[default]
+    Idle,
+    /// A job runs or rests.
+    Running {
+        /// How far it is.
+        progress: Progress,
+        /// Whether it rests.
+        paused: bool,
+    },
+    /// Changes wait for a decision, the largest first.
+    Review(Vec<Finding>),
+}
+
 /// The state of the window.
 #[derive(Debug)]
 pub struct State {
@@ -105,6 +124,8 @@ pub struct State {
     pub all_hidden: bool,
     /// Refined masks that wait for a decision.
     pub review: Option<Review>,
+    /// How the polishing of the data set stands.
+    pub polish: PolishState,
     /// The expected `IoU` of proposed masks; it is not written to files.
     pub expected_iou: HashMap<InstanceId, f32>,
     /// What the export that is being chosen would keep.
@@ -141,6 +162,7 @@ impl State {
             hidden: BTreeSet::new(),
             all_hidden: false,
             review: None,
+            polish: PolishState::Idle,
             expected_iou: HashMap::new(),
             measured: None,
             measuring: None,

@@ -8,6 +8,7 @@ pub mod calibration;
 pub mod crop;
 pub mod evidence;
 mod grow;
+mod highres;
 mod memory;
 mod models;
 mod patch;
@@ -25,7 +26,7 @@ pub use models::ModelPaths;
 pub use patch::Patch;
 pub use prompt::{ExemplarCrop, Prompt, Scribble};
 pub use propose::{MOST_SAMPLES, Proposal, ProposeOptions, ProposeStep, Proposer, segmenter_input, segmenter_input_of};
-pub use refine::{Finisher, RefineOptions, RefineStep, Refinement, refiner_input};
+pub use refine::{Finisher, Mode, RefineOptions, RefineStep, Refinement, refiner_input};
 pub use service::Engine;
 
 use std::path::Path;
@@ -105,7 +106,7 @@ impl Assistant {
         let device = compute.device();
         let file = paths.segmenter_file()?;
         let segmenter = Segmenter::load(&file, &device)?;
-        let refiner = Refiner::load(&paths.refiner_file()?, &device)?;
+        let refiner = paths.refiner(&device)?;
         Ok(Self { compute, segmenter, refiner, calibration: Calibration::of(&file), memory: Memory::default() })
     }
 
@@ -178,7 +179,7 @@ impl Engine for Assistant {
         let steps = ProposeOptions { steps: 1, ..ProposeOptions::default() };
         self.propose(&image, &[rect.into()], &steps, &Cancel::new(), &mut |_| {})?;
         let mask = Mask::filled(Size::new(64, 64), rect);
-        let last = RefineOptions { timesteps: vec![0], seed: 0 };
+        let last = RefineOptions { timesteps: vec![0], ..RefineOptions::default() };
         self.refine(&image, &[mask], &last, &Cancel::new(), &mut |_| {})?;
         Ok(())
     }

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::inside_the_program;
-use crate::model::weights::{NETWORK_KEY, WeightError, WeightFile};
+use crate::model::refiner::Refiner;
+use crate::model::weights::{NETWORK_KEY, WeightError, WeightFile, load_checkpoint};
 use crate::model::{refiner, segmenter};
 
 /// The segmenter inside the program.
@@ -30,6 +32,9 @@ impl ModelPaths {
     /// # Errors
     /// When the file cannot be read or holds neither network.
     pub fn with(self, path: &Path) -> Result<Self, WeightError> {
+        if is_checkpoint(path) {
+            return Ok(Self { refiner: Some(path.to_owned()), ..self });
+        }
         let file = WeightFile::read(path)?;
         if file.metadata(NETWORK_KEY) == Some(refiner::NETWORK) {
             return Ok(Self { refiner: Some(path.to_owned()), ..self });
@@ -42,7 +47,10 @@ impl ModelPaths {
     #[must_use]
     pub fn readable(self) -> Self {
         let keep = |path: Option<PathBuf>| {
-            path.filter(|path| WeightFile::read(path).inspect_err(|error| tracing::warn!(%error, "weights are left out")).is_ok())
+            path.filter(|path| {
+                is_checkpoint(path) && path.is_file()
+                    || WeightFile::read(path).inspect_err(|error| tracing::warn!(%error, "weights are left out")).is_ok()
+            })
         };
         Self { segmenter: keep(self.segmenter), refiner: keep(self.refiner) }
     }
@@ -55,13 +63,28 @@ impl ModelPaths {
         file(self.segmenter.as_deref(), SEGMENTER)
     }
 
-    /// The refiner's weights.
+    /// The refiner with its weights; a file that ends in `.pth` is taken for the published `SegRefiner` checkpoint.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or its tensors are not those of the network.
+    pub fn refiner(&self, device: &Device) -> Result<Refiner, WeightError> {
+        match self.refiner.as_deref() {
+            Some(path) if is_checkpoint(path) => load_checkpoint(path, device),
+            _ => Refiner::load(&self.refiner_file()?, device),
+        }
+    }
+
+    /// The refiner's weight file.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn refiner_file(&self) -> Result<WeightFile, WeightError> {
         file(self.refiner.as_deref(), REFINER)
     }
+}
+
+fn is_checkpoint(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("pth"))
 }
 
 fn file(path: Option<&Path>, embedded: &'static [u8]) -> Result<WeightFile, WeightError> {
@@ -85,6 +108,9 @@ mod tests {
         let paths = ModelPaths::default().with(&path("a")).unwrap().with(&path("b")).unwrap();
         assert_eq!(paths, ModelPaths { segmenter: Some(path("a")), refiner: Some(path("b")) });
         assert!(paths.clone().with(&path("c")).unwrap_err().to_string().contains("weights-c"));
+        let published = paths.clone().with(Path::new("segrefiner.pth")).unwrap();
+        let error = published.refiner(&Device::flex()).unwrap_err().to_string();
+        assert!(error.contains("segrefiner.pth"), "{error}");
         std::fs::remove_file(path("b")).unwrap();
         assert_eq!(paths.clone().readable(), ModelPaths { refiner: None, ..paths });
     }

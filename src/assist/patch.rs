@@ -1,6 +1,8 @@
 //! A soft mask on a crop, and how it comes back to the image.
 
-use crate::geometry::{Rect, Size};
+use std::ops::Range;
+
+use crate::geometry::{Point, Rect, Size};
 use crate::mask::Mask;
 
 /// A soft mask on a square grid over a part of the image.
@@ -36,26 +38,28 @@ impl Patch {
     /// lies outside the patch stays; the grid's edge cells reach on to the patch's edge.
     pub fn corrected(&self, original: &Mask, margin: f32) -> Mask {
         let mut mask = original.clone();
-        self.each_pixel(original.size(), Beyond::Edge, |x, y, soft| {
-            let threshold = if original.get(x, y) { 0.5 - margin } else { 0.5 + margin };
-            mask.set(x, y, soft >= threshold);
-        });
+        self.each_pixel(original.size(), Beyond::Edge, |x, y, soft| mask.set(x, y, soft >= threshold(original.get(x, y), margin)));
         mask
     }
 
-    fn each_pixel(&self, size: Size, beyond: Beyond, mut each: impl FnMut(u32, u32, f32)) {
-        let range = |start: f64, length: f64, extent: u32| {
-            let end = f64::from(extent);
-            start.floor().clamp(0.0, end) as u32..(start + length).ceil().clamp(0.0, end) as u32
-        };
-        let columns: Vec<(u32, Tap)> = range(self.rect.x, self.rect.width, size.width)
-            .map(|x| (x, Tap::new(x, self.rect.x, self.rect.width, self.side, beyond)))
-            .collect();
-        for y in range(self.rect.y, self.rect.height, size.height) {
-            let row = Tap::new(y, self.rect.y, self.rect.height, self.side, beyond);
-            for &(x, column) in &columns {
-                each(x, y, self.sample(row, column));
+    /// Takes over what `other` says of each cell whose centre it covers.
+    pub(super) fn take(&mut self, other: &Self) {
+        let (rect, side) = (self.rect, self.side);
+        let centre = |start: f64, length: f64, place: usize| start + (place as f64 + 0.5) * length / side as f64;
+        for (cell, soft) in self.soft.iter_mut().enumerate() {
+            let at = Point::new(centre(rect.x, rect.width, cell % side), centre(rect.y, rect.height, cell / side));
+            if other.rect.contains(at) {
+                let row = Tap::at(at.y, other.rect.y, other.rect.height, other.side, Beyond::Edge);
+                let column = Tap::at(at.x, other.rect.x, other.rect.width, other.side, Beyond::Edge);
+                *soft = other.sample(row, column);
             }
+        }
+    }
+
+    fn each_pixel(&self, size: Size, beyond: Beyond, mut each: impl FnMut(u32, u32, f32)) {
+        let placed = Placed::new(self, size, beyond);
+        for y in placed.rows.clone() {
+            placed.each_in_row(y, &mut |x, soft| each(x, y, soft));
         }
     }
 
@@ -66,6 +70,62 @@ impl Patch {
         };
         let line = |place| at(row.low, place) * (1.0 - row.share) + at(row.high, place) * row.share;
         line(column.low) * (1.0 - column.share) + line(column.high) * column.share
+    }
+}
+
+/// The value from which on a pixel is inside: `margin` beyond .5, seen from the side on which it `was`.
+pub(super) fn threshold(was: bool, margin: f32) -> f32 {
+    if was { 0.5 - margin } else { 0.5 + margin }
+}
+
+/// The mean of the soft maps that cover each pixel, row by row: memory does not grow with the image's height.
+pub(super) fn averaged(patches: &[Patch], size: Size, mut each: impl FnMut(u32, u32, f32)) {
+    let placed: Vec<Placed<'_>> = patches.iter().map(|patch| Placed::new(patch, size, Beyond::Edge)).collect();
+    let mut sums = vec![(0.0_f32, 0.0_f32); size.width as usize];
+    for y in 0..size.height {
+        let mut covered = false;
+        for patch in placed.iter().filter(|patch| patch.rows.contains(&y)) {
+            covered = true;
+            patch.each_in_row(y, &mut |x, soft| {
+                let (sum, count) = &mut sums[x as usize];
+                *sum += soft;
+                *count += 1.0;
+            });
+        }
+        if covered {
+            for (x, (sum, count)) in sums.iter_mut().enumerate().filter(|(_, (_, count))| *count > 0.0) {
+                each(x as u32, y, *sum / *count);
+                (*sum, *count) = (0.0, 0.0);
+            }
+        }
+    }
+}
+
+/// A patch with the image's rows and columns that it covers.
+struct Placed<'a> {
+    patch: &'a Patch,
+    rows: Range<u32>,
+    columns: Vec<(u32, Tap)>,
+    beyond: Beyond,
+}
+
+impl<'a> Placed<'a> {
+    fn new(patch: &'a Patch, size: Size, beyond: Beyond) -> Self {
+        let range = |start: f64, length: f64, extent: u32| {
+            let end = f64::from(extent);
+            start.floor().clamp(0.0, end) as u32..(start + length).ceil().clamp(0.0, end) as u32
+        };
+        let rect = patch.rect;
+        let tap = |x: u32| (x, Tap::at(f64::from(x) + 0.5, rect.x, rect.width, patch.side, beyond));
+        let columns = range(rect.x, rect.width, size.width).map(tap).collect();
+        Self { patch, rows: range(rect.y, rect.height, size.height), columns, beyond }
+    }
+
+    fn each_in_row(&self, y: u32, each: &mut impl FnMut(u32, f32)) {
+        let row = Tap::at(f64::from(y) + 0.5, self.patch.rect.y, self.patch.rect.height, self.patch.side, self.beyond);
+        for &(x, column) in &self.columns {
+            each(x, self.patch.sample(row, column));
+        }
     }
 }
 
@@ -85,8 +145,9 @@ struct Tap {
 }
 
 impl Tap {
-    fn new(pixel: u32, start: f64, length: f64, side: usize, beyond: Beyond) -> Self {
-        let place = (f64::from(pixel) + 0.5 - start) * (side as f64 / length) - 0.5;
+    /// The cells around the image coordinate `at`.
+    fn at(at: f64, start: f64, length: f64, side: usize, beyond: Beyond) -> Self {
+        let place = (at - start) * (side as f64 / length) - 0.5;
         let place = if beyond == Beyond::Edge { place.clamp(0.0, (side - 1) as f64) } else { place };
         let low = place.floor();
         let cell = |place: f64| (place >= 0.0 && place < side as f64).then_some(place as usize);
@@ -115,6 +176,22 @@ mod tests {
         assert_eq!(patch.corrected(&original, 0.0).bytes(), [0, 0, 1, 1]);
         let whole = Patch { rect: Rect::new(0.0, 0.0, 2.0, 1.0), side: 1, soft: vec![0.8] };
         assert_eq!(whole.corrected(&Mask::new(Size::new(4, 1)), 0.2).bytes(), [1, 1, 0, 0]);
+    }
+
+    #[test]
+    fn overlapping_patches_are_averaged_and_seen_in_a_thumbnail() {
+        let patch = |x: f64, soft: f32| Patch { rect: Rect::new(x, 0.0, 4.0, 4.0), side: 2, soft: vec![soft; 4] };
+        let patches = [patch(0.0, 0.2), patch(2.0, 1.0)];
+        let mut row = [-1.0_f32; 7];
+        averaged(&patches, Size::new(7, 3), |x, y, soft| {
+            if y == 2 {
+                row[x as usize] = soft;
+            }
+        });
+        assert!(row.iter().zip([0.2, 0.2, 0.6, 0.6, 1.0, 1.0, -1.0]).all(|(a, b)| (a - b).abs() < 1e-6), "{row:?}");
+        let mut thumbnail = Patch { rect: Rect::new(0.0, 0.0, 8.0, 8.0), side: 4, soft: vec![0.5; 16] };
+        thumbnail.take(&patches[0]);
+        assert_eq!(&thumbnail.soft[..8], [0.2, 0.2, 0.5, 0.5, 0.2, 0.2, 0.5, 0.5]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Coarse masks to fine ones: a crop around each mask, a few steps of the discrete process, and a guard that keeps the
-//! original where the result strays too far from it.
+//! original where the result strays too far from it. Objects that such a crop would shrink much go on in
+//! [`highres`](super::highres).
 
 use burn::tensor::Device;
 use image::RgbImage;
@@ -8,36 +9,74 @@ use super::crop::{centres_inside, frame, mask_crop, mask_region, normalised, res
 use super::{AssistError, Patch, planes, read, sigmoid, size_of};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
-use crate::mask::{Mask, metric};
-use crate::model::diffusion::process::Walk;
+use crate::mask::{Mask, metric, morphology};
+use crate::model::diffusion::process::{StepsError, Walk};
 use crate::model::diffusion::schedule::FineShare;
 use crate::model::noise::Noise;
 use crate::model::refiner::Refiner;
 
 /// Masks that go through the network together.
-const BATCH: usize = 4;
+pub(super) const BATCH: usize = 4;
 /// Masks with fewer pixels are left alone: at 256 x 256 they would be all interpolation.
 const SMALLEST_AREA: u64 = 64;
-/// A pixel changes where the network is this sure beyond one half: on held-out masks that keeps the gain at coarse outlines
-/// and halves what good ones lose.
-const MARGIN: f32 = 0.2;
 /// A result that overlaps its input less than this is dropped.
 const LEAST_IOU: f64 = 0.6;
 /// A result must have at least this share of the input's area, and at most its inverse.
 const LEAST_AREA_RATIO: f64 = 0.5;
+/// A crop that the network's input shrinks more than this is refined at high resolution by [`Mode::Auto`].
+const MOST_SHRINK: f64 = 2.0;
+
+/// How closely the network looks at an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// High resolution where the longer side of the object's crop is more than twice the network's input.
+    #[default]
+    Auto,
+    /// One crop around the object, stretched to the network's input.
+    Instance,
+    /// First that crop, then tiles at the image's own resolution where the network was least sure.
+    HighResolution,
+}
 
 /// How to refine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RefineOptions {
     /// Time indices of the discrete process, strictly falling to 0.
     pub timesteps: Vec<usize>,
     /// Where the random pixel states come from.
     pub seed: u64,
+    /// Whether each pixel takes its more probable state instead of a random one.
+    pub deterministic: bool,
+    /// How closely to look.
+    pub mode: Mode,
+    /// How easily a pixel changes: 0 keeps the input, 1 takes the network's mask as it is; between them a pixel changes
+    /// where the network is sure of the other side by (1 - strength) / 2 beyond one half, and where the change is not just
+    /// a sliver along the outline: it must be thicker than 2.5 (1 - strength) pixels of the network's
+    /// input, and than one of the image.
+    pub strength: f32,
+    /// Pixels farther than this from the input's outline stay (the larger of the distances along x and y).
+    pub band_px: Option<u32>,
+}
+
+impl RefineOptions {
+    /// The [`Self::strength`] that keeps the gain at coarse outlines and spares good ones.
+    pub const STRENGTH: f32 = 0.6;
+
+    /// How sure the network must be beyond one half before a pixel changes.
+    pub(super) fn margin(&self) -> f32 {
+        0.5 * (1.0 - self.strength.clamp(0.0, 1.0))
+    }
+
+    /// Half the thickness in pixels, the middle not counted, that a change must have where one pixel of the network's
+    /// input stands for `shrink` pixels of the image.
+    fn least_reach(&self, shrink: f64) -> u32 {
+        (f64::from(self.margin()) * 2.5 * shrink.min(4.0) - 1e-6).ceil() as u32
+    }
 }
 
 impl Default for RefineOptions {
     fn default() -> Self {
-        Self { timesteps: vec![5, 2, 0], seed: 0 }
+        Self { timesteps: vec![5, 2, 0], seed: 0, deterministic: false, mode: Mode::Auto, strength: Self::STRENGTH, band_px: None }
     }
 }
 
@@ -76,11 +115,24 @@ pub fn refiner_input(image: &RgbImage, mask: &Mask, side: usize) -> Option<(Vec<
 }
 
 /// A mask on its way through the network.
-struct Job {
-    index: usize,
-    region: Rect,
-    colours: Vec<f32>,
-    coarse: Vec<f32>,
+pub(super) struct Job {
+    pub(super) index: usize,
+    pub(super) region: Rect,
+    pub(super) colours: Vec<f32>,
+    pub(super) coarse: Vec<f32>,
+}
+
+/// The random states of the pixels of one mask, or the middle of their range.
+pub(super) struct States(Option<Noise>);
+
+impl States {
+    pub(super) fn new(options: &RefineOptions) -> Self {
+        Self((!options.deterministic).then(|| Noise::new(options.seed)))
+    }
+
+    pub(super) fn draw(&mut self) -> f32 {
+        self.0.as_mut().map_or(0.5, Noise::uniform)
+    }
 }
 
 /// The refiner at work.
@@ -96,8 +148,8 @@ impl Finisher<'_> {
     /// A finer mask for each of `masks`, in the same order. `each` sees every step of every batch.
     ///
     /// # Errors
-    /// When a mask is not as large as the image, the time indices do not fall to 0, `cancel` was raised, or the device
-    /// failed.
+    /// When a mask is not as large as the image, the time indices do not fall to 0 (or are fewer than two where
+    /// [`Mode::HighResolution`] is asked for), `cancel` was raised, or the device failed.
     pub fn refine(
         &self,
         image: &RgbImage,
@@ -110,11 +162,22 @@ impl Finisher<'_> {
         if let Some((index, mask)) = masks.iter().enumerate().find(|(_, mask)| mask.size() != size) {
             return Err(AssistError::MaskSize { index, mask: mask.size(), image: size });
         }
-        let share = FineShare::new(self.refiner.config.timesteps);
-        Walk::new(share, &options.timesteps, 0)?;
+        self.walk(options, 0)?;
+        let has_two = options.timesteps.len() > 1;
+        if options.mode == Mode::HighResolution && !has_two {
+            return Err(StepsError::OnlyOne.into());
+        }
         let mut results: Vec<Refinement> = masks.iter().map(kept).collect();
-        let large: Vec<usize> = (0..masks.len()).filter(|&index| masks[index].area() >= SMALLEST_AREA).collect();
+        if options.strength <= 0.0 {
+            return Ok(results);
+        }
         let side = self.refiner.config.image;
+        let (mut close, mut large) = (Vec::new(), Vec::new());
+        for (index, mask) in masks.iter().enumerate().filter(|(_, mask)| mask.area() >= SMALLEST_AREA) {
+            let shrink = mask.bbox().map_or(0.0, |bbox| shrink(mask_region(bbox, size), side));
+            let closely = options.mode == Mode::HighResolution || options.mode == Mode::Auto && has_two && shrink > MOST_SHRINK;
+            if closely { close.push(index) } else { large.push(index) }
+        }
         for indices in large.chunks(BATCH) {
             let job = |&index: &usize| {
                 let (colours, coarse, region) = refiner_input(image, &masks[index], side)?;
@@ -123,10 +186,22 @@ impl Finisher<'_> {
             let jobs: Vec<Job> = indices.iter().filter_map(job).collect();
             for (job, patch) in jobs.iter().zip(self.batch(&jobs, options, cancel, each)?) {
                 let mask = &masks[job.index];
-                results[job.index] = guarded(mask, patch.corrected(mask, MARGIN));
+                let reach = options.least_reach(shrink(job.region, side));
+                results[job.index] = settled(mask, patch.corrected(mask, options.margin()), reach, options);
+            }
+        }
+        for index in close {
+            let mask = &masks[index];
+            if let Some(refined) = self.high_resolution(image, (index, mask), options, cancel, each)? {
+                results[index] = settled(mask, refined, options.least_reach(1.0), options);
             }
         }
         Ok(results)
+    }
+
+    /// The walk of `options` over `pixels` pixels.
+    pub(super) fn walk(&self, options: &RefineOptions, pixels: usize) -> Result<Walk, StepsError> {
+        Walk::new(FineShare::new(self.refiner.config.timesteps), &options.timesteps, pixels)
     }
 
     fn batch(
@@ -137,10 +212,9 @@ impl Finisher<'_> {
         each: &mut dyn FnMut(RefineStep),
     ) -> Result<Vec<Patch>, AssistError> {
         let (side, count, device) = (self.refiner.config.image, jobs.len(), self.device);
-        let share = FineShare::new(self.refiner.config.timesteps);
-        let mut walk = Walk::new(share, &options.timesteps, count * side * side)?;
+        let mut walk = self.walk(options, count * side * side)?;
         // One stream a mask, so that a result does not depend on the batch around it.
-        let mut streams: Vec<Noise> = (0..count).map(|_| Noise::new(options.seed)).collect();
+        let mut states: Vec<States> = (0..count).map(|_| States::new(options)).collect();
         let image = planes(jobs.iter().flat_map(|job| job.colours.iter().copied()).collect(), [count, 3, side, side], device);
         let coarse: Vec<f32> = jobs.iter().flat_map(|job| job.coarse.iter().copied()).collect();
         let (mut shown, mut step) = (coarse.clone(), 0);
@@ -151,17 +225,14 @@ impl Finisher<'_> {
             step += 1;
             let mask = planes(shown, [count, 1, side, side], device);
             let logits = read(self.refiner.forward(image.clone(), mask, &vec![time; count]))?;
-            let patches: Vec<Patch> = jobs
-                .iter()
-                .zip(logits.chunks_exact(side * side))
-                .map(|(job, logits)| Patch { rect: job.region, side, soft: logits.iter().copied().map(sigmoid).collect() })
-                .collect();
+            let patches: Vec<Patch> =
+                jobs.iter().zip(logits.chunks_exact(side * side)).map(|(job, logits)| soft(job.region, side, logits)).collect();
             let indices = jobs.iter().map(|job| job.index).collect();
             each(RefineStep { step, of: options.timesteps.len(), indices, masks: patches.clone() });
             let mut pixel = 0;
             let uniform = || {
                 pixel += 1;
-                streams[(pixel - 1) / (side * side)].uniform()
+                states[(pixel - 1) / (side * side)].draw()
             };
             match walk.advance(&logits, &coarse, uniform) {
                 Some(next) => shown = next,
@@ -172,8 +243,73 @@ impl Finisher<'_> {
     }
 }
 
+/// The soft mask of `logits` over `region`.
+pub(super) fn soft(region: Rect, side: usize, logits: &[f32]) -> Patch {
+    Patch { rect: region, side, soft: logits.iter().copied().map(sigmoid).collect() }
+}
+
+/// How many image pixels of `region` one of `side` pixels stands for, along the longer side.
+fn shrink(region: Rect, side: usize) -> f64 {
+    region.width.max(region.height) / side as f64
+}
+
 fn kept(mask: &Mask) -> Refinement {
     Refinement { mask: mask.clone(), kept_original: true, change: 0.0 }
+}
+
+/// `refined` without slivers and within the band that `options` allow, if it passes the guard.
+fn settled(original: &Mask, refined: Mask, least_reach: u32, options: &RefineOptions) -> Refinement {
+    let refined = without_slivers(original, refined, least_reach);
+    match options.band_px {
+        Some(reach) => guarded(original, near_outline(original, &refined, reach)),
+        None => guarded(original, refined),
+    }
+}
+
+/// `refined` with those changes only that hold a square of side 2 `reach` + 1: outlines that the network merely draws a
+/// little differently stay, so that a mask that was exact remains so.
+fn without_slivers(original: &Mask, refined: Mask, reach: u32) -> Mask {
+    let bounds = original.bounds().unwrap_or_default().union(refined.bounds().unwrap_or_default());
+    if reach == 0 || bounds.is_empty() {
+        return refined;
+    }
+    let window = bounds.grown(reach + 2, original.size());
+    let before = original.cropped(window);
+    let mut after = refined.cropped(window);
+    let mut changed = after.clone();
+    for y in 0..window.height {
+        for (changed, &before) in changed.row_mut(y).iter_mut().zip(before.row(y)) {
+            *changed ^= before;
+        }
+    }
+    let thick = morphology::dilated(&morphology::eroded(&changed, reach, morphology::Border::Neutral), reach + 1);
+    for y in 0..window.height {
+        for ((after, &before), &thick) in after.row_mut(y).iter_mut().zip(before.row(y)).zip(thick.row(y)) {
+            if thick == 0 {
+                *after = before;
+            }
+        }
+    }
+    let mut result = Mask::new(original.size());
+    result.paste(&after, window.x, window.y);
+    result
+}
+
+/// `refined` up to `reach` pixels from the outline of `original`, which shows everywhere else.
+fn near_outline(original: &Mask, refined: &Mask, reach: u32) -> Mask {
+    let Some(bounds) = original.bounds() else { return original.clone() };
+    let window = bounds.grown(reach.saturating_add(1), original.size());
+    let before = original.cropped(window);
+    let (outer, inner) = (morphology::dilated(&before, reach), morphology::eroded(&before, reach, morphology::Border::Neutral));
+    let mut after = refined.cropped(window);
+    for y in 0..window.height {
+        for ((after, &outer), &inner) in after.row_mut(y).iter_mut().zip(outer.row(y)).zip(inner.row(y)) {
+            *after = *after & outer | inner;
+        }
+    }
+    let mut result = Mask::new(original.size());
+    result.paste(&after, window.x, window.y);
+    result
 }
 
 fn guarded(original: &Mask, refined: Mask) -> Refinement {
@@ -200,5 +336,41 @@ mod tests {
         assert_eq!(guarded(&original, Mask::new(original.size())), kept(&original));
         let close = guarded(&original, square(19));
         assert!(!close.kept_original && (close.change - (1.0 - 361.0 / 400.0)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn only_the_band_around_the_outline_changes() {
+        let (original, mut refined) = (square(20), square(30));
+        refined.set(12, 12, false);
+        refined.set(6, 6, false);
+        let banded = near_outline(&original, &refined, 3);
+        let mut expected = Mask::filled(original.size(), Rect::new(5.0, 5.0, 23.0, 23.0));
+        expected.set(6, 6, false);
+        assert_eq!(banded, expected, "grown by 3, and the hole in the middle is closed");
+        assert_eq!(near_outline(&original, &refined, 0), original);
+        assert_eq!(near_outline(&original, &refined, u32::MAX), refined);
+    }
+
+    #[test]
+    fn slivers_do_not_change_a_mask() {
+        let original = square(20);
+        assert_eq!(without_slivers(&original, square(21), 1), original, "one row is no change");
+        assert_eq!(without_slivers(&original, square(21), 0), square(21));
+        let mut thick = square(20);
+        for (x, y) in (28..31).flat_map(|x| (10..16).map(move |y| (x, y))).chain((10..24).map(|x| (x, 4))) {
+            thick.set(x, y, true);
+        }
+        let kept = without_slivers(&original, thick, 1);
+        assert!(kept.get(30, 12) && !kept.get(15, 4), "a bump stays, a line goes");
+        let edge = Mask::from_fn(original.size(), |x, _| x >= 37);
+        let bumped = Mask::from_fn(original.size(), |x, y| x >= 37 || x >= 34 && y < 2);
+        assert_eq!(without_slivers(&edge, bumped.clone(), 1), bumped, "the image's border cuts a bump, and does not make it thin");
+        assert_eq!(without_slivers(&Mask::new(original.size()), Mask::new(original.size()), 1).area(), 0);
+    }
+
+    #[test]
+    fn strength_is_how_little_must_be_certain() {
+        let margin = |strength| RefineOptions { strength, ..RefineOptions::default() }.margin();
+        assert!([(0.0, 0.5), (0.6, 0.2), (1.0, 0.0)].into_iter().all(|(strength, expected)| (margin(strength) - expected).abs() < 1e-6));
     }
 }

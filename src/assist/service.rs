@@ -2,6 +2,8 @@
 //!
 //! A new request stops the one that is running; only the newest request's results arrive. Replies queue up until
 //! [`Service::poll`] takes them; a step that nobody has seen yet is replaced by the next one of the same request.
+//! Beside the newest request there is a place for one that can wait, such as a part of a long job: it runs when nobody
+//! waits for anything else, and starts anew after a request that came between.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -157,6 +159,8 @@ struct State {
     load: Option<(RequestId, ModelPaths)>,
     newest: Option<(RequestId, Request, Cancel)>,
     running: Cancel,
+    later: Option<(RequestId, Arc<Request>)>,
+    running_later: Cancel,
     stop: bool,
     replies: VecDeque<Reply>,
 }
@@ -206,12 +210,32 @@ impl Service {
             Request::Load(paths) => state.load = Some((id, paths)),
             request => {
                 state.running.cancel();
+                state.running_later.cancel();
                 state.newest = Some((id, request, Cancel::new()));
             }
         }
         drop(state);
         self.shared.changed.notify_one();
         id
+    }
+
+    /// Asks for something that can wait, in place of what waited before; its steps are not told.
+    pub fn request_later(&self, request: Request) -> RequestId {
+        let mut state = self.shared.state();
+        state.last += 1;
+        let id = RequestId(state.last);
+        state.running_later.cancel();
+        state.later = Some((id, Arc::new(request)));
+        drop(state);
+        self.shared.changed.notify_one();
+        id
+    }
+
+    /// Gives up what can wait; its result does not arrive.
+    pub fn cancel_later(&self) {
+        let mut state = self.shared.state();
+        state.running_later.cancel();
+        state.later = None;
     }
 
     /// Stops the request that runs or waits; its results do not arrive.
@@ -232,6 +256,7 @@ impl Drop for Service {
         let mut state = self.shared.state();
         state.stop = true;
         state.running.cancel();
+        state.running_later.cancel();
         drop(state);
         self.shared.changed.notify_one();
         if let Some(thread) = self.thread.take()
@@ -245,6 +270,7 @@ impl Drop for Service {
 enum Task {
     Load(RequestId, ModelPaths),
     Work(RequestId, Request, Cancel),
+    Later(RequestId, Arc<Request>, Cancel),
     Stop,
 }
 
@@ -265,6 +291,10 @@ impl Shared {
             if let Some((id, request, cancel)) = state.newest.take() {
                 state.running = cancel.clone();
                 return Task::Work(id, request, cancel);
+            }
+            if let Some((id, request)) = state.later.clone() {
+                state.running_later = Cancel::new();
+                return Task::Later(id, request, state.running_later.clone());
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -306,35 +336,52 @@ impl Shared {
                     }
                 }
                 Task::Work(id, request, cancel) => {
-                    let Some(engine) = &engine else {
-                        self.say(Reply::Failed { id, message: "the models are not loaded".to_owned() });
-                        continue;
-                    };
-                    let outcome = caught(|| self.answer(engine, id, &request, &cancel));
-                    match outcome {
+                    let mut tell = |reply| self.say(reply);
+                    match answered(engine.as_ref(), id, &request, &cancel, &mut tell) {
                         _ if cancel.is_cancelled() => {}
-                        Ok(reply) => self.say(reply),
-                        Err(message) => self.say(Reply::Failed { id, message }),
+                        reply => self.say(reply),
+                    }
+                }
+                Task::Later(id, request, cancel) => {
+                    let reply = answered(engine.as_ref(), id, &request, &cancel, &mut |_| ());
+                    let mut state = self.state();
+                    // What a request stopped stays where it is and is started anew.
+                    if !cancel.is_cancelled() {
+                        state.later = None;
+                        drop(state);
+                        self.say(reply);
                     }
                 }
             }
         }
     }
+}
 
-    fn answer<E: Engine>(&self, engine: &E, id: RequestId, request: &Request, cancel: &Cancel) -> Result<Reply, AssistError> {
-        match request {
-            Request::Propose { image, prompts, options } => {
-                let mut each = |step| self.say(Reply::Proposing { id, step });
-                let proposals = engine.propose(image, prompts, options, cancel, &mut each)?;
-                Ok(Reply::Proposed { id, proposals })
-            }
-            Request::Refine { image, masks, options } => {
-                let mut each = |step| self.say(Reply::Refining { id, step });
-                let refinements = engine.refine(image, masks, options, cancel, &mut each)?;
-                Ok(Reply::Refined { id, refinements })
-            }
-            Request::Load(_) => Ok(Reply::Ready { device: engine.device(), takes_exemplars: engine.takes_exemplars() }),
+/// What `engine` says to `request`; a failure is a reply too.
+fn answered<E: Engine>(engine: Option<&E>, id: RequestId, request: &Request, cancel: &Cancel, tell: &mut dyn FnMut(Reply)) -> Reply {
+    let Some(engine) = engine else { return Reply::Failed { id, message: "the models are not loaded".to_owned() } };
+    caught(|| answer(engine, id, request, cancel, tell)).unwrap_or_else(|message| Reply::Failed { id, message })
+}
+
+fn answer<E: Engine>(
+    engine: &E,
+    id: RequestId,
+    request: &Request,
+    cancel: &Cancel,
+    tell: &mut dyn FnMut(Reply),
+) -> Result<Reply, AssistError> {
+    match request {
+        Request::Propose { image, prompts, options } => {
+            let mut each = |step| tell(Reply::Proposing { id, step });
+            let proposals = engine.propose(image, prompts, options, cancel, &mut each)?;
+            Ok(Reply::Proposed { id, proposals })
         }
+        Request::Refine { image, masks, options } => {
+            let mut each = |step| tell(Reply::Refining { id, step });
+            let refinements = engine.refine(image, masks, options, cancel, &mut each)?;
+            Ok(Reply::Refined { id, refinements })
+        }
+        Request::Load(_) => Ok(Reply::Ready { device: engine.device(), takes_exemplars: engine.takes_exemplars() }),
     }
 }
 

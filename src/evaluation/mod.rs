@@ -3,6 +3,8 @@
 //! Objects are matched by annotation id, as when a file was refined or its boxes were filled with masks. Detections that
 //! have scores and no ids of the truth are measured by average precision instead.
 
+mod boundary;
+mod change;
 mod object;
 mod precision;
 mod reliability;
@@ -16,6 +18,8 @@ use serde::Serialize;
 use crate::annotation::{Dataset, ImageId, Instance, InstanceId};
 use crate::geometry::Size;
 
+pub use boundary::{Overlap, precision_by};
+pub use change::{Change, change};
 pub use object::{Agreement, agreement};
 pub use precision::{Precision, PrecisionError, precision};
 pub use reliability::{Bin, Reliability};
@@ -102,6 +106,8 @@ pub struct Table {
     pub precision: Option<Precision>,
     /// Scores against `IoU`, where predictions with the ids of objects have scores.
     pub reliability: Option<Reliability>,
+    /// Boundary average precision, likewise.
+    pub boundary_precision: Option<Precision>,
 }
 
 /// Compares the masks of `prediction` with those of `truth`. Crowds are no objects and are left out.
@@ -113,7 +119,8 @@ pub struct Table {
 pub fn compare(truth: &Dataset, prediction: &Dataset) -> Result<Table, PrecisionError> {
     let has_scores = prediction.instances.iter().any(|instance| instance.score.is_some());
     let precision = if has_scores { Some(precision(truth, prediction)?) } else { None };
-    Ok(Table { precision, ..by_object(truth, prediction) })
+    let boundary_precision = has_scores.then(|| precision_by(truth, prediction, Overlap::Boundary));
+    Ok(Table { precision, boundary_precision, ..by_object(truth, prediction) })
 }
 
 fn by_object(truth: &Dataset, prediction: &Dataset) -> Table {
@@ -132,6 +139,7 @@ fn by_object(truth: &Dataset, prediction: &Dataset) -> Table {
         unusable: 0,
         precision: None,
         reliability: None,
+        boundary_precision: None,
     };
     let known: std::collections::HashSet<_> = truth.instances.iter().map(|instance| (instance.id, instance.image_id)).collect();
     table.extra = prediction.instances.iter().filter(|other| !known.contains(&(other.id, other.image_id))).count();
@@ -184,11 +192,13 @@ impl fmt::Display for Table {
         if let Some(reliability) = &self.reliability {
             write!(f, "{reliability}")?;
         }
-        if let Some(precision) = &self.precision {
-            let cells = precision
-                .named()
-                .map(|(name, value)| format!("{name} {}", if value < 0.0 { "-".to_owned() } else { format!("{value:.3}") }));
-            writeln!(f, "masks   {}", cells.join("  "))?;
+        for (name, precision) in [("masks", &self.precision), ("boundary", &self.boundary_precision)] {
+            if let Some(precision) = precision {
+                let cells = precision
+                    .named()
+                    .map(|(name, value)| format!("{name} {}", if value < 0.0 { "-".to_owned() } else { format!("{value:.3}") }));
+                writeln!(f, "{name:<8} {}", cells.join("  "))?;
+            }
         }
         Ok(())
     }

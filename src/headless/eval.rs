@@ -21,6 +21,9 @@ pub struct Arguments {
     /// A file of alternatives that `propose` wrote, to measure as well
     #[arg(long, value_name = "FILE")]
     alternatives: Option<PathBuf>,
+    /// The masks before they were changed: shows what the change gained
+    #[arg(long, value_name = "FILE")]
+    before: Option<PathBuf>,
     #[command(flatten)]
     kshot: kshot::Options,
     /// Also write the numbers as JSON
@@ -39,10 +42,29 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     let Some(path) = &arguments.pred else { return Ok(Outcome::Done) };
     let predictions = dataset::read_predictions(path, &truth, terminal, cancel)?;
     let table = evaluation::compare(&truth, &predictions)?;
+    let change = match &arguments.before {
+        Some(path) => {
+            let before = dataset::read_predictions(path, &truth, terminal, cancel)?;
+            Some(evaluation::change(&truth, &before, &predictions))
+        }
+        None => None,
+    };
     if let Some(path) = &arguments.json {
-        let text = serde_json::to_string_pretty(&table)?;
+        let text = serde_json::to_string_pretty(&Numbers { table: &table, change: change.as_ref() })?;
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     terminal.message(table.to_string().trim_end());
+    if let Some(change) = change {
+        terminal.message(change.to_string().trim_end());
+    }
     Ok(Outcome::Done)
+}
+
+/// What `--json` writes.
+#[derive(Debug, serde::Serialize)]
+struct Numbers<'a> {
+    #[serde(flatten)]
+    table: &'a evaluation::Table,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<&'a evaluation::Change>,
 }

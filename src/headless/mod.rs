@@ -6,6 +6,7 @@
 mod alternatives;
 mod calibrate;
 mod check;
+mod coarsen;
 mod compose;
 mod convert;
 mod dataset;
@@ -16,6 +17,7 @@ mod kshot;
 mod pictures;
 mod propose;
 mod refine;
+mod refinement;
 mod terminal;
 mod train;
 
@@ -37,6 +39,8 @@ pub enum Command {
     Refine(refine::Arguments),
     /// Fit the expected IoU of the segmenter's masks on held-out objects
     Calibrate(calibrate::Arguments),
+    /// Make coarse masks of true ones, to measure what `refine` gains
+    Coarsen(coarsen::Arguments),
     /// Compare a COCO file with the truth, or measure how exemplars help
     Eval(eval::Arguments),
     /// Convert a data set into another format or another form of masks
@@ -79,6 +83,7 @@ pub fn run(command: &Command, form: ProgressForm, cancel: &Cancel) -> anyhow::Re
         Command::Propose(arguments) => propose::run(arguments, &mut terminal, cancel),
         Command::Refine(arguments) => refine::run(arguments, &mut terminal, cancel),
         Command::Calibrate(arguments) => calibrate::run(arguments, &mut terminal, cancel),
+        Command::Coarsen(arguments) => coarsen::run(arguments, &mut terminal, cancel),
         Command::Eval(arguments) => eval::run(arguments, &mut terminal, cancel),
         Command::Convert(arguments) => convert::run(arguments, &mut terminal, cancel),
         Command::Compose(arguments) => compose::run(arguments, &mut terminal, cancel),
@@ -123,7 +128,7 @@ struct ModelOptions {
     /// Weights of the segmenter instead of the built-in ones
     #[arg(long, value_name = "FILE")]
     segmenter: Option<std::path::PathBuf>,
-    /// Weights of the refiner instead of the built-in ones
+    /// Weights of the refiner instead of the built-in ones; also the published SegRefiner checkpoint (.pth)
     #[arg(long, value_name = "FILE")]
     refiner: Option<std::path::PathBuf>,
     /// The seed of the noise; the same seed gives the same masks

@@ -1,17 +1,23 @@
 //! `refine`: masks to better masks.
 //!
 //! An annotation keeps its record where the refiner found nothing to improve or did not trust its own result.
-//! Crowds (`iscrowd: 1`) and annotations that are only a box are skipped.
+//! Crowds (`iscrowd: 1`), annotations that are only a box, and those that the options leave out are skipped.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
-use super::pictures::{each_batch, tasks};
+use anyhow::Context as _;
+use clap::ValueEnum;
+
+use super::pictures::{Task, each_batch, tasks};
+use super::refinement::{Outcome as Fate, Record, Report};
 use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, dataset, unless_cancelled};
-use crate::annotation::Shape;
-use crate::assist::{Assistant, Engine as _, RefineOptions};
+use crate::annotation::{CategoryId, Dataset, Instance, Shape};
+use crate::assist::{Assistant, Engine as _, Mode, RefineOptions};
 use crate::formats::coco;
-use crate::job::Cancel;
+use crate::job::{Cancel, Meter};
+use crate::mask::Mask;
 
 /// The options of `refine`.
 #[derive(Clone, Debug, clap::Args)]
@@ -25,46 +31,130 @@ pub struct Arguments {
     /// The COCO file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// How closely to look
+    #[arg(long, value_enum, default_value_t)]
+    mode: Look,
+    /// Only objects of these classes, by name
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    only_category: Vec<String>,
+    /// Only masks of at least so many pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 64)]
+    min_area: u64,
+    /// From 0, which keeps every mask, to 1, which takes the refiner's as it is
+    #[arg(long, value_name = "SHARE", default_value_t = RefineOptions::STRENGTH, value_parser = share)]
+    strength: f32,
+    /// Change only what lies so near to the outline of the mask
+    #[arg(long, value_name = "PIXELS")]
+    band: Option<u32>,
+    /// Time indices of the diffusion process, falling to 0
+    #[arg(long, value_name = "T,...", value_delimiter = ',', default_values_t = [5, 2, 0])]
+    timesteps: Vec<usize>,
+    /// Give each pixel its more probable state between steps instead of a random one; gains less
+    #[arg(long)]
+    deterministic: bool,
+    /// Also write what became of each mask as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     #[command(flatten)]
     models: ModelOptions,
 }
 
-/// What became of the instances.
-#[derive(Debug, Default)]
-struct Counts {
-    refined: usize,
-    kept: usize,
-    unusable: usize,
+/// How closely the refiner looks at an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Look {
+    /// `hr` for objects more than twice as large as the refiner's input, else `instance`
+    #[default]
+    Auto,
+    /// One crop around each object
+    Instance,
+    /// That crop, then tiles at the image's own resolution where the refiner is unsure
+    Hr,
+}
+
+impl From<Look> for Mode {
+    fn from(look: Look) -> Self {
+        match look {
+            Look::Auto => Self::Auto,
+            Look::Instance => Self::Instance,
+            Look::Hr => Self::HighResolution,
+        }
+    }
+}
+
+fn share(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("it must lie between 0 and 1".to_owned()),
+    }
+}
+
+impl Arguments {
+    fn options(&self) -> RefineOptions {
+        RefineOptions {
+            timesteps: self.timesteps.clone(),
+            seed: self.models.seed,
+            deterministic: self.deterministic,
+            mode: self.mode.into(),
+            strength: self.strength,
+            band_px: self.band,
+        }
+    }
+
+    /// The classes asked for; `None` stands for all.
+    fn categories(&self, data: &Dataset) -> anyhow::Result<Option<HashSet<CategoryId>>> {
+        if self.only_category.is_empty() {
+            return Ok(None);
+        }
+        let id = |name: &String| {
+            let found = data.categories.iter().find(|category| category.name == *name).map(|category| category.id);
+            found.with_context(|| format!("there is no class {name:?}: {}", self.data.display()))
+        };
+        self.only_category.iter().map(id).collect::<anyhow::Result<_>>().map(Some)
+    }
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     let mut data = dataset::read(&arguments.data, terminal, cancel)?;
     dataset::writable(&arguments.out)?;
+    arguments.report.as_deref().map_or(Ok(()), dataset::writable)?;
+    let categories = arguments.categories(&data)?;
     let assistant = Assistant::load(arguments.models.device.into(), &arguments.models.paths())?;
-    let options = RefineOptions { seed: arguments.models.seed, ..RefineOptions::default() };
+    let options = arguments.options();
     let crowds = data.instances.iter().filter(|instance| instance.crowd).count();
     let boxes = data.instances.iter().filter(|instance| !instance.crowd && instance.shape == Shape::Box).count();
-    let tasks = tasks(&data, &arguments.images, |instance| !instance.crowd && instance.shape != Shape::Box);
-    let mut counts = Counts::default();
+    let wanted = |instance: &Instance| {
+        let of_class = categories.as_ref().is_none_or(|categories| categories.contains(&instance.category_id));
+        !instance.crowd && instance.shape != Shape::Box && of_class
+    };
+    let tasks = tasks(&data, &arguments.images, wanted);
+    let mut report = Report::new(&options, arguments.min_area);
     let walk = each_batch(tasks, "masks to better masks", terminal, cancel, |picture, task, batch, terminal| {
         let (mut indices, mut masks) = (Vec::new(), Vec::new());
-        for &index in batch {
-            let instance = &data.instances[index];
-            match instance.shape.mask(instance.bbox, task.size) {
-                Ok(mask) if !mask.is_empty() => {
-                    indices.push(index);
-                    masks.push(mask);
-                }
-                Ok(_) => terminal.warning(&format!("the mask of annotation {} is empty: {}", instance.id, task.path.display())),
-                Err(error) => terminal.warning(&format!("the mask of annotation {}: {error}: {}", instance.id, task.path.display())),
+        for (index, mask) in usable(&data, task, batch, terminal, &mut report) {
+            if mask.area() < arguments.min_area {
+                report.add(Record::untouched(&data.instances[index], mask.area(), Fate::Small));
+            } else {
+                indices.push(index);
+                masks.push(mask);
             }
         }
-        counts.unusable += batch.len() - indices.len();
-        let refined = assistant.refine(picture, &masks, &options, cancel, &mut |_| ());
+        let name = task.path.file_name().unwrap_or_default().to_string_lossy();
+        let mut meter = None;
+        let mut each = |step: crate::assist::RefineStep| {
+            // Tiles of a large object: a person must see that it goes on.
+            if step.of > options.timesteps.len() {
+                let meter = meter.get_or_insert_with(|| Meter::start(format!("tiles of {name}"), step.of as u64));
+                terminal.progress(&meter.at(step.step as u64));
+            }
+        };
+        let refined = assistant.refine(picture, &masks, &options, cancel, &mut each);
         let Some(refinements) = unless_cancelled(refined)? else { return Ok(Outcome::Cancelled) };
-        for (index, refinement) in indices.into_iter().zip(refinements) {
-            let changed = !refinement.kept_original && dataset::set_mask(&mut data.instances[index], &refinement.mask, None);
-            *(if changed { &mut counts.refined } else { &mut counts.kept }) += 1;
+        for ((index, before), refinement) in indices.into_iter().zip(masks).zip(refinements) {
+            let record = Record::new(&data.instances[index], &before, &refinement);
+            if record.outcome == Fate::Refined {
+                dataset::set_mask(&mut data.instances[index], &refinement.mask, None);
+            }
+            report.add(record);
         }
         Ok(Outcome::Done)
     })?;
@@ -72,14 +162,39 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
         return Ok(Outcome::Cancelled);
     }
     coco::save(&data, &arguments.out)?;
+    if let Some(path) = &arguments.report {
+        report.save(path)?;
+    }
     terminal.finish();
     terminal.message(&format!(
-        "wrote {}: {} masks refined, {} kept, {crowds} crowds and {boxes} boxes skipped, {} masks unusable{}",
+        "wrote {}: {} masks refined, {} kept{}, {crowds} crowds and {boxes} boxes skipped, {} masks unusable{}",
         arguments.out.display(),
-        counts.refined,
-        counts.kept,
-        counts.unusable,
+        report.count(Fate::Refined),
+        report.count(Fate::Kept) + report.count(Fate::Distrusted),
+        match report.count(Fate::Small) {
+            0 => String::new(),
+            small => format!(", {small} too small"),
+        },
+        report.count(Fate::Unusable),
         dataset::unreadable(&walk)
     ));
     Ok(Outcome::Done)
+}
+
+/// The masks of `batch`; those that cannot be used are warnings.
+fn usable(data: &Dataset, task: &Task, batch: &[usize], terminal: &mut Terminal, report: &mut Report) -> Vec<(usize, Mask)> {
+    let mut masks = Vec::with_capacity(batch.len());
+    for &index in batch {
+        let instance = &data.instances[index];
+        match instance.shape.mask(instance.bbox, task.size) {
+            Ok(mask) if !mask.is_empty() => {
+                masks.push((index, mask));
+                continue;
+            }
+            Ok(_) => terminal.warning(&format!("the mask of annotation {} is empty: {}", instance.id, task.path.display())),
+            Err(error) => terminal.warning(&format!("the mask of annotation {}: {error}: {}", instance.id, task.path.display())),
+        }
+        report.add(Record::untouched(instance, 0, Fate::Unusable));
+    }
+    masks
 }

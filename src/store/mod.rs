@@ -27,7 +27,7 @@ use std::time::UNIX_EPOCH;
 
 pub use change::{Change, Move};
 pub use error::StoreError;
-pub use place::{Places, find};
+pub use place::{Places, file_name, find};
 pub use project::Project;
 pub use writer::{State, Writer};
 

@@ -21,12 +21,7 @@ impl Places {
         let stem = data.file_stem().unwrap_or_default().to_string_lossy();
         let beside =
             if data.is_dir() { data.join(format!("annotations.{ENDING}")) } else { data.with_file_name(format!("{stem}.{ENDING}")) };
-        // FNV-1a: short, and the same on every platform and in every version.
-        let hash = data
-            .to_string_lossy()
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        Self { beside, elsewhere: state.join(format!("{stem}-{hash:016x}.{ENDING}")) }
+        Self { beside, elsewhere: state.join(file_name(data, ENDING)) }
     }
 
     /// The place beside the data.
@@ -43,6 +38,16 @@ impl Places {
     pub fn all(&self) -> impl Iterator<Item = &Path> {
         [self.beside(), self.elsewhere()].into_iter()
     }
+}
+
+/// A file name for what belongs to `data`, an absolute path, but stands in another folder.
+pub fn file_name(data: &Path, ending: &str) -> String {
+    // FNV-1a: short, and the same on every platform and in every version.
+    let hash = data
+        .to_string_lossy()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{}-{hash:016x}.{ending}", data.file_stem().unwrap_or_default().to_string_lossy())
 }
 
 /// Opens the project that stands at one of `places`, the newest one; `None` where there is none. One that is read-only

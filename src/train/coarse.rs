@@ -4,9 +4,50 @@
 //! falls under a target. A refiner that never sees a good mask learns to spoil it, so the target reaches up to .98 and
 //! some masks stay as they are; others go through a grid of few cells, as a network's small output does.
 
-use crate::geometry::Point;
+use crate::assist::Patch;
+use crate::assist::crop::{frame, mask_crop, mask_region, resampled};
+use crate::geometry::{Point, Size};
 use crate::mask::{Mask, metric, polygon};
 use crate::model::noise::Noise;
+
+/// How a mask is made coarse.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fault {
+    /// Random windows grown or shrunk until the `IoU` falls under this.
+    Perturbed(f64),
+    /// Through a grid of few cells and back, as a network's small output.
+    Grid,
+    /// Outlines through a tenth of their points, a part cut off, as of hasty clicks.
+    Polygon,
+}
+
+/// `truth` with `fault`; never empty unless `truth` is. The work is done on a square of `side` pixels around the object, so
+/// that errors scale with it; pixels on which the fault has no say keep the truth's full resolution.
+pub fn faulty(truth: &Mask, fault: Fault, side: usize, noise: &mut Noise) -> Mask {
+    let Some(bounds) = truth.bbox() else { return truth.clone() };
+    let rect = mask_region(bounds, truth.size());
+    let pixels = mask_crop(truth, rect, side);
+    let small = Mask::from_fn(Size::new(side as u32, side as u32), |x, y| pixels[y as usize * side + x as usize] >= 0.5);
+    let coarse = match fault {
+        Fault::Perturbed(target) => perturbed(small.clone(), &small, target, noise),
+        Fault::Grid => through_grid(&small, noise),
+        Fault::Polygon => thinned(&small, noise),
+    };
+    let pasted = |mask: &Mask| {
+        let soft = mask.bytes().iter().map(|&value| f32::from(value)).collect();
+        Patch { rect, side, soft }.corrected(&Mask::new(truth.size()), 0.0)
+    };
+    let (before, after) = (pasted(&small), pasted(&coarse));
+    let mut result = truth.clone();
+    for y in 0..truth.size().height {
+        for ((result, before), after) in result.row_mut(y).iter_mut().zip(before.row(y)).zip(after.row(y)) {
+            if before != after {
+                *result = *after;
+            }
+        }
+    }
+    if result.is_empty() { truth.clone() } else { result }
+}
 
 /// A coarse version of a square `truth`; never empty unless `truth` is.
 pub fn synthesised(truth: &Mask, noise: &mut Noise) -> Mask {
@@ -35,14 +76,14 @@ fn perturbed(mut mask: Mask, truth: &Mask, target: f64, noise: &mut Noise) -> Ma
             if noise.chance(0.25) {
                 mask.set((left + width / 2) as u32, (top + height / 2) as u32, noise.chance(0.5));
             }
-            let radius = usize::midpoint(3, noise.below(7));
-            let (x_radius, y_radius) = match noise.below(4) {
-                0 | 1 => (radius, radius),
-                2 => (radius, radius / 2),
-                _ => (radius / 2, radius),
+            let side = 3 + noise.below(7);
+            let element = match noise.below(4) {
+                0 => Element::square(side),
+                1 => Element::ellipse(side, side),
+                2 => Element::ellipse(side, side / 2),
+                _ => Element::ellipse(side / 2, side),
             };
-            let grow = noise.chance(0.5);
-            change_window(&mut mask, [left, top, width, height], [x_radius, y_radius], grow);
+            change_window(&mut mask, [left, top, width, height], &element, noise.chance(0.5));
         }
         if metric::iou(&mask, truth) < target {
             break;
@@ -51,25 +92,54 @@ fn perturbed(mut mask: Mask, truth: &Mask, target: f64, noise: &mut Noise) -> Ma
     mask
 }
 
-/// Grows (or shrinks) the part of `mask` in a window of left, top, width, height by a rectangle of the given radii.
-fn change_window(mask: &mut Mask, [left, top, width, height]: [usize; 4], [x_radius, y_radius]: [usize; 2], grow: bool) {
-    let source: Vec<bool> =
-        (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).map(|(x, y)| mask.get((left + x) as u32, (top + y) as u32)).collect();
-    // Separable: rows first, then columns. `grow` looks for an inside pixel in reach, shrinking for an outside one.
-    let spread = |cells: &[bool], length: usize, radius: usize, at: &dyn Fn(usize, usize) -> usize, lines: usize| {
-        let mut result = cells.to_vec();
-        for line in 0..lines {
-            for place in 0..length {
-                let (first, last) = (place.saturating_sub(radius), (place + radius).min(length - 1));
-                result[at(line, place)] = (first..=last).any(|near| cells[at(line, near)] == grow) == grow;
+/// A structuring element: for each row its offset from the middle, and the first and last column offset.
+struct Element(Vec<[isize; 3]>);
+
+impl Element {
+    fn square(side: usize) -> Self {
+        let (middle, side) = ((side / 2) as isize, side as isize);
+        Self((0..side).map(|row| [row - middle, -middle, side - 1 - middle]).collect())
+    }
+
+    /// The ellipse that `OpenCV` draws in a box of `width` x `height`.
+    fn ellipse(width: usize, height: usize) -> Self {
+        let (r, c, last) = ((height / 2) as isize, (width / 2) as isize, width as isize - 1);
+        let row = |row: isize| {
+            let dy = row - r;
+            let share = if r == 0 { 0.0 } else { ((r * r - dy * dy) as f64 / (r * r) as f64).sqrt() };
+            let dx = (c as f64 * share).round_ties_even() as isize;
+            [dy, (c - dx).max(0) - c, (c + dx).min(last) - c]
+        };
+        Self((0..height as isize).map(row).collect())
+    }
+}
+
+/// Grows (or shrinks) the part of `mask` in a window of left, top, width, height; what lies around it does not count.
+fn change_window(mask: &mut Mask, [left, top, width, height]: [usize; 4], element: &Element, grow: bool) {
+    let seed = u8::from(grow);
+    // How many pixels that spread lie before each column: whether a span holds one is a difference.
+    let before: Vec<u32> = (top..top + height)
+        .flat_map(|y| {
+            let row = &mask.row(y as u32)[left..left + width];
+            let mut count = 0;
+            std::iter::once(0).chain(row.iter().map(move |&value| {
+                count += u32::from(value == seed);
+                count
+            }))
+        })
+        .collect();
+    let column = |at: isize| at.clamp(0, width as isize) as usize;
+    for y in 0..height {
+        for x in 0..width {
+            let reached = element.0.iter().any(|&[dy, first, last]| {
+                let Some(line) = y.checked_add_signed(dy).filter(|&line| line < height) else { return false };
+                let counts = &before[line * (width + 1)..][..=width];
+                counts[column(x as isize + last + 1)] > counts[column(x as isize + first)]
+            });
+            if reached {
+                mask.set((left + x) as u32, (top + y) as u32, grow);
             }
         }
-        result
-    };
-    let rows = spread(&source, width, x_radius, &|line, place| line * width + place, height);
-    let both = spread(&rows, height, y_radius, &|line, place| place * width + line, width);
-    for (index, inside) in both.into_iter().enumerate() {
-        mask.set((left + index % width) as u32, (top + index / width) as u32, inside);
     }
 }
 
@@ -78,8 +148,8 @@ fn through_grid(truth: &Mask, noise: &mut Noise) -> Mask {
     let size = truth.size();
     let side = ((size.width as f64 * noise.between(0.09, 0.5)) as usize).max(4);
     let blocks = noise.chance(0.2);
-    let rect = crate::assist::crop::frame(size);
-    let mut cells = crate::assist::crop::resampled(truth.bytes(), size, 1, rect, side);
+    let rect = frame(size);
+    let mut cells = resampled(truth.bytes(), size, 1, rect, side);
     let strength = noise.between(0.0, 0.2) as f32;
     for (cell, error) in cells.iter_mut().zip(noise.normals(side * side)) {
         *cell += strength * error;
@@ -88,7 +158,7 @@ fn through_grid(truth: &Mask, noise: &mut Noise) -> Mask {
         let cell = |v: u32, extent: u32| (v as usize * side / extent as usize).min(side - 1);
         return Mask::from_fn(size, |x, y| cells[cell(y, size.height) * side + cell(x, size.width)] >= 0.5);
     }
-    crate::assist::Patch { rect, side, soft: cells }.mask(size)
+    Patch { rect, side, soft: cells }.mask(size)
 }
 
 /// The outlines through a random tenth of their points; rings with fewer than 10 points vanish, holes survive.
@@ -123,9 +193,22 @@ fn thinned_ring(corners: &[Point], noise: &mut Noise) -> Option<Vec<f64>> {
     if points.len() < 10 {
         return None;
     }
+    let points = cut(points, noise);
     let mut kept: Vec<usize> = noise.shuffle(points.len()).into_iter().take((points.len() / 10).max(4)).collect();
     kept.sort_unstable();
     Some(kept.into_iter().flat_map(|index| [points[index].x, points[index].y]).collect())
+}
+
+/// `points` of a ring without a tenth of it that lies together: one of those places where the ring nearly meets itself
+/// again, so that thin parts and spikes go.
+fn cut(mut points: Vec<Point>, noise: &mut Noise) -> Vec<Point> {
+    let (count, gone) = (points.len(), points.len() / 10);
+    let chord = |&start: &usize| points[start].distance(points[(start + gone) % count]);
+    let mut starts: Vec<usize> = (0..count).collect();
+    starts.sort_by(|a, b| chord(a).total_cmp(&chord(b)));
+    let start = starts[noise.below(count.div_ceil(10))];
+    points.rotate_left(start);
+    points.split_off(gone)
 }
 
 #[cfg(test)]
@@ -147,12 +230,51 @@ mod tests {
     }
 
     #[test]
-    fn windows_grow_and_shrink_by_their_radius() {
+    fn windows_grow_and_shrink_by_their_element() {
         let mut mask = Mask::filled(Size::new(20, 20), Rect::new(8.0, 8.0, 4.0, 4.0));
-        change_window(&mut mask, [0, 0, 20, 20], [2, 1], true);
-        assert_eq!(mask.bbox(), Some(Rect::new(6.0, 7.0, 8.0, 6.0)));
-        change_window(&mut mask, [0, 0, 20, 20], [2, 1], false);
-        assert_eq!(mask.bbox(), Some(Rect::new(8.0, 8.0, 4.0, 4.0)));
-        assert_eq!(mask.area(), 16);
+        change_window(&mut mask, [0, 0, 20, 20], &Element::square(5), true);
+        assert_eq!(mask.bbox(), Some(Rect::new(6.0, 6.0, 8.0, 8.0)));
+        change_window(&mut mask, [0, 0, 20, 20], &Element::square(5), false);
+        assert_eq!(mask, Mask::filled(mask.size(), Rect::new(8.0, 8.0, 4.0, 4.0)));
+        change_window(&mut mask, [0, 0, 20, 8], &Element::square(9), true);
+        assert_eq!(mask.area(), 16, "a window grows by what it holds, not by its surroundings");
+    }
+
+    #[test]
+    fn elements_are_those_of_opencv() {
+        let rows = |element: Element| element.0.iter().map(|[dy, first, last]| (*dy, *first, *last)).collect::<Vec<_>>();
+        assert_eq!(rows(Element::square(4)), [(-2, -2, 1), (-1, -2, 1), (0, -2, 1), (1, -2, 1)]);
+        assert_eq!(rows(Element::ellipse(5, 5)), [(-2, 0, 0), (-1, -2, 2), (0, -2, 2), (1, -2, 2), (2, 0, 0)]);
+        assert_eq!(rows(Element::ellipse(5, 2)), [(-1, 0, 0), (0, -2, 2)]);
+        assert_eq!(rows(Element::ellipse(1, 3)), [(-1, 0, 0), (0, 0, 0), (1, 0, 0)]);
+    }
+
+    #[test]
+    fn a_cut_takes_a_spike() {
+        let arm = |y: f64| move |x: i32| Point::new(f64::from(x), y);
+        let (there, back) = ((20..60).map(arm(0.0)), (20..60).rev().map(arm(1.0)));
+        let body = (0..160).map(|i| Point::new(20.0 - f64::from(i.min(160 - i)), f64::from(i)));
+        let ring: Vec<Point> = there.chain(back).chain(body).collect();
+        let kept = cut(ring.clone(), &mut Noise::new(1));
+        assert_eq!(kept.len(), ring.len() - ring.len() / 10);
+        let lost: Vec<&Point> = ring.iter().filter(|point| !kept.contains(point)).collect();
+        assert_eq!(lost.len(), ring.len() / 10);
+        assert!(lost.iter().all(|point| point.x > 30.0), "it lies on the spike: {lost:?}");
+    }
+
+    #[test]
+    fn faults_meet_their_target_at_full_resolution() {
+        let truth =
+            Mask::from_fn(Size::new(900, 700), |x, y| Point::new(f64::from(x), f64::from(y)).distance(Point::new(400.0, 330.0)) < 240.0);
+        let overlap = |fault, seed| metric::iou(&faulty(&truth, fault, 128, &mut Noise::new(seed)), &truth);
+        for (seed, target) in [(1, 0.7), (2, 0.8), (3, 0.9), (4, 0.95)] {
+            let found = overlap(Fault::Perturbed(target), seed);
+            assert!(found < target + 0.01 && found > target - 0.12, "{found} is far from {target}");
+        }
+        for fault in [Fault::Grid, Fault::Polygon] {
+            let found = overlap(fault, 5);
+            assert!((0.7..0.999).contains(&found), "{fault:?}: {found}");
+        }
+        assert_eq!(faulty(&truth, Fault::Perturbed(2.0), 128, &mut Noise::new(1)).size(), truth.size());
     }
 }

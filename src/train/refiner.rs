@@ -8,7 +8,7 @@ use super::coarse::synthesised;
 use super::run::Task;
 use super::{Objects, TrainError};
 use crate::assist::crop::{centres_inside, frame, mask_crop, mask_region, normalised, resampled};
-use crate::assist::{Finisher, Patch, RefineOptions};
+use crate::assist::{Finisher, Mode, Patch, RefineOptions};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
 use crate::mask::{Mask, metric};
@@ -113,7 +113,7 @@ impl Task for RefinerTask {
         let finisher = Finisher { refiner: network, device: &self.device };
         let last = network.config.timesteps - 1;
         let timesteps = if last == 5 { vec![5, 2, 0] } else { (0..=last).rev().collect() };
-        let options = RefineOptions { timesteps, seed: 0 };
+        let options = RefineOptions { timesteps, mode: Mode::Instance, ..RefineOptions::default() };
         let mut sum = 0.0;
         for &index in chosen {
             let (image, mask) = data.get(index)?;

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use crate::model::seeded;
 use annotator::assist::service::{Engine, Reply, Request, RequestId, Service};
 use annotator::assist::{
-    AssistError, Assistant, ExemplarCrop, ModelPaths, Patch, Prompt, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep,
-    Refinement, Scribble, crop, refiner_input, segmenter_input,
+    AssistError, Assistant, ExemplarCrop, Mode, ModelPaths, Patch, Prompt, Proposal, ProposeOptions, ProposeStep, RefineOptions,
+    RefineStep, Refinement, Scribble, crop, refiner_input, segmenter_input,
 };
 use annotator::geometry::{Point, Rect, Size};
 use annotator::job::Cancel;
-use annotator::mask::Mask;
-use annotator::model::device::Compute;
+use annotator::mask::{Mask, metric};
+use annotator::model::device::{Compute, ComputeChoice};
 use annotator::model::refiner::{Refiner, RefinerConfig};
 use annotator::model::segmenter::{ConditioningConfig, Segmenter, SegmenterConfig};
 use annotator::model::weights::WeightFile;
@@ -161,7 +161,7 @@ fn alternatives_differ_and_the_first_is_what_one_sample_gives() {
     let spread = many.spread.unwrap();
     assert!(spread.soft.iter().any(|&value| value > 0.0) && spread.soft.iter().all(|value| (0.0..=1.0).contains(value)));
     for other in &many.others {
-        assert!(annotator::mask::metric::iou(&other.mask, &many.mask) <= 0.9);
+        assert!(metric::iou(&other.mask, &many.mask) <= 0.9);
     }
     assert!(many.others.is_sorted_by(|a, b| a.expected_iou >= b.expected_iou));
 }
@@ -214,7 +214,13 @@ fn hostile_requests_give_errors() {
     assert_eq!(propose(Rect::new(50.0, 31.0, 9.0, 9.0)).unwrap()[0].mask.size(), Size::new(40, 30));
     assert_eq!(propose(Rect::new(-1e12, -1e12, 2e12, 2e12)).unwrap()[0].mask.size(), Size::new(40, 30));
     let refine = |mask: Mask, timesteps: &[usize]| {
-        assistant.refine(&image, &[mask], &RefineOptions { timesteps: timesteps.to_vec(), seed: 0 }, &cancel, &mut |_| {})
+        assistant.refine(
+            &image,
+            &[mask],
+            &RefineOptions { timesteps: timesteps.to_vec(), ..RefineOptions::default() },
+            &cancel,
+            &mut |_| {},
+        )
     };
     assert!(matches!(refine(Mask::new(Size::new(4, 4)), &[0]), Err(AssistError::MaskSize { index: 0, .. })));
     assert!(matches!(refine(Mask::new(Size::new(40, 30)), &[2]), Err(AssistError::Steps(_))));
@@ -235,6 +241,95 @@ fn small_and_empty_masks_are_left_alone() {
     assert!(refined[1].kept_original);
     assert_eq!(steps, [[2], [2], [2]]);
     assert!(refiner_input(&image, &masks[1], 32).is_none());
+}
+
+fn large() -> (RgbImage, Mask) {
+    let image = picture(420, 260);
+    let mask = Mask::from_fn(Size::new(420, 260), |x, y| {
+        let (dx, dy) = ((f64::from(x) - 200.0) / 170.0, (f64::from(y) - 130.0) / 100.0);
+        dx * dx + dy * dy < 1.0
+    });
+    (image, mask)
+}
+
+#[test]
+fn large_objects_are_refined_in_tiles() {
+    let (assistant, (image, mask), options) = (assistant(), large(), RefineOptions { strength: 1.0, ..RefineOptions::default() });
+    let mut steps = Vec::new();
+    let mut each = |step: RefineStep| steps.push((step.step, step.of, step.masks.len(), step.masks[0].side));
+    let refined = assistant.refine(&image, std::slice::from_ref(&mask), &options, &Cancel::new(), &mut each).unwrap();
+    let of = steps.last().unwrap().1;
+    assert!(of > 3, "two steps on the thumbnail and some tiles, but {steps:?}");
+    assert_eq!(steps.iter().map(|step| step.0).collect::<Vec<_>>(), (1..=of).collect::<Vec<_>>());
+    assert!(steps.iter().all(|step| step.2 == 1 && step.3 == 32), "each step shows the whole object");
+    let again = assistant.refine(&image, std::slice::from_ref(&mask), &options, &Cancel::new(), &mut |_| {}).unwrap();
+    assert_eq!(refined, again);
+    let instance = RefineOptions { mode: Mode::Instance, ..options.clone() };
+    let mut count = 0;
+    assistant.refine(&image, std::slice::from_ref(&mask), &instance, &Cancel::new(), &mut |_| count += 1).unwrap();
+    assert_eq!(count, 3);
+
+    let (cancel, mut seen) = (Cancel::new(), 0);
+    let mut each = |_: RefineStep| {
+        seen += 1;
+        if seen == 3 {
+            cancel.cancel();
+        }
+    };
+    let stopped = assistant.refine(&image, std::slice::from_ref(&mask), &options, &cancel, &mut each);
+    assert!(matches!(stopped, Err(AssistError::Cancelled)) && seen == 3);
+    let short = RefineOptions { timesteps: vec![0], mode: Mode::HighResolution, ..options };
+    let refused = assistant.refine(&image, &[mask], &short, &Cancel::new(), &mut |_| {});
+    assert!(refused.unwrap_err().to_string().contains("at least two"));
+}
+
+#[test]
+fn shipped_weights_give_a_large_outline_back() {
+    let assistant = Assistant::load(ComputeChoice::Cpu, &ModelPaths::default()).unwrap();
+    let size = Size::new(900, 700);
+    let beyond = |x: u32, y: u32, wobble: f64| {
+        let (dx, dy) = (f64::from(x) - 450.0, f64::from(y) - 350.0);
+        let angle = dy.atan2(dx);
+        dx.hypot(dy) - 270.0 * (1.0 + 0.1 * (5.0 * angle).sin() + wobble * (13.0 * angle).sin())
+    };
+    let truth = Mask::from_fn(size, |x, y| beyond(x, y, 0.0) < 0.0);
+    let coarse = Mask::from_fn(size, |x, y| beyond(x, y, 0.04) < 0.0);
+    let grain = |x: u32, y: u32| (x.wrapping_mul(2_654_435_761).wrapping_add(y.wrapping_mul(40_503)) >> 7) as u8 % 24;
+    let image = RgbImage::from_fn(900, 700, |x, y| {
+        let base = if truth.get(x, y) { [200, 110, 50] } else { [70, 100, 80] };
+        Rgb(base.map(|value: u8| value + grain(x, y)))
+    });
+    let refined = |mask: &Mask, mode| {
+        let options = RefineOptions { mode, ..RefineOptions::default() };
+        metric::iou(&assistant.refine(&image, std::slice::from_ref(mask), &options, &Cancel::new(), &mut |_| {}).unwrap()[0].mask, &truth)
+    };
+    let (before, once, closely) = (metric::iou(&coarse, &truth), refined(&coarse, Mode::Instance), refined(&coarse, Mode::HighResolution));
+    assert!(once > before + 0.01, "{before} -> {once}");
+    assert!(closely > once, "{before} -> {once}, in tiles {closely}");
+    assert!(refined(&truth, Mode::Auto) > 0.997, "a mask that is exact stays");
+}
+
+#[test]
+fn strength_and_band_bound_the_change() {
+    let (assistant, image) = (assistant(), picture(60, 60));
+    let mask = Mask::filled(Size::new(60, 60), Rect::new(10.0, 10.0, 36.0, 30.0));
+    let refine = |strength, band_px, deterministic, seed| {
+        let options = RefineOptions { strength, band_px, deterministic, seed, ..RefineOptions::default() };
+        assistant.refine(&image, std::slice::from_ref(&mask), &options, &Cancel::new(), &mut |_| {}).unwrap().remove(0)
+    };
+    let changed = |strength, band_px| {
+        let after = refine(strength, band_px, true, 0).mask;
+        after.bytes().iter().zip(mask.bytes()).filter(|(a, b)| a != b).count()
+    };
+    assert!(refine(0.0, None, true, 0).kept_original);
+    assert_eq!(changed(1.0, Some(0)), 0);
+    let banded = refine(1.0, Some(2), true, 0).mask;
+    let near = |x: u32, y: u32| {
+        let inside = |v: u32, low: u32, high: u32| v >= low && v < high;
+        inside(x, 8, 48) && inside(y, 8, 42) && !(inside(x, 12, 44) && inside(y, 12, 38))
+    };
+    assert!((0..60).all(|y| (0..60).all(|x| near(x, y) || banded.get(x, y) == mask.get(x, y))));
+    assert_eq!(refine(1.0, Some(3), true, 1), refine(1.0, Some(3), true, 2), "a deterministic walk has no seed");
 }
 
 /// An engine that waits, or breaks, as the first box says: its width is the number of steps of 5 ms, a height of 13 a
@@ -355,9 +450,35 @@ fn cancelling_silences_a_request_and_dropping_the_service_ends_it() {
 }
 
 #[test]
+fn what_can_wait_lets_others_go_first_and_comes_all_the_same() {
+    let (service, calls) = slow_service();
+    let later = service.request_later(propose(40.0, 1.0));
+    while calls.load(Ordering::Relaxed) == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let first = service.request(propose(3.0, 1.0));
+    let mut order = Vec::new();
+    while order.len() < 2 {
+        let all = replies(&service, |reply| matches!(reply, Reply::Proposed { .. }));
+        assert!(!all.iter().any(|reply| matches!(reply, Reply::Proposing { id, .. } if *id == later)), "its steps are not told");
+        order.extend(all.iter().filter_map(|reply| if let Reply::Proposed { id, .. } = reply { Some(*id) } else { None }));
+    }
+    assert_eq!(order, [first, later]);
+    assert_eq!(calls.load(Ordering::Relaxed), 3, "it was started anew");
+
+    service.request_later(propose(4000.0, 1.0));
+    std::thread::sleep(Duration::from_millis(20));
+    service.cancel();
+    service.cancel_later();
+    let id = service.request_later(propose(1.0, 1.0));
+    let all = replies(&service, |reply| matches!(reply, Reply::Proposed { .. }));
+    assert!(matches!(all.as_slice(), [Reply::Proposed { id: last, .. }] if *last == id), "{all:?}");
+}
+
+#[test]
 fn weights_that_cannot_be_loaded_are_reported() {
     let paths = ModelPaths { segmenter: Some("/nowhere/segmenter.safetensors".into()), refiner: None };
-    let service = Service::start(annotator::model::device::ComputeChoice::Cpu, paths, || {}).unwrap();
+    let service = Service::start(ComputeChoice::Cpu, paths, || {}).unwrap();
     let all = replies(&service, |reply| matches!(reply, Reply::Failed { .. }));
     assert!(matches!(all.last(), Some(Reply::Failed { id: RequestId(0), message }) if message.contains("/nowhere/segmenter")));
 }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use annotator::annotation::{Dataset, Shape};
-use annotator::evaluation::{compare, precision};
+use annotator::annotation::{Dataset, Shape, Verbatim};
+use annotator::evaluation::{Overlap, change, compare, precision, precision_by};
 use annotator::formats::coco;
 use annotator::mask::morphology;
 
@@ -33,6 +33,47 @@ fn average_precision_is_that_of_coco() {
     let table = compare(&truth, &results).unwrap();
     assert_eq!((table.all.count, table.extra), (0, results.instances.len()));
     assert!(table.to_string().contains("AP50"), "{table}");
+}
+
+#[test]
+fn boundary_precision_is_that_of_the_reference() {
+    let (truth, results, stats) = frozen();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/precision.json");
+    let value: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let boundary: Vec<f64> = serde_json::from_value(value["boundary_stats"].clone()).unwrap();
+    for (overlap, stats) in [(Overlap::Mask, stats), (Overlap::Boundary, boundary)] {
+        for ((name, found), expected) in precision_by(&truth, &results, overlap).named().into_iter().zip(stats) {
+            assert!((found - expected).abs() < 1e-9, "{name} by {overlap:?}: {found} is not {expected}");
+        }
+    }
+}
+
+#[test]
+fn a_change_is_told_by_size_and_source() {
+    let (truth, ..) = frozen();
+    let grown = |times: u32, source: &str| {
+        let mut data = truth.clone();
+        for instance in &mut data.instances {
+            let mask = instance.mask(truth.image(instance.image_id).unwrap().size).unwrap();
+            instance.set_shape(Shape::from_mask(&morphology::dilated(&mask, times)));
+            let text: std::sync::Arc<str> = format!("{{\"id\": {}, \"source\": \"{source} {}\"}}", instance.id, instance.id.0 % 2).into();
+            instance.source = Verbatim::new(&text, 0..text.len());
+        }
+        data
+    };
+    let (before, mut after) = (grown(4, "grown"), grown(1, "other"));
+    let lost = after.instances.iter().position(|instance| !instance.crowd).unwrap();
+    after.instances.remove(lost);
+    let told = change(&truth, &before, &after);
+    let objects = truth.instances.iter().filter(|instance| !instance.crowd).count();
+    assert_eq!((told.by_size[0].before.count, told.left_out), (objects - 1, 1));
+    assert!(told.by_size[0].after.iou > told.by_size[0].before.iou + 0.05);
+    assert_eq!(told.by_source.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["grown 0", "grown 1"]);
+    assert_eq!(told.by_source.iter().map(|row| row.before.count).sum::<usize>(), objects - 1);
+    assert_eq!(told.by_size.iter().map(|row| row.worse).sum::<usize>(), 0);
+    let back = change(&truth, &after, &before);
+    assert_eq!(back.by_size[0].worse, objects - 1);
+    assert!(told.to_string().contains("grown 1") && told.to_string().contains(" -> "), "{told}");
 }
 
 #[test]

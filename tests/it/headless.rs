@@ -116,6 +116,74 @@ fn masks_are_refined() {
 }
 
 #[test]
+fn coarse_masks_are_refined_as_the_options_say() {
+    let folder = project(|_| ());
+    let sample = sample();
+    let (data, images) = (sample.join("instances.json"), sample.join("images"));
+    let output = program(folder.path())
+        .args(["--headless", "coarsen", "--out", "coarse.json", "--iou", "0.85", "--data"])
+        .arg(&data)
+        .output()
+        .unwrap();
+    assert_code(&output, 0);
+    let coarse = read(&folder.path().join("coarse.json"));
+    assert!(coarse["annotations"].as_array().unwrap().iter().any(|record| record["source"] == "perturbed 0.85"));
+
+    let output = program(folder.path())
+        .args(["--headless", "refine", "--data", "coarse.json", "--out", "fine.json", "--device", "cpu", "--mode", "instance"])
+        .args([
+            "--strength",
+            "0.8",
+            "--band",
+            "9",
+            "--min-area",
+            "2000",
+            "--report",
+            "report.json",
+            "--only-category",
+            "remote,suitcase",
+            "--images",
+        ])
+        .arg(&images)
+        .output()
+        .unwrap();
+    assert_code(&output, 0);
+    let (report, fine) = (read(&folder.path().join("report.json")), read(&folder.path().join("fine.json")));
+    assert_eq!((&report["mode"], &report["band_px"], &report["least_area"]), (&json!("instance"), &json!(9), &json!(2000)));
+    let masks = report["masks"].as_array().unwrap();
+    let of_class = |record: &&Value| [75, 33].iter().any(|id| record["category_id"] == *id) && record["segmentation"] != json!([]);
+    assert_eq!(masks.len(), coarse["annotations"].as_array().unwrap().iter().filter(of_class).count());
+    for record in coarse["annotations"].as_array().unwrap() {
+        let id = record["id"].as_i64().unwrap();
+        let told = masks.iter().find(|mask| mask["id"] == id);
+        let changed = annotation(&fine, id)["segmentation"] != record["segmentation"];
+        assert_eq!(told.is_some_and(|mask| mask["outcome"] == "refined"), changed, "annotation {id}");
+        if let Some(mask) = told.filter(|mask| mask["outcome"] == "refined") {
+            let area = |name: &str| mask[name].as_i64().unwrap();
+            let after = annotation(&fine, id)["area"].as_f64().unwrap() as i64;
+            assert_eq!(area("area_before") + area("added") - area("removed"), after);
+            assert!(area("area_before") >= 2000 && mask["change"].as_f64().unwrap() > 0.0);
+        }
+    }
+    assert!(masks.iter().any(|mask| mask["outcome"] == "refined"), "{report}");
+
+    let output = program(folder.path())
+        .args(["--headless", "eval", "--pred", "fine.json", "--before", "coarse.json", "--json", "eval.json", "--data"])
+        .arg(&data)
+        .output()
+        .unwrap();
+    assert_code(&output, 0);
+    assert!(out(&output).contains("perturbed 0.85") && out(&output).contains(" -> "), "{}", out(&output));
+    let rows = read(&folder.path().join("eval.json"))["change"]["by_size"].clone();
+    assert!(rows[0]["before"]["iou"].as_f64().unwrap() < 0.95, "{rows}");
+
+    let wrong = run(folder.path(), "--headless refine --data coarse.json --images . --out x.json --only-category unicorn");
+    assert_code(&wrong, 1);
+    assert!(err(&wrong).contains("unicorn") && err(&wrong).contains("coarse.json"), "{}", err(&wrong));
+    assert_code(&run(folder.path(), "--headless refine --data coarse.json --images . --out x.json --strength 1.5"), 2);
+}
+
+#[test]
 fn a_file_equals_itself() {
     let truth = sample().join("instances.json");
     let folder = TempDir::new().unwrap();

@@ -343,13 +343,13 @@ fn a_wrong_file_names_itself_and_the_tensor() {
     assert!(shape.contains("tensor input_blocks.0.0.bias has shape [8], the network needs [16]"), "{shape}");
     let deeper = RefinerConfig { mult: vec![1, 2, 2], ..network.config.clone() };
     let missing = file.load_into(Refiner::new(&deeper, &device)).unwrap_err();
-    assert!(matches!(missing, WeightError::Missing { .. } | WeightError::Shape { .. }), "{missing}");
+    assert!(missing.to_string().contains("missing input_blocks.4.0.op.bias, "), "{missing}");
     let attending = RefinerConfig { attn_strides: vec![1], ..network.config.clone() };
     let path = folder.path().join("attending.safetensors");
     save(&Refiner::new(&attending, &device), refiner::NETWORK, &attending, &path).unwrap();
     let without = RefinerConfig { attn_strides: vec![], ..attending };
     let extra = WeightFile::read(&path).unwrap().load_into(Refiner::new(&without, &device)).unwrap_err();
-    assert!(matches!(extra, WeightError::Extra { .. }), "{extra}");
+    assert!(extra.to_string().contains("missing none; not expected input_blocks.1.1.norm.bias, "), "{extra}");
 
     let bytes = std::fs::read(&path).unwrap();
     for cut in [0, 5, 200, bytes.len() - 1] {

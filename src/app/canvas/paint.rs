@@ -50,7 +50,7 @@ impl Canvas {
             .filter(|instance| instance.shape != Shape::Box && state.is_visible(instance.id) && Some(instance.id) != painted)
             .filter(|instance| {
                 self.is_seen(instance, visible)
-                    && !reviewed.is_some_and(|review| review.changes.iter().any(|change| change.id == instance.id))
+                    && reviewed.and_then(|review| review.changes.first()).is_none_or(|change| change.id != instance.id)
             })
             .partition(|instance| !selection.contains(&instance.id));
         for instance in below.into_iter().chain(above) {
@@ -64,7 +64,7 @@ impl Canvas {
             }
         }
         if let Some(review) = reviewed {
-            for change in &review.changes {
+            if let Some(change) = review.changes.first() {
                 let key = (change.id, std::sync::Arc::as_ptr(&change.after) as usize);
                 let crops = self.compared.entry(key).or_insert_with(|| {
                     let [kept, added, removed] = [

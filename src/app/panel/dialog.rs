@@ -9,6 +9,8 @@ use crate::annotation::CategoryId;
 use crate::app::command::{Command, Menu, POINTER, TABLE};
 use crate::app::fuzzy;
 use crate::app::panel::menu::possible;
+use crate::app::panel::polish;
+pub(crate) use crate::app::panel::polish::PolishForm;
 use crate::app::panel::transfer;
 use crate::app::settings::{DeviceChoice, Look, Settings};
 use crate::app::state::State;
@@ -39,6 +41,8 @@ pub(crate) enum Dialog {
         /// The path to open next; none where the window closes.
         then: Option<PathBuf>,
     },
+    /// What is to be polished.
+    Polish(PolishForm),
 }
 
 /// A search field with a list under it.
@@ -62,6 +66,7 @@ impl Dialog {
             Self::Export(_) => "export",
             Self::Losses(_) => "losses",
             Self::Unwritten { .. } => "unwritten",
+            Self::Polish(_) => "polish",
         }
     }
 
@@ -78,6 +83,7 @@ impl Dialog {
                 Self::Export(wish) => transfer::export_ui(ui, wish, state, colors, commands),
                 Self::Losses(losses) => transfer::losses_ui(ui, losses),
                 Self::Unwritten { why, then } => unwritten_ui(ui, why, then.as_deref(), colors, commands),
+                Self::Polish(form) => form.ui(ui, state, colors, commands),
             });
         !response.inner && !response.should_close()
     }
@@ -211,6 +217,7 @@ fn settings_ui(ui: &mut Ui, settings: &mut Settings, colors: &Palette, commands:
             .labelled_by(name)
             .on_hover_text("How strongly exemplars and the class pull at the mask, with weights that know them; 1 is no extra pull");
         ui.end_row();
+        polish::refiner_ui(ui, &mut settings.strength, &mut settings.band_px);
         ui.label("Models run on");
         ui.horizontal(|ui| {
             for (choice, text) in [(DeviceChoice::Auto, "Automatic"), (DeviceChoice::Gpu, "GPU"), (DeviceChoice::Cpu, "CPU")] {

@@ -3,7 +3,7 @@
 use egui::{Button, MenuBar, RichText, Ui};
 
 use crate::app::command::{Command, Menu, TABLE};
-use crate::app::state::State;
+use crate::app::state::{PolishState, State};
 use crate::app::theme;
 
 /// Shows the bar.
@@ -53,6 +53,9 @@ pub(crate) fn possible(state: &State, command: &Command) -> bool {
         Command::ToggleMark(_) => state.shown().is_some() && crate::formats::lvis::is_lvis(state.document.dataset()),
         Command::Delete | Command::Refine | Command::NextAlternative | Command::UseAsExemplar => !state.selection.is_empty(),
         Command::ForgetExemplars => !state.exemplars.is_empty(),
+        Command::DecideAll(_) => state.review.is_some(),
+        Command::PausePolish => matches!(state.polish, PolishState::Running { .. }),
+        Command::StopPolish => state.polish != PolishState::Idle,
         Command::OpenFile
         | Command::OpenFolder
         | Command::Import

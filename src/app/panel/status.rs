@@ -4,7 +4,8 @@ use egui::{Align, Layout, ProgressBar, RichText, Ui};
 
 use crate::app::assistant::{Aim, Assistant, Readiness};
 use crate::app::command::Command;
-use crate::app::state::{State, Tone};
+use crate::app::panel::polish;
+use crate::app::state::{PolishState, State, Tone};
 use crate::app::theme;
 use crate::geometry::Point;
 use crate::store::State as Storage;
@@ -50,14 +51,21 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
                 commands.push(Command::Cancel);
             }
         } else if let Some(review) = &state.review {
-            let count = review.changes.len();
-            let masks = if count == 1 { "mask" } else { "masks" };
-            ui.label(RichText::new(format!("Review of {count} {masks}: added is green, removed is red")).size(12.5).color(colors.accent));
+            let more = match &state.polish {
+                PolishState::Review(findings) => findings.len(),
+                _ => review.changes.len(),
+            }
+            .saturating_sub(1);
+            let more = if more > 0 { format!("; {more} more") } else { String::new() };
+            ui.label(RichText::new(format!("Refined: added is green, removed is red{more}")).size(12.5).color(colors.accent));
             if ui.small_button("Take (Enter)").clicked() {
                 commands.push(Command::Accept);
             }
             if ui.small_button("Leave (Esc)").clicked() {
                 commands.push(Command::Cancel);
+            }
+            if !more.is_empty() && ui.small_button("Take all (Shift+Enter)").clicked() {
+                commands.push(Command::DecideAll(true));
             }
         } else if let Some(message) = &state.message {
             let color = match message.tone {
@@ -67,6 +75,7 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
             };
             ui.add(egui::Label::new(RichText::new(&message.text).size(12.5).color(color)).truncate()).on_hover_text(&message.text);
         }
+        polish::status_ui(ui, state, commands);
         if !state.document.warnings.is_empty() {
             let text = RichText::new(match state.document.warnings.len() {
                 1 => "1 warning".to_owned(),

@@ -16,6 +16,9 @@ pub enum StepsError {
     /// The list does not fall strictly, or does not end at 0.
     #[error("time indices must fall strictly and end at 0, but they are {0:?}")]
     NotFalling(Vec<usize>),
+    /// High resolution asks for a step before the last.
+    #[error("high resolution needs at least two time indices")]
+    OnlyOne,
     /// An index lies outside the schedule.
     #[error("time index {index} is outside a schedule of {timesteps}")]
     Outside {
@@ -62,7 +65,8 @@ impl Walk {
     }
 
     /// Takes the network's `logits` at [`Self::time`] and gives the next input mask (1 inside, 0 outside);
-    /// `None` after the last step, where sigmoid(logits) is the result. `uniform` gives numbers of [0, 1).
+    /// `None` after the last step, where sigmoid(logits) is the result. `uniform` gives numbers of [0, 1); where it always
+    /// gives .5 the walk is deterministic, and each pixel takes its more probable state.
     pub fn advance(&mut self, logits: &[f32], coarse: &[f32], mut uniform: impl FnMut() -> f32) -> Option<Vec<f32>> {
         let share = self.share.at(self.time()) as f32;
         let next_share = self.share.at(self.steps.get(self.done + 1).copied()) as f32;
@@ -147,6 +151,14 @@ mod tests {
         assert_eq!(walk.time(), Some(2));
         walk.advance(&[1.0; 3], &[0.0; 3], || 0.5).unwrap();
         assert_eq!(walk.advance(&[1.0; 3], &[0.0; 3], || 0.5), None);
+    }
+
+    #[test]
+    fn a_constant_draw_gives_the_more_probable_state() {
+        let mut walk = Walk::new(FineShare::new(6), &[5, 2, 0], 2).unwrap();
+        // P is .48 p first and .8 p afterwards.
+        assert_eq!(walk.advance(&[20.0, 0.5], &[0.0; 2], || 0.5).unwrap(), [0.0, 0.0]);
+        assert_eq!(walk.advance(&[20.0, 0.5], &[0.0; 2], || 0.5).unwrap(), [1.0, 0.0]);
     }
 
     #[test]

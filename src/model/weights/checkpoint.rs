@@ -15,6 +15,8 @@ use crate::model::refiner::{Refiner, RefinerConfig};
 
 /// What every tensor of the network is called first in the checkpoint.
 const PREFIX: &str = "denoise_model.";
+/// Constants of the training loss, which stand in the checkpoint too.
+const LOSS: &str = "loss_texture.";
 
 /// Reads the published checkpoint (453 tensors, 452 MiB as f32).
 ///
@@ -32,10 +34,11 @@ fn load_as(path: &Path, config: &RefinerConfig, device: &Device) -> Result<Refin
     }
     let mut tensors: Vec<PackTensor> = tensors
         .into_iter()
-        .filter_map(|(name, tensor)| {
+        .filter(|(name, _)| !name.starts_with(LOSS))
+        .map(|(name, tensor)| {
             let mut tensor = bridge::from_pytorch(tensor);
-            name.strip_prefix(PREFIX)?.clone_into(&mut tensor.name);
-            Some(tensor)
+            name.strip_prefix(PREFIX).unwrap_or(&name).clone_into(&mut tensor.name);
+            tensor
         })
         .collect();
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
@@ -60,7 +63,7 @@ mod tests {
             heads: 2,
             groups: 2,
             patchify: 1,
-            ..RefinerConfig::lite()
+            ..RefinerConfig::nano()
         };
         let device = Device::flex();
         let values = |count: i32, of: fn(i32) -> f32| (0..count).map(of).collect::<Vec<f32>>();
@@ -74,7 +77,9 @@ mod tests {
                 assert!((actual - expected).abs() < 1e-5, "{name}: {logits:?}");
             }
             let error = load_checkpoint(&path, &device).unwrap_err();
-            assert!(matches!(error, WeightError::Missing { .. } | WeightError::Shape { .. }), "{error}");
+            let WeightError::Names { missing, extra, .. } = error else { panic!("{error}") };
+            assert!(missing.contains("input_blocks.10.0.emb_layers.1.bias") && missing.ends_with(" more"), "{missing}");
+            assert!(!extra.contains("loss_texture"), "{extra}");
         }
         let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         assert!(matches!(load_checkpoint(&other, &device), Err(WeightError::Format { .. })));

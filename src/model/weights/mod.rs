@@ -65,19 +65,13 @@ pub enum WeightError {
         /// The file.
         path: PathBuf,
     },
-    /// The network has a tensor that the file lacks.
-    #[error("tensor {tensor} is missing: {}", path.display())]
-    Missing {
-        /// The tensor's name.
-        tensor: String,
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file has a tensor that the network lacks.
-    #[error("tensor {tensor} does not belong to the network: {}", path.display())]
-    Extra {
-        /// The tensor's name.
-        tensor: String,
+    /// The file lacks tensors of the network, or has others.
+    #[error("the tensors are not those of the network: missing {missing}; not expected {extra}: {}", path.display())]
+    Names {
+        /// The names that the file lacks; `none` where there are none, the rest counted where there are many.
+        missing: String,
+        /// The names that the network lacks, likewise.
+        extra: String,
         /// The file.
         path: PathBuf,
     },
@@ -133,20 +127,28 @@ fn apply<M: Module>(mut module: M, tensors: Vec<PackTensor>, path: &Path) -> Res
 }
 
 fn compare(expected: &[Entry], tensors: &[PackTensor], path: &Path) -> Result<(), WeightError> {
-    let path = || path.to_owned();
     let mut found: BTreeMap<&str, Vec<usize>> =
         tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.iter().copied().collect())).collect();
-    for Entry { name, shape } in expected {
-        match found.remove(name.as_str()) {
-            None => return Err(WeightError::Missing { tensor: name.clone(), path: path() }),
-            Some(found) if found != *shape => {
-                return Err(WeightError::Shape { tensor: name.clone(), expected: shape.clone(), found, path: path() });
-            }
-            Some(_) => {}
+    let pairs: Vec<_> = expected.iter().map(|entry| (entry, found.remove(entry.name.as_str()))).collect();
+    let missing: Vec<&str> = pairs.iter().filter(|(_, found)| found.is_none()).map(|(entry, _)| entry.name.as_str()).collect();
+    let extra: Vec<&str> = found.into_keys().collect();
+    if !missing.is_empty() || !extra.is_empty() {
+        return Err(WeightError::Names { missing: listed(&missing), extra: listed(&extra), path: path.to_owned() });
+    }
+    for (Entry { name, shape }, found) in pairs {
+        if let Some(found) = found.filter(|found| found != shape) {
+            return Err(WeightError::Shape { tensor: name.clone(), expected: shape.clone(), found, path: path.to_owned() });
         }
     }
-    match found.into_keys().next() {
-        Some(name) => Err(WeightError::Extra { tensor: name.to_owned(), path: path() }),
-        None => Ok(()),
+    Ok(())
+}
+
+/// Names for people: all of a few, else the first and the number of the others.
+fn listed(names: &[&str]) -> String {
+    const MOST: usize = 20;
+    match names.len() {
+        0 => "none".to_owned(),
+        1..=MOST => names.join(", "),
+        count => format!("{} and {} more", names[..MOST].join(", "), count - MOST),
     }
 }

@@ -1,0 +1,156 @@
+//! Polishing: the form before it, its state in the status bar, the list of changes after it.
+
+use egui::{ProgressBar, RichText, ScrollArea, Ui, pos2};
+
+use super::{line, row, title};
+use crate::annotation::InstanceId;
+use crate::app::command::Command;
+use crate::app::polish::{Finding, Plan};
+use crate::app::state::{PolishState, State};
+use crate::app::theme::{self, Palette};
+
+const ROW: f32 = 26.0;
+
+/// The form of a job that is about to start.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PolishForm {
+    plan: Plan,
+    /// Objects that an earlier job looked at, where one was broken off.
+    told: Option<usize>,
+}
+
+impl PolishForm {
+    /// A form that starts with `plan`.
+    pub(crate) const fn new(plan: Plan, told: Option<usize>) -> Self {
+        Self { plan, told }
+    }
+
+    /// Shows the form; whether it closes.
+    pub(crate) fn ui(&mut self, ui: &mut Ui, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
+        ui.set_width(460.0);
+        ui.heading("Polish data set");
+        ui.add_space(4.0);
+        ui.label(RichText::new("The refiner looks at every mask in the background; you decide about each change.").color(colors.weak));
+        ui.add_space(8.0);
+        egui::Grid::new("polish").num_columns(2).spacing([24.0, 12.0]).show(ui, |ui| {
+            ui.label("Class");
+            let name = |id: Option<i64>| {
+                let id = id.map(crate::annotation::CategoryId);
+                id.map_or_else(|| "All classes".to_owned(), |id| state.class_name(id).to_owned())
+            };
+            egui::ComboBox::from_id_salt("class").selected_text(name(self.plan.category)).width(200.0).show_ui(ui, |ui| {
+                ui.selectable_value(&mut self.plan.category, None, name(None));
+                for category in &state.document.dataset().categories {
+                    ui.selectable_value(&mut self.plan.category, Some(category.id.0), &category.name);
+                }
+            });
+            ui.end_row();
+            let name = ui.label("Smallest area").id;
+            ui.add(egui::DragValue::new(&mut self.plan.least_area).range(0..=100_000_000).suffix(" px²").speed(8)).labelled_by(name);
+            ui.end_row();
+            refiner_ui(ui, &mut self.plan.strength, &mut self.plan.band_px);
+        });
+        let count = state.document.dataset().instances.iter().filter(|instance| self.plan.covers(instance)).count();
+        ui.add_space(6.0);
+        ui.label(RichText::new(format!("{count} of {} objects", state.document.dataset().instances.len())).color(colors.weak));
+        ui.add_space(8.0);
+        ui.horizontal(|ui| {
+            let mut closes = false;
+            if ui.add_enabled(count > 0, egui::Button::new("Start")).clicked() {
+                commands.push(Command::StartPolish(self.plan.clone()));
+                closes = true;
+            }
+            if let Some(told) = self.told
+                && ui.button(format!("Go on ({told} done)")).on_hover_text("Goes on with the job that was broken off").clicked()
+            {
+                commands.push(Command::ResumePolish);
+                closes = true;
+            }
+            closes | ui.button("Close").clicked()
+        })
+        .inner
+    }
+}
+
+/// The two settings of the refiner, as rows of a grid.
+pub(crate) fn refiner_ui(ui: &mut Ui, strength: &mut f32, band_px: &mut Option<u32>) {
+    let name = ui.label("Strength of refining").id;
+    ui.add(egui::Slider::new(strength, 0.0..=1.0).step_by(0.05).fixed_decimals(2))
+        .labelled_by(name)
+        .on_hover_text("0 keeps every mask, 1 takes the refiner's as it is; between them a pixel changes where the refiner is sure");
+    ui.end_row();
+    let mut limited = band_px.is_some();
+    ui.checkbox(&mut limited, "Only near the outline");
+    let mut reach = band_px.unwrap_or(6);
+    ui.add_enabled(limited, egui::DragValue::new(&mut reach).range(1..=1000).suffix(" px"));
+    *band_px = limited.then_some(reach);
+    ui.end_row();
+}
+
+/// Shows a running job in the status bar.
+pub(crate) fn status_ui(ui: &mut Ui, state: &State, commands: &mut Vec<Command>) {
+    let PolishState::Running { progress, paused } = &state.polish else { return };
+    let colors = theme::palette(state.settings.look);
+    ui.label(RichText::new("Polishing").size(12.5).color(colors.accent));
+    let left = match (paused, progress.remaining()) {
+        (true, _) => ", paused".to_owned(),
+        (false, Some(left)) => format!(", {} left", spoken(left.as_secs())),
+        (false, None) => String::new(),
+    };
+    let text = format!("{} of {}{left}", progress.done, progress.total);
+    let bar = ProgressBar::new(progress.fraction().unwrap_or(1.0)).desired_width(210.0).desired_height(14.0);
+    ui.add(bar.text(RichText::new(text).size(11.0)));
+    if ui.small_button(if *paused { "Go on" } else { "Pause" }).clicked() {
+        commands.push(Command::PausePolish);
+    }
+    if ui.small_button("Stop").on_hover_text("Ends the job and shows what it has found").clicked() {
+        commands.push(Command::StopPolish);
+    }
+}
+
+fn spoken(secs: u64) -> String {
+    match secs {
+        0..100 => format!("{secs} s"),
+        100..7200 => format!("{} min", secs.div_ceil(60)),
+        _ => format!("{} h {} min", secs / 3600, secs % 3600 / 60),
+    }
+}
+
+/// Shows the changes of a finished job in at most `height` points.
+pub(crate) fn list_ui(ui: &mut Ui, state: &State, findings: &[Finding], height: f32, commands: &mut Vec<Command>) {
+    let colors = theme::palette(state.settings.look);
+    title(ui, "Changes", &findings.len().to_string(), colors);
+    ui.spacing_mut().item_spacing.y = 1.0;
+    let shown = state.review.as_ref().and_then(|review| review.changes.first()).map(|change| change.id);
+    ScrollArea::vertical().id_salt("changes").max_height(height).auto_shrink([false, true]).show_rows(
+        ui,
+        ROW,
+        findings.len(),
+        |ui, rows| {
+            for index in rows {
+                let Some(finding) = findings.get(index) else { continue };
+                let id = InstanceId(finding.id);
+                let class = state.document.instance(id).map_or("?", |instance| state.class_name(instance.category_id));
+                let (rect, response) = row(ui, ROW, &format!("Change {}: {class}", index + 1), shown == Some(id), colors);
+                let note = format!("{:.1} %  +{} −{}", finding.change * 100.0, finding.added, finding.removed);
+                let note = line(ui, &note, 12.0, colors.weak, 150.0);
+                let left = rect.right() - 8.0 - note.size().x;
+                ui.painter().galley(pos2(left, rect.center().y - note.size().y / 2.0), note, colors.weak);
+                let label = line(ui, class, 13.0, colors.text, left - rect.left() - 16.0);
+                ui.painter().galley(pos2(rect.left() + 10.0, rect.center().y - label.size().y / 2.0), label, colors.text);
+                if response.clicked() {
+                    commands.push(Command::ShowChange(index));
+                }
+            }
+        },
+    );
+    ui.add_space(4.0);
+    ui.horizontal(|ui| {
+        if ui.small_button("Take all").on_hover_text("Takes every change that is left, as one step").clicked() {
+            commands.push(Command::DecideAll(true));
+        }
+        if ui.small_button("Later").on_hover_text("Ends the review; the rest is kept").clicked() {
+            commands.push(Command::StopPolish);
+        }
+    });
+}

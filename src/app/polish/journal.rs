@@ -1,0 +1,149 @@
+//! What a polish job found so far, on disk: one JSON record a line, so that a crash loses the line in progress at most.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Finding, Plan};
+use crate::annotation::InstanceId;
+
+/// One line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    /// The first: what the job is.
+    Plan(Plan),
+    /// An object that was looked at.
+    Finding(Finding),
+    /// An object about which a person has decided.
+    Decided(i64),
+}
+
+/// What a journal tells.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Told {
+    /// What the job is.
+    pub plan: Plan,
+    /// The objects that were looked at and not decided about.
+    pub findings: Vec<Finding>,
+    /// The objects about which a person has decided.
+    pub decided: Vec<InstanceId>,
+}
+
+/// A journal that is open for more.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    file: File,
+    path: PathBuf,
+}
+
+impl Journal {
+    /// A new journal in place of an older one.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn create(path: PathBuf, plan: &Plan) -> std::io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut journal = Self { file: File::create(&path)?, path };
+        journal.append(&Line::Plan(plan.clone()))?;
+        Ok(journal)
+    }
+
+    /// Goes on in the journal at `path`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn resume(path: PathBuf) -> std::io::Result<Self> {
+        let mut file = File::options().append(true).open(&path)?;
+        // A line that a crash cut off must not run into the next one; an empty line is skipped.
+        file.write_all(b"\n")?;
+        Ok(Self { file, path })
+    }
+
+    /// Adds objects that were looked at.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn add(&mut self, findings: &[Finding]) -> std::io::Result<()> {
+        findings.iter().try_for_each(|finding| self.append(&Line::Finding(finding.clone())))
+    }
+
+    /// Adds that a person has decided about an object.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn decide(&mut self, id: InstanceId) -> std::io::Result<()> {
+        self.append(&Line::Decided(id.0))
+    }
+
+    /// Takes the journal away: everything is decided.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub(crate) fn remove(self) -> std::io::Result<()> {
+        drop(self.file);
+        std::fs::remove_file(self.path)
+    }
+
+    fn append(&mut self, line: &Line) -> std::io::Result<()> {
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        self.file.write_all(&text)?;
+        self.file.flush()
+    }
+}
+
+/// The journal at `path`; `None` where there is none that can be used. Lines that cannot be read are left out.
+pub(crate) fn read(path: &Path) -> Option<Told> {
+    let mut lines = BufReader::new(File::open(path).ok()?).lines().map_while(Result::ok);
+    let Ok(Line::Plan(plan)) = serde_json::from_str(&lines.next()?) else { return None };
+    let (mut findings, mut decided) = (HashMap::new(), Vec::new());
+    let mut order = Vec::new();
+    for line in lines {
+        match serde_json::from_str(&line) {
+            Ok(Line::Finding(finding)) => {
+                order.push(finding.id);
+                findings.insert(finding.id, finding);
+            }
+            Ok(Line::Decided(id)) => {
+                decided.push(InstanceId(id));
+                findings.remove(&id);
+            }
+            Ok(Line::Plan(_)) | Err(_) => {}
+        }
+    }
+    let findings = order.iter().filter_map(|id| findings.remove(id)).collect();
+    Some(Told { plan, findings, decided })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_survives_a_crash() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state/polish.jsonl");
+        let plan = Plan { category: Some(3), least_area: 512, strength: 0.5, band_px: Some(4) };
+        let finding = |id| Finding { id, before: u64::MAX - 3, change: 0.25, added: 3, removed: 4, after: Some("0n0".to_owned()) };
+        assert_eq!(read(&path), None);
+        let mut journal = Journal::create(path.clone(), &plan).unwrap();
+        journal.add(&[finding(1), finding(2), finding(3)]).unwrap();
+        journal.decide(InstanceId(2)).unwrap();
+        drop(journal);
+        let mut file = File::options().append(true).open(&path).unwrap();
+        file.write_all(b"{\"finding\":{\"id\":4,\"bef").unwrap();
+        let told = Told { plan, findings: vec![finding(1), finding(3)], decided: vec![InstanceId(2)] };
+        assert_eq!(read(&path), Some(told.clone()));
+        let mut journal = Journal::resume(path.clone()).unwrap();
+        journal.add(&[finding(5)]).unwrap();
+        assert_eq!(read(&path).unwrap().findings, [finding(1), finding(3), finding(5)]);
+        journal.remove().unwrap();
+        assert_eq!(read(&path), None);
+    }
+}
