@@ -36,6 +36,8 @@ pub enum Look {
 pub struct Settings {
     /// Steps of the diffusion segmenter.
     pub steps: usize,
+    /// Whether proposed outlines are drawn to the picture's edges, which takes twice as long.
+    pub edges: bool,
     /// Masks that are looked for when alternatives are asked for.
     pub samples: usize,
     /// How strongly exemplars and classes guide the segmenter; 1 is not beyond what it says itself.
@@ -62,6 +64,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             steps: 1,
+            edges: true,
             samples: 4,
             guidance: 1.5,
             device: DeviceChoice::Auto,

@@ -25,7 +25,8 @@ impl App {
 
     pub(super) fn propose_options(&self) -> ProposeOptions {
         let settings = &self.state.settings;
-        ProposeOptions { steps: settings.steps, guidance: f64::from(settings.guidance), ..ProposeOptions::default() }
+        let guidance = f64::from(settings.guidance);
+        ProposeOptions { steps: settings.steps, guidance, edges: settings.edges, ..ProposeOptions::default() }
     }
 
     /// Corrects an object's mask by one more stroke.

@@ -17,6 +17,7 @@ mod propose;
 mod refine;
 pub mod service;
 pub mod snap;
+mod view;
 mod walk;
 
 pub use alternatives::Alternative;
@@ -25,9 +26,10 @@ pub use memory::Memory;
 pub use models::ModelPaths;
 pub use patch::Patch;
 pub use prompt::{ExemplarCrop, Prompt, Scribble};
-pub use propose::{MOST_SAMPLES, Proposal, ProposeOptions, ProposeStep, Proposer, segmenter_input, segmenter_input_of};
+pub use propose::{MOST_SAMPLES, Proposal, ProposeOptions, ProposeStep, Proposer};
 pub use refine::{Finisher, Mode, RefineOptions, RefineStep, Refinement, refiner_input};
 pub use service::Engine;
+pub use view::View;
 
 use std::path::Path;
 

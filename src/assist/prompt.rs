@@ -6,7 +6,7 @@ use std::sync::Arc;
 use image::RgbImage;
 
 use super::crop::{box_region, mask_crop};
-use super::propose::segmenter_input;
+use super::view::View;
 use crate::geometry::{Point, Rect};
 use crate::mask::{Mask, brush};
 
@@ -124,7 +124,7 @@ impl ExemplarCrop {
     /// The exemplar at `mask`; `None` where the mask is empty or not of the image's size.
     pub fn new(image: &RgbImage, mask: &Mask) -> Option<Self> {
         let rect = mask.bbox().filter(|_| mask.size() == crate::geometry::Size::new(image.width(), image.height()))?;
-        let (input, _) = segmenter_input(image, rect, EXEMPLAR_SIDE);
+        let input = View::new(image, rect, EXEMPLAR_SIDE).input();
         Some(Self { input, mask: mask_crop(mask, box_region(rect), EXEMPLAR_SIDE), side: EXEMPLAR_SIDE })
     }
 }

@@ -10,16 +10,15 @@ use image::RgbImage;
 
 use super::alternatives::Alternative;
 use super::calibration::Calibration;
-use super::crop::{box_region, centres_inside, frame, normalised, resampled};
-use super::evidence::colour_evidence;
 use super::memory::Memory;
 use super::prompt::{ExemplarCrop, Prompt};
+use super::view::View;
 use super::walk::{Encoded, Work};
 use super::{AssistError, Patch, planes, read, size_of};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
 use crate::mask::Mask;
-use crate::model::segmenter::{Condition, Exemplar, Segmenter};
+use crate::model::segmenter::{Condition, Exemplar, Features, Segmenter};
 
 /// Boxes that go through the networks together; more would only cost memory.
 const BATCH: usize = 8;
@@ -36,11 +35,14 @@ pub struct ProposeOptions {
     pub samples: usize,
     /// Strength of classifier-free guidance by exemplars and class; 1 is none.
     pub guidance: f64,
+    /// Whether the network looks twice, the second time with the colours of the first mask, and the outline is drawn to
+    /// the picture's edges; see [`snapped`](super::snap::snapped).
+    pub edges: bool,
 }
 
 impl Default for ProposeOptions {
     fn default() -> Self {
-        Self { steps: 1, seed: 0, samples: 1, guidance: 1.5 }
+        Self { steps: 1, seed: 0, samples: 1, guidance: 1.5, edges: true }
     }
 }
 
@@ -79,25 +81,6 @@ impl Proposal {
     pub const fn single(mask: Mask, patch: Patch, expected_iou: f32) -> Self {
         Self { mask, patch, expected_iou, agreement: None, spread: None, others: Vec::new() }
     }
-}
-
-/// The segmenter's input for one box: five planes of `side` x `side`, and the crop's place in the image.
-pub fn segmenter_input(image: &RgbImage, rect: Rect, side: usize) -> (Vec<f32>, Rect) {
-    segmenter_input_of(image, rect, side, |_| {})
-}
-
-/// As [`segmenter_input`], with the crop's colours (interleaved RGB, 0..255) changed before anything is made of them.
-pub fn segmenter_input_of(image: &RgbImage, rect: Rect, side: usize, recolour: impl FnOnce(&mut [f32])) -> (Vec<f32>, Rect) {
-    let size = Size::new(image.width(), image.height());
-    let region = box_region(rect);
-    let mut colours = resampled(image.as_raw(), size, 3, region, side);
-    recolour(&mut colours);
-    let inside = centres_inside(region, side, frame(size));
-    let boxed = centres_inside(region, side, rect);
-    let mut input = normalised(&colours, &inside);
-    input.extend(boxed.iter().map(|&boxed| f32::from(u8::from(boxed))));
-    input.extend(colour_evidence(&colours, &boxed, &inside));
-    (input, region)
 }
 
 /// The segmenter at work.
@@ -146,20 +129,19 @@ impl Proposer<'_> {
         Ok(proposals)
     }
 
-    /// Encodes the boxes; a single one may be remembered.
-    pub(super) fn encoded(&self, image: &RgbImage, prompts: &[Prompt], boxes: &[Rect]) -> Result<Encoded, AssistError> {
-        let (side, count) = (self.segmenter.config.crop, boxes.len());
-        let (mut input, mut regions) = (Vec::with_capacity(count * 5 * side * side), Vec::with_capacity(count));
-        for &rect in boxes {
-            let (values, region) = segmenter_input(image, rect, side);
-            input.extend(values);
-            regions.push(region);
-        }
-        let encode = |input| self.segmenter.encoder.forward(planes(input, [count, 5, side, side], self.device));
-        let features = if count == 1 { self.memory.features(input, encode) } else { encode(input) };
+    /// Encodes what is seen of the boxes; a single one may be remembered.
+    pub(super) fn encoded(&self, views: &[View], prompts: &[Prompt]) -> Result<Encoded, AssistError> {
+        let features = self.features(views.iter().flat_map(View::input).collect(), views.len());
         let conditions = prompts.iter().map(|prompt| self.condition(prompt)).collect::<Result<Vec<_>, _>>()?;
         let context = self.segmenter.conditioning.as_ref().and_then(|layers| layers.context(&conditions, self.device));
-        Ok(Encoded { features, regions, context })
+        Ok(Encoded { count: views.len(), features, context })
+    }
+
+    /// The features of `count` inputs.
+    pub(super) fn features(&self, input: Vec<f32>, count: usize) -> Features {
+        let side = self.segmenter.config.crop;
+        let encode = |input| self.segmenter.encoder.forward(planes(input, [count, 5, side, side], self.device));
+        if count == 1 { self.memory.features(input, encode) } else { encode(input) }
     }
 
     /// The part of a prompt that the weights can be conditioned on.

@@ -7,6 +7,7 @@
 
 use super::evidence::colour_log_ratio;
 use super::sigmoid;
+use super::view::View;
 use crate::mask::cut::least_cost;
 
 /// A cell whose logit is farther from 0 than this keeps its side.
@@ -18,35 +19,28 @@ const LOUDEST: f32 = 4.0;
 /// How much of the final map is the chosen side; the rest is the network's own probability.
 const DECIDED: f32 = 0.75;
 
-/// What the crop of an object shows, on a grid of `side` x `side`.
-#[derive(Clone, Debug)]
-pub struct Scene<'a> {
-    /// Grid cells a side.
-    pub side: usize,
-    /// Interleaved RGB, 0..255.
-    pub colours: &'a [f32],
-    /// Which cells lie in the image.
-    pub inside: &'a [bool],
-    /// Which cells lie in the prompt's box; no cell outside of it is taken for the object.
-    pub boxed: &'a [bool],
-}
-
-/// Soft values of `scene.side` squared cells, at least .5 for the object, from the `logits` of a square grid.
-pub fn snapped(logits: &[f32], scene: &Scene<'_>) -> Vec<f32> {
-    let side = scene.side;
+/// Soft values of the view's cells, at least .5 for the object, from the `logits` of a square grid over the same crop.
+pub fn snapped(logits: &[f32], view: &View) -> Vec<f32> {
+    let side = view.side;
     let fine = enlarged(logits, side);
     let soft: Vec<f32> = fine.iter().copied().map(sigmoid).collect();
-    let colour = colour_log_ratio(scene.colours, &soft, scene.inside);
+    let colour = colour_log_ratio(&view.colours, &soft, &view.inside);
     let leaning = |((&logit, &colour), &boxed): ((&f32, &f32), &bool)| match (boxed, logit.abs() < DOUBT) {
         (false, _) => -LOUDEST,
         (true, true) => logit + colour.clamp(-LOUDEST, LOUDEST),
         (true, false) => logit,
     };
-    let leaning: Vec<f32> = fine.iter().zip(&colour).zip(scene.boxed).map(leaning).collect();
-    let apart = Apart::new(scene);
-    let labels = least_cost(&leaning, side, |cell| scene.boxed[cell] && fine[cell].abs() < DOUBT, |a, b| apart.cost(a, b));
+    let leaning: Vec<f32> = fine.iter().zip(&colour).zip(&view.boxed).map(leaning).collect();
+    let apart = Apart::new(view);
+    let labels = least_cost(&leaning, side, |cell| view.boxed[cell] && fine[cell].abs() < DOUBT, |a, b| apart.cost(a, b));
     let settled = |(&object, soft): (&bool, f32)| (1.0 - DECIDED) * soft + if object { DECIDED } else { 0.0 };
     labels.iter().zip(soft).map(settled).collect()
+}
+
+/// The view's cells that `logits`, a square grid over the same crop, give to the object; those of the box where that is none.
+pub(super) fn object(logits: &[f32], view: &View) -> Vec<bool> {
+    let object: Vec<bool> = enlarged(logits, view.side).into_iter().map(|logit| logit > 0.0).collect();
+    if object.contains(&true) { object } else { view.boxed.clone() }
 }
 
 /// A square grid sampled bilinearly on `side` x `side` cells.
@@ -77,8 +71,8 @@ struct Apart<'a> {
 }
 
 impl<'a> Apart<'a> {
-    fn new(scene: &Scene<'a>) -> Self {
-        let (pixels, side) = (scene.colours.as_chunks::<3>().0, scene.side);
+    fn new(view: &'a View) -> Self {
+        let (pixels, side) = (view.colours.as_chunks::<3>().0, view.side);
         let pairs = (0..pixels.len()).flat_map(|cell| {
             let right = (cell % side + 1 < side).then_some((cell, cell + 1));
             let below = (cell + side < pixels.len()).then_some((cell, cell + side));
@@ -102,36 +96,35 @@ fn distance(a: [f32; 3], b: [f32; 3]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geometry::Rect;
 
     const SIDE: usize = 64;
 
-    /// A red disc on green; the network's logits are a disc that is off to the right by `off` cells.
-    fn disc(off: f32) -> (Vec<f32>, Vec<f32>, Vec<bool>) {
+    /// A red disc on green in a box of 50 columns, logits that are a disc `off` cells to the right, and the truth.
+    fn disc(off: f32) -> (View, Vec<f32>, Vec<bool>) {
         let far = |cell: usize, x: f32| ((cell % SIDE) as f32 - x).hypot((cell / SIDE) as f32 - 32.0);
         let cells = 0..SIDE * SIDE;
         let truth: Vec<bool> = cells.clone().map(|cell| far(cell, 32.0) < 16.0).collect();
         let colours = truth.iter().flat_map(|&red| if red { [200.0, 40.0, 40.0] } else { [40.0, 160.0, 60.0] }).collect();
         let logits = cells.map(|cell| (16.0 - far(cell, 32.0 + off)) * 0.4).collect();
-        (colours, logits, truth)
+        let boxed = (0..SIDE * SIDE).map(|cell| cell % SIDE < 50).collect();
+        (View { region: Rect::default(), side: SIDE, colours, inside: vec![true; SIDE * SIDE], boxed }, logits, truth)
     }
 
     #[test]
     fn an_outline_moves_to_the_edge_of_the_colours() {
-        let (colours, logits, truth) = disc(3.0);
-        let scene = Scene { side: SIDE, colours: &colours, inside: &[true; SIDE * SIDE], boxed: &[true; SIDE * SIDE] };
+        let (view, logits, truth) = disc(3.0);
         let wrong = |labels: &mut dyn Iterator<Item = bool>| labels.zip(&truth).filter(|(label, truth)| label != *truth).count();
         assert!(wrong(&mut logits.iter().map(|&logit| logit > 0.0)) > 150);
-        assert_eq!(wrong(&mut snapped(&logits, &scene).into_iter().map(|soft| soft >= 0.5)), 0);
+        assert_eq!(wrong(&mut snapped(&logits, &view).into_iter().map(|soft| soft >= 0.5)), 0);
     }
 
     #[test]
     fn what_the_network_is_sure_of_stays_and_the_box_holds() {
-        let (colours, logits, _) = disc(20.0);
-        let boxed: Vec<bool> = (0..SIDE * SIDE).map(|cell| cell % SIDE < 50).collect();
-        let scene = Scene { side: SIDE, colours: &colours, inside: &[true; SIDE * SIDE], boxed: &boxed };
-        for (cell, soft) in snapped(&logits, &scene).into_iter().enumerate() {
-            assert!(boxed[cell] || soft < 0.5);
-            assert!(!boxed[cell] || logits[cell].abs() < DOUBT || (soft >= 0.5) == (logits[cell] > 0.0));
+        let (view, logits, _) = disc(20.0);
+        for (cell, soft) in snapped(&logits, &view).into_iter().enumerate() {
+            assert!(view.boxed[cell] || soft < 0.5);
+            assert!(!view.boxed[cell] || logits[cell].abs() < DOUBT || (soft >= 0.5) == (logits[cell] > 0.0));
         }
     }
 

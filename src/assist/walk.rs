@@ -1,16 +1,20 @@
 //! One batch of prompts on its way through the network: where each walk begins, what is held fixed in it, and what
 //! becomes of its samples.
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use burn::tensor::Tensor;
 use image::RgbImage;
+use rayon::prelude::*;
 
 use super::alternatives::{Alternative, agreement, ranked, spread};
 use super::crop::mask_crop;
 use super::grow::grow;
 use super::prompt::{Prompt, Scribble};
 use super::propose::{MOST_SAMPLES, Proposal, ProposeOptions, ProposeStep, Proposer};
+use super::snap::{object, snapped};
+use super::view::View;
 use super::{AssistError, Patch, planes, read, sigmoid};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
@@ -29,8 +33,8 @@ const GUIDED_FROM: f64 = 0.2;
 
 /// Boxes that were encoded together.
 pub(super) struct Encoded {
+    pub(super) count: usize,
     pub(super) features: Features,
-    pub(super) regions: Vec<Rect>,
     pub(super) context: Option<Context>,
 }
 
@@ -72,37 +76,74 @@ impl Work<'_> {
         boxes: &[Rect],
         each: &mut dyn FnMut(ProposeStep),
     ) -> Result<Vec<Proposal>, AssistError> {
-        let encoded = self.encoded(prompts, boxes)?;
-        let of = self.steps();
-        let origin = Origin { level: 1.0, masks: None, sides: None, seed: self.options.seed };
+        let views = self.views(boxes);
+        let of = self.looks() * self.steps();
         let mut show = |step, logits: &[f32]| {
-            each(ProposeStep { step, of, first: self.first, masks: softened(logits, &encoded.regions, self.grid()) });
+            each(ProposeStep { step, of, first: self.first, masks: softened(logits, &views, self.grid()) });
         };
-        let walked = self.walk(&encoded, &origin, boxes.len(), &mut show)?;
-        let patches = softened(&walked.logits, &encoded.regions, self.grid());
+        let (_, walked) = self.fresh(&views, prompts, &mut show)?;
         let proposal = |((patch, &quality), &rect): ((Patch, &f32), &Rect)| {
             let expected = self.proposer.calibration.expected(f64::from(quality), None);
             Proposal::single(likeliest(&patch, rect, self.size), patch, expected as f32)
         };
-        Ok(patches.into_iter().zip(&walked.quality).zip(boxes).map(proposal).collect())
+        Ok(self.outlined(&walked.logits, &views).into_iter().zip(&walked.quality).zip(boxes).map(proposal).collect())
+    }
+
+    /// What the network makes of boxes alone: a look at each and, where edges are asked for, another one that knows the
+    /// colours of the first mask. Gives the first encoding too.
+    fn fresh(&self, views: &[View], prompts: &[Prompt], each: Each<'_>) -> Result<(Encoded, Walked), AssistError> {
+        if self.cancel.is_cancelled() {
+            return Err(AssistError::Cancelled);
+        }
+        let encoded = self.proposer.encoded(views, prompts)?;
+        let origin = Origin { level: 1.0, masks: None, sides: None, seed: self.options.seed };
+        let mut found = self.walk(&encoded, &origin, views.len(), each)?;
+        if self.options.edges {
+            let grids = found.logits.chunks_exact(self.grid() * self.grid());
+            let again = views.iter().zip(grids).flat_map(|(view, logits)| view.input_for(&object(logits, view)));
+            let features = self.proposer.features(again.collect(), views.len());
+            let second = Encoded { count: views.len(), features, context: encoded.context.clone() };
+            let steps = self.steps();
+            let first = found.logits.clone();
+            let mixed = |logits: &[f32]| first.iter().zip(logits).map(|(a, b)| 0.5 * (a + b)).collect::<Vec<f32>>();
+            let walked = self.walk(&second, &origin, views.len(), &mut |step, logits| each(steps + step, &mixed(logits)))?;
+            found.logits = mixed(&walked.logits);
+        }
+        Ok((encoded, found))
+    }
+
+    fn views(&self, boxes: &[Rect]) -> Vec<View> {
+        boxes.iter().map(|&rect| View::new(self.image, rect, self.proposer.segmenter.config.crop)).collect()
+    }
+
+    /// How often the network looks at a fresh box.
+    fn looks(&self) -> usize {
+        1 + usize::from(self.options.edges)
+    }
+
+    /// The soft maps of `logits`, a whole number of grids for each view, drawn to the picture's edges where asked for.
+    fn outlined(&self, logits: &[f32], views: &[View]) -> Vec<Patch> {
+        let grid = self.grid();
+        if !self.options.edges {
+            return softened(logits, views, grid);
+        }
+        let outlined = |(logits, view): (&[f32], &View)| Patch { rect: view.region, side: view.side, soft: snapped(logits, view) };
+        let pairs: Vec<_> = logits.chunks_exact(grid * grid).zip(views.iter().cycle()).collect();
+        pairs.into_par_iter().map(outlined).collect()
     }
 
     /// One prompt, whatever it holds.
     pub(super) fn one(&self, prompt: &Prompt, boxes: &[Rect], each: &mut dyn FnMut(ProposeStep)) -> Result<Proposal, AssistError> {
-        let encoded = self.encoded(std::slice::from_ref(prompt), boxes)?;
-        let (grid, region) = (self.grid(), encoded.regions[0]);
+        let views = self.views(boxes);
+        let (grid, region) = (self.grid(), views[0].region);
         let sides = (!prompt.scribbles.is_empty()).then(|| Scribble::sides(&prompt.scribbles, region, grid));
         let varies = self.options.samples > 1;
-        let walks = 1 + usize::from(prompt.is_edit()) + usize::from(varies);
-        let (of, mut done) = (walks * self.steps(), 0);
+        let walks = self.looks() + usize::from(prompt.is_edit()) + usize::from(varies);
+        let (of, done) = (walks * self.steps(), Cell::new(0));
         let mut show = |step, logits: &[f32]| {
-            let masks = softened(&logits[..grid * grid], &encoded.regions, grid);
-            each(ProposeStep { step: done + step, of, first: self.first, masks });
-            if step == self.steps() {
-                done += step;
-            }
+            let masks = softened(&logits[..grid * grid], &views, grid);
+            each(ProposeStep { step: done.get() + step, of, first: self.first, masks });
         };
-        let origin = Origin { level: 1.0, masks: None, sides: None, seed: self.options.seed };
         let present = match &prompt.mask {
             Some(mask) if mask.size() != self.size => {
                 return Err(AssistError::MaskSize { index: self.first, mask: mask.size(), image: self.size });
@@ -110,7 +151,8 @@ impl Work<'_> {
             Some(mask) => Some(mask_crop(mask, region, grid)),
             None => None,
         };
-        let mut found = self.walk(&encoded, &origin, 1, &mut show)?;
+        let (encoded, mut found) = self.fresh(&views, std::slice::from_ref(prompt), &mut show)?;
+        done.set(self.looks() * self.steps());
         if prompt.is_edit() {
             // What older strokes reached is in the present mask already.
             let newest = if present.is_some() { prompt.scribbles.len().saturating_sub(1) } else { 0 };
@@ -118,9 +160,10 @@ impl Work<'_> {
             for scribble in &prompt.scribbles[newest..] {
                 grow(&mut mask, &found.logits, scribble, region, grid);
             }
-            let edit = Origin { level: EDIT_LEVEL, masks: Some(mask), sides: sides.clone(), ..origin };
+            let edit = Origin { level: EDIT_LEVEL, masks: Some(mask), sides: sides.clone(), seed: self.options.seed };
             // Of a mask that it was given the network always thinks well.
             found.logits = self.walk(&encoded, &edit, 1, &mut show)?.logits;
+            done.update(|done| done + self.steps());
         }
         if varies {
             let more = self.options.samples.min(MOST_SAMPLES) - 1;
@@ -129,7 +172,7 @@ impl Work<'_> {
             found.logits.extend(walked.logits);
             found.quality.extend(walked.quality);
         }
-        Ok(self.proposal(&found, prompt, boxes[0], region))
+        Ok(self.proposal(&found, prompt, boxes[0], &views))
     }
 
     /// Where alternatives to a mask begin.
@@ -142,19 +185,19 @@ impl Work<'_> {
         Origin { level: EDIT_LEVEL, masks: Some(masks), sides: sides.map(<[f32]>::to_vec), seed: self.options.seed }
     }
 
-    fn proposal(&self, found: &Walked, prompt: &Prompt, rect: Rect, region: Rect) -> Proposal {
-        let patches = softened(&found.logits, &[region].repeat(found.quality.len()), self.grid());
-        let maps: Vec<&[f32]> = patches.iter().map(|patch| patch.soft.as_slice()).collect();
+    fn proposal(&self, found: &Walked, prompt: &Prompt, rect: Rect, views: &[View]) -> Proposal {
+        let soft = softened(&found.logits, views, self.grid());
+        let maps: Vec<&[f32]> = soft.iter().map(|patch| patch.soft.as_slice()).collect();
         let several = maps.len() > 1;
         let agreement = several.then(|| agreement(&maps));
-        let spread = several.then(|| Patch { rect: region, side: self.grid(), soft: spread(&maps, self.grid()) });
+        let spread = several.then(|| Patch { rect: views[0].region, side: self.grid(), soft: spread(&maps, self.grid()) });
         let alternative = |(patch, &quality): (Patch, &f32)| {
             let mut mask = likeliest(&patch, rect, self.size);
             prompt.scribbles.iter().for_each(|scribble| scribble.paint(&mut mask));
             let expected = self.proposer.calibration.expected(f64::from(quality), agreement);
             Alternative { mask, patch, expected_iou: expected as f32 }
         };
-        let mut all = patches.into_iter().zip(&found.quality).map(alternative).collect::<Vec<_>>().into_iter();
+        let mut all = self.outlined(&found.logits, views).into_iter().zip(&found.quality).map(alternative).collect::<Vec<_>>().into_iter();
         let first = all.next().unwrap_or_else(|| unsampled(rect, self.size));
         let others = ranked(&first, all.collect());
         Proposal { mask: first.mask, patch: first.patch, expected_iou: first.expected_iou, agreement, spread, others }
@@ -167,8 +210,8 @@ impl Work<'_> {
         }
         let grid = self.grid();
         let shape = [count, 1, grid, grid];
-        let features = encoded.features.repeated(count / encoded.regions.len());
-        let context = encoded.context.as_ref().map(|context| context.repeated(count / encoded.regions.len()));
+        let features = encoded.features.repeated(count / encoded.count);
+        let context = encoded.context.as_ref().map(|context| context.repeated(count / encoded.count));
         let noise = || planes(Noise::new(origin.seed).normals(grid * grid).repeat(count), shape, device);
         let hold = origin.sides.as_ref().map(|sides| Hold::new(&planes(sides.repeat(count), shape, device)));
         let start = match &origin.masks {
@@ -215,13 +258,6 @@ impl Work<'_> {
         }
     }
 
-    fn encoded(&self, prompts: &[Prompt], boxes: &[Rect]) -> Result<Encoded, AssistError> {
-        if self.cancel.is_cancelled() {
-            return Err(AssistError::Cancelled);
-        }
-        self.proposer.encoded(self.image, prompts, boxes)
-    }
-
     const fn grid(&self) -> usize {
         self.proposer.segmenter.config.mask
     }
@@ -247,9 +283,11 @@ fn unsampled(rect: Rect, size: Size) -> Alternative {
     Alternative { mask: Mask::filled(size, rect), patch: Patch { rect, side: 1, soft: vec![1.0] }, expected_iou: 0.0 }
 }
 
-fn softened(logits: &[f32], regions: &[Rect], side: usize) -> Vec<Patch> {
-    let patch = |(logits, &rect): (&[f32], &Rect)| Patch { rect, side, soft: logits.iter().copied().map(sigmoid).collect() };
-    logits.chunks_exact(side * side).zip(regions).map(patch).collect()
+/// The soft maps of `logits`, a whole number of grids of `side` cells a side for each view.
+fn softened(logits: &[f32], views: &[View], side: usize) -> Vec<Patch> {
+    let soft = |logits: &[f32]| logits.iter().copied().map(sigmoid).collect();
+    let patch = |(logits, view): (&[f32], &View)| Patch { rect: view.region, side, soft: soft(logits) };
+    logits.chunks_exact(side * side).zip(views.iter().cycle()).map(patch).collect()
 }
 
 #[cfg(test)]

@@ -38,6 +38,9 @@ pub struct Arguments {
     /// Write all distinct masks of each box to this file, the most promising first
     #[arg(long, value_name = "FILE")]
     alternatives: Option<PathBuf>,
+    /// Take the network's first look as it is: faster, but the outline is not drawn to the picture's edges
+    #[arg(long)]
+    plain: bool,
     /// Let the refiner improve each mask
     #[arg(long)]
     refine: bool,
@@ -136,6 +139,7 @@ impl Models {
                 steps: arguments.steps as usize,
                 seed,
                 samples: arguments.samples as usize,
+                edges: !arguments.plain,
                 ..ProposeOptions::default()
             },
             refine: arguments.refine.then(|| RefineOptions { seed, ..RefineOptions::default() }),

@@ -13,7 +13,7 @@ use super::run::Task;
 use super::{Config, Objects, Part, TrainError};
 use crate::annotation::CategoryId;
 use crate::assist::crop::mask_crop;
-use crate::assist::{Calibration, ExemplarCrop, Memory, Prompt, ProposeOptions, Proposer, segmenter_input_of};
+use crate::assist::{Calibration, ExemplarCrop, Memory, Prompt, ProposeOptions, Proposer, View};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
 use crate::mask::{Mask, metric};
@@ -97,8 +97,10 @@ impl SegmenterTask {
         for &index in chosen {
             let (image, mask) = data.get(index)?;
             let rect = jittered(mask.bbox().unwrap_or_default(), noise);
-            let (mut crop, region) = segmenter_input_of(&image, rect, side, |colours| recoloured(colours, noise));
-            let mut target = mask_crop(&mask, region, mask_side);
+            let mut view = View::new(&image, rect, side);
+            recoloured(&mut view.colours, noise);
+            let mut crop = view.input();
+            let mut target = mask_crop(&mask, view.region, mask_side);
             let mirror = Mirror::random(noise);
             mirror.apply(&mut crop, side);
             mirror.apply(&mut target, mask_side);

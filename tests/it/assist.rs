@@ -9,7 +9,7 @@ use crate::model::seeded;
 use annotator::assist::service::{Engine, Reply, Request, RequestId, Service};
 use annotator::assist::{
     AssistError, Assistant, ExemplarCrop, Mode, ModelPaths, Patch, Prompt, Proposal, ProposeOptions, ProposeStep, RefineOptions,
-    RefineStep, Refinement, Scribble, crop, refiner_input, segmenter_input,
+    RefineStep, Refinement, Scribble, View, crop, refiner_input,
 };
 use annotator::geometry::{Point, Rect, Size};
 use annotator::job::Cancel;
@@ -75,12 +75,13 @@ fn crops_are_those_of_the_reference() {
     let reference = Reference::read();
     for (case, side) in [("whole", 24), ("edge", 24), ("shrunk", 12), ("thin", 24)] {
         let name = |part: &str| format!("{case}.{part}");
-        let (input, region) = segmenter_input(&reference.image, reference.rect(&name("box")), side);
+        let view = View::new(&reference.image, reference.rect(&name("box")), side);
+        let region = view.region;
         assert_eq!(region, reference.rect(&name("region")), "{case}");
         let size = Size::new(reference.image.width(), reference.image.height());
         let colours = crop::resampled(reference.image.as_raw(), size, 3, region, side);
         reference.assert_close(&colours, &name("rgb"), 1e-3);
-        reference.assert_close(&input, &name("input"), 1e-3);
+        reference.assert_close(&view.input(), &name("input"), 1e-3);
         reference.assert_close(&crop::mask_crop(&reference.mask, region, side), &name("mask"), 0.0);
     }
 }
