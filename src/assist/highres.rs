@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use image::RgbImage;
 
 use super::crop::{centres_inside, frame, mask_crop, normalised, resampled};
-use super::refine::{BATCH, Finisher, RefineOptions, RefineStep, States, refiner_input, soft};
+use super::refine::{BATCH, Finisher, Job, RefineOptions, RefineStep, States, soft};
 use super::{AssistError, Patch, patch, planes, read};
 use crate::geometry::{Point, Size};
 use crate::job::Cancel;
@@ -37,8 +37,9 @@ impl Finisher<'_> {
         let side = self.refiner.config.image;
         let steps = options.timesteps.len() - 1;
         let mut show = |step, of, thumbnail: &Patch| each(RefineStep { step, of, indices: vec![index], masks: vec![thumbnail.clone()] });
-        let Some((colours, coarse, region)) = refiner_input(image, mask, side) else { return Ok(None) };
-        let colours = planes(colours, [1, 3, side, side], self.device);
+        let Some(job) = Job::new(image, index, mask, side) else { return Ok(None) };
+        let (coarse, region) = (job.coarse.clone(), job.view.region);
+        let colours = planes(job.view.planes(), [1, 3, side, side], self.device);
         let mut walk = self.walk(options, side * side)?;
         let mut states = States::new(options);
         let mut thumbnail = Patch { rect: region, side, soft: coarse.clone() };
@@ -52,7 +53,9 @@ impl Finisher<'_> {
             show(step, steps + 1, &thumbnail);
             shown = walk.advance(&logits, &coarse, || states.draw()).unwrap_or_default();
         }
-        let mut refined = thumbnail.corrected(mask, options.margin());
+        let anew = job.redrawn(&thumbnail.soft).map(|patch| patch.corrected(mask, 0.0));
+        let mask = anew.as_ref().unwrap_or(mask);
+        let mut refined = if anew.is_some() { mask.clone() } else { thumbnail.corrected(mask, options.margin()) };
         let tiles = tiles(&thumbnail, walk.fine_probability(), &refined);
         let of = steps + tiles.len().div_ceil(BATCH);
         let mut maps: Vec<Patch> = Vec::with_capacity(tiles.len());

@@ -27,7 +27,7 @@ pub use models::ModelPaths;
 pub use patch::Patch;
 pub use prompt::{ExemplarCrop, Prompt, Scribble};
 pub use propose::{MOST_SAMPLES, Proposal, ProposeOptions, ProposeStep, Proposer};
-pub use refine::{Finisher, Mode, RefineOptions, RefineStep, Refinement, refiner_input};
+pub use refine::{Finisher, Mode, RefineOptions, RefineStep, Refinement};
 pub use service::Engine;
 pub use view::View;
 

@@ -5,9 +5,11 @@
 use burn::tensor::Device;
 use image::RgbImage;
 
-use super::crop::{centres_inside, frame, mask_crop, mask_region, normalised, resampled};
+use super::crop::{mask_crop, mask_region};
+use super::snap::{crispness, redrawn};
+use super::view::View;
 use super::{AssistError, Patch, planes, read, sigmoid, size_of};
-use crate::geometry::{Rect, Size};
+use crate::geometry::Rect;
 use crate::job::Cancel;
 use crate::mask::{Mask, metric, morphology};
 use crate::model::diffusion::process::{StepsError, Walk};
@@ -25,6 +27,13 @@ const LEAST_IOU: f64 = 0.6;
 const LEAST_AREA_RATIO: f64 = 0.5;
 /// A crop that the network's input shrinks more than this is refined at high resolution by [`Mode::Auto`].
 const MOST_SHRINK: f64 = 2.0;
+
+/// A mask of which the network changes at least this share (1 - `IoU`) ...
+const LEAST_DOUBT: f64 = 0.025;
+/// ... and whose outline is less crisp than this is drawn anew, unless ...
+const CRISP: f32 = 1.15;
+/// ... its crop is enlarged so much that it has no crisp edges.
+const LEAST_SHRINK: f64 = 0.6;
 
 /// How closely the network looks at an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,22 +113,39 @@ pub struct Refinement {
     pub change: f64,
 }
 
-/// The refiner's input for one mask: three colour planes, the coarse mask, and the crop's place in the image; `None` for
-/// an empty mask.
-pub fn refiner_input(image: &RgbImage, mask: &Mask, side: usize) -> Option<(Vec<f32>, Vec<f32>, Rect)> {
-    let size = Size::new(image.width(), image.height());
-    let region = mask_region(mask.bbox()?, size);
-    let colours = resampled(image.as_raw(), size, 3, region, side);
-    let inside = centres_inside(region, side, frame(size));
-    Some((normalised(&colours, &inside), mask_crop(mask, region, side), region))
-}
-
 /// A mask on its way through the network.
 pub(super) struct Job {
     pub(super) index: usize,
-    pub(super) region: Rect,
-    pub(super) colours: Vec<f32>,
+    pub(super) view: View,
     pub(super) coarse: Vec<f32>,
+}
+
+impl Job {
+    /// The crop around mask `index`; `None` where that is empty.
+    pub(super) fn new(image: &RgbImage, index: usize, mask: &Mask, side: usize) -> Option<Self> {
+        let region = mask_region(mask.bbox()?, mask.size());
+        let view = View::over(image, region, side);
+        Some(Self { index, coarse: mask_crop(mask, region, side), view })
+    }
+
+    /// The mask drawn anew, where its outline follows nothing in the picture and the network, whose probabilities are
+    /// `soft`, does not agree with it either.
+    pub(super) fn redrawn(&self, soft: &[f32]) -> Option<Patch> {
+        if shrink(self.view.region, self.view.side) < LEAST_SHRINK {
+            return None;
+        }
+        let coarse: Vec<bool> = self.coarse.iter().map(|&value| value >= 0.5).collect();
+        let (mut both, mut either) = (0.0, 0.0);
+        for (&coarse, &soft) in coarse.iter().zip(soft) {
+            both += f64::from(u8::from(coarse && soft >= 0.5));
+            either += f64::from(u8::from(coarse || soft >= 0.5));
+        }
+        if both >= (1.0 - LEAST_DOUBT) * either || crispness(&coarse, &self.view) >= CRISP {
+            return None;
+        }
+        let soft = redrawn(&coarse, &self.view).into_iter().map(|object| f32::from(u8::from(object))).collect();
+        Some(Patch { rect: self.view.region, side: self.view.side, soft })
+    }
 }
 
 /// The random states of the pixels of one mask, or the middle of their range.
@@ -179,15 +205,15 @@ impl Finisher<'_> {
             if closely { close.push(index) } else { large.push(index) }
         }
         for indices in large.chunks(BATCH) {
-            let job = |&index: &usize| {
-                let (colours, coarse, region) = refiner_input(image, &masks[index], side)?;
-                Some(Job { index, region, colours, coarse })
-            };
-            let jobs: Vec<Job> = indices.iter().filter_map(job).collect();
+            let jobs: Vec<Job> = indices.iter().filter_map(|&index| Job::new(image, index, &masks[index], side)).collect();
             for (job, patch) in jobs.iter().zip(self.batch(&jobs, options, cancel, each)?) {
                 let mask = &masks[job.index];
-                let reach = options.least_reach(shrink(job.region, side));
-                results[job.index] = settled(mask, patch.corrected(mask, options.margin()), reach, options);
+                results[job.index] = if let Some(patch) = job.redrawn(&patch.soft) {
+                    settled(mask, patch.corrected(mask, 0.0), 0, options)
+                } else {
+                    let reach = options.least_reach(shrink(job.view.region, side));
+                    settled(mask, patch.corrected(mask, options.margin()), reach, options)
+                };
             }
         }
         for index in close {
@@ -215,7 +241,7 @@ impl Finisher<'_> {
         let mut walk = self.walk(options, count * side * side)?;
         // One stream a mask, so that a result does not depend on the batch around it.
         let mut states: Vec<States> = (0..count).map(|_| States::new(options)).collect();
-        let image = planes(jobs.iter().flat_map(|job| job.colours.iter().copied()).collect(), [count, 3, side, side], device);
+        let image = planes(jobs.iter().flat_map(|job| job.view.planes()).collect(), [count, 3, side, side], device);
         let coarse: Vec<f32> = jobs.iter().flat_map(|job| job.coarse.iter().copied()).collect();
         let (mut shown, mut step) = (coarse.clone(), 0);
         while let Some(time) = walk.time() {
@@ -226,7 +252,7 @@ impl Finisher<'_> {
             let mask = planes(shown, [count, 1, side, side], device);
             let logits = read(self.refiner.forward(image.clone(), mask, &vec![time; count]))?;
             let patches: Vec<Patch> =
-                jobs.iter().zip(logits.chunks_exact(side * side)).map(|(job, logits)| soft(job.region, side, logits)).collect();
+                jobs.iter().zip(logits.chunks_exact(side * side)).map(|(job, logits)| soft(job.view.region, side, logits)).collect();
             let indices = jobs.iter().map(|job| job.index).collect();
             each(RefineStep { step, of: options.timesteps.len(), indices, masks: patches.clone() });
             let mut pixel = 0;
@@ -324,6 +350,7 @@ fn guarded(original: &Mask, refined: Mask) -> Refinement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geometry::Size;
 
     fn square(side: u32) -> Mask {
         Mask::filled(Size::new(40, 40), Rect::new(5.0, 5.0, f64::from(side), f64::from(side)))

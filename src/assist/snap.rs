@@ -9,6 +9,7 @@ use super::evidence::colour_log_ratio;
 use super::sigmoid;
 use super::view::View;
 use crate::mask::cut::least_cost;
+use crate::mask::distance::signed;
 
 /// A cell whose logit is farther from 0 than this keeps its side.
 const DOUBT: f32 = 2.0;
@@ -16,25 +17,79 @@ const DOUBT: f32 = 2.0;
 const SMOOTHNESS: f32 = 8.0;
 /// A colour speaks no louder than this.
 const LOUDEST: f32 = 4.0;
+/// A mask's outline is drawn anew within so many cells of it.
+const REACH: f32 = 16.0;
+/// Colours around an outline are looked at within so many cells of it.
+const NEAR: f32 = 12.0;
 /// How much of the final map is the chosen side; the rest is the network's own probability.
 const DECIDED: f32 = 0.75;
 
 /// Soft values of the view's cells, at least .5 for the object, from the `logits` of a square grid over the same crop.
 pub fn snapped(logits: &[f32], view: &View) -> Vec<f32> {
-    let side = view.side;
-    let fine = enlarged(logits, side);
+    let fine = enlarged(logits, view.side);
     let soft: Vec<f32> = fine.iter().copied().map(sigmoid).collect();
-    let colour = colour_log_ratio(&view.colours, &soft, &view.inside);
-    let leaning = |((&logit, &colour), &boxed): ((&f32, &f32), &bool)| match (boxed, logit.abs() < DOUBT) {
-        (false, _) => -LOUDEST,
-        (true, true) => logit + colour.clamp(-LOUDEST, LOUDEST),
-        (true, false) => logit,
-    };
-    let leaning: Vec<f32> = fine.iter().zip(&colour).zip(&view.boxed).map(leaning).collect();
-    let apart = Apart::new(view);
-    let labels = least_cost(&leaning, side, |cell| view.boxed[cell] && fine[cell].abs() < DOUBT, |a, b| apart.cost(a, b));
+    let labels = decided(&fine, &soft, view);
     let settled = |(&object, soft): (&bool, f32)| (1.0 - DECIDED) * soft + if object { DECIDED } else { 0.0 };
     labels.iter().zip(soft).map(settled).collect()
+}
+
+/// The view's cells inside an outline that is drawn anew within [`REACH`] cells of that of `coarse`, a mask of the same
+/// cells.
+pub(super) fn redrawn(coarse: &[bool], view: &View) -> Vec<bool> {
+    let distance = signed(coarse, view.side);
+    let soft: Vec<f32> = distance.iter().map(|distance| (0.5 + distance / REACH).clamp(0.05, 0.95)).collect();
+    let leaning: Vec<f32> = distance.iter().map(|distance| distance * DOUBT / REACH).collect();
+    decided(&leaning, &soft, view)
+}
+
+/// How much more the colours change along the outline of `coarse` than around it: near 1 for an outline that follows
+/// nothing in the picture. 1 where there is no outline.
+pub(super) fn crispness(coarse: &[bool], view: &View) -> f32 {
+    let side = view.side;
+    let distance = signed(coarse, side);
+    let steps = steepness(view);
+    let (mut on, mut near) = ((0.0, 0.0), (0.0, 0.0));
+    for (&distance, step) in distance.iter().zip(steps) {
+        if distance > 0.0 && distance < 1.0 {
+            on = (on.0 + step, on.1 + 1.0);
+        }
+        if distance.abs() <= NEAR {
+            near = (near.0 + step, near.1 + 1.0);
+        }
+    }
+    if on.1 > 0.0 && near.0 > 0.0 { (on.0 / on.1) / (near.0 / near.1) } else { 1.0 }
+}
+
+/// How much the colours change at each cell, smoothed over its neighbours.
+fn steepness(view: &View) -> Vec<f32> {
+    let (pixels, side) = (view.colours.as_chunks::<3>().0, view.side as i32);
+    let at = |x: i32, y: i32| pixels[(y.clamp(0, side - 1) * side + x.clamp(0, side - 1)) as usize];
+    let step = |x: i32, y: i32| {
+        let mut change = [[0.0_f32; 3]; 2];
+        for (shift, weight) in [(-1, 1.0), (0, 2.0), (1, 1.0)] {
+            let pairs = [(at(x + 1, y + shift), at(x - 1, y + shift)), (at(x + shift, y + 1), at(x + shift, y - 1))];
+            for (change, (after, before)) in change.iter_mut().zip(pairs) {
+                for (change, (after, before)) in change.iter_mut().zip(after.into_iter().zip(before)) {
+                    *change += weight * (after - before);
+                }
+            }
+        }
+        change.as_flattened().iter().map(|change| change * change).sum::<f32>().sqrt()
+    };
+    (0..side).flat_map(|y| (0..side).map(move |x| (x, y))).map(|(x, y)| step(x, y)).collect()
+}
+
+/// The cells of the object: those that `leaning` is sure of, and of the others those that cost least, with colours by `soft`.
+fn decided(leaning: &[f32], soft: &[f32], view: &View) -> Vec<bool> {
+    let colour = colour_log_ratio(&view.colours, soft, &view.inside);
+    let side = |((&value, &colour), &boxed): ((&f32, &f32), &bool)| match (boxed, value.abs() < DOUBT) {
+        (false, _) => -LOUDEST,
+        (true, true) => value + colour.clamp(-LOUDEST, LOUDEST),
+        (true, false) => value,
+    };
+    let sides: Vec<f32> = leaning.iter().zip(&colour).zip(&view.boxed).map(side).collect();
+    let apart = Apart::new(view);
+    least_cost(&sides, view.side, |cell| view.boxed[cell] && leaning[cell].abs() < DOUBT, |a, b| apart.cost(a, b))
 }
 
 /// The view's cells that `logits`, a square grid over the same crop, give to the object; those of the box where that is none.
@@ -126,6 +181,18 @@ mod tests {
             assert!(view.boxed[cell] || soft < 0.5);
             assert!(!view.boxed[cell] || logits[cell].abs() < DOUBT || (soft >= 0.5) == (logits[cell] > 0.0));
         }
+    }
+
+    #[test]
+    fn a_rough_outline_is_recognised_and_drawn_anew() {
+        let (view, _, truth) = disc(0.0);
+        let view = View { boxed: vec![true; SIDE * SIDE], ..view };
+        let rough: Vec<bool> = (0..SIDE * SIDE).map(|cell| (cell % SIDE).abs_diff(30).max((cell / SIDE).abs_diff(33)) < 13).collect();
+        let (crisp, vague) = (crispness(&truth, &view), crispness(&rough, &view));
+        assert!(crisp > 3.0 * vague, "{crisp} and {vague}");
+        assert_eq!(redrawn(&rough, &view), truth);
+        assert_eq!(redrawn(&truth, &view), truth);
+        assert!((crispness(&[true; SIDE * SIDE], &view) - 1.0).abs() < 1e-6);
     }
 
     #[test]

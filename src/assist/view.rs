@@ -1,4 +1,4 @@
-//! A box seen by the segmenter: the crop around it, and the network's input made of that.
+//! A part of an image as the networks see it: a crop, and their inputs made of that.
 
 use image::RgbImage;
 
@@ -6,7 +6,7 @@ use super::crop::{box_region, centres_inside, frame, normalised, resampled};
 use super::evidence::colour_evidence;
 use crate::geometry::{Rect, Size};
 
-/// The crop around a box, on a grid of `side` x `side`, row-major.
+/// A crop on a grid of `side` x `side`, row-major.
 #[derive(Clone, Debug)]
 pub struct View {
     /// The crop's place in the image; it may leave the image.
@@ -35,6 +35,23 @@ impl View {
         }
     }
 
+    /// A part of the image without a box: all of it counts as boxed.
+    pub fn over(image: &RgbImage, region: Rect, side: usize) -> Self {
+        let size = Size::new(image.width(), image.height());
+        Self {
+            region,
+            side,
+            colours: resampled(image.as_raw(), size, 3, region, side),
+            inside: centres_inside(region, side, frame(size)),
+            boxed: vec![true; side * side],
+        }
+    }
+
+    /// Three normalised colour planes.
+    pub fn planes(&self) -> Vec<f32> {
+        normalised(&self.colours, &self.inside)
+    }
+
     /// The segmenter's input: three colour planes, the box, and how much each colour speaks for the box.
     pub fn input(&self) -> Vec<f32> {
         self.input_for(&self.boxed)
@@ -42,7 +59,7 @@ impl View {
 
     /// The segmenter's input for a second look: colours speak for `object`, the cells of a first mask, instead of the box.
     pub fn input_for(&self, object: &[bool]) -> Vec<f32> {
-        let mut input = normalised(&self.colours, &self.inside);
+        let mut input = self.planes();
         input.extend(self.boxed.iter().map(|&boxed| f32::from(u8::from(boxed))));
         input.extend(colour_evidence(&self.colours, object, &self.inside));
         input

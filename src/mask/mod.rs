@@ -7,6 +7,7 @@ pub mod brush;
 pub mod component;
 mod contour;
 pub mod cut;
+pub mod distance;
 pub mod metric;
 pub mod morphology;
 pub mod overlay;
