@@ -53,7 +53,7 @@ impl Finisher<'_> {
             show(step, steps + 1, &thumbnail);
             shown = walk.advance(&logits, &coarse, || states.draw()).unwrap_or_default();
         }
-        let anew = job.redrawn(&thumbnail.soft).map(|patch| patch.corrected(mask, 0.0));
+        let anew = job.redrawn(&thumbnail.soft, options).map(|patch| patch.corrected(mask, 0.0));
         let mask = anew.as_ref().unwrap_or(mask);
         let mut refined = if anew.is_some() { mask.clone() } else { thumbnail.corrected(mask, options.margin()) };
         let tiles = tiles(&thumbnail, walk.fine_probability(), &refined);

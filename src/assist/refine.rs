@@ -30,7 +30,7 @@ const MOST_SHRINK: f64 = 2.0;
 
 /// A mask of which the network changes at least this share (1 - `IoU`) ...
 const LEAST_DOUBT: f64 = 0.025;
-/// ... and whose outline is less crisp than this is drawn anew, unless ...
+/// ... and whose outline is less crisp than this is drawn anew (at the normal strength; a stronger one asks for less), unless ...
 const CRISP: f32 = 1.15;
 /// ... its crop is enlarged so much that it has no crisp edges.
 const LEAST_SHRINK: f64 = 0.6;
@@ -61,7 +61,7 @@ pub struct RefineOptions {
     /// How easily a pixel changes: 0 keeps the input, 1 takes the network's mask as it is; between them a pixel changes
     /// where the network is sure of the other side by (1 - strength) / 2 beyond one half, and where the change is not just
     /// a sliver along the outline: it must be thicker than 2.5 (1 - strength) pixels of the network's
-    /// input, and than one of the image.
+    /// input, and than one of the image. The stronger, the more readily a rough outline is drawn anew.
     pub strength: f32,
     /// Pixels farther than this from the input's outline stay (the larger of the distances along x and y).
     pub band_px: Option<u32>,
@@ -130,7 +130,9 @@ impl Job {
 
     /// The mask drawn anew, where its outline follows nothing in the picture and the network, whose probabilities are
     /// `soft`, does not agree with it either.
-    pub(super) fn redrawn(&self, soft: &[f32]) -> Option<Patch> {
+    pub(super) fn redrawn(&self, soft: &[f32], options: &RefineOptions) -> Option<Patch> {
+        // 1 at the normal strength, 0 at full strength, where every mask that the network changes is drawn anew.
+        let reserve = (1.0 - options.strength.clamp(0.0, 1.0)) / (1.0 - RefineOptions::STRENGTH);
         if shrink(self.view.region, self.view.side) < LEAST_SHRINK {
             return None;
         }
@@ -140,7 +142,7 @@ impl Job {
             both += f64::from(u8::from(coarse && soft >= 0.5));
             either += f64::from(u8::from(coarse || soft >= 0.5));
         }
-        if both >= (1.0 - LEAST_DOUBT) * either || crispness(&coarse, &self.view) >= CRISP {
+        if both >= (1.0 - LEAST_DOUBT * f64::from(reserve)) * either || crispness(&coarse, &self.view) * reserve >= CRISP {
             return None;
         }
         let soft = redrawn(&coarse, &self.view).into_iter().map(|object| f32::from(u8::from(object))).collect();
@@ -208,7 +210,7 @@ impl Finisher<'_> {
             let jobs: Vec<Job> = indices.iter().filter_map(|&index| Job::new(image, index, &masks[index], side)).collect();
             for (job, patch) in jobs.iter().zip(self.batch(&jobs, options, cancel, each)?) {
                 let mask = &masks[job.index];
-                results[job.index] = if let Some(patch) = job.redrawn(&patch.soft) {
+                results[job.index] = if let Some(patch) = job.redrawn(&patch.soft, options) {
                     settled(mask, patch.corrected(mask, 0.0), 0, options)
                 } else {
                     let reach = options.least_reach(shrink(job.view.region, side));
@@ -376,6 +378,21 @@ mod tests {
         assert_eq!(banded, expected, "grown by 3, and the hole in the middle is closed");
         assert_eq!(near_outline(&original, &refined, 0), original);
         assert_eq!(near_outline(&original, &refined, u32::MAX), refined);
+    }
+
+    #[test]
+    fn full_strength_draws_a_rough_outline_anew() {
+        let size = Size::new(300, 300);
+        let disc = Mask::from_fn(size, |x, y| x.abs_diff(150).pow(2) + y.abs_diff(150).pow(2) < 8100);
+        let image = RgbImage::from_fn(300, 300, |x, y| image::Rgb(if disc.get(x, y) { [200, 40, 40] } else { [40, 160, 60] }));
+        let rough = Mask::filled(size, Rect::new(68.0, 72.0, 160.0, 160.0));
+        let job = Job::new(&image, 0, &rough, 128).unwrap();
+        let soft: Vec<f32> = job.coarse.iter().enumerate().map(|(cell, &value)| if cell < 4000 { 0.0 } else { value }).collect();
+        let with = |strength| job.redrawn(&soft, &RefineOptions { strength, ..RefineOptions::default() });
+        let anew = with(1.0).unwrap().corrected(&rough, 0.0);
+        assert!(metric::iou(&rough, &disc) < 0.9 && metric::iou(&anew, &disc) > 0.98, "{}", metric::iou(&anew, &disc));
+        assert_eq!(with(0.1), None);
+        assert_eq!(job.redrawn(&job.coarse, &RefineOptions { strength: 1.0, ..RefineOptions::default() }), None, "nothing to change");
     }
 
     #[test]

@@ -165,8 +165,7 @@ fn find(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), ExchangeError> {
 
 /// Whether the program wrote a COCO file of this name beside the labels.
 fn is_own(name: &OsStr) -> bool {
-    let name = name.to_string_lossy();
-    [".coco.json", ".annotator.json"].iter().any(|ending| name.ends_with(ending))
+    name.to_string_lossy().ends_with(".coco.json")
 }
 
 fn read_file(path: &Path, root: &Path, builder: &mut Builder, tally: &mut Tally) -> Result<(), ExchangeError> {

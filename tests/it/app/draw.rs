@@ -1,0 +1,137 @@
+//! Boxes, brush, classes, selection and undo.
+
+use super::*;
+
+#[test]
+fn a_drawn_box_gets_a_mask_and_every_step_is_taken_back() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    assert_eq!(window.objects(), 1);
+    let bbox = window.app().state().objects().next().unwrap().bbox;
+    assert!(Point::new(bbox.x, bbox.y).distance(Point::new(20.0, 20.0)) < 0.1, "{bbox:?}");
+    assert!((bbox.width - 50.0).abs() < 0.1 && (bbox.height - 40.0).abs() < 0.1, "{bbox:?}");
+    window.answered();
+    assert!(window.has_mask(), "{}", window.says());
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert!(!window.has_mask());
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.objects(), 0);
+    window.key(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
+    window.key(Modifiers::COMMAND, Key::Y);
+    assert!(window.has_mask());
+}
+
+#[test]
+fn boxes_drawn_together_are_proposed_together() {
+    let mut window = Window::new(false);
+    let settings = annotator::app::settings::Settings { propose_after_box: false, ..window.app().state().settings.clone() };
+    window.perform(Command::Change(settings));
+    window.draw_box((5.0, 5.0), (40.0, 40.0));
+    window.draw_box((60.0, 20.0), (110.0, 70.0));
+    window.harness.run_steps(4);
+    assert!(!window.has_mask());
+    window.press(Key::Enter);
+    window.answered();
+    let state = window.app().state();
+    assert!(state.objects().all(|instance| instance.shape != Shape::Box));
+    assert_eq!(state.document.history().next_undo().unwrap().label, "Propose masks");
+    assert_eq!((state.selection.len(), state.proposed.len()), (1, 2));
+    window.press(Key::Enter);
+    assert_eq!(window.app().state().proposed.len(), 1, "Enter accepts the first and goes to the second");
+    window.press(Key::Enter);
+    assert!(window.app().state().selection.is_empty());
+}
+
+#[test]
+fn escape_stops_the_model_and_the_box_stays() {
+    let mut window = Window::new(true);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.harness.run_steps(4);
+    assert!(window.harness.query_by_label("Cancel (Esc)").is_some(), "the status bar shows the running job");
+    window.press(Key::Escape);
+    window.harness.run_steps(4);
+    assert!(window.harness.query_by_label("Cancel (Esc)").is_none());
+    assert_eq!(window.objects(), 1);
+    assert!(!window.has_mask());
+}
+
+#[test]
+fn classes_are_made_searched_and_given() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    assert_eq!(window.class_of_first(), "object");
+    window.press(Key::Slash);
+    window.harness.event(Event::Text("zebra".to_owned()));
+    window.harness.run_steps(2);
+    window.press(Key::B);
+    assert_eq!(window.app().state().tool, Tool::Box, "a bare letter does nothing while typing");
+    window.press(Key::Enter);
+    assert_eq!(window.class_of_first(), "zebra");
+    window.press(Key::Num1);
+    assert_eq!(window.class_of_first(), "object");
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.class_of_first(), "zebra");
+    window.harness.get_by_label("Class object").click();
+    window.harness.run_steps(2);
+    assert_eq!(window.class_of_first(), "object");
+    window.draw_box((80.0, 10.0), (110.0, 40.0));
+    let state = window.app().state();
+    assert_eq!(state.class_name(state.objects().last().unwrap().category_id), "object", "the last class sticks");
+}
+
+#[test]
+fn the_brush_paints_and_erases() {
+    let mut window = Window::new(false);
+    window.press(Key::B);
+    window.drag((30.0, 40.0), (60.0, 40.0), Modifiers::NONE);
+    assert_eq!(window.objects(), 1);
+    let painted = window.first_mask();
+    let mut expected = Mask::new(Size::new(120, 80));
+    annotator::mask::brush::stroke(&mut expected, Point::new(30.0, 40.0), Point::new(60.0, 40.0), 12.0, true);
+    assert!(annotator::mask::metric::iou(&painted, &expected) > 0.98, "the stroke goes where the pointer went");
+    window.drag((45.0, 20.0), (45.0, 60.0), Modifiers::COMMAND);
+    let erased = window.first_mask();
+    assert!(erased.area() < painted.area() && !erased.get(45, 40));
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.first_mask(), painted);
+    window.press(Key::CloseBracket);
+    assert!(window.app().state().brush_radius_px > 12.0);
+}
+
+#[test]
+fn objects_are_selected_moved_resized_and_deleted() {
+    let mut window = Window::new(true);
+    window.draw_box((20.0, 20.0), (60.0, 60.0));
+    window.press(Key::Escape);
+    window.press(Key::V);
+    window.drag((40.0, 40.0), (50.0, 45.0), Modifiers::NONE);
+    let bbox = window.app().state().objects().next().unwrap().bbox;
+    assert!((bbox.x - 30.0).abs() < 0.2 && (bbox.y - 25.0).abs() < 0.2, "{bbox:?}");
+    window.drag((70.0, 65.0), (90.0, 75.0), Modifiers::NONE);
+    let bbox = window.app().state().objects().next().unwrap().bbox;
+    assert!((bbox.width - 60.0).abs() < 0.3 && (bbox.height - 50.0).abs() < 0.3, "{bbox:?}");
+    window.press(Key::Delete);
+    assert_eq!(window.objects(), 0);
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.objects(), 1);
+    window.press(Key::Tab);
+    assert_eq!(window.app().state().selection.len(), 1);
+}
+
+#[test]
+fn images_follow_each_other_and_undo_goes_back_to_its_own() {
+    let mut window = Window::new(true);
+    window.draw_box((20.0, 20.0), (60.0, 60.0));
+    window.press(Key::D);
+    assert_eq!(window.app().state().image, 1);
+    window.press(Key::PageDown);
+    window.press(Key::D);
+    assert_eq!(window.app().state().image, 2, "there is nothing behind the last image");
+    window.press(Key::A);
+    assert_eq!(window.app().state().image, 1);
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!((window.app().state().image, window.objects()), (0, 0));
+    window.harness.get_by_label("Image c.png").click();
+    window.harness.run_steps(2);
+    assert_eq!(window.app().state().image, 2);
+}

@@ -1,0 +1,138 @@
+//! Opening, keeping and saving work, and weights.
+
+use super::*;
+
+#[test]
+fn work_is_kept_without_saving_and_comes_back() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    window.press(Key::M);
+    window.press(Key::D);
+    window.press(Key::A);
+    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    assert!(!window.data.join("annotations.json").exists(), "nothing else is written");
+    let masks = window.first_mask();
+    let Window { harness, data, folder } = window;
+    let mut second = Window::over(tempfile::tempdir().unwrap(), data.clone(), false);
+    second.perform(Command::Open(data.clone()));
+    second.until("the second window says something", |app| app.state().message.is_some());
+    assert!(second.says().contains("open in another window"), "{}", second.says());
+    drop(harness);
+    let mut again = Window::over(folder, data.clone(), false);
+    again.open(&data);
+    again.until("all is read", |app| !app.state().document.is_loading());
+    assert!(again.says().contains("Reopened"), "{}", again.says());
+    assert_eq!(again.first_mask(), masks);
+    assert_eq!(again.app().state().document.reviewed.len(), 1);
+    again.key(Modifiers::COMMAND, Key::Z);
+    again.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(again.objects(), 0, "the steps of the last time are taken back");
+    again.key(Modifiers::COMMAND, Key::Y);
+    again.key(Modifiers::COMMAND, Key::Y);
+    assert_eq!(again.first_mask(), masks);
+}
+
+#[test]
+fn saving_writes_coco_beside_the_images() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    window.key(Modifiers::COMMAND, Key::S);
+    window.until("the file is written", |app| !app.state().document.is_changed());
+    let (dataset, report) = coco::read(&window.data.join("annotations.json")).unwrap();
+    assert!(report.is_empty(), "{report:?}");
+    assert_eq!((dataset.images.len(), dataset.instances.len(), dataset.categories.len()), (3, 1, 1));
+    let written = &dataset.instances[0];
+    assert_eq!(written.mask(Size::new(120, 80)).unwrap(), window.first_mask());
+    assert_eq!((written.changed, written.crowd), (Field::NONE, false));
+
+    // Another program changes the file; nothing here is newer, so the file counts.
+    let file = window.data.join("annotations.json");
+    let Window { harness, data, folder } = window;
+    drop(harness);
+    let text = std::fs::read_to_string(&file).unwrap().replace("\"object\"", "\"other thing\"");
+    std::fs::write(&file, &text).unwrap();
+    let mut again = Window::over(folder, data.clone(), false);
+    again.open(&data);
+    again.until("all is read", |app| !app.state().document.is_loading());
+    assert_eq!((again.class_of_first().as_str(), again.objects()), ("other thing", 1));
+    again.press(Key::Tab);
+    again.press(Key::Delete);
+    again.key(Modifiers::COMMAND, Key::S);
+    again.until("the file is written", |app| !app.state().document.is_changed());
+    assert_eq!(coco::read(&file).unwrap().0.instances.len(), 0);
+    assert_eq!(std::fs::read_to_string(data.join("annotations.json.bak")).unwrap(), text, "the file before is kept");
+}
+
+#[test]
+fn work_goes_on_in_memory_where_nothing_can_be_written_and_is_not_lost_by_closing() {
+    let mut window = Window::new(false);
+    let blocked = |window: &Window| window.app().state().document.at_risk().is_some();
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    assert!(!blocked(&window));
+
+    // Names that are taken by folders keep files from being made, for any user.
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("images");
+    std::fs::create_dir_all(data.join("annotations.annotator.db")).unwrap();
+    std::fs::create_dir(folder.path().join("own")).unwrap();
+    std::fs::write(folder.path().join("own/state"), "a file where a folder is wanted").unwrap();
+    RgbImage::new(120, 80).save(data.join("a.png")).unwrap();
+    let mut window = Window::over(folder, data.clone(), false);
+    window.open(&data);
+    window.until("it is said", |app| app.state().message.as_ref().is_some_and(|message| message.text.contains("in memory only")));
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.harness.run_steps(4);
+    assert!(window.has_mask() && blocked(&window));
+    window.perform(Command::Open(data.join("a.png")));
+    assert!(window.harness.query_by_label("Lose them and go on").is_some());
+    window.harness.get_by_label("Stay").click();
+    window.harness.run_steps(2);
+    assert_eq!(window.objects(), 1);
+    std::fs::remove_dir(data.join("annotations.annotator.db")).unwrap();
+    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    assert!(!blocked(&window));
+    let masks = window.first_mask();
+    let Window { harness, data, folder } = window;
+    drop(harness);
+    let mut again = Window::over(folder, data.clone(), false);
+    again.open(&data);
+    again.until("all is read", |app| !app.state().document.is_loading());
+    assert_eq!(again.first_mask(), masks);
+}
+
+#[test]
+fn a_broken_image_is_named_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_path_buf();
+    std::fs::write(data.join("broken.png"), b"no picture").unwrap();
+    RgbImage::new(16, 16).save(data.join("good.png")).unwrap();
+    let file = data.join("set.json");
+    let text = r#"{"images": [{"id": 1, "file_name": "broken.png", "width": 16, "height": 16},
+        {"id": 2, "file_name": "good.png", "width": 16, "height": 16}], "annotations": [], "categories": []}"#;
+    std::fs::write(&file, text).unwrap();
+    let mut window = Window::over(folder, data, false);
+    window.perform(Command::Open(file));
+    window.until("the file is open", |app| app.state().shown().is_some());
+    window.press(Key::D);
+    window.until("the good image is shown", App::is_image_ready);
+    assert_eq!(window.app().state().image, 1);
+}
+
+#[test]
+fn trained_weights_are_taken_and_given_back() {
+    let mut window = Window::new(false);
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/segmenter.safetensors");
+    let uses = |name: String| move |app: &App| *app.readiness() == Readiness::Ready(name.clone());
+    window.perform(Command::UseWeights(weights.clone()));
+    window.until("the weights are loaded", uses(weights.display().to_string()));
+    assert_eq!(window.app().state().settings.models.segmenter, Some(weights.clone()));
+
+    window.perform(Command::UseWeights(window.data.join("a.png")));
+    assert!(window.app().state().message.as_ref().unwrap().text.contains("a.png"));
+    assert_eq!(window.app().state().settings.models.segmenter, Some(weights));
+
+    window.perform(Command::BuiltInWeights);
+    window.until("the built-in weights are back", uses("stand-in".to_owned()));
+}

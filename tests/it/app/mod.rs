@@ -1,0 +1,240 @@
+//! The window, driven as a person drives it: by keys, drags and names, without a screen.
+
+mod draw;
+mod file;
+mod format;
+mod look;
+mod refine;
+mod suggest;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use annotator::annotation::{Field, Shape};
+use annotator::app::assistant::Readiness;
+use annotator::app::command::{Command, Tool};
+use annotator::app::polish::Plan;
+use annotator::app::settings::Folders;
+use annotator::app::state::{PolishState, Tone};
+use annotator::app::transfer::{Form, Wish};
+use annotator::app::{App, Base};
+use annotator::assist::service::{Engine, Service};
+use annotator::assist::{
+    Alternative, AssistError, ModelPaths, Patch, Prompt, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep, Refinement,
+};
+use annotator::formats::coco;
+use annotator::formats::exchange::Format;
+use annotator::geometry::{Point, Rect, Size};
+use annotator::job::Cancel;
+use annotator::mask::Mask;
+use annotator::store::State;
+use egui::{Event, Key, Modifiers, PointerButton, pos2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+use image::RgbImage;
+use tempfile::TempDir;
+
+/// A stand-in for the models, with the name of its weights: the ellipse inside each box; refining grows a mask by one
+/// pixel. With `slow`, masks never come, only a step.
+struct Stand {
+    weights: String,
+    slow: bool,
+}
+
+fn ellipse(size: Size, rect: Rect) -> Mask {
+    let center = rect.center();
+    Mask::from_fn(size, |x, y| {
+        let (dx, dy) = ((f64::from(x) + 0.5 - center.x) / rect.width, (f64::from(y) + 0.5 - center.y) / rect.height);
+        dx * dx + dy * dy <= 0.25
+    })
+}
+
+impl Stand {
+    fn start(slow: bool) -> Service {
+        let name = |paths: &ModelPaths| paths.segmenter.as_ref().map_or_else(|| "stand-in".to_owned(), |path| path.display().to_string());
+        let load = move |paths: &ModelPaths| Ok(Self { weights: name(paths), slow });
+        Service::start_with(load, ModelPaths::default(), || {}).unwrap()
+    }
+}
+
+impl Engine for Stand {
+    fn propose(
+        &self,
+        image: &RgbImage,
+        prompts: &[Prompt],
+        options: &ProposeOptions,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(ProposeStep),
+    ) -> Result<Vec<Proposal>, AssistError> {
+        let patch = |prompt: &Prompt| Patch { rect: prompt.rect, side: 2, soft: vec![0.0, 1.0, 1.0, 1.0] };
+        each(ProposeStep { step: 1, of: options.steps, first: 0, masks: prompts.iter().map(patch).collect() });
+        while self.slow && !cancel.is_cancelled() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let size = Size::new(image.width(), image.height());
+        let proposal = |prompt: &Prompt| {
+            let mut mask = prompt.mask.as_ref().map_or_else(|| ellipse(size, prompt.rect), |mask| (**mask).clone());
+            prompt.scribbles.iter().for_each(|scribble| scribble.paint(&mut mask));
+            let other = |share: f64, expected_iou| {
+                let mask = Mask::filled(size, Rect { width: prompt.rect.width * share, ..prompt.rect });
+                Alternative { mask, patch: patch(prompt), expected_iou }
+            };
+            let others = if options.samples > 1 { vec![other(0.3, 0.6), other(0.6, 0.5)] } else { Vec::new() };
+            let expected_iou = 1.0 - prompt.rect.width as f32 / 200.0;
+            Proposal { others, spread: Some(patch(prompt)), ..Proposal::single(mask, patch(prompt), expected_iou) }
+        };
+        Ok(prompts.iter().map(proposal).collect())
+    }
+
+    fn refine(
+        &self,
+        _: &RgbImage,
+        masks: &[Mask],
+        _: &RefineOptions,
+        _: &Cancel,
+        _: &mut dyn FnMut(RefineStep),
+    ) -> Result<Vec<Refinement>, AssistError> {
+        let grown = |mask: &Mask| {
+            let near = |x: u32, y: u32| mask.get(x, y) || mask.get(x + 1, y) || (x > 0 && mask.get(x - 1, y));
+            Refinement { mask: Mask::from_fn(mask.size(), near), kept_original: false, change: 0.1 }
+        };
+        Ok(masks.iter().map(grown).collect())
+    }
+
+    fn device(&self) -> String {
+        self.weights.clone()
+    }
+}
+
+/// A window on a folder of its own, and the folder.
+struct Window {
+    harness: Harness<'static, Option<App>>,
+    data: PathBuf,
+    folder: TempDir,
+}
+
+impl Window {
+    fn new(slow: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("images");
+        std::fs::create_dir(&data).unwrap();
+        for (number, name) in ["a.png", "b.png", "c.png"].into_iter().enumerate() {
+            let shade = |x: u32, y: u32| image::Rgb([(x * 2) as u8, (y * 3) as u8, 60 * number as u8]);
+            RgbImage::from_fn(120, 80, shade).save(data.join(name)).unwrap();
+        }
+        let mut window = Self::over(folder, data.clone(), slow);
+        window.open(&data);
+        window
+    }
+
+    fn over(folder: TempDir, data: PathBuf, slow: bool) -> Self {
+        let folders = Folders::at(&folder.path().join("own"));
+        let mut base = Some(Base {
+            format: wgpu::TextureFormat::Rgba8Unorm,
+            adapter: "test adapter".to_owned(),
+            folders,
+            models: Some(Stand::start(slow)),
+        });
+        let show = move |ui: &mut egui::Ui, app: &mut Option<App>| {
+            let app = app.get_or_insert_with(|| App::new(ui.ctx(), base.take().unwrap()));
+            app.show_ui(ui);
+        };
+        let harness = Harness::builder().with_size(egui::vec2(1180.0, 760.0)).with_max_steps(12).build_ui_state(show, None);
+        Self { harness, data, folder }
+    }
+
+    /// Closes the window; its folder stays.
+    fn close(mut self) -> TempDir {
+        self.harness.state_mut().as_mut().unwrap().close();
+        self.folder
+    }
+
+    fn app(&self) -> &App {
+        self.harness.state().as_ref().unwrap()
+    }
+
+    fn perform(&mut self, command: Command) {
+        let ctx = self.harness.ctx.clone();
+        self.harness.state_mut().as_mut().unwrap().perform(command, &ctx);
+        self.harness.run_steps(2);
+    }
+
+    fn open(&mut self, path: &Path) {
+        self.perform(Command::Open(path.to_path_buf()));
+        self.until("the image is shown", App::is_image_ready);
+    }
+
+    /// Steps until `holds`; frames stand for little time, so that no timer runs off meanwhile.
+    fn until(&mut self, what: &str, holds: impl Fn(&App) -> bool) {
+        let start = Instant::now();
+        while !holds(self.app()) {
+            assert!(start.elapsed() < Duration::from_secs(30), "never: {what}");
+            self.harness.step();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.harness.run_steps(2);
+    }
+
+    fn key(&mut self, modifiers: Modifiers, key: Key) {
+        self.harness.key_press_modifiers(modifiers, key);
+        self.harness.run_steps(2);
+    }
+
+    fn press(&mut self, key: Key) {
+        self.key(Modifiers::NONE, key);
+    }
+
+    fn position(&self, x: f64, y: f64) -> egui::Pos2 {
+        let (x, y) = self.app().window_position(x, y);
+        pos2(x, y)
+    }
+
+    /// Drags from one image position to another.
+    fn drag(&mut self, from: (f64, f64), to: (f64, f64), modifiers: Modifiers) {
+        let (start, end) = (self.position(from.0, from.1), self.position(to.0, to.1));
+        let button = |pos, pressed| Event::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers };
+        let events = [
+            Event::PointerMoved(start),
+            button(start, true),
+            Event::PointerMoved(start.lerp(end, 0.5)),
+            Event::PointerMoved(end),
+            button(end, false),
+        ];
+        for event in events {
+            self.harness.event_modifiers(event, modifiers);
+        }
+        self.harness.run_steps(2);
+    }
+
+    fn draw_box(&mut self, from: (f64, f64), to: (f64, f64)) {
+        self.press(Key::R);
+        self.drag(from, to, Modifiers::NONE);
+    }
+
+    fn objects(&self) -> usize {
+        self.app().state().objects().count()
+    }
+
+    fn class_of_first(&self) -> String {
+        let state = self.app().state();
+        state.class_name(state.objects().next().unwrap().category_id).to_owned()
+    }
+
+    fn first_mask(&self) -> Mask {
+        self.app().state().objects().next().unwrap().mask(Size::new(120, 80)).unwrap()
+    }
+
+    fn has_mask(&self) -> bool {
+        self.app().state().objects().next().is_some_and(|instance| instance.shape != Shape::Box)
+    }
+
+    /// Waits for what the models were asked for.
+    fn answered(&mut self) {
+        self.harness.run_steps(4);
+        self.until("the models answer", |app| !app.is_waiting());
+    }
+
+    fn says(&self) -> String {
+        self.app().state().message.clone().map(|message| message.text).unwrap_or_default()
+    }
+}

@@ -1,0 +1,92 @@
+//! Alternatives, corrections by strokes, uncertainty and exemplars.
+
+use super::*;
+
+#[test]
+fn space_goes_round_the_alternatives_and_a_space_drag_does_not() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    let first = window.first_mask();
+    window.press(Key::Space);
+    window.answered();
+    let second = window.first_mask();
+    assert_ne!(first, second);
+    assert!(window.says().starts_with("Mask 2 of 3, expected IoU 60 %"), "{}", window.says());
+    window.press(Key::Space);
+    let third = window.first_mask();
+    assert_ne!(second, third);
+    window.press(Key::Space);
+    assert_eq!(window.first_mask(), first, "after the last comes the first");
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.first_mask(), third);
+    let place = window.position(40.0, 40.0);
+    window.harness.event(Event::Key { key: Key::Space, physical_key: None, pressed: true, repeat: false, modifiers: Modifiers::NONE });
+    window.harness.run_steps(2);
+    window.drag((40.0, 40.0), (60.0, 50.0), Modifiers::NONE);
+    window.harness.event(Event::Key { key: Key::Space, physical_key: None, pressed: false, repeat: false, modifiers: Modifiers::NONE });
+    window.harness.run_steps(2);
+    assert_ne!(window.position(40.0, 40.0), place, "the image was moved");
+    assert_eq!(window.first_mask(), third);
+}
+
+#[test]
+fn strokes_correct_the_mask_and_stay_obeyed() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    assert!(!window.first_mask().get(21, 21) && window.first_mask().get(45, 40));
+    window.press(Key::Q);
+    window.drag((21.0, 21.0), (24.0, 24.0), Modifiers::NONE);
+    window.answered();
+    assert!(window.first_mask().get(21, 21));
+    window.drag((45.0, 40.0), (46.0, 40.0), Modifiers::ALT);
+    window.answered();
+    assert!(window.first_mask().get(21, 21) && !window.first_mask().get(45, 40));
+    let id = window.app().state().objects().next().unwrap().id;
+    assert_eq!(window.app().state().scribbles[&id].len(), 2);
+    window.key(Modifiers::COMMAND, Key::Z);
+    window.drag((60.0, 30.0), (61.0, 30.0), Modifiers::NONE);
+    window.answered();
+    assert_eq!(window.app().state().scribbles[&id].len(), 2, "the stroke that was taken back is forgotten");
+    assert!(window.first_mask().get(45, 40));
+}
+
+#[test]
+fn the_least_sure_object_comes_first_on_whatever_image() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    window.press(Key::D);
+    window.draw_box((10.0, 10.0), (110.0, 70.0));
+    window.answered();
+    window.press(Key::A);
+    window.key(Modifiers::SHIFT, Key::U);
+    assert_eq!(window.app().state().image, 1, "{}", window.says());
+    assert!(window.says().contains("50 %"), "{}", window.says());
+    window.key(Modifiers::SHIFT, Key::U);
+    assert_eq!(window.app().state().image, 0);
+    window.key(Modifiers::SHIFT, Key::U);
+    assert!(window.says().contains("No object is left"), "{}", window.says());
+    window.key(Modifiers::COMMAND, Key::U);
+    assert_eq!(window.app().state().image, 1);
+}
+
+#[test]
+fn an_exemplar_is_kept_for_its_class_and_uncertainty_is_toggled() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    window.press(Key::K);
+    window.press(Key::K);
+    let state = window.app().state();
+    let category = state.objects().next().unwrap().category_id;
+    assert_eq!(state.exemplars[&category].len(), 1, "the same object twice is one exemplar");
+    assert!(window.says().contains("do not look at exemplars"), "{}", window.says());
+    window.press(Key::U);
+    window.answered();
+    let state = window.app().state();
+    assert!(state.shows_uncertainty && state.suggestions.values().all(|known| known.spread.is_some()) && !state.suggestions.is_empty());
+    window.press(Key::U);
+    assert!(!window.app().state().shows_uncertainty);
+}
