@@ -33,23 +33,7 @@ impl Patch {
         static NEXT: AtomicU64 = AtomicU64::new(1 << 63);
         let columns = SHOWN_SIDE.max(patch.side);
         let rows = ((columns as f64 * patch.rect.height / patch.rect.width).round() as usize).clamp(1, columns * 16);
-        let side = patch.side.max(1);
-        let tap = |index: usize, count: usize| {
-            let at = ((index as f32 + 0.5) * side as f32 / count as f32 - 0.5).clamp(0.0, (side - 1) as f32);
-            let low = at as usize;
-            (low, (low + 1).min(side - 1), at - low as f32)
-        };
-        let mut values = Vec::with_capacity(columns * rows);
-        for row in 0..rows {
-            let (top, bottom, down) = tap(row, rows);
-            for column in 0..columns {
-                let (left, right, along) = tap(column, columns);
-                let value = |x: usize, y: usize| patch.soft.get(y * side + x).copied().unwrap_or(0.0);
-                let mix = |y: usize| value(left, y) * (1.0 - along) + value(right, y) * along;
-                let soft = mix(top) * (1.0 - down) + mix(bottom) * down;
-                values.push((soft * 255.0) as u8);
-            }
-        }
+        let values: Vec<u8> = patch.stretched(columns, rows).into_iter().map(|soft| (soft * 255.0) as u8).collect();
         let (size, values) = ((columns as u32, rows as u32), Arc::from(values));
         Self { key: NEXT.fetch_add(1, Ordering::Relaxed), area: patch.rect, size, values }
     }
@@ -74,8 +58,6 @@ pub enum Aim {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Running {
     id: RequestId,
-    /// Whether masks are refined rather than proposed.
-    pub refines: bool,
     /// What it is for.
     pub aim: Aim,
     /// The image.
@@ -171,10 +153,9 @@ impl Assistant {
     /// Starts a request for `instances` of `image`, in place of a running one. False where there is no thread.
     pub fn start(&mut self, request: Request, aim: Aim, image: ImageId, instances: Vec<InstanceId>) -> bool {
         let Some(service) = &self.service else { return false };
-        let refines = matches!(request, Request::Refine { .. });
         let id = service.request(request);
         self.patches = vec![None; instances.len()];
-        self.running = Some(Running { id, refines, aim, image, instances, step: 0, of: 0 });
+        self.running = Some(Running { id, aim, image, instances, step: 0, of: 0 });
         true
     }
 

@@ -77,7 +77,7 @@ impl Check {
         let running =
             Running { cancel: Cancel::new(), revision: document.revision(), progress: Latest::default(), result: Latest::default() };
         let (cancel, progress, result) = (running.cancel.clone(), running.progress.clone(), running.result.clone());
-        let (dataset, folder, ctx) = (document.dataset().clone(), document.image_folder.clone(), ctx.clone());
+        let (dataset, folder, ctx) = (document.shared(), document.image_folder.clone(), ctx.clone());
         let origin = document.source.path().map(std::path::Path::to_path_buf).unwrap_or_default();
         job::spawn("check", move || {
             let health = check(&dataset, &origin, Some(&folder), &cancel, &mut |at| {
@@ -140,7 +140,7 @@ impl App {
                 None => return self.state.say(Tone::Warning, "This object is not there any more"),
             },
         };
-        let Some(index) = self.state.document.dataset().images.iter().position(|other| other.id == image) else {
+        let Some(index) = self.state.document.place(image) else {
             return self.state.say(Tone::Warning, "The image of this object is not in the file");
         };
         self.go_to(index);

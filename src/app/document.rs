@@ -137,6 +137,11 @@ impl Document {
         self.dataset.images.get(index)
     }
 
+    /// The place of the image with this id.
+    pub fn place(&self, id: ImageId) -> Option<usize> {
+        self.dataset.images.iter().position(|image| image.id == id)
+    }
+
     /// The number of images.
     pub fn image_count(&self) -> usize {
         self.dataset.images.len()

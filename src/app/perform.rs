@@ -150,7 +150,7 @@ impl App {
             Ok(None) => self.state.say(Tone::Plain, if redo { "Nothing to do again" } else { "Nothing to take back" }),
             Err(error) => self.state.say(Tone::Error, error.to_string()),
             Ok(Some(entry)) => {
-                let place = entry.image.and_then(|id| self.state.document.dataset().images.iter().position(|image| image.id == id));
+                let place = entry.image.and_then(|id| self.state.document.place(id));
                 if let Some(index) = place.filter(|&index| index != self.state.image) {
                     self.go_to(index);
                 }

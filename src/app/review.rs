@@ -199,7 +199,7 @@ impl App {
         };
         match next {
             Some((image, change)) => {
-                let place = self.state.document.dataset().images.iter().position(|other| other.id == image);
+                let place = self.state.document.place(image);
                 if let Some(place) = place.filter(|&place| place != self.state.image) {
                     self.go_to(place);
                 }

@@ -184,7 +184,7 @@ impl App {
         let Some((id, image, bbox, sure)) = least.map(|(instance, sure)| (instance.id, instance.image_id, instance.bbox, sure)) else {
             return self.state.say(Tone::Plain, "No object is left whose mask the model has judged and nobody has seen");
         };
-        let Some(index) = self.index_of(image) else { return };
+        let Some(index) = self.state.document.place(image) else { return };
         self.go_to(index);
         self.state.looked_at.insert(id);
         self.state.selection = vec![id];
@@ -211,11 +211,6 @@ impl App {
             }
             None => self.state.say(Tone::Plain, "No other unreviewed image has masks that the model has judged"),
         }
-    }
-
-    fn index_of(&self, id: ImageId) -> Option<usize> {
-        let document = &self.state.document;
-        (0..document.image_count()).find(|&index| document.image(index).is_some_and(|image| image.id == id))
     }
 }
 

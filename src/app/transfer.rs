@@ -2,6 +2,7 @@
 //! lost. Measures before an export what each object of the shown image would keep.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::App;
 use super::command::Command;
@@ -119,11 +120,11 @@ impl App {
 
     /// Writes the data set in another format.
     pub(super) fn export(&mut self, wish: Wish, path: &Path, ctx: &egui::Context) {
-        let (path, dataset) = (path.to_path_buf(), self.state.document.dataset().clone());
+        let (path, dataset) = (path.to_path_buf(), self.state.document.shared());
         self.state.say(Tone::Plain, format!("Writing {}", path.display()));
         self.work(ctx, move |cancel| {
             let watch = &mut Watch { cancel, progress: &mut |_| () };
-            let tally = exchange::export(dataset, wish.format, &path, wish.policy(), None, watch)?;
+            let tally = exchange::export(Arc::unwrap_or_clone(dataset), wish.format, &path, wish.policy(), None, watch)?;
             let kept = tally.iou_range().map(|(mean, least)| {
                 format!("{} masks took another form: IoU {mean:.4} on average, {least:.4} at least", tally.ious.len())
             });

@@ -40,10 +40,7 @@ pub fn agreement(maps: &[&[f32]]) -> f64 {
     let (mut sum, mut pairs) = (0.0, 0.0_f64);
     for (index, a) in maps.iter().enumerate() {
         for b in &maps[..index] {
-            let sides = || a.iter().zip(*b).map(|(&a, &b)| (a >= 0.5, b >= 0.5));
-            let both = sides().filter(|&(a, b)| a && b).count();
-            let either = sides().filter(|&(a, b)| a || b).count();
-            sum += if either == 0 { 1.0 } else { both as f64 / either as f64 };
+            sum += metric::cell_iou(a.iter().zip(*b).map(|(&a, &b)| (a >= 0.5, b >= 0.5)));
             pairs += 1.0;
         }
     }

@@ -9,9 +9,10 @@ use std::collections::HashMap;
 
 use image::RgbImage;
 
-use super::crop::{centres_inside, frame, mask_crop, normalised, resampled};
+use super::crop::mask_crop;
 use super::refine::{BATCH, Finisher, Job, RefineOptions, RefineStep, States, soft};
-use super::{AssistError, Patch, patch, planes, read};
+use super::view::View;
+use super::{AssistError, Patch, patch, planes, read, stop_if};
 use crate::geometry::{Point, Size};
 use crate::job::Cancel;
 use crate::mask::{Mask, PixelRect};
@@ -75,12 +76,11 @@ impl Finisher<'_> {
 
     /// The last step on some tiles of the image.
     fn last_step(&self, image: &RgbImage, mask: &Mask, tiles: &[PixelRect]) -> Result<Vec<Patch>, AssistError> {
-        let (side, count, size) = (self.refiner.config.image, tiles.len(), mask.size());
+        let (side, count) = (self.refiner.config.image, tiles.len());
         let (mut colours, mut coarse) = (Vec::new(), Vec::new());
         for tile in tiles {
             let rect = tile.to_rect();
-            let inside = centres_inside(rect, side, frame(size));
-            colours.extend(normalised(&resampled(image.as_raw(), size, 3, rect, side), &inside));
+            colours.extend(View::over(image, rect, side).planes());
             coarse.extend(mask_crop(mask, rect, side));
         }
         let colours = planes(colours, [count, 3, side, side], self.device);
@@ -88,10 +88,6 @@ impl Finisher<'_> {
         let logits = read(self.refiner.forward(colours, coarse, &vec![0; count]))?;
         Ok(tiles.iter().zip(logits.chunks_exact(side * side)).map(|(tile, logits)| soft(tile.to_rect(), side, logits)).collect())
     }
-}
-
-fn stop_if(cancel: &Cancel) -> Result<(), AssistError> {
-    if cancel.is_cancelled() { Err(AssistError::Cancelled) } else { Ok(()) }
 }
 
 /// Tiles of the thumbnail's side (or the image's, where that is smaller) around its unsure pixels, the least sure first;
@@ -142,6 +138,7 @@ fn spread(centres: impl Iterator<Item = Point>, tile: Size, image: Size) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::assist::crop::frame;
     use crate::geometry::Rect;
     use crate::model::noise::Noise;
 

@@ -196,6 +196,11 @@ fn size_of(image: &RgbImage) -> Result<Size, AssistError> {
     if size.pixels() == 0 { Err(AssistError::EmptyImage) } else { Ok(size) }
 }
 
+/// An error once `cancel` was raised.
+fn stop_if(cancel: &Cancel) -> Result<(), AssistError> {
+    if cancel.is_cancelled() { Err(AssistError::Cancelled) } else { Ok(()) }
+}
+
 fn planes(values: Vec<f32>, shape: [usize; 4], device: &Device) -> Tensor<4> {
     Tensor::from_data(TensorData::new(values, shape), device)
 }

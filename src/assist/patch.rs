@@ -17,6 +17,11 @@ pub struct Patch {
 }
 
 impl Patch {
+    /// The soft map sampled bilinearly on `columns` x `rows` cells over the same area, row-major.
+    pub fn stretched(&self, columns: usize, rows: usize) -> Vec<f32> {
+        stretched(&self.soft, columns, rows)
+    }
+
     /// The mask on an image of `size`: the soft map sampled bilinearly at pixel centres, at least .5; nothing outside the
     /// patch, and zeros around its grid.
     pub fn mask(&self, size: Size) -> Mask {
@@ -127,6 +132,29 @@ impl<'a> Placed<'a> {
             each(x, self.patch.sample(row, column));
         }
     }
+}
+
+/// A square grid of `values` sampled bilinearly on `columns` x `rows` cells over the same area; its edge cells reach on to
+/// the edge. All row-major.
+pub(super) fn stretched(values: &[f32], columns: usize, rows: usize) -> Vec<f32> {
+    let side = values.len().isqrt();
+    if side == 0 {
+        return vec![0.0; columns * rows];
+    }
+    let tap = |cell: usize, count: usize| {
+        let place = ((cell as f32 + 0.5) * side as f32 / count as f32 - 0.5).clamp(0.0, (side - 1) as f32);
+        let low = place as usize;
+        (low, (low + 1).min(side - 1), place - low as f32)
+    };
+    let across: Vec<_> = (0..columns).map(|column| tap(column, columns)).collect();
+    let mut result = Vec::with_capacity(columns * rows);
+    for (top, bottom, down) in (0..rows).map(|row| tap(row, rows)) {
+        for &(left, right, along) in &across {
+            let mix = |y: usize| values[y * side + left] * (1.0 - along) + values[y * side + right] * along;
+            result.push(mix(top) * (1.0 - down) + mix(bottom) * down);
+        }
+    }
+    result
 }
 
 /// What lies around the grid.

@@ -8,9 +8,10 @@ use image::RgbImage;
 use super::crop::{mask_crop, mask_region};
 use super::snap::{crispness, redrawn};
 use super::view::View;
-use super::{AssistError, Patch, planes, read, sigmoid, size_of};
+use super::{AssistError, Patch, planes, read, sigmoid, size_of, stop_if};
 use crate::geometry::Rect;
 use crate::job::Cancel;
+use crate::mask::distance::signed;
 use crate::mask::{Mask, metric, morphology};
 use crate::model::diffusion::process::{StepsError, Walk};
 use crate::model::diffusion::schedule::FineShare;
@@ -137,15 +138,15 @@ impl Job {
             return None;
         }
         let coarse: Vec<bool> = self.coarse.iter().map(|&value| value >= 0.5).collect();
-        let (mut both, mut either) = (0.0, 0.0);
-        for (&coarse, &soft) in coarse.iter().zip(soft) {
-            both += f64::from(u8::from(coarse && soft >= 0.5));
-            either += f64::from(u8::from(coarse || soft >= 0.5));
-        }
-        if both >= (1.0 - LEAST_DOUBT * f64::from(reserve)) * either || crispness(&coarse, &self.view) * reserve >= CRISP {
+        let agreement = metric::cell_iou(coarse.iter().zip(soft).map(|(&coarse, &soft)| (coarse, soft >= 0.5)));
+        if agreement >= 1.0 - LEAST_DOUBT * f64::from(reserve) {
             return None;
         }
-        let soft = redrawn(&coarse, &self.view).into_iter().map(|object| f32::from(u8::from(object))).collect();
+        let distance = signed(&coarse, self.view.side);
+        if crispness(&distance, &self.view) * reserve >= CRISP {
+            return None;
+        }
+        let soft = redrawn(&distance, &self.view).into_iter().map(|object| f32::from(u8::from(object))).collect();
         Some(Patch { rect: self.view.region, side: self.view.side, soft })
     }
 }
@@ -247,9 +248,7 @@ impl Finisher<'_> {
         let coarse: Vec<f32> = jobs.iter().flat_map(|job| job.coarse.iter().copied()).collect();
         let (mut shown, mut step) = (coarse.clone(), 0);
         while let Some(time) = walk.time() {
-            if cancel.is_cancelled() {
-                return Err(AssistError::Cancelled);
-            }
+            stop_if(cancel)?;
             step += 1;
             let mask = planes(shown, [count, 1, side, side], device);
             let logits = read(self.refiner.forward(image.clone(), mask, &vec![time; count]))?;

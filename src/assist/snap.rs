@@ -6,10 +6,10 @@
 //! Kolmogorov, Blake 2004), with the network's logits in place of hard labels and histograms in place of mixtures.
 
 use super::evidence::colour_log_ratio;
+use super::patch::stretched;
 use super::sigmoid;
 use super::view::View;
 use crate::mask::cut::least_cost;
-use crate::mask::distance::signed;
 
 /// A cell whose logit is farther from 0 than this keeps its side.
 const DOUBT: f32 = 2.0;
@@ -26,27 +26,24 @@ const DECIDED: f32 = 0.75;
 
 /// Soft values of the view's cells, at least .5 for the object, from the `logits` of a square grid over the same crop.
 pub fn snapped(logits: &[f32], view: &View) -> Vec<f32> {
-    let fine = enlarged(logits, view.side);
+    let fine = stretched(logits, view.side, view.side);
     let soft: Vec<f32> = fine.iter().copied().map(sigmoid).collect();
     let labels = decided(&fine, &soft, view);
     let settled = |(&object, soft): (&bool, f32)| (1.0 - DECIDED) * soft + if object { DECIDED } else { 0.0 };
     labels.iter().zip(soft).map(settled).collect()
 }
 
-/// The view's cells inside an outline that is drawn anew within [`REACH`] cells of that of `coarse`, a mask of the same
-/// cells.
-pub(super) fn redrawn(coarse: &[bool], view: &View) -> Vec<bool> {
-    let distance = signed(coarse, view.side);
+/// The view's cells inside an outline that is drawn anew within [`REACH`] cells of the one that each cell has its signed
+/// `distance` from.
+pub(super) fn redrawn(distance: &[f32], view: &View) -> Vec<bool> {
     let soft: Vec<f32> = distance.iter().map(|distance| (0.5 + distance / REACH).clamp(0.05, 0.95)).collect();
     let leaning: Vec<f32> = distance.iter().map(|distance| distance * DOUBT / REACH).collect();
     decided(&leaning, &soft, view)
 }
 
-/// How much more the colours change along the outline of `coarse` than around it: near 1 for an outline that follows
-/// nothing in the picture. 1 where there is no outline.
-pub(super) fn crispness(coarse: &[bool], view: &View) -> f32 {
-    let side = view.side;
-    let distance = signed(coarse, side);
+/// How much more the colours change along the outline that each cell has its signed `distance` from than around it: near
+/// 1 for an outline that follows nothing in the picture. 1 where there is no outline.
+pub(super) fn crispness(distance: &[f32], view: &View) -> f32 {
     let steps = steepness(view);
     let (mut on, mut near) = ((0.0, 0.0), (0.0, 0.0));
     for (&distance, step) in distance.iter().zip(steps) {
@@ -94,27 +91,8 @@ fn decided(leaning: &[f32], soft: &[f32], view: &View) -> Vec<bool> {
 
 /// The view's cells that `logits`, a square grid over the same crop, give to the object; those of the box where that is none.
 pub(super) fn object(logits: &[f32], view: &View) -> Vec<bool> {
-    let object: Vec<bool> = enlarged(logits, view.side).into_iter().map(|logit| logit > 0.0).collect();
+    let object: Vec<bool> = stretched(logits, view.side, view.side).into_iter().map(|logit| logit > 0.0).collect();
     if object.contains(&true) { object } else { view.boxed.clone() }
-}
-
-/// A square grid sampled bilinearly on `side` x `side` cells.
-fn enlarged(values: &[f32], side: usize) -> Vec<f32> {
-    let from = values.len().isqrt();
-    let tap = |cell: usize| {
-        let place = ((cell as f32 + 0.5) * from as f32 / side as f32 - 0.5).clamp(0.0, (from - 1) as f32);
-        let low = place as usize;
-        (low, (low + 1).min(from - 1), place - low as f32)
-    };
-    let taps: Vec<_> = (0..side).map(tap).collect();
-    let mut result = Vec::with_capacity(side * side);
-    for &(top, bottom, down) in &taps {
-        for &(left, right, along) in &taps {
-            let row = |y: usize| values[y * from + left] * (1.0 - along) + values[y * from + right] * along;
-            result.push(row(top) * (1.0 - down) + row(bottom) * down);
-        }
-    }
-    result
 }
 
 /// What two neighbouring cells pay for lying on different sides: less, the more their colours differ by the measure of this
@@ -152,6 +130,7 @@ fn distance(a: [f32; 3], b: [f32; 3]) -> f32 {
 mod tests {
     use super::*;
     use crate::geometry::Rect;
+    use crate::mask::distance::signed;
 
     const SIDE: usize = 64;
 
@@ -188,15 +167,15 @@ mod tests {
         let (view, _, truth) = disc(0.0);
         let view = View { boxed: vec![true; SIDE * SIDE], ..view };
         let rough: Vec<bool> = (0..SIDE * SIDE).map(|cell| (cell % SIDE).abs_diff(30).max((cell / SIDE).abs_diff(33)) < 13).collect();
-        let (crisp, vague) = (crispness(&truth, &view), crispness(&rough, &view));
+        let [crisp, vague] = [&truth, &rough].map(|mask| crispness(&signed(mask, SIDE), &view));
         assert!(crisp > 3.0 * vague, "{crisp} and {vague}");
-        assert_eq!(redrawn(&rough, &view), truth);
-        assert_eq!(redrawn(&truth, &view), truth);
-        assert!((crispness(&[true; SIDE * SIDE], &view) - 1.0).abs() < 1e-6);
+        assert_eq!(redrawn(&signed(&rough, SIDE), &view), truth);
+        assert_eq!(redrawn(&signed(&truth, SIDE), &view), truth);
+        assert!((crispness(&signed(&[true; SIDE * SIDE], SIDE), &view) - 1.0).abs() < 1e-6);
     }
 
     #[test]
     fn a_smaller_grid_is_enlarged_smoothly() {
-        assert_eq!(enlarged(&[0.0, 4.0, 0.0, 4.0], 4)[..4], [0.0, 1.0, 3.0, 4.0]);
+        assert_eq!(stretched(&[0.0, 4.0, 0.0, 4.0], 4, 4)[..4], [0.0, 1.0, 3.0, 4.0]);
     }
 }

@@ -24,15 +24,8 @@ pub struct View {
 impl View {
     /// The crop around `rect` of `image`.
     pub fn new(image: &RgbImage, rect: Rect, side: usize) -> Self {
-        let size = Size::new(image.width(), image.height());
         let region = box_region(rect);
-        Self {
-            region,
-            side,
-            colours: resampled(image.as_raw(), size, 3, region, side),
-            inside: centres_inside(region, side, frame(size)),
-            boxed: centres_inside(region, side, rect),
-        }
+        Self { boxed: centres_inside(region, side, rect), ..Self::over(image, region, side) }
     }
 
     /// A part of the image without a box: all of it counts as boxed.

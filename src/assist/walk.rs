@@ -15,7 +15,7 @@ use super::prompt::{Prompt, Scribble};
 use super::propose::{MOST_SAMPLES, Proposal, ProposeOptions, ProposeStep, Proposer};
 use super::snap::{object, snapped};
 use super::view::View;
-use super::{AssistError, Patch, planes, read, sigmoid};
+use super::{AssistError, Patch, planes, read, sigmoid, stop_if};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
 use crate::mask::Mask;
@@ -92,9 +92,7 @@ impl Work<'_> {
     /// What the network makes of boxes alone: a look at each and, where edges are asked for, another one that knows the
     /// colours of the first mask. Gives the first encoding too.
     fn fresh(&self, views: &[View], prompts: &[Prompt], each: Each<'_>) -> Result<(Encoded, Walked), AssistError> {
-        if self.cancel.is_cancelled() {
-            return Err(AssistError::Cancelled);
-        }
+        stop_if(self.cancel)?;
         let encoded = self.proposer.encoded(views, prompts)?;
         let origin = Origin { level: 1.0, masks: None, sides: None, seed: self.options.seed };
         let mut found = self.walk(&encoded, &origin, views.len(), each)?;
@@ -205,9 +203,7 @@ impl Work<'_> {
 
     fn walk(&self, encoded: &Encoded, origin: &Origin, count: usize, each: Each<'_>) -> Result<Walked, AssistError> {
         let Proposer { segmenter, device, .. } = *self.proposer;
-        if self.cancel.is_cancelled() {
-            return Err(AssistError::Cancelled);
-        }
+        stop_if(self.cancel)?;
         let grid = self.grid();
         let shape = [count, 1, grid, grid];
         let features = encoded.features.repeated(count / encoded.count);

@@ -143,9 +143,7 @@ fn traced(counts: &[u32], size: Size, tolerance_px: f64) -> Result<(Vec<Vec<f64>
 
 /// The `IoU` of two masks on the same grid; 1 where both are empty.
 pub(super) fn iou(a: &[u32], b: &[u32]) -> f64 {
-    let shared = rle::intersection(a, b);
-    let all = rle::area(a) + rle::area(b) - shared;
-    if all == 0 { 1.0 } else { shared as f64 / all as f64 }
+    rle::iou(a, b).unwrap_or(1.0)
 }
 
 #[cfg(test)]

@@ -8,11 +8,11 @@ use std::path::Path;
 
 use hotcoco::convert::{coco_to_cvat, cvat_to_coco};
 
-use super::coco::save::replace;
 use super::convert::one_polygon;
 use super::exchange::{ExchangeError, Imported, Watch};
 use super::library::{copy_without_references, error, from_library, to_library};
 use super::loss::{Kind, Tally};
+use super::save::replace;
 use crate::annotation::{Dataset, Shape};
 use crate::geometry::Size;
 use crate::job::Meter;

@@ -314,19 +314,22 @@ pub(super) fn class_places(dataset: &Dataset) -> HashMap<CategoryId, usize> {
 
 /// Builds a data set with ids from 1.
 #[derive(Debug, Default)]
-pub(super) struct Builder {
+pub struct Builder {
+    /// What is built so far.
     pub dataset: Dataset,
     classes: HashMap<String, CategoryId>,
 }
 
 impl Builder {
-    pub(super) fn image(&mut self, file_name: String, size: Size) -> ImageId {
+    /// Adds an image.
+    pub fn image(&mut self, file_name: String, size: Size) -> ImageId {
         let id = ImageId(self.dataset.images.len() as i64 + 1);
         self.dataset.images.push(Image { id, file_name, size, source: None });
         id
     }
 
-    pub(super) fn class(&mut self, name: &str) -> CategoryId {
+    /// The class of this name, added where it is new.
+    pub fn class(&mut self, name: &str) -> CategoryId {
         if let Some(id) = self.classes.get(name) {
             return *id;
         }
@@ -336,7 +339,8 @@ impl Builder {
         id
     }
 
-    pub(super) fn object(&mut self, image_id: ImageId, category_id: CategoryId, bbox: Rect, shape: Shape) -> &mut Instance {
+    /// Adds an object; the box and area are those of `shape` where it is an outline.
+    pub fn object(&mut self, image_id: ImageId, category_id: CategoryId, bbox: Rect, shape: Shape) -> &mut Instance {
         let id = InstanceId(self.dataset.instances.len() as i64 + 1);
         let (score, source, area) = (None, None, bbox.area());
         let mut instance =

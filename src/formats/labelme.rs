@@ -14,10 +14,10 @@ use base64::engine::general_purpose::STANDARD;
 use image::{ExtendedColorType, ImageEncoder as _, ImageFormat, ImageReader};
 use serde::{Deserialize, Serialize};
 
-use super::exchange::{Builder, ExchangeError, Fault, Imported, Watch, by_image, class_places, stems};
+use super::exchange::{Builder, ExchangeError, Fault, Imported, Watch, class_places};
 use super::loss::{Kind, Tally};
 use super::picture::MOST_PIXELS;
-use super::stage::Stage;
+use super::stage::filled;
 use crate::annotation::{Dataset, Instance, Shape};
 use crate::geometry::{Point, Rect, Size};
 use crate::job::Meter;
@@ -62,14 +62,9 @@ struct Outline {
 
 /// Writes a file for each image into the folder `path`.
 pub(super) fn write(dataset: &Dataset, path: &Path, tally: &mut Tally, watch: &mut Watch<'_>) -> Result<(), ExchangeError> {
-    let stems = stems(dataset)?;
     let classes = class_places(dataset);
-    let stage = Stage::new(path)?;
-    let meter = Meter::start("Writing", dataset.images.len() as u64);
     let json = |error| ExchangeError::record(path, "the file", Fault::Json(error));
-    for (place, objects) in by_image(dataset).into_iter().enumerate() {
-        watch.step(&meter, place)?;
-        let image = &dataset.images[place];
+    let stage = filled(dataset, path, watch, |stage, image, stem, objects| {
         let mut shapes = Vec::new();
         for (number, instance) in (1..).zip(objects) {
             let label = classes.get(&instance.category_id).map_or("", |place| dataset.categories[*place].name.as_str());
@@ -81,8 +76,8 @@ pub(super) fn write(dataset: &Dataset, path: &Path, tally: &mut Tally, watch: &m
         let (image_height, image_width) = (image.size.height, image.size.width);
         let version = Some(VERSION.to_owned());
         let file = File { version, flags: BTreeMap::new(), shapes, image_path, image_data: None, image_height, image_width };
-        stage.write(&format!("{}.json", stems[place]), &serde_json::to_vec_pretty(&file).map_err(json)?)?;
-    }
+        stage.write(&format!("{stem}.json"), &serde_json::to_vec_pretty(&file).map_err(json)?)
+    })?;
     let labels: Vec<String> = dataset.categories.iter().map(|category| category.name.replace(['\r', '\n'], " ")).collect();
     stage.write("labels.txt", (labels.join("\n") + "\n").as_bytes())?;
     stage.publish()

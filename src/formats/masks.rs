@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder as _};
 
-use super::exchange::{Builder, ExchangeError, Fault, Imported, Watch, by_image, class_places, stem, stems};
+use super::exchange::{Builder, ExchangeError, Fault, Imported, Watch, class_places, stem};
 use super::loss::{Kind, Tally};
-use super::stage::Stage;
+use super::stage::filled;
 use super::{folder, label_map};
 use crate::annotation::{CategoryId, Dataset, Image, ImageId, Instance, Shape};
 use crate::geometry::{Rect, Size};
@@ -28,13 +28,8 @@ const VOID: u16 = 255;
 
 /// Writes `STEM/NUMBER_CLASS.png`, white on black, for each object.
 pub(super) fn write_objects(dataset: &Dataset, path: &Path, tally: &mut Tally, watch: &mut Watch<'_>) -> Result<(), ExchangeError> {
-    let stems = stems(dataset)?;
     let classes = class_places(dataset);
-    let stage = Stage::new(path)?;
-    let meter = Meter::start("Writing", dataset.images.len() as u64);
-    for (place, objects) in by_image(dataset).into_iter().enumerate() {
-        watch.step(&meter, place)?;
-        let image = &dataset.images[place];
+    let stage = filled(dataset, path, watch, |stage, image, stem, objects| {
         if objects.is_empty() {
             tally.add(Kind::Image, format_args!("image {} ({})", image.id, image.file_name));
         }
@@ -42,26 +37,22 @@ pub(super) fn write_objects(dataset: &Dataset, path: &Path, tally: &mut Tally, w
             let Some(mask) = pixels(instance, image, tally) else { continue };
             let class = classes.get(&instance.category_id).copied().unwrap_or_default() + 1;
             let bytes: Vec<u8> = mask.bytes().iter().map(|inside| inside * 255).collect();
-            let name = format!("{}/{}_{class}.png", stems[place], number + 1);
+            let name = format!("{stem}/{}_{class}.png", number + 1);
             stage.write(
                 &name,
                 &png(&bytes, image.size, ExtendedColorType::L8).map_err(|fault| ExchangeError::record(path, name.clone(), fault))?,
             )?;
         }
-    }
+        Ok(())
+    })?;
     stage.write(CLASSES, class_list(dataset).as_bytes())?;
     stage.publish()
 }
 
 /// Writes `STEM.png` for each image, its values the numbers of classes; the later object lies on top.
 pub(super) fn write_semantic(dataset: &Dataset, path: &Path, tally: &mut Tally, watch: &mut Watch<'_>) -> Result<(), ExchangeError> {
-    let stems = stems(dataset)?;
     let classes = class_places(dataset);
-    let stage = Stage::new(path)?;
-    let meter = Meter::start("Writing", dataset.images.len() as u64);
-    for (place, objects) in by_image(dataset).into_iter().enumerate() {
-        watch.step(&meter, place)?;
-        let image = &dataset.images[place];
+    let stage = filled(dataset, path, watch, |stage, image, stem, objects| {
         if image.size.pixels() == 0 {
             return Err(ExchangeError::NoSize { id: image.id, name: image.file_name.clone() });
         }
@@ -90,14 +81,14 @@ pub(super) fn write_semantic(dataset: &Dataset, path: &Path, tally: &mut Tally, 
             tally.add_many(Kind::Joined, count, format_args!("{count} of class {class} on image {}", image.id));
         }
         let values = owner.iter().map(|owner| numbers[*owner as usize]);
-        let name = format!("{}.png", stems[place]);
+        let name = format!("{stem}.png");
         let content = if dataset.categories.len() < usize::from(VOID) {
             png(&values.map(|value| value as u8).collect::<Vec<_>>(), image.size, ExtendedColorType::L8)
         } else {
             png(&values.flat_map(u16::to_ne_bytes).collect::<Vec<_>>(), image.size, ExtendedColorType::L16)
         };
-        stage.write(&name, &content.map_err(|fault| ExchangeError::record(path, name.clone(), fault))?)?;
-    }
+        stage.write(&name, &content.map_err(|fault| ExchangeError::record(path, name.clone(), fault))?)
+    })?;
     stage.write(CLASSES, class_list(dataset).as_bytes())?;
     stage.publish()
 }

@@ -16,7 +16,8 @@ pub mod lvis;
 mod masks;
 pub mod picture;
 mod report;
-mod stage;
+pub mod save;
+pub mod stage;
 mod voc;
 mod yolo;
 

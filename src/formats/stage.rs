@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::exchange::ExchangeError;
+use super::exchange::{ExchangeError, Watch, by_image, stems};
+use crate::annotation::{Dataset, Image, Instance};
+use crate::job::Meter;
 
 /// A folder that is being filled. Dropped before [`Stage::publish`], it leaves nothing behind.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub struct Stage {
     folder: TempDir,
     target: PathBuf,
 }
@@ -20,7 +22,7 @@ impl Stage {
     ///
     /// # Errors
     /// When `target` holds something, or nothing can be made beside it.
-    pub(super) fn new(target: &Path) -> Result<Self, ExchangeError> {
+    pub fn new(target: &Path) -> Result<Self, ExchangeError> {
         match fs::read_dir(target).map(|mut entries| entries.next().is_none()) {
             Ok(false) => return Err(ExchangeError::NotEmpty { path: target.to_owned() }),
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(ExchangeError::io(target)(error)),
@@ -42,7 +44,7 @@ impl Stage {
     }
 
     /// The folder to fill.
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
@@ -50,7 +52,7 @@ impl Stage {
     ///
     /// # Errors
     /// When the disk does not allow it.
-    pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<(), ExchangeError> {
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<(), ExchangeError> {
         let path = self.path().join(name);
         let shown = self.target.join(name);
         if let Some(parent) = path.parent() {
@@ -63,7 +65,7 @@ impl Stage {
     ///
     /// # Errors
     /// When something took the place meanwhile.
-    pub(super) fn publish(self) -> Result<(), ExchangeError> {
+    pub fn publish(self) -> Result<(), ExchangeError> {
         match fs::remove_dir(&self.target) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(ExchangeError::io(&self.target)(error)),
             _ => (),
@@ -75,6 +77,27 @@ impl Stage {
             }
         })
     }
+}
+
+/// A stage for the folder `target` that `each` has filled with what it makes of every image: its place, its file name
+/// without the ending, and its objects.
+///
+/// # Errors
+/// As [`Stage::new`]; when two images would have the same files, `watch` was cancelled, or `each` fails.
+pub(super) fn filled(
+    dataset: &Dataset,
+    target: &Path,
+    watch: &mut Watch<'_>,
+    mut each: impl FnMut(&Stage, &Image, &str, Vec<&Instance>) -> Result<(), ExchangeError>,
+) -> Result<Stage, ExchangeError> {
+    let stems = stems(dataset)?;
+    let stage = Stage::new(target)?;
+    let meter = Meter::start("Writing", dataset.images.len() as u64);
+    for (place, objects) in by_image(dataset).into_iter().enumerate() {
+        watch.step(&meter, place)?;
+        each(&stage, &dataset.images[place], &stems[place], objects)?;
+    }
+    Ok(stage)
 }
 
 #[cfg(test)]

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use hotcoco::convert::yolo_to_coco;
 
 use super::convert::one_polygon;
-use super::exchange::{Builder, ExchangeError, Fault, Imported, Watch, by_image, class_places, stem, stems};
+use super::exchange::{Builder, ExchangeError, Fault, Imported, Watch, class_places, stem};
 use super::folder;
 use super::library::{self, Names};
 use super::loss::{Kind, Tally};
-use super::stage::Stage;
+use super::stage::filled;
 use crate::annotation::{CategoryId, Dataset, ImageId, Shape};
 use crate::geometry::{Rect, Size};
 use crate::job::Meter;
@@ -36,13 +36,8 @@ pub(super) fn write(
     tally: &mut Tally,
     watch: &mut Watch<'_>,
 ) -> Result<(), ExchangeError> {
-    let stems = stems(dataset)?;
     let classes = class_places(dataset);
-    let stage = Stage::new(path)?;
-    let meter = Meter::start("Writing", dataset.images.len() as u64);
-    for (place, objects) in by_image(dataset).into_iter().enumerate() {
-        watch.step(&meter, place)?;
-        let image = &dataset.images[place];
+    let stage = filled(dataset, path, watch, |stage, image, stem, objects| {
         if image.size.pixels() == 0 {
             return Err(ExchangeError::NoSize { id: image.id, name: image.file_name.clone() });
         }
@@ -67,8 +62,8 @@ pub(super) fn write(
             }
             text.push('\n');
         }
-        stage.write(&format!("labels/{}.txt", stems[place]), text.as_bytes())?;
-    }
+        stage.write(&format!("labels/{stem}.txt"), text.as_bytes())
+    })?;
     stage.write("data.yaml", data_yaml(dataset, tally).as_bytes())?;
     stage.publish()
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::annotation::{Dataset, Instance, InstanceId, Shape};
 use crate::assist::Proposal;
 use crate::evaluation::agreement;
+use crate::formats::save::replace;
 use crate::geometry::Size;
 use crate::mask::{Mask, rle};
 
@@ -52,17 +53,7 @@ pub(super) fn records(instance: &Instance, proposal: &Proposal) -> Vec<Record> {
 
 /// Writes `records` as a JSON list.
 pub(super) fn write(records: &[Record], path: &Path) -> anyhow::Result<()> {
-    replace(path, |file| Ok(serde_json::to_writer(file, records)?))
-}
-
-/// Writes a file through `fill`; an older one is replaced only once the new one is complete.
-pub(super) fn replace(path: &Path, fill: impl FnOnce(&mut std::fs::File) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or_else(|| Path::new("."));
-    let context = || format!("cannot write {}", path.display());
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
-    fill(file.as_file_mut()).with_context(context)?;
-    file.persist(path).with_context(context)?;
-    Ok(())
+    replace(path, |out| Ok(serde_json::to_writer(out, records)?)).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// What the alternatives in the file at `path` add to the first masks, in words.

@@ -1,6 +1,7 @@
 //! `calibrate`: from what the network says of its masks to the `IoU` that is to be expected, on objects that it was not
 //! trained on.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -12,6 +13,7 @@ use crate::annotation::Shape;
 use crate::assist::calibration::{CALIBRATION_KEY, Calibration, Observation};
 use crate::assist::{Assistant, Engine as _, MOST_SAMPLES, Prompt, ProposeOptions};
 use crate::evaluation::Reliability;
+use crate::formats::save::replace;
 use crate::job::Cancel;
 use crate::mask::metric;
 
@@ -81,7 +83,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
         format!("only {} objects could be measured, too few to calibrate: {}", observations.len(), arguments.data.display())
     })?;
     let bytes = file.with_metadata(CALIBRATION_KEY, &serde_json::to_string(&fitted)?)?;
-    super::alternatives::replace(&arguments.out, |out| Ok(std::io::Write::write_all(out, &bytes)?))?;
+    replace(&arguments.out, |out| out.write_all(&bytes)).with_context(|| format!("cannot write {}", arguments.out.display()))?;
     terminal.finish();
     terminal.message(&format!("before, on {} objects\n{}", observations.len(), reliability(&observations, &Calibration::default())));
     // Each half is judged by what the other one was fitted to.

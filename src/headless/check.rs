@@ -1,6 +1,7 @@
 //! `check`: what is odd about a COCO file and its pictures, for people and for programs.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use super::Outcome;
 use super::terminal::Terminal;
 use crate::formats::check::{Summary, check};
+use crate::formats::save::replace;
 use crate::formats::{Record, Report, Severity, Warning, coco};
 use crate::job::Cancel;
 
@@ -101,7 +103,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     if let Some(path) = &arguments.json {
         let document = document(arguments, &report, health.summary);
         let text = serde_json::to_string_pretty(&document)?;
-        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        replace(path, |out| out.write_all(text.as_bytes())).with_context(|| format!("cannot write {}", path.display()))?;
     }
     let text = text(&report);
     if !text.is_empty() {

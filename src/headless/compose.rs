@@ -1,9 +1,7 @@
 //! `compose`: a COCO data set of made pictures, from photos with masks, cut-outs and backgrounds.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::BufWriter;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use image::codecs::jpeg::JpegEncoder;
@@ -12,10 +10,13 @@ use rayon::prelude::*;
 
 use super::terminal::Terminal;
 use super::{Outcome, dataset};
-use crate::annotation::{Category, CategoryId, Dataset, Field, Image, ImageId, Instance, InstanceId, Shape};
+use crate::annotation::{Image, ImageId, Instance, Shape};
+use crate::formats::exchange::Builder;
+use crate::formats::stage::Stage;
 use crate::formats::{coco, folder, picture};
 use crate::geometry::{Rect, Size};
 use crate::job::{Cancel, Meter};
+use crate::mask::Mask;
 use crate::model::noise::Noise;
 use crate::train::compose::{Cutout, Parts, Scene, cut_out, scene};
 
@@ -56,14 +57,8 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     let out = std::path::absolute(&arguments.out)?;
     anyhow::ensure!(!out.exists(), "the folder is there already: {}", out.display());
     let parts = Files::open(arguments, terminal, cancel)?;
-    // The folder gets its name when all is in it.
-    let parent = out.parent().context("the output has no folder around it")?;
-    let made = tempfile::Builder::new()
-        .prefix(".annotator-")
-        .tempdir_in(parent)
-        .with_context(|| format!("cannot write into the folder {}", parent.display()))?;
-    fs::create_dir(made.path().join("images"))?;
-    let mut data = Dataset::default();
+    let stage = Stage::new(&out)?;
+    let mut data = Builder::default();
     let meter = Meter::start("making pictures", u64::from(arguments.count));
     let numbers: Vec<u32> = (1..=arguments.count).collect();
     for batch in numbers.chunks(BATCH) {
@@ -72,64 +67,36 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
         }
         let make = |&number: &u32| -> anyhow::Result<(u32, Scene)> {
             let scene = scene(&parts, &mut Noise::new(arguments.seed.wrapping_mul(1 << 32) + u64::from(number)))?;
-            write(&made.path().join(file_name(number)), &scene)?;
+            stage.write(&format!("images/{}", file_name(number)), &jpeg(&scene)?)?;
             Ok((number, scene))
         };
         for result in batch.par_iter().map(make).collect::<Vec<_>>() {
             let (number, scene) = result?;
-            add(&mut data, number, &scene);
+            let image = data.image(file_name(number), Size::new(scene.picture.width(), scene.picture.height()));
+            for (mask, class) in &scene.objects {
+                let class = data.class(class);
+                data.object(image, class, Rect::default(), Shape::from_mask(mask));
+            }
             terminal.progress(&meter.at(u64::from(number)));
         }
     }
-    coco::save(&data, &made.path().join("instances.json"))?;
-    fs::rename(made.keep(), &out).with_context(|| format!("cannot name the folder {}", out.display()))?;
+    let data = data.dataset;
+    coco::save(&data, &stage.path().join("instances.json"))?;
+    stage.publish()?;
     terminal.finish();
     terminal.message(&format!("wrote {}: {} pictures, {} objects", out.display(), data.images.len(), data.instances.len()));
     Ok(Outcome::Done)
 }
 
+/// The name of a picture in the folder `images`.
 fn file_name(number: u32) -> String {
-    format!("images/{number:06}.jpg")
+    format!("{number:06}.jpg")
 }
 
-fn write(path: &Path, scene: &Scene) -> anyhow::Result<()> {
-    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    let mut out = BufWriter::new(file);
-    scene
-        .picture
-        .write_with_encoder(JpegEncoder::new_with_quality(&mut out, scene.quality))
-        .with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Adds the picture with its objects; a class that is new gets a category.
-fn add(data: &mut Dataset, number: u32, scene: &Scene) {
-    let image_id = ImageId(i64::from(number));
-    let size = Size::new(scene.picture.width(), scene.picture.height());
-    // Beside `instances.json` stands the folder that file names start from.
-    let file_name = file_name(number).trim_start_matches("images/").to_owned();
-    data.images.push(Image { id: image_id, file_name, size, source: None });
-    for (mask, class) in &scene.objects {
-        let known = data.categories.iter().find(|category| category.name == *class).map(|category| category.id);
-        let category_id = known.unwrap_or_else(|| {
-            let id = CategoryId(data.categories.len() as i64 + 1);
-            data.categories.push(Category { id, name: class.clone(), supercategory: String::new(), source: None });
-            id
-        });
-        let mut instance = Instance {
-            id: InstanceId(data.instances.len() as i64 + 1),
-            image_id,
-            category_id,
-            bbox: Rect::default(),
-            shape: Shape::Box,
-            area: 0.0,
-            crowd: false,
-            score: None,
-            changed: Field::NONE,
-            source: None,
-        };
-        instance.set_shape(Shape::from_mask(mask));
-        data.instances.push(instance);
-    }
+fn jpeg(scene: &Scene) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    scene.picture.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, scene.quality))?;
+    Ok(bytes)
 }
 
 /// The parts as files, read when they are needed: memory does not grow with the folders.
@@ -207,11 +174,7 @@ impl Parts for Files {
 
 /// The part of a picture that its alpha covers.
 fn trimmed(pixels: &RgbaImage) -> RgbaImage {
-    let solid = pixels.enumerate_pixels().filter(|(_, _, pixel)| pixel.0[3] > 127);
-    let bounds = solid.fold(None, |bounds: Option<[u32; 4]>, (x, y, _)| {
-        let [left, top, right, bottom] = bounds.unwrap_or([x, y, x, y]);
-        Some([left.min(x), top.min(y), right.max(x), bottom.max(y)])
-    });
-    let Some([left, top, right, bottom]) = bounds else { return pixels.clone() };
-    image::imageops::crop_imm(pixels, left, top, right - left + 1, bottom - top + 1).to_image()
+    let solid = Mask::from_fn(Size::new(pixels.width(), pixels.height()), |x, y| pixels.get_pixel(x, y).0[3] > 127);
+    let Some(bounds) = solid.bounds() else { return pixels.clone() };
+    image::imageops::crop_imm(pixels, bounds.x, bounds.y, bounds.width, bounds.height).to_image()
 }

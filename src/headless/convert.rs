@@ -1,6 +1,6 @@
 //! `convert`: a data set from one format into another, and what that loses.
 
-use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,6 +11,7 @@ use super::{Outcome, dataset};
 use crate::annotation::Dataset;
 use crate::formats::convert::Policy;
 use crate::formats::exchange::{self, Format, Watch};
+use crate::formats::save::replace;
 use crate::job::Cancel;
 
 /// The options of `convert`.
@@ -141,7 +142,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     }
     if let Some(path) = &arguments.report {
         let report = serde_json::json!({ "read": imported.tally, "written": written });
-        fs::write(path, format!("{report:#}\n")).with_context(|| format!("cannot write the report {}", path.display()))?;
+        replace(path, |out| writeln!(out, "{report:#}")).with_context(|| format!("cannot write the report {}", path.display()))?;
     }
     let ious = written.iou_range().map_or_else(String::new, |(mean, least)| {
         format!("; {} masks took another form, IoU {mean:.4} on average, {least:.4} at least", written.ious.len())

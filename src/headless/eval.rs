@@ -1,5 +1,6 @@
 //! `eval`: how good are the masks of a file.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -7,6 +8,7 @@ use anyhow::Context as _;
 use super::terminal::Terminal;
 use super::{Outcome, alternatives, dataset, kshot};
 use crate::evaluation;
+use crate::formats::save::replace;
 use crate::job::Cancel;
 
 /// The options of `eval`.
@@ -51,7 +53,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     };
     if let Some(path) = &arguments.json {
         let text = serde_json::to_string_pretty(&Numbers { table: &table, change: change.as_ref() })?;
-        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        replace(path, |out| out.write_all(text.as_bytes())).with_context(|| format!("cannot write {}", path.display()))?;
     }
     terminal.message(table.to_string().trim_end());
     if let Some(change) = change {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::annotation::Instance;
 use crate::assist::{Mode, RefineOptions, Refinement};
+use crate::formats::save::replace;
 use crate::mask::{Mask, metric};
 
 /// What became of a mask.
@@ -106,13 +107,7 @@ impl Report {
     /// When the file cannot be written.
     pub(super) fn save(&mut self, path: &Path) -> anyhow::Result<()> {
         self.masks.sort_by(|a, b| b.change.total_cmp(&a.change));
-        let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-        let write = || -> anyhow::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            serde_json::to_writer_pretty(&mut file, self)?;
-            file.persist(path)?;
-            Ok(())
-        };
-        write().with_context(|| format!("cannot write the report {}", path.display()))
+        replace(path, |out| Ok(serde_json::to_writer_pretty(out, self)?))
+            .with_context(|| format!("cannot write the report {}", path.display()))
     }
 }

@@ -24,6 +24,12 @@ pub fn iou(a: &Mask, b: &Mask) -> f64 {
     ratio(shared, all)
 }
 
+/// [`iou`] of two masks whose cells come in pairs.
+pub fn cell_iou(cells: impl Iterator<Item = (bool, bool)>) -> f64 {
+    let (shared, all) = cells.fold((0, 0), |(shared, all), (a, b)| (shared + u64::from(a && b), all + u64::from(a || b)));
+    ratio(shared, all)
+}
+
 /// The distance in pixels that [`boundary_iou`] calls the boundary: 2 % of the image's diagonal, at least 1.
 pub fn boundary_distance(image: Size) -> u32 {
     let diagonal = f64::from(image.width).hypot(f64::from(image.height));

@@ -124,6 +124,13 @@ pub fn bounds(size: Size, counts: &[u32]) -> Option<PixelRect> {
     found.map(|(left, right, top, bottom)| PixelRect::new(left, top, right - left + 1, bottom - top))
 }
 
+/// Shared pixels over all pixels of both masks, which lie on the same grid; `None` where both are empty.
+pub fn iou(a: &[u32], b: &[u32]) -> Option<f64> {
+    let shared = intersection(a, b);
+    let all = area(a) + area(b) - shared;
+    (all > 0).then(|| shared as f64 / all as f64)
+}
+
 /// The number of pixels inside both masks, which lie on the same grid.
 pub fn intersection(a: &[u32], b: &[u32]) -> u64 {
     let (mut i, mut j) = (0, 0);

@@ -30,7 +30,7 @@ pub(super) fn pairs(instances: &[&Instance], size: Size) -> Vec<(usize, Problem)
             if first.crowd != second.crowd || box_iou(first.bbox, second.bbox) < LEAST_BOX_IOU {
                 continue;
             }
-            let Some(iou) = runs(a).zip(runs(b)).and_then(|(a, b)| iou(a, b)) else { continue };
+            let Some(iou) = runs(a).zip(runs(b)).and_then(|(a, b)| rle::iou(a, b)) else { continue };
             if iou >= LEAST_IOU {
                 let same_category = first.category_id == second.category_id;
                 found.push((a.max(b), Problem::NearDuplicate { other: first.id.0, iou, same_category }));
@@ -38,13 +38,6 @@ pub(super) fn pairs(instances: &[&Instance], size: Size) -> Vec<(usize, Problem)
         }
     }
     found
-}
-
-/// `None` where there is no pixel.
-fn iou(a: &[u32], b: &[u32]) -> Option<f64> {
-    let shared = rle::intersection(a, b);
-    let all = rle::area(a) + rle::area(b) - shared;
-    (all > 0).then(|| shared as f64 / all as f64)
 }
 
 fn box_iou(a: Rect, b: Rect) -> f64 {

@@ -9,10 +9,11 @@ mod document;
 pub(super) mod patch;
 mod read;
 mod record;
-pub(super) mod save;
+mod save;
 mod segmentation;
 pub(super) mod write;
 
+pub use super::save::SaveError;
 pub use read::{ReadError, parse, read, read_results, read_with};
-pub use save::{SaveError, save, save_results};
+pub use save::{save, save_results};
 pub use write::{write, write_results};

@@ -1,47 +1,9 @@
-//! Saving: the new file takes the old one's place only when it is complete and on the disk.
+//! Saving a data set as a file of COCO.
 
-use std::fs::{self, File, Permissions};
-use std::io::{self, BufWriter, Write as _};
-use std::path::{Path, PathBuf};
-
-use tempfile::NamedTempFile;
+use std::path::Path;
 
 use crate::annotation::Dataset;
-
-/// Why a file was not saved; the old one is as it was.
-#[derive(Debug, thiserror::Error)]
-pub enum SaveError {
-    /// The file is marked as read-only.
-    #[error("the file is read-only: {}", path.display())]
-    ReadOnly {
-        /// The file.
-        path: PathBuf,
-    },
-    /// No file can be made in the folder.
-    #[error("cannot write in the folder: {source}: {}", folder.display())]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// The text could not be written, for instance because the disk is full.
-    #[error("cannot write the file: {source}: {}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-    /// The new file could not take the old one's place.
-    #[error("cannot replace the file: {source}: {}", path.display())]
-    Replace {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
-    },
-}
+use crate::formats::save::{SaveError, replace};
 
 /// Saves the data set at `path`, see [`super::write`]: whoever looks sees the old file or the new one, never a part.
 ///
@@ -57,50 +19,4 @@ pub fn save(dataset: &Dataset, path: &Path) -> Result<(), SaveError> {
 /// As [`save`].
 pub fn save_results(dataset: &Dataset, path: &Path) -> Result<(), SaveError> {
     replace(path, |out| super::write_results(dataset, out))
-}
-
-/// Writes a file by `content` that takes the old one's place only when it is complete.
-pub(in crate::formats) fn replace(path: &Path, content: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> Result<(), SaveError> {
-    // A link stays a link: the file that it leads to is replaced.
-    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let old = fs::metadata(path).ok().map(|old| old.permissions());
-    if old.as_ref().is_some_and(Permissions::readonly) {
-        return Err(SaveError::ReadOnly { path: path.clone() });
-    }
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let new = temporary(folder, old).map_err(|source| SaveError::Folder { folder: folder.to_owned(), source })?;
-    let written = || {
-        let mut out = BufWriter::with_capacity(1 << 20, new.as_file());
-        content(&mut out)?;
-        out.flush()?;
-        new.as_file().sync_all()
-    };
-    written().map_err(|source| SaveError::Write { path: path.clone(), source })?;
-    new.persist(path).map_err(|error| SaveError::Replace { path: path.clone(), source: error.error })?;
-    // The name is on the disk once the folder is. Where a folder cannot be synchronised, the file itself is safe.
-    if let Ok(folder) = File::open(folder)
-        && let Err(error) = folder.sync_all()
-    {
-        tracing::debug!(%error, "the folder cannot be synchronised");
-    }
-    Ok(())
-}
-
-/// An empty file in `folder` with the permissions of the old one, or those that any new file gets.
-fn temporary(folder: &Path, old: Option<Permissions>) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".annotator-").suffix(".tmp");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(Permissions::from_mode(0o666));
-    }
-    let new = builder.tempfile_in(folder)?;
-    if let Some(old) = old {
-        new.as_file().set_permissions(old)?;
-    }
-    Ok(new)
 }
