@@ -30,12 +30,12 @@ impl Finisher<'_> {
     pub(super) fn high_resolution(
         &self,
         image: &RgbImage,
-        (index, mask): (usize, &Mask),
+        (index, masks): (usize, &[Mask]),
         options: &RefineOptions,
         cancel: &Cancel,
         each: &mut dyn FnMut(RefineStep),
     ) -> Result<Option<Mask>, AssistError> {
-        let side = self.refiner.config.image;
+        let (side, mask) = (self.refiner.config.image, &masks[index]);
         let steps = options.timesteps.len() - 1;
         let mut show = |step, of, thumbnail: &Patch| each(RefineStep { step, of, indices: vec![index], masks: vec![thumbnail.clone()] });
         let Some(job) = Job::new(image, index, mask, side) else { return Ok(None) };
@@ -54,7 +54,8 @@ impl Finisher<'_> {
             show(step, steps + 1, &thumbnail);
             shown = walk.advance(&logits, &coarse, || states.draw()).unwrap_or_default();
         }
-        let anew = job.redrawn(&thumbnail.soft, options).map(|patch| patch.corrected(mask, 0.0));
+        let opinions = self.opinions(image, masks, std::slice::from_ref(&job))?;
+        let anew = job.redrawn(&thumbnail.soft, opinions[0].as_ref(), options).map(|patch| patch.corrected(mask, 0.0));
         let mask = anew.as_ref().unwrap_or(mask);
         let mut refined = if anew.is_some() { mask.clone() } else { thumbnail.corrected(mask, options.margin()) };
         let tiles = tiles(&thumbnail, walk.fine_probability(), &refined);

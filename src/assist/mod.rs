@@ -15,6 +15,7 @@ mod patch;
 mod prompt;
 mod propose;
 mod refine;
+mod second;
 pub mod service;
 pub mod snap;
 mod view;
@@ -162,7 +163,7 @@ impl Engine for Assistant {
         each: &mut dyn FnMut(RefineStep),
     ) -> Result<Vec<Refinement>, AssistError> {
         let device = self.compute.device();
-        Finisher { refiner: &self.refiner, device: &device }.refine(image, masks, options, cancel, each)
+        Finisher { refiner: &self.refiner, segmenter: Some(&self.segmenter), device: &device }.refine(image, masks, options, cancel, each)
     }
 
     fn device(&self) -> String {

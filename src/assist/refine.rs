@@ -6,7 +6,8 @@ use burn::tensor::Device;
 use image::RgbImage;
 
 use super::crop::{mask_crop, mask_region};
-use super::snap::{crispness, redrawn};
+use super::second::Opinion;
+use super::snap::{crispness, redrawn, snapped};
 use super::view::View;
 use super::{AssistError, Patch, planes, read, sigmoid, size_of, stop_if};
 use crate::geometry::Rect;
@@ -17,6 +18,7 @@ use crate::model::diffusion::process::{StepsError, Walk};
 use crate::model::diffusion::schedule::FineShare;
 use crate::model::noise::Noise;
 use crate::model::refiner::Refiner;
+use crate::model::segmenter::Segmenter;
 
 /// Masks that go through the network together.
 pub(super) const BATCH: usize = 4;
@@ -35,6 +37,14 @@ const LEAST_DOUBT: f64 = 0.025;
 const CRISP: f32 = 1.15;
 /// ... its crop is enlarged so much that it has no crisp edges.
 const LEAST_SHRINK: f64 = 0.6;
+
+/// Where the segmenter is sure of the other side of this share of a mask, and the outline is less crisp than [`ROUGH`], the
+/// mask is drawn anew as the segmenter has it.
+const LEAST_SURE: f64 = 0.02;
+const ROUGH: f32 = 1.35;
+/// The same for a crisp outline, where it is sure of so much of all that it would change.
+const LEAST_FIRM: f64 = 0.02;
+const FIRM: f64 = 0.3;
 
 /// How closely the network looks at an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,25 +139,30 @@ impl Job {
         Some(Self { index, coarse: mask_crop(mask, region, side), view })
     }
 
-    /// The mask drawn anew, where its outline follows nothing in the picture and the network, whose probabilities are
-    /// `soft`, does not agree with it either.
-    pub(super) fn redrawn(&self, soft: &[f32], options: &RefineOptions) -> Option<Patch> {
-        // 1 at the normal strength, 0 at full strength, where every mask that the network changes is drawn anew.
+    /// The mask drawn anew, where it is wrong or its outline follows nothing in the picture. The network's probabilities
+    /// are `soft`.
+    pub(super) fn redrawn(&self, soft: &[f32], opinion: Option<&Opinion>, options: &RefineOptions) -> Option<Patch> {
+        // 1 at the normal strength, 0 at full strength, where every mask that the networks change is drawn anew.
         let reserve = (1.0 - options.strength.clamp(0.0, 1.0)) / (1.0 - RefineOptions::STRENGTH);
-        if shrink(self.view.region, self.view.side) < LEAST_SHRINK {
-            return None;
-        }
         let coarse: Vec<bool> = self.coarse.iter().map(|&value| value >= 0.5).collect();
-        let agreement = metric::cell_iou(coarse.iter().zip(soft).map(|(&coarse, &soft)| (coarse, soft >= 0.5)));
-        if agreement >= 1.0 - LEAST_DOUBT * f64::from(reserve) {
-            return None;
-        }
         let distance = signed(&coarse, self.view.side);
-        if crispness(&distance, &self.view) * reserve >= CRISP {
+        let crisp = crispness(&distance, &self.view) * reserve;
+        let anew = |soft| Some(Patch { rect: self.view.region, side: self.view.side, soft });
+        if let Some(opinion) = opinion {
+            let difference = opinion.difference(&coarse);
+            let reserve = f64::from(reserve);
+            let is_wrong = difference.sure > LEAST_FIRM * reserve && difference.sure > FIRM * reserve * difference.all;
+            let is_rough = difference.sure > LEAST_SURE * reserve && crisp < ROUGH;
+            if is_wrong || is_rough {
+                return anew(snapped(&opinion.0, &self.view));
+            }
+        }
+        let agreement = metric::cell_iou(coarse.iter().zip(soft).map(|(&coarse, &soft)| (coarse, soft >= 0.5)));
+        let is_doubtful = agreement < 1.0 - LEAST_DOUBT * f64::from(reserve);
+        if !is_doubtful || crisp >= CRISP || shrink(self.view.region, self.view.side) < LEAST_SHRINK {
             return None;
         }
-        let soft = redrawn(&distance, &self.view).into_iter().map(|object| f32::from(u8::from(object))).collect();
-        Some(Patch { rect: self.view.region, side: self.view.side, soft })
+        anew(redrawn(&distance, &self.view).into_iter().map(|object| f32::from(u8::from(object))).collect())
     }
 }
 
@@ -169,7 +184,9 @@ impl States {
 pub struct Finisher<'a> {
     /// The network.
     pub refiner: &'a Refiner,
-    /// The device that it lies on.
+    /// The segmenter, for a second opinion on each mask.
+    pub segmenter: Option<&'a Segmenter>,
+    /// The device that they lie on.
     pub device: &'a Device,
 }
 
@@ -209,9 +226,10 @@ impl Finisher<'_> {
         }
         for indices in large.chunks(BATCH) {
             let jobs: Vec<Job> = indices.iter().filter_map(|&index| Job::new(image, index, &masks[index], side)).collect();
-            for (job, patch) in jobs.iter().zip(self.batch(&jobs, options, cancel, each)?) {
+            let opinions = self.opinions(image, masks, &jobs)?;
+            for ((job, opinion), patch) in jobs.iter().zip(&opinions).zip(self.batch(&jobs, options, cancel, each)?) {
                 let mask = &masks[job.index];
-                results[job.index] = if let Some(patch) = job.redrawn(&patch.soft, options) {
+                results[job.index] = if let Some(patch) = job.redrawn(&patch.soft, opinion.as_ref(), options) {
                     settled(mask, patch.corrected(mask, 0.0), 0, options)
                 } else {
                     let reach = options.least_reach(shrink(job.view.region, side));
@@ -221,7 +239,7 @@ impl Finisher<'_> {
         }
         for index in close {
             let mask = &masks[index];
-            if let Some(refined) = self.high_resolution(image, (index, mask), options, cancel, each)? {
+            if let Some(refined) = self.high_resolution(image, (index, masks), options, cancel, each)? {
                 results[index] = settled(mask, refined, options.least_reach(1.0), options);
             }
         }
@@ -233,6 +251,7 @@ impl Finisher<'_> {
         Walk::new(FineShare::new(self.refiner.config.timesteps), &options.timesteps, pixels)
     }
 
+    /// The network's soft map of each of `jobs`.
     fn batch(
         &self,
         jobs: &[Job],
@@ -387,11 +406,11 @@ mod tests {
         let rough = Mask::filled(size, Rect::new(68.0, 72.0, 160.0, 160.0));
         let job = Job::new(&image, 0, &rough, 128).unwrap();
         let soft: Vec<f32> = job.coarse.iter().enumerate().map(|(cell, &value)| if cell < 4000 { 0.0 } else { value }).collect();
-        let with = |strength| job.redrawn(&soft, &RefineOptions { strength, ..RefineOptions::default() });
+        let with = |strength| job.redrawn(&soft, None, &RefineOptions { strength, ..RefineOptions::default() });
         let anew = with(1.0).unwrap().corrected(&rough, 0.0);
         assert!(metric::iou(&rough, &disc) < 0.9 && metric::iou(&anew, &disc) > 0.98, "{}", metric::iou(&anew, &disc));
         assert_eq!(with(0.1), None);
-        assert_eq!(job.redrawn(&job.coarse, &RefineOptions { strength: 1.0, ..RefineOptions::default() }), None, "nothing to change");
+        assert_eq!(job.redrawn(&job.coarse, None, &RefineOptions { strength: 1.0, ..RefineOptions::default() }), None, "nothing to change");
     }
 
     #[test]

@@ -123,47 +123,64 @@ pub fn compare(truth: &Dataset, prediction: &Dataset) -> Result<Table, Precision
     Ok(Table { precision, boundary_precision, ..by_object(truth, prediction) })
 }
 
-fn by_object(truth: &Dataset, prediction: &Dataset) -> Table {
+/// An object of the truth, the prediction with its id, and how well they agree; `None` where they cannot be compared.
+struct Pair<'a> {
+    object: &'a Instance,
+    other: Option<&'a Instance>,
+    agreement: Option<Agreement>,
+}
+
+fn pairs<'a>(truth: &'a Dataset, prediction: &'a Dataset) -> Vec<Pair<'a>> {
     let sizes: HashMap<ImageId, Size> = truth.images.iter().rev().map(|image| (image.id, image.size)).collect();
     let predictions: HashMap<InstanceId, &Instance> = prediction.instances.iter().map(|instance| (instance.id, instance)).collect();
-    let objects: Vec<&Instance> = truth.instances.iter().filter(|instance| !instance.crowd).collect();
-    let found = |object: &Instance| predictions.get(&object.id).copied().filter(|other| other.image_id == object.image_id);
-    let matched = objects.iter().filter(|object| found(object).is_some()).count();
+    let pair = |object: &'a Instance| {
+        let other = predictions.get(&object.id).copied().filter(|other| other.image_id == object.image_id);
+        let size = sizes.get(&object.image_id).copied().filter(|size| size.pixels() > 0);
+        let agreement = size.and_then(|size| other.map_or(Some(Agreement::default()), |other| agreement(object, other, size).ok()));
+        Pair { object, other, agreement }
+    };
+    truth.instances.par_iter().filter(|instance| !instance.crowd).map(pair).collect()
+}
+
+/// The `count` objects whose predictions agree least with them, and how well these agree, the worst first. Objects without a prediction are not among them.
+pub fn worst(truth: &Dataset, prediction: &Dataset, count: usize) -> Vec<(InstanceId, Agreement)> {
+    let mut found: Vec<(InstanceId, Agreement)> = pairs(truth, prediction)
+        .into_iter()
+        .filter(|pair| pair.other.is_some())
+        .filter_map(|pair| Some((pair.object.id, pair.agreement?)))
+        .collect();
+    found.sort_by(|a, b| a.1.iou.total_cmp(&b.1.iou));
+    found.truncate(count);
+    found
+}
+
+fn by_object(truth: &Dataset, prediction: &Dataset) -> Table {
+    let known: std::collections::HashSet<_> = truth.instances.iter().map(|instance| (instance.id, instance.image_id)).collect();
+    let pairs = pairs(truth, prediction);
     let mut table = Table {
         all: Scores::default(),
         small: Scores::default(),
         medium: Scores::default(),
         large: Scores::default(),
-        missing: objects.len() - matched,
-        extra: 0,
+        missing: pairs.iter().filter(|pair| pair.other.is_none()).count(),
+        extra: prediction.instances.iter().filter(|other| !known.contains(&(other.id, other.image_id))).count(),
         unusable: 0,
         precision: None,
         reliability: None,
         boundary_precision: None,
     };
-    let known: std::collections::HashSet<_> = truth.instances.iter().map(|instance| (instance.id, instance.image_id)).collect();
-    table.extra = prediction.instances.iter().filter(|other| !known.contains(&(other.id, other.image_id))).count();
-    if matched == 0 {
+    if table.missing == pairs.len() {
         return table;
     }
-    let compared: Vec<Option<(Scale, Agreement, Option<f64>)>> = objects
-        .par_iter()
-        .map(|object| {
-            let size = sizes.get(&object.image_id).copied().filter(|size| size.pixels() > 0)?;
-            let agreement = match found(object) {
-                Some(other) => agreement(object, other, size).ok()?,
-                None => Agreement::default(),
-            };
-            Some((Scale::of(object.area), agreement, found(object).and_then(|other| other.score)))
-        })
-        .collect();
-    let usable: Vec<&(Scale, Agreement, Option<f64>)> = compared.iter().flatten().collect();
-    let group = |scale| Scores::of(usable.iter().filter(|(of, ..)| *of == scale).map(|(_, agreement, _)| agreement));
-    table.unusable = compared.len() - usable.len();
-    table.all = Scores::of(usable.iter().map(|(_, agreement, _)| agreement));
-    let scored: Vec<(f64, f64)> = usable.iter().filter_map(|(_, agreement, score)| Some(((*score)?, agreement.iou))).collect();
+    let usable: Vec<(&Pair<'_>, Agreement)> = pairs.iter().filter_map(|pair| Some((pair, pair.agreement?))).collect();
+    let scores = |of: &dyn Fn(Scale) -> bool| {
+        Scores::of(usable.iter().filter(|(pair, _)| of(Scale::of(pair.object.area))).map(|(_, agreement)| agreement))
+    };
+    table.unusable = pairs.len() - usable.len();
+    table.all = scores(&|_| true);
+    [table.small, table.medium, table.large] = [Scale::Small, Scale::Medium, Scale::Large].map(|scale| scores(&|of| of == scale));
+    let scored: Vec<(f64, f64)> = usable.iter().filter_map(|(pair, agreement)| Some((pair.other?.score?, agreement.iou))).collect();
     table.reliability = Reliability::new(&scored);
-    (table.small, table.medium, table.large) = (group(Scale::Small), group(Scale::Medium), group(Scale::Large));
     table
 }
 

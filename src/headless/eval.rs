@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::terminal::Terminal;
-use super::{Outcome, alternatives, dataset, kshot};
+use super::{Outcome, alternatives, dataset, gallery, kshot};
 use crate::evaluation;
 use crate::formats::save::replace;
 use crate::job::Cancel;
@@ -26,6 +26,11 @@ pub struct Arguments {
     /// The masks before they were changed: shows what the change gained
     #[arg(long, value_name = "FILE")]
     before: Option<PathBuf>,
+    /// The folder that the images' file names start from
+    #[arg(long, value_name = "DIR")]
+    images: Option<PathBuf>,
+    #[command(flatten)]
+    gallery: gallery::Options,
     #[command(flatten)]
     kshot: kshot::Options,
     /// Also write the numbers as JSON
@@ -34,12 +39,13 @@ pub struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
+    let images = arguments.images.clone().unwrap_or_default();
     let truth = dataset::read(&arguments.data, terminal, cancel)?;
     if let Some(path) = &arguments.alternatives {
         terminal.message(&alternatives::measured(&truth, path)?);
     }
     if !arguments.kshot.kshot.is_empty() {
-        return kshot::run(&arguments.kshot, &truth, terminal, cancel);
+        return kshot::run(&arguments.kshot, &truth, &images, terminal, cancel);
     }
     let Some(path) = &arguments.pred else { return Ok(Outcome::Done) };
     let predictions = dataset::read_predictions(path, &truth, terminal, cancel)?;
@@ -59,7 +65,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     if let Some(change) = change {
         terminal.message(change.to_string().trim_end());
     }
-    Ok(Outcome::Done)
+    gallery::run(&arguments.gallery, &truth, &predictions, &images, terminal, cancel)
 }
 
 /// What `--json` writes.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::pictures::{Task, each_batch, tasks};
@@ -49,9 +49,6 @@ pub(super) struct Options {
     /// Measure box to mask with K exemplars of the class, for example 1,5,10 (8 at most count), instead of a file
     #[arg(long, value_name = "K", value_delimiter = ',', requires = "images")]
     pub(super) kshot: Vec<usize>,
-    /// The folder that the images' file names start from
-    #[arg(long, value_name = "DIR")]
-    images: Option<PathBuf>,
     /// Choices of exemplars for each K
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     seeds: u32,
@@ -97,8 +94,7 @@ struct Protocol<'a> {
     measured: Vec<Measured>,
 }
 
-pub(super) fn run(options: &Options, data: &Dataset, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
-    let images = options.images.clone().unwrap_or_default();
+pub(super) fn run(options: &Options, data: &Dataset, images: &Path, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     let assistant = Assistant::load(options.models.device.into(), &options.models.paths())?;
     if !assistant.takes_exemplars() {
         terminal.warning("these weights do not look at exemplars; every K gives the same masks");
@@ -114,7 +110,7 @@ pub(super) fn run(options: &Options, data: &Dataset, terminal: &mut Terminal, ca
     let mut protocol = Protocol { data, settings, chosen, crops: BTreeMap::new(), measured: Vec::new() };
 
     let shown: BTreeSet<usize> = protocol.chosen.values().flatten().copied().collect();
-    let cut = each_batch(only(data, &images, &shown), "exemplars", terminal, cancel, |picture, task, batch, _| {
+    let cut = each_batch(only(data, images, &shown), "exemplars", terminal, cancel, |picture, task, batch, _| {
         for &index in batch {
             let mask = data.instances[index].mask(task.size).ok();
             protocol.crops.extend(mask.and_then(|mask| ExemplarCrop::new(picture, &mask)).map(|crop| (index, Arc::new(crop))));
@@ -124,7 +120,7 @@ pub(super) fn run(options: &Options, data: &Dataset, terminal: &mut Terminal, ca
     if cut.outcome == Outcome::Cancelled {
         return Ok(cut.outcome);
     }
-    let walk = each_batch(only(data, &images, &targets), "box to mask", terminal, cancel, |picture, task, batch, _| {
+    let walk = each_batch(only(data, images, &targets), "box to mask", terminal, cancel, |picture, task, batch, _| {
         for &index in batch {
             let instance = &data.instances[index];
             let Some(truth) = instance.mask(task.size).ok().filter(|mask| !mask.is_empty()) else { continue };
@@ -179,7 +175,7 @@ fn sampled(data: &Dataset, settings: &[Setting], options: &Options) -> (BTreeSet
 }
 
 /// The tasks of these instances alone.
-fn only(data: &Dataset, images: &std::path::Path, wanted: &BTreeSet<usize>) -> Vec<Task> {
+fn only(data: &Dataset, images: &Path, wanted: &BTreeSet<usize>) -> Vec<Task> {
     let mut all = tasks(data, images, |instance| !instance.crowd);
     for task in &mut all {
         task.instances.retain(|index| wanted.contains(index));

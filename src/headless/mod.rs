@@ -13,6 +13,7 @@ mod dataset;
 mod digest;
 mod doctor;
 mod eval;
+mod gallery;
 mod kshot;
 mod pictures;
 mod propose;

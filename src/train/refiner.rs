@@ -110,7 +110,7 @@ impl Task for RefinerTask {
 
     /// The mean `IoU` of refined synthetic masks; each object has the same coarse mask in every epoch.
     fn measure(&self, network: &Refiner, data: &Objects, chosen: &[usize], cancel: &Cancel) -> Result<f64, TrainError> {
-        let finisher = Finisher { refiner: network, device: &self.device };
+        let finisher = Finisher { refiner: network, segmenter: None, device: &self.device };
         let last = network.config.timesteps - 1;
         let timesteps = if last == 5 { vec![5, 2, 0] } else { (0..=last).rev().collect() };
         let options = RefineOptions { timesteps, mode: Mode::Instance, ..RefineOptions::default() };

@@ -447,6 +447,25 @@ fn a_calibration_goes_into_the_weights_and_out_into_the_scores() {
 }
 
 #[test]
+fn the_worst_objects_are_drawn() {
+    let folder = TempDir::new().unwrap();
+    let sample = sample();
+    let set = format!("--data {0}/instances.json --pred {0}/instances.json", sample.display());
+    let output = run(folder.path(), &format!("--headless eval {set} --images {}/images --gallery worst.png --worst 7", sample.display()));
+    assert_code(&output, 0);
+    assert_eq!(out(&output).lines().filter(|line| line.starts_with("1.000  annotation ")).count(), 7);
+    let sheet = image::open(folder.path().join("worst.png")).unwrap().into_rgb8();
+    assert_eq!(sheet.dimensions(), (6 * 244 - 4, 2 * 244 - 4));
+    let red = |column: u32, row: u32| {
+        let tile = (0..240).flat_map(|y| (0..240).map(move |x| (x, y)));
+        tile.filter(|(x, y)| sheet.get_pixel(244 * column + x, 244 * row + y).0 == [255, 60, 60]).count()
+    };
+    assert!(red(0, 1) > 100 && (0..6).all(|column| red(column, 0) > 100), "each tile has an outline");
+    assert_eq!(red(1, 1), 0, "the eighth place is empty");
+    assert_code(&run(folder.path(), &format!("--headless eval {set} --gallery worst.png")), 2);
+}
+
+#[test]
 fn exemplars_are_measured_by_class() {
     let folder = TempDir::new().unwrap();
     let sample = sample();

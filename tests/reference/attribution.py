@@ -10,9 +10,20 @@ import csv
 import json
 from pathlib import Path
 
+import furniture
+
 CALTECH = "https://data.caltech.edu/records/mzrjq-6wc02"
 GROCERY = "https://github.com/marcusklasson/GroceryStoreDataset"
 LOMIRI = "https://gitlab.com/ubports/development/core/lomiri-wallpapers"
+FURNITURE = "https://www.sweethome3d.com/import-models/"
+LIBRARIES = {
+    "BlendSwap-CC-0": ("", "CC0"),
+    "BlendSwap-CC-BY": ("", "CC BY 3.0"),
+    "KatorLegaz": ("Andrew Kator and Jennifer Legaz", "CC BY 3.0 US"),
+    "Reallusion": ("Reallusion", "CC BY 3.0 US"),
+    "Scopia": ("Scopia Visual Interfaces Systems, s.l.; eTeks", "CC BY 3.0"),
+}
+"""Author and licence of Sweet Home 3D's furniture; BlendSwap's name an author for each model."""
 COLUMNS = ("set", "file", "author", "licence", "licence_url", "source")
 
 
@@ -42,12 +53,24 @@ def background_rows(folder: Path) -> list[tuple[str, ...]]:
     return sorted(set(rows))
 
 
+def furniture_rows(folder: Path) -> list[tuple[str, ...]]:
+    rows = []
+    for library in sorted(folder.glob("*.sh3f")):
+        author, licence = LIBRARIES[library.stem]
+        for model in furniture.entries(library):
+            name = library.stem + "/" + Path(model["icon"]).name if not author else library.stem + ", all models"
+            rows.append(("Sweet Home 3D furniture 1.8", name, author or model.get("creator", ""), licence, "", FURNITURE))
+    return sorted(set(rows))
+
+
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--data", type=Path, required=True)
+    p.add_argument("--furniture", type=Path, required=True, help="folder with *.sh3f")
     p.add_argument("--out", type=Path, required=True)
     args = p.parse_args()
     rows = photo_rows(args.data / "train" / "photos") + background_rows(args.data / "train" / "backgrounds")
+    rows += furniture_rows(args.furniture)
     with args.out.open("w", newline="") as f:
         writer = csv.writer(f)
         writer.writerow(COLUMNS)

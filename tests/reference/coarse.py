@@ -1,4 +1,4 @@
-"""Imperfect masks for training the refiner: synthetic ones and real, cached ones."""
+"""Samples for the refiner: objects with synthetic masks, and with masks that a method really made for them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from data import (
     mask_crop,
     mask_iou,
     object_from_mask,
-    perturb,
+    synthetic,
 )
 from crop import normalise
 from evaluate import grabcut_mask, load_segmenter
@@ -34,53 +34,6 @@ class Pair:
     scene: Scene
     truth: Object
     coarse: Object
-
-
-def wobble(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
-    """Outline moved by a smooth random field, in and out, as a network's errors are."""
-    inner = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
-    outer = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 3)
-    size = mask.shape[0]
-    grid = rng.normal(0, 1, (int(rng.integers(3, 12)),) * 2).astype(np.float32)
-    field = cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
-    amount = size / 256 * rng.uniform(1.5, 10)
-    return (inner - outer + amount * (field + rng.uniform(-0.4, 0.4)) > 0).astype(np.uint8)
-
-
-def low_resolution(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
-    """Through a coarser grid, softly, and back; thresholded."""
-    side = int(rng.integers(24, 129) * mask.shape[0] / 256)
-    small = cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), rng.uniform(0.3, 1.2)) + rng.normal(0, 0.08, small.shape)
-    if rng.random() < 0.3:
-        small = (small >= 0.5).astype(np.float32)
-    kind = cv2.INTER_NEAREST if rng.random() < 0.2 else cv2.INTER_LINEAR
-    return (cv2.resize(small.astype(np.float32), mask.shape[::-1], interpolation=kind) >= 0.5).astype(np.uint8)
-
-
-def simplified(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
-    """Outlines replaced by polygons of few points."""
-    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    eps = mask.shape[0] / 256 * rng.uniform(1.5, 9)
-    out = np.zeros_like(mask)
-    cv2.fillPoly(out, [cv2.approxPolyDP(c, eps, True) for c in contours if len(c) > 3], 1)
-    return out
-
-
-def synthetic(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
-    """One imperfect version of a square u8 mask; at times the mask itself."""
-    r = rng.random()
-    if r < 0.17:
-        return mask
-    if r < 0.50:
-        out = perturb(rng, mask, float(rng.uniform(0.7, 0.98)))
-    elif r < 0.68:
-        out = low_resolution(rng, mask)
-    elif r < 0.90:
-        out = wobble(rng, mask)
-    else:
-        out = simplified(rng, mask)
-    return out if out.any() else mask
 
 
 def _refiner_crop(

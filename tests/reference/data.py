@@ -103,7 +103,7 @@ def load_coco(folder: Path, min_area: int = 0) -> list[Scene]:
 def load_cutouts(folder: Path) -> list[np.ndarray]:
     """RGBA cut-outs, trimmed to their alpha."""
     out = []
-    for path in sorted(folder.glob("*.webp")):
+    for path in sorted(p for p in folder.iterdir() if p.suffix in (".png", ".webp")):
         rgba = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if rgba is None or rgba.ndim != 3 or rgba.shape[2] != 4:
             continue
@@ -124,7 +124,7 @@ class Compositor:
     """Makes scenes with known masks out of cut-outs, photo objects and backgrounds."""
 
     def __init__(
-        self, photos: list[Scene], cutouts: list[np.ndarray], backgrounds: list[np.ndarray]
+        self, photos: list[Scene], cutouts: list[list[np.ndarray]], backgrounds: list[np.ndarray]
     ) -> None:
         self.photos, self.cutouts, self.backgrounds = photos, cutouts, backgrounds
         self.donors = [(s, o) for s in photos for o in s.objects if o.area >= 3000]
@@ -191,7 +191,8 @@ class Compositor:
 
     def _donor(self, rng: np.random.Generator, exact: bool) -> np.ndarray:
         if exact or rng.random() < 0.6:
-            return self.cutouts[int(rng.integers(len(self.cutouts)))]
+            kind = self.cutouts[int(rng.integers(len(self.cutouts)))]
+            return kind[int(rng.integers(len(kind)))]
         scene, obj = self.donors[int(rng.integers(len(self.donors)))]
         x, y, w, h = obj.box
         alpha = cv2.GaussianBlur(obj.mask * 255, (0, 0), 0.8)
@@ -309,10 +310,23 @@ def mask_crop(obj: Object, region: Box, size: int, flip: bool = False) -> np.nda
     return fast_crop(mask, local, size, flip, cv2.BORDER_CONSTANT)
 
 
-def segmenter_sample(
-    rng: np.random.Generator, scene: Scene, obj: Object, size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Augmented (input [5,S,S] f32, mask [S/2,S/2] f32) of one object."""
+@dataclass
+class Sample:
+    """What the segmenter is shown of one object: input [5,S,S] f32 and mask [1,S/2,S/2] f32."""
+
+    x: np.ndarray
+    mask: np.ndarray
+    rgb: np.ndarray
+    valid: np.ndarray
+
+    def look_again(self, mask: np.ndarray) -> np.ndarray:
+        """Evidence [S,S] of a second look: colours speak for ``mask`` [S/2,S/2] instead of the box."""
+        seen = cv2.resize(mask.astype(np.uint8), self.valid.shape, interpolation=cv2.INTER_NEAREST)
+        return colour_evidence(self.rgb, seen, self.valid)
+
+
+def segmenter_sample(rng: np.random.Generator, scene: Scene, obj: Object, size: int) -> Sample:
+    """One object, augmented."""
     box = jitter_box(rng, obj.box)
     region = crop_region(box)
     flip = bool(rng.random() < 0.5)
@@ -326,7 +340,7 @@ def segmenter_sample(
         rgb, mask, valid, indicator = rgb[::-1], mask[::-1], valid[::-1], indicator[::-1]
     evidence = colour_evidence(rgb, indicator, valid)
     x = np.concatenate([normalise(rgb, valid), indicator[None], evidence[None]])
-    return x, (mask >= 128).astype(np.float32)[None]
+    return Sample(x, (mask >= 128).astype(np.float32)[None], rgb, valid)
 
 
 VOC_CLASSES = frozenset(
@@ -443,7 +457,7 @@ def perturb(rng: np.random.Generator, mask: np.ndarray, target: float) -> np.nda
     return current
 
 
-def corrupt(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
+def corrupt(rng: np.random.Generator, mask: np.ndarray, worst: float = 0.6) -> np.ndarray:
     """A wrong label for a f32 mask: perturbed, or its filled box, or the ellipse in it."""
     m = (mask > 0.5).astype(np.uint8)
     x, y, w, h = cv2.boundingRect(m)
@@ -457,5 +471,80 @@ def corrupt(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
         else:
             cv2.ellipse(out, (x + w // 2, y + h // 2), (w // 2, h // 2), 0, 0, 360, 1, -1)
     else:
-        out = perturb(rng, m, float(rng.uniform(0.6, 0.95)))
+        out = perturb(rng, m, float(rng.uniform(worst, 0.95)))
     return out.astype(np.float32)
+
+
+def wobble(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
+    """Outline moved by a smooth random field, in and out, as a network's errors are."""
+    inner = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
+    outer = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 3)
+    size = mask.shape[0]
+    grid = rng.normal(0, 1, (int(rng.integers(3, 12)),) * 2).astype(np.float32)
+    field = cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
+    amount = size / 256 * rng.uniform(1.5, 10)
+    return (inner - outer + amount * (field + rng.uniform(-0.4, 0.4)) > 0).astype(np.uint8)
+
+
+def low_resolution(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
+    """Through a coarser grid, softly, and back; thresholded."""
+    side = int(rng.integers(24, 129) * mask.shape[0] / 256)
+    small = cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), rng.uniform(0.3, 1.2)) + rng.normal(0, 0.08, small.shape)
+    if rng.random() < 0.3:
+        small = (small >= 0.5).astype(np.float32)
+    kind = cv2.INTER_NEAREST if rng.random() < 0.2 else cv2.INTER_LINEAR
+    return (cv2.resize(small.astype(np.float32), mask.shape[::-1], interpolation=kind) >= 0.5).astype(np.uint8)
+
+
+def simplified(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
+    """Outlines replaced by polygons of few points."""
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    eps = mask.shape[0] / 256 * rng.uniform(1.5, 9)
+    out = np.zeros_like(mask)
+    cv2.fillPoly(out, [cv2.approxPolyDP(c, eps, True) for c in contours if len(c) > 3], 1)
+    return out
+
+
+def synthetic(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
+    """One imperfect version of a square u8 mask; at times the mask itself."""
+    r = rng.random()
+    if r < 0.17:
+        return mask
+    if r < 0.50:
+        out = perturb(rng, mask, float(rng.uniform(0.7, 0.98)))
+    elif r < 0.68:
+        out = low_resolution(rng, mask)
+    elif r < 0.90:
+        out = wobble(rng, mask)
+    else:
+        out = simplified(rng, mask)
+    return out if out.any() else mask
+
+
+def grabcut(sample: Sample, side: int) -> np.ndarray:
+    """What GrabCut makes of the sample's box, on a grid of ``side``."""
+    ys, xs = np.nonzero(sample.x[3] > 0.5)
+    labels = np.full(sample.valid.shape, cv2.GC_BGD, np.uint8)
+    labels[ys, xs] = cv2.GC_PR_FGD
+    cv2.setRNGSeed(0)
+    try:
+        cv2.grabCut(
+            np.ascontiguousarray(sample.rgb), labels, None, np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK
+        )
+    except cv2.error:
+        return sample.mask[0]
+    found = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+    return cv2.resize(found.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST).astype(np.float32)
+
+
+def shown(rng: np.random.Generator, sample: Sample) -> np.ndarray:
+    """A mask that somebody might bring for a sample: right, a little wrong, or very wrong."""
+    r, truth = rng.random(), sample.mask[0]
+    if r < 0.15:
+        out = grabcut(sample, truth.shape[0])
+    elif r < 0.5:
+        out = corrupt(rng, truth, 0.5)
+    else:
+        out = synthetic(rng, truth.astype(np.uint8)).astype(np.float32)
+    return out if out.any() else truth

@@ -13,6 +13,7 @@ import argparse
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Sequence
 
 import numpy as np
 import torch
@@ -47,13 +48,20 @@ class Options:
     snp_from: float = 0.5
     """Progress after which the two extra losses are applied, on every fourth batch each."""
     no_evidence: bool = False
+    second_look: float = 0.35
+    """Share of batches that are looked at again, with the colours and the shape of a first mask."""
     drop_class: float = 0.5
     """Share of samples that are not told their class, and that see no exemplars; some have neither (guidance)."""
     drop_exemplars: float = 0.2
 
 
 def load_pools(
-    root: Path, scenes: int, seed: int, conditioned: bool = False, without: frozenset[str] = frozenset()
+    root: Path,
+    scenes: int,
+    seed: int,
+    more_cutouts: Sequence[Path] = (),
+    conditioned: bool = False,
+    without: frozenset[str] = frozenset(),
 ) -> dict[str, tuple[float, list[D.Scene]]]:
     start = time.time()
     photos = D.load_coco(root / "train" / "photos", min_area=300)
@@ -61,11 +69,11 @@ def load_pools(
     for scene in photos + nuclei:
         scene.objects = [o for o in scene.objects if o.label not in without]
     photos = [s for s in photos if s.objects]
-    cutouts = D.load_cutouts(root / "train" / "cutouts")
+    cutouts = [D.load_cutouts(f) for f in [root / "train" / "cutouts", *more_cutouts]]
     backgrounds = D.load_backgrounds(root / "train" / "backgrounds")
     print(
         f"loaded {len(photos)} photos ({sum(len(s.objects) for s in photos)} objects), {len(nuclei)} nuclei images, "
-        f"{len(cutouts)} cut-outs, {len(backgrounds)} backgrounds in {time.time() - start:.0f} s",
+        f"{sum(map(len, cutouts))} cut-outs, {len(backgrounds)} backgrounds in {time.time() - start:.0f} s",
         flush=True,
     )
     rng = np.random.default_rng(seed)
@@ -143,26 +151,45 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
         count = int(rng.integers(1, MOST_EXEMPLARS + 1))
         return Condition([exemplar_of(*d) for d in shown.draw(rng, scene, obj, count)], label)
 
-    def batch_of(stage: Stage) -> tuple[Tensor, Tensor, Context | None]:
+    def batch_of(stage: Stage) -> tuple[Tensor, Tensor, Context | None, list[D.Sample]]:
         drawn = [mixture.draw(rng) for _ in range(stage.batch)]
-        xs, ms = zip(*(D.segmenter_sample(rng, *d, stage.size) for d in drawn))
+        samples = [D.segmenter_sample(rng, *d, stage.size) for d in drawn]
         context = model.conditioning.context([condition_of(*d) for d in drawn]) if own else None
-        x = torch.from_numpy(np.stack(xs))
+        x = torch.from_numpy(np.stack([s.x for s in samples]))
         if options.no_evidence:
             x[:, 4] = 0
-        return x.to(memory_format=torch.channels_last), torch.from_numpy(np.stack(ms)), context
+        mask = torch.from_numpy(np.stack([s.mask for s in samples]))
+        return x.to(memory_format=torch.channels_last), mask, context, samples
+
+    @torch.no_grad()
+    def first_look(x: Tensor, samples: list[D.Sample]) -> Tensor:
+        """First masks as x0; ``x`` gets their colours. Half are masks that the network did not make: of its own
+        training objects it makes fewer errors than of others, and it is to judge any mask."""
+        n, side = len(samples), x.shape[-1] // 2
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            noise = torch.randn(n, 1, side, side)
+            logits, _ = model.denoise(model.encoder(x), noise, torch.ones(n), torch.zeros_like(noise), None)
+        prior = x0_from_logits(logits)
+        for i, sample in enumerate(samples):
+            if rng.random() < 0.5:
+                shown = torch.from_numpy(D.shown(rng, sample))
+                prior[i, 0] = SCALE * float(rng.uniform(0.6, 1)) * (2 * shown - 1)
+            x[i, 4] = torch.from_numpy(sample.look_again((prior[i, 0] > 0).numpy()))
+        return prior
 
     def loss_of(stage: Stage, progress: float) -> tuple[Tensor, dict[str, float]]:
-        x, mask, context = batch_of(stage)
+        x, mask, context, samples = batch_of(stage)
         n = stage.batch
+        again = not own and rng.random() < options.second_look
+        seen = first_look(x, samples) if again else torch.zeros_like(mask)
         x0, eps = SCALE * (2 * mask - 1), torch.randn(mask.shape)
         u = torch.where(torch.rand(n) < options.one_step, torch.ones(n), torch.rand(n))
         x_u = diffuse(x0, u, eps)
         parts: dict[str, float] = {}
         with torch.autocast("cpu", dtype=torch.bfloat16):
             features = model.encoder(x)
-            prior = torch.zeros_like(mask)
-            if rng.random() < options.self_cond:
+            prior = seen if rng.random() < 0.8 else torch.zeros_like(mask)
+            if not again and rng.random() < options.self_cond:
                 with torch.no_grad():
                     first, _ = model.denoise(features, x_u, u, prior, context)
                 prior = x0_from_logits(first) * (u < 1)[:, None, None, None]
@@ -172,7 +199,7 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
             score = iou(logits, mask)
         loss = mask_loss(logits, mask) + 0.1 * (quality.float() - score).square().mean()
         parts["loss"] = float(loss.detach())
-        parts["iou1"] = float(score[u == 1].mean()) if bool((u == 1).any()) else float(score.mean())
+        parts["again" if again else "iou1"] = float(score[u == 1].mean()) if bool((u == 1).any()) else float(score.mean())
         if own or progress < options.snp_from:
             return loss, parts
         turn = trainer.step % 4
@@ -203,6 +230,7 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--data", type=Path, required=True, help="folder with train/ and nuclei/")
+    p.add_argument("--more-cutouts", type=Path, nargs="*", default=(), help="more folders of RGBA pictures")
     p.add_argument("--out", type=Path, required=True, help="checkpoints go here")
     p.add_argument("--export", type=Path, help="where the f16 EMA weights go (default: OUT)")
     p.add_argument("--stages", default="128x24:50,256x8:20", help="SIZExBATCH:MINUTES, in order")
@@ -221,6 +249,7 @@ def main() -> None:
     p.add_argument("--step-weight", type=float, default=0.5)
     p.add_argument("--noisy-weight", type=float, default=0.5)
     p.add_argument("--snp-from", type=float, default=0.5)
+    p.add_argument("--second-look", type=float, default=0.35, help="share of batches that see a first mask")
     p.add_argument("--no-evidence", action="store_true", help="ablation: evidence channel set to 0")
     args = p.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -230,10 +259,12 @@ def main() -> None:
         noisy_weight=args.noisy_weight,
         snp_from=args.snp_from,
         no_evidence=args.no_evidence,
+        second_look=args.second_look,
     )
     torch.set_num_threads(1)
     without = D.VOC_CLASSES if args.without_voc else frozenset()
-    pools = load_pools(args.data, args.scenes, args.seed, args.train == "conditioning", without)
+    conditioned = args.train == "conditioning"
+    pools = load_pools(args.data, args.scenes, args.seed, args.more_cutouts, conditioned, without)
     launch(work, (pools, args, options), args.workers)
 
 

@@ -136,7 +136,8 @@ class Trainer:
     ) -> None:
         """Train until the last stage's time is up."""
         total = stages[-1].until
-        last, saved, sums, seen = time.time(), time.time(), {}, 0
+        last, saved, seen = time.time(), time.time(), 0
+        sums: dict[str, list[float]] = {}
         logged = time.time()
         while True:
             now = time.time()
@@ -149,10 +150,10 @@ class Trainer:
             loss, parts = loss_of(stage, minutes / total)
             parts["norm"] = self.update(loss, stage.batch, minutes / total)
             for k, v in parts.items():
-                sums[k] = sums.get(k, 0.0) + v
+                sums.setdefault(k, []).append(v)
             seen += 1
             if self.rank == 0 and time.time() - logged > 30:
-                text = " ".join(f"{k} {v / seen:.4f}" for k, v in sums.items())
+                text = " ".join(f"{k} {sum(v) / len(v):.4f}" for k, v in sums.items())
                 rate = seen * stage.batch * self.world / (time.time() - logged)
                 print(
                     f"{time.strftime('%H:%M:%S')} min {minutes:.1f} step {self.step} samples {self.samples} "

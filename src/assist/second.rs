@@ -1,0 +1,94 @@
+//! A second opinion on a mask that is to be refined: what the segmenter, told the mask's box, colours and shape, takes for
+//! the object.
+//!
+//! The refiner sees outlines and keeps to the mask that it is given; the segmenter was trained to tell right masks from
+//! wrong ones and so finds parts that a rough mask missed, or that another method took for the object.
+
+use image::RgbImage;
+
+use super::crop::mask_crop;
+use super::refine::{Finisher, Job};
+use super::view::View;
+use super::{AssistError, Patch, planes, read, sigmoid};
+use crate::mask::{Mask, metric};
+use crate::model::diffusion::schedule::SIGNAL_SCALE;
+use crate::model::noise::Noise;
+
+/// How sure of the mask the segmenter is told to be, of 1.
+const BELIEF: f64 = 0.8;
+/// A cell whose logit is farther from 0 than this is one that the segmenter is sure of.
+const SURE: f32 = 2.0;
+
+/// The segmenter's logits on the grid of a job.
+#[derive(Clone, Debug)]
+pub(super) struct Opinion(pub(super) Vec<f32>);
+
+/// How an opinion differs from a mask, as shares of the mask's area and of the union.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Difference {
+    /// The cells that the segmenter is sure lie on the other side, by the mask's cells.
+    pub(super) sure: f64,
+    /// 1 - `IoU`.
+    pub(super) all: f64,
+}
+
+impl Opinion {
+    /// How it differs from the mask with these cells.
+    pub(super) fn difference(&self, coarse: &[bool]) -> Difference {
+        let cells = || coarse.iter().zip(&self.0);
+        let sure = cells().filter(|&(&coarse, &logit)| coarse != (logit > 0.0) && logit.abs() > SURE).count();
+        let area = coarse.iter().filter(|&&coarse| coarse).count();
+        let all = 1.0 - metric::cell_iou(cells().map(|(&coarse, &logit)| (coarse, logit > 0.0)));
+        Difference { sure: sure as f64 / area.max(1) as f64, all }
+    }
+}
+
+impl Finisher<'_> {
+    /// An opinion on the mask of each of `jobs`; none without a segmenter.
+    pub(super) fn opinions(&self, image: &RgbImage, masks: &[Mask], jobs: &[Job]) -> Result<Vec<Option<Opinion>>, AssistError> {
+        let Some(segmenter) = self.segmenter else { return Ok(vec![None; jobs.len()]) };
+        let (crop, grid, count) = (segmenter.config.crop, segmenter.config.mask, jobs.len());
+        let (mut views, mut input, mut believed) = (Vec::new(), Vec::new(), Vec::new());
+        for mask in jobs.iter().map(|job| &masks[job.index]) {
+            let view = View::new(image, mask.bbox().unwrap_or_default(), crop);
+            let object: Vec<bool> = mask_crop(mask, view.region, crop).into_iter().map(|value| value >= 0.5).collect();
+            let side = |value: f32| (BELIEF * SIGNAL_SCALE) as f32 * (2.0 * value - 1.0);
+            input.extend(view.input_for(&object));
+            believed.extend(mask_crop(mask, view.region, grid).into_iter().map(side));
+            views.push(view);
+        }
+        let shape = [count, 1, grid, grid];
+        let features = segmenter.encoder.forward(planes(input, [count, 5, crop, crop], self.device));
+        let noise = planes(Noise::new(0).normals(grid * grid).repeat(count), shape, self.device);
+        let believed = planes(believed, shape, self.device);
+        let logits = read(segmenter.denoise(&features, noise, &vec![1.0; count], believed, None).logits)?;
+        let opinion = |((job, view), logits): ((&Job, View), &[f32])| {
+            let seen = Patch { rect: view.region, side: grid, soft: logits.iter().copied().map(sigmoid).collect() };
+            let mut found = Patch { rect: job.view.region, side: job.view.side, soft: vec![0.0; job.view.side * job.view.side] };
+            found.take(&seen);
+            Some(Opinion(found.soft.into_iter().map(logit).collect()))
+        };
+        Ok(jobs.iter().zip(views).zip(logits.chunks_exact(grid * grid)).map(opinion).collect())
+    }
+}
+
+/// The inverse of [`sigmoid`], within [-9, 9].
+fn logit(share: f32) -> f32 {
+    let share = share.clamp(1.234e-4, 1.0 - 1.234e-4);
+    (share / (1.0 - share)).ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_opinion_differs_where_it_is_on_the_other_side() {
+        let coarse = [true, true, true, true, false, false];
+        let same = Opinion(vec![1.0, 3.0, 1.0, 1.0, -1.0, -4.0]).difference(&coarse);
+        assert_eq!((same.sure, same.all), (0.0, 0.0));
+        let other = Opinion(vec![1.0, -3.0, -1.0, 1.0, 5.0, -4.0]).difference(&coarse);
+        assert_eq!((other.sure, other.all), (0.5, 1.0 - 2.0 / 5.0));
+        assert!([-7.0, 0.0, 2.5].into_iter().all(|value: f32| (logit(sigmoid(value)) - value).abs() < 0.01));
+    }
+}
