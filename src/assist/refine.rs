@@ -6,8 +6,8 @@ use burn::tensor::Device;
 use image::RgbImage;
 
 use super::crop::{mask_crop, mask_region};
-use super::second::Opinion;
-use super::snap::{crispness, redrawn, snapped};
+use super::second::logit;
+use super::snap::{crispness, redrawn};
 use super::view::View;
 use super::{AssistError, Patch, planes, read, sigmoid, size_of, stop_if};
 use crate::geometry::Rect;
@@ -31,20 +31,14 @@ const LEAST_AREA_RATIO: f64 = 0.5;
 /// A crop that the network's input shrinks more than this is refined at high resolution by [`Mode::Auto`].
 const MOST_SHRINK: f64 = 2.0;
 
-/// A mask of which the network changes at least this share (1 - `IoU`) ...
-const LEAST_DOUBT: f64 = 0.025;
-/// ... and whose outline is less crisp than this is drawn anew (at the normal strength; a stronger one asks for less), unless ...
-const CRISP: f32 = 1.15;
-/// ... its crop is enlarged so much that it has no crisp edges.
-const LEAST_SHRINK: f64 = 0.6;
-
-/// Where the segmenter is sure of the other side of this share of a mask, and the outline is less crisp than [`ROUGH`], the
-/// mask is drawn anew as the segmenter has it.
-const LEAST_SURE: f64 = 0.02;
-const ROUGH: f32 = 1.35;
-/// The same for a crisp outline, where it is sure of so much of all that it would change.
-const LEAST_FIRM: f64 = 0.02;
-const FIRM: f64 = 0.3;
+/// A mask of which the networks would change at least this share (1 - `IoU`) ...
+const LEAST_DOUBT: f64 = 0.05;
+/// ... and whose outline is less crisp than this is drawn anew (at the normal strength; a stronger one asks for less).
+const CRISP: f32 = 1.3;
+/// No network's word counts more than this logit where a mask is drawn anew.
+const LOUDEST: f32 = 4.0;
+/// Cells within which a given outline is as likely as not.
+const OUTLINE: f32 = 8.0;
 
 /// How closely the network looks at an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,30 +133,28 @@ impl Job {
         Some(Self { index, coarse: mask_crop(mask, region, side), view })
     }
 
-    /// The mask drawn anew, where it is wrong or its outline follows nothing in the picture. The network's probabilities
-    /// are `soft`.
-    pub(super) fn redrawn(&self, soft: &[f32], opinion: Option<&Opinion>, options: &RefineOptions) -> Option<Patch> {
+    /// The mask drawn anew, where its outline follows nothing in the picture and both networks together do not agree with it.
+    /// The refiner's probabilities are `soft`, the segmenter's logits `opinion`.
+    pub(super) fn redrawn(&self, soft: &[f32], opinion: Option<&[f32]>, options: &RefineOptions) -> Option<Patch> {
         // 1 at the normal strength, 0 at full strength, where every mask that the networks change is drawn anew.
         let reserve = (1.0 - options.strength.clamp(0.0, 1.0)) / (1.0 - RefineOptions::STRENGTH);
         let coarse: Vec<bool> = self.coarse.iter().map(|&value| value >= 0.5).collect();
         let distance = signed(&coarse, self.view.side);
-        let crisp = crispness(&distance, &self.view) * reserve;
-        let anew = |soft| Some(Patch { rect: self.view.region, side: self.view.side, soft });
-        if let Some(opinion) = opinion {
-            let difference = opinion.difference(&coarse);
-            let reserve = f64::from(reserve);
-            let is_wrong = difference.sure > LEAST_FIRM * reserve && difference.sure > FIRM * reserve * difference.all;
-            let is_rough = difference.sure > LEAST_SURE * reserve && crisp < ROUGH;
-            if is_wrong || is_rough {
-                return anew(snapped(&opinion.0, &self.view));
-            }
-        }
-        let agreement = metric::cell_iou(coarse.iter().zip(soft).map(|(&coarse, &soft)| (coarse, soft >= 0.5)));
-        let is_doubtful = agreement < 1.0 - LEAST_DOUBT * f64::from(reserve);
-        if !is_doubtful || crisp >= CRISP || shrink(self.view.region, self.view.side) < LEAST_SHRINK {
+        if crispness(&distance, &self.view) * reserve >= CRISP {
             return None;
         }
-        anew(redrawn(&distance, &self.view).into_iter().map(|object| f32::from(u8::from(object))).collect())
+        let mixed = |(cell, (&soft, &distance)): (usize, (&f32, &f32))| {
+            let refined = logit(soft).clamp(-LOUDEST, LOUDEST);
+            let seen = opinion.map_or(refined, |opinion| opinion[cell]);
+            0.5 * seen + 0.25 * refined + 0.25 * (distance / OUTLINE).clamp(-3.0, 3.0)
+        };
+        let leaning: Vec<f32> = soft.iter().zip(&distance).enumerate().map(mixed).collect();
+        let agreement = metric::cell_iou(coarse.iter().zip(&leaning).map(|(&coarse, &leaning)| (coarse, leaning > 0.0)));
+        if agreement >= 1.0 - LEAST_DOUBT * f64::from(reserve) {
+            return None;
+        }
+        let soft = redrawn(&leaning, &self.view).into_iter().map(|object| f32::from(u8::from(object))).collect();
+        Some(Patch { rect: self.view.region, side: self.view.side, soft })
     }
 }
 
@@ -229,7 +221,7 @@ impl Finisher<'_> {
             let opinions = self.opinions(image, masks, &jobs)?;
             for ((job, opinion), patch) in jobs.iter().zip(&opinions).zip(self.batch(&jobs, options, cancel, each)?) {
                 let mask = &masks[job.index];
-                results[job.index] = if let Some(patch) = job.redrawn(&patch.soft, opinion.as_ref(), options) {
+                results[job.index] = if let Some(patch) = job.redrawn(&patch.soft, opinion.as_deref(), options) {
                     settled(mask, patch.corrected(mask, 0.0), 0, options)
                 } else {
                     let reach = options.least_reach(shrink(job.view.region, side));
@@ -405,12 +397,16 @@ mod tests {
         let image = RgbImage::from_fn(300, 300, |x, y| image::Rgb(if disc.get(x, y) { [200, 40, 40] } else { [40, 160, 60] }));
         let rough = Mask::filled(size, Rect::new(68.0, 72.0, 160.0, 160.0));
         let job = Job::new(&image, 0, &rough, 128).unwrap();
-        let soft: Vec<f32> = job.coarse.iter().enumerate().map(|(cell, &value)| if cell < 4000 { 0.0 } else { value }).collect();
-        let with = |strength| job.redrawn(&soft, None, &RefineOptions { strength, ..RefineOptions::default() });
-        let anew = with(1.0).unwrap().corrected(&rough, 0.0);
+        let unsure: Vec<f32> = job.coarse.iter().map(|&value| 0.2 + 0.6 * value).collect();
+        let opinion = |mask: &Mask| {
+            let cells: Vec<bool> = mask_crop(mask, job.view.region, job.view.side).into_iter().map(|value| value >= 0.5).collect();
+            signed(&cells, job.view.side).into_iter().map(|distance| distance / 4.0).collect::<Vec<f32>>()
+        };
+        let with = |opinion: &[f32], strength| job.redrawn(&unsure, Some(opinion), &RefineOptions { strength, ..RefineOptions::default() });
+        let anew = with(&opinion(&disc), 1.0).unwrap().corrected(&rough, 0.0);
         assert!(metric::iou(&rough, &disc) < 0.9 && metric::iou(&anew, &disc) > 0.98, "{}", metric::iou(&anew, &disc));
-        assert_eq!(with(0.1), None);
-        assert_eq!(job.redrawn(&job.coarse, None, &RefineOptions { strength: 1.0, ..RefineOptions::default() }), None, "nothing to change");
+        assert_eq!(with(&opinion(&disc), 0.1), None);
+        assert_eq!(with(&opinion(&rough), 1.0), None, "nothing to change");
     }
 
     #[test]

@@ -10,42 +10,15 @@ use super::crop::mask_crop;
 use super::refine::{Finisher, Job};
 use super::view::View;
 use super::{AssistError, Patch, planes, read, sigmoid};
-use crate::mask::{Mask, metric};
+use crate::mask::Mask;
 use crate::model::diffusion::schedule::SIGNAL_SCALE;
 use crate::model::noise::Noise;
 
 /// How sure of the mask the segmenter is told to be, of 1.
 const BELIEF: f64 = 0.8;
-/// A cell whose logit is farther from 0 than this is one that the segmenter is sure of.
-const SURE: f32 = 2.0;
-
-/// The segmenter's logits on the grid of a job.
-#[derive(Clone, Debug)]
-pub(super) struct Opinion(pub(super) Vec<f32>);
-
-/// How an opinion differs from a mask, as shares of the mask's area and of the union.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Difference {
-    /// The cells that the segmenter is sure lie on the other side, by the mask's cells.
-    pub(super) sure: f64,
-    /// 1 - `IoU`.
-    pub(super) all: f64,
-}
-
-impl Opinion {
-    /// How it differs from the mask with these cells.
-    pub(super) fn difference(&self, coarse: &[bool]) -> Difference {
-        let cells = || coarse.iter().zip(&self.0);
-        let sure = cells().filter(|&(&coarse, &logit)| coarse != (logit > 0.0) && logit.abs() > SURE).count();
-        let area = coarse.iter().filter(|&&coarse| coarse).count();
-        let all = 1.0 - metric::cell_iou(cells().map(|(&coarse, &logit)| (coarse, logit > 0.0)));
-        Difference { sure: sure as f64 / area.max(1) as f64, all }
-    }
-}
-
 impl Finisher<'_> {
-    /// An opinion on the mask of each of `jobs`; none without a segmenter.
-    pub(super) fn opinions(&self, image: &RgbImage, masks: &[Mask], jobs: &[Job]) -> Result<Vec<Option<Opinion>>, AssistError> {
+    /// The segmenter's logits on the grid of each of `jobs`; none without a segmenter.
+    pub(super) fn opinions(&self, image: &RgbImage, masks: &[Mask], jobs: &[Job]) -> Result<Vec<Option<Vec<f32>>>, AssistError> {
         let Some(segmenter) = self.segmenter else { return Ok(vec![None; jobs.len()]) };
         let (crop, grid, count) = (segmenter.config.crop, segmenter.config.mask, jobs.len());
         let (mut views, mut input, mut believed) = (Vec::new(), Vec::new(), Vec::new());
@@ -66,14 +39,14 @@ impl Finisher<'_> {
             let seen = Patch { rect: view.region, side: grid, soft: logits.iter().copied().map(sigmoid).collect() };
             let mut found = Patch { rect: job.view.region, side: job.view.side, soft: vec![0.0; job.view.side * job.view.side] };
             found.take(&seen);
-            Some(Opinion(found.soft.into_iter().map(logit).collect()))
+            Some(found.soft.into_iter().map(logit).collect())
         };
         Ok(jobs.iter().zip(views).zip(logits.chunks_exact(grid * grid)).map(opinion).collect())
     }
 }
 
 /// The inverse of [`sigmoid`], within [-9, 9].
-fn logit(share: f32) -> f32 {
+pub(super) fn logit(share: f32) -> f32 {
     let share = share.clamp(1.234e-4, 1.0 - 1.234e-4);
     (share / (1.0 - share)).ln()
 }
@@ -83,12 +56,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_opinion_differs_where_it_is_on_the_other_side() {
-        let coarse = [true, true, true, true, false, false];
-        let same = Opinion(vec![1.0, 3.0, 1.0, 1.0, -1.0, -4.0]).difference(&coarse);
-        assert_eq!((same.sure, same.all), (0.0, 0.0));
-        let other = Opinion(vec![1.0, -3.0, -1.0, 1.0, 5.0, -4.0]).difference(&coarse);
-        assert_eq!((other.sure, other.all), (0.5, 1.0 - 2.0 / 5.0));
+    fn a_logit_is_the_inverse_of_its_share() {
         assert!([-7.0, 0.0, 2.5].into_iter().all(|value: f32| (logit(sigmoid(value)) - value).abs() < 0.01));
+        assert!(logit(0.0).is_finite() && logit(1.0).is_finite());
     }
 }

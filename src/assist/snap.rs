@@ -17,8 +17,6 @@ const DOUBT: f32 = 2.0;
 const SMOOTHNESS: f32 = 8.0;
 /// A colour speaks no louder than this.
 const LOUDEST: f32 = 4.0;
-/// A mask's outline is drawn anew within so many cells of it.
-const REACH: f32 = 16.0;
 /// Colours around an outline are looked at within so many cells of it.
 const NEAR: f32 = 12.0;
 /// How much of the final map is the chosen side; the rest is the network's own probability.
@@ -33,12 +31,10 @@ pub fn snapped(logits: &[f32], view: &View) -> Vec<f32> {
     labels.iter().zip(soft).map(settled).collect()
 }
 
-/// The view's cells inside an outline that is drawn anew within [`REACH`] cells of the one that each cell has its signed
-/// `distance` from.
-pub(super) fn redrawn(distance: &[f32], view: &View) -> Vec<bool> {
-    let soft: Vec<f32> = distance.iter().map(|distance| (0.5 + distance / REACH).clamp(0.05, 0.95)).collect();
-    let leaning: Vec<f32> = distance.iter().map(|distance| distance * DOUBT / REACH).collect();
-    decided(&leaning, &soft, view)
+/// The view's cells that belong to the object by `leaning`, logits for each cell, and by the picture's edges.
+pub(super) fn redrawn(leaning: &[f32], view: &View) -> Vec<bool> {
+    let soft: Vec<f32> = leaning.iter().copied().map(sigmoid).collect();
+    decided(leaning, &soft, view)
 }
 
 /// How much more the colours change along the outline that each cell has its signed `distance` from than around it: near
@@ -169,8 +165,9 @@ mod tests {
         let rough: Vec<bool> = (0..SIDE * SIDE).map(|cell| (cell % SIDE).abs_diff(30).max((cell / SIDE).abs_diff(33)) < 13).collect();
         let [crisp, vague] = [&truth, &rough].map(|mask| crispness(&signed(mask, SIDE), &view));
         assert!(crisp > 3.0 * vague, "{crisp} and {vague}");
-        assert_eq!(redrawn(&signed(&rough, SIDE), &view), truth);
-        assert_eq!(redrawn(&signed(&truth, SIDE), &view), truth);
+        let leaning = |mask: &[bool]| signed(mask, SIDE).into_iter().map(|distance| distance / 8.0).collect::<Vec<f32>>();
+        assert_eq!(redrawn(&leaning(&rough), &view), truth);
+        assert_eq!(redrawn(&leaning(&truth), &view), truth);
         assert!((crispness(&signed(&[true; SIDE * SIDE], SIDE), &view) - 1.0).abs() < 1e-6);
     }
 
