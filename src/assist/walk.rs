@@ -89,25 +89,30 @@ impl Work<'_> {
         Ok(self.outlined(&walked.logits, &views).into_iter().zip(&walked.quality).zip(boxes).map(proposal).collect())
     }
 
-    /// What the network makes of boxes alone: a look at each and, where edges are asked for, another one that knows the
-    /// colours of the first mask. Gives the first encoding too.
+    /// What the network makes of boxes alone: a look at each and, where edges are asked for, another one, at the crop and
+    /// at its mirror image, that knows the colours of the first mask and is taken instead. Gives the first encoding too.
     fn fresh(&self, views: &[View], prompts: &[Prompt], each: Each<'_>) -> Result<(Encoded, Walked), AssistError> {
         stop_if(self.cancel)?;
         let encoded = self.proposer.encoded(views, prompts)?;
         let origin = Origin { level: 1.0, masks: None, sides: None, seed: self.options.seed };
-        let mut found = self.walk(&encoded, &origin, views.len(), each)?;
-        if self.options.edges {
-            let grids = found.logits.chunks_exact(self.grid() * self.grid());
-            let again = views.iter().zip(grids).flat_map(|(view, logits)| view.input_for(&object(logits, view)));
-            let features = self.proposer.features(again.collect(), views.len());
-            let second = Encoded { count: views.len(), features, context: encoded.context.clone() };
-            let steps = self.steps();
-            let first = found.logits.clone();
-            let mixed = |logits: &[f32]| first.iter().zip(logits).map(|(a, b)| 0.5 * (a + b)).collect::<Vec<f32>>();
-            let walked = self.walk(&second, &origin, views.len(), &mut |step, logits| each(steps + step, &mixed(logits)))?;
-            found.logits = mixed(&walked.logits);
+        let first = self.walk(&encoded, &origin, views.len(), each)?;
+        if !self.options.edges {
+            return Ok((encoded, first));
         }
-        Ok((encoded, found))
+        let (grid, count) = (self.grid(), 2 * views.len());
+        let grids = first.logits.chunks_exact(grid * grid);
+        let mut input: Vec<f32> = views.iter().zip(grids).flat_map(|(view, logits)| view.input_for(&object(logits, view))).collect();
+        input.extend(mirrored(&input, self.proposer.segmenter.config.crop));
+        let context = encoded.context.as_ref().map(|context| context.repeated(2));
+        let second = Encoded { count, features: self.proposer.features(input, count), context };
+        let merged = |logits: &[f32]| {
+            let (plain, mirror) = logits.split_at(logits.len() / 2);
+            means(plain, &mirrored(mirror, grid))
+        };
+        let steps = self.steps();
+        let walked = self.walk(&second, &origin, count, &mut |step, logits| each(steps + step, &merged(logits)))?;
+        let (plain, mirror) = walked.quality.split_at(views.len());
+        Ok((encoded, Walked { logits: merged(&walked.logits), quality: means(plain, mirror) }))
     }
 
     fn views(&self, boxes: &[Rect]) -> Vec<View> {
@@ -279,6 +284,15 @@ fn unsampled(rect: Rect, size: Size) -> Alternative {
     Alternative { mask: Mask::filled(size, rect), patch: Patch { rect, side: 1, soft: vec![1.0] }, expected_iou: 0.0 }
 }
 
+/// Rows of `side` values, each the other way round.
+fn mirrored(values: &[f32], side: usize) -> Vec<f32> {
+    values.chunks_exact(side).flat_map(|row| row.iter().rev().copied()).collect()
+}
+
+fn means(a: &[f32], b: &[f32]) -> Vec<f32> {
+    a.iter().zip(b).map(|(a, b)| 0.5 * (a + b)).collect()
+}
+
 /// The soft maps of `logits`, a whole number of grids of `side` cells a side for each view.
 fn softened(logits: &[f32], views: &[View], side: usize) -> Vec<Patch> {
     let soft = |logits: &[f32]| logits.iter().copied().map(sigmoid).collect();
@@ -289,6 +303,13 @@ fn softened(logits: &[f32], views: &[View], side: usize) -> Vec<Patch> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mirror_of_a_mirror_is_the_crop() {
+        let values: Vec<f32> = (0..12_u8).map(f32::from).collect();
+        assert_eq!(mirrored(&values, 3)[..6], [2.0, 1.0, 0.0, 5.0, 4.0, 3.0]);
+        assert_eq!(means(&values, &mirrored(&mirrored(&values, 3), 3)), values);
+    }
 
     #[test]
     fn a_box_always_gets_a_mask() {
