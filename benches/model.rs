@@ -204,13 +204,11 @@ fn main() {
     let skipped: Vec<String> = skipped.split(',').map(str::to_owned).collect();
     let rows = rows(&skipped);
     let cpu = Assistant::load(ComputeChoice::Cpu, &ModelPaths::default()).unwrap();
-    let adapter = match open(ComputeChoice::Gpu) {
-        _ if skipped.iter().any(|name| name == "adapter") => None,
-        Ok(compute) => Some(Assistant::load_on(compute, &ModelPaths::default()).unwrap()),
-        Err(error) => {
-            writeln!(out, "no adapter: {error}").unwrap();
-            None
-        }
+    let adapter = if skipped.iter().any(|name| name == "adapter") {
+        None
+    } else {
+        let compute = open(ComputeChoice::Gpu).inspect_err(|error| writeln!(out, "no adapter: {error}").unwrap());
+        compute.ok().map(|compute| Assistant::load_on(compute, &ModelPaths::default()).unwrap())
     };
     let software = adapter.as_ref().is_some_and(|assistant| matches!(assistant.compute(), Compute::Gpu(gpu) if gpu.software));
     let python = python_seconds(&rows);

@@ -41,7 +41,7 @@ pub fn group_norm(groups: usize, channels: usize, device: &Device) -> GroupNorm 
 pub fn convolved(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     let plain = conv.kernel_size == [3, 3] && conv.padding == PADDING && conv.dilation == [1, 1] && conv.groups == 1;
     match &conv.bias {
-        Some(bias) if plain && conv.stride[0] == conv.stride[1] && cpu::takes(&x) => {
+        Some(bias) if plain && matches!(conv.stride, [1, 1] | [2, 2]) && cpu::takes(&x) => {
             cpu::convolved(x, conv.weight.val(), bias.val(), conv.stride[0])
         }
         _ => conv.forward(x),
