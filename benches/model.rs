@@ -1,7 +1,15 @@
-//! From a box to its mask and from a mask to a better one, on each device, beside `PyTorch` doing the same networks.
+//! One table: how long the networks and what is built on them take on each device, and in `PyTorch` on the processor.
 //!
-//! `ANNOTATOR_TORCH_PYTHON` names a Python with `PyTorch`. The first run on a graphics adapter compiles kernels and is shown
-//! apart. All runs hold the readback: a time ends when the mask is in this program's memory.
+//! `ANNOTATOR_TORCH_PYTHON` names a Python with `PyTorch`, which gets as many threads as Burn has; without it that column
+//! is empty. `ANNOTATOR_BENCH_SKIP` leaves out, separated by commas: `adapter` (a graphics adapter compiles its kernels at
+//! the first call of each size, which is not timed but may take minutes) and `official` (the published refiner, half a
+//! minute a step on two cores; never run on a software adapter).
+//!
+//! A time is the median of at most 5 runs after one that is not counted, and ends when the result is in this program's
+//! memory. A run that takes more than 10 seconds is the only one. `PyTorch` runs the networks alone, as often as the row
+//! does: a box is looked at twice, every look is an encoder and a denoiser call, further samples are denoiser calls; the
+//! rest of such a row (crops, colours, outlines) is work that only the Rust side does. The last column is the CPU's time
+//! divided by `PyTorch`'s. The refiners without shipped weights have random ones.
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 
 use std::io::Write as _;
@@ -13,34 +21,138 @@ use annotator::assist::{Assistant, Engine as _, ModelPaths, ProposeOptions, Refi
 use annotator::geometry::{Rect, Size};
 use annotator::job::Cancel;
 use annotator::mask::Mask;
-use annotator::model::device::ComputeChoice;
+use annotator::model::device::{Compute, ComputeChoice, open};
+use annotator::model::refiner::{Refiner, RefinerConfig};
+use burn::tensor::{Device, Tensor};
 use image::RgbImage;
 
 const RUNS: usize = 5;
-const BOX: Rect = Rect::new(120.0, 90.0, 300.0, 260.0);
+/// Seconds after which a run is not repeated.
+const LONG: f64 = 10.0;
+/// The refiner's time indices.
+const TIMES: [usize; 3] = [5, 2, 0];
 
-/// The two networks of `tests/reference`, timed with as many threads as Burn has.
+/// Prints the median seconds of each `NETWORK:BATCH` in the arguments.
 const PYTHON: &str = r"
 import sys, time
 sys.path.insert(0, sys.argv[1])
 import torch
-from segmenter import Segmenter, sample
-from refiner import Refiner
-torch.manual_seed(0)
-runs, steps = int(sys.argv[2]), int(sys.argv[3])
-def median(call):
-    times = []
-    for _ in range(runs + 1):
+from segmenter import Segmenter
+from refiner import Refiner, RefinerConfig, OFFICIAL
+runs, long, threads = int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
+torch.set_num_threads(threads)
+torch.set_grad_enabled(False)
+presets = {'nano': RefinerConfig(), 'lite': RefinerConfig(mult=(1, 1, 2, 3, 4), attn_strides=(16,), patchify=2), 'official': OFFICIAL}
+segmenter = Segmenter().eval()
+def call(name, n):
+    crop, plane = torch.randn(n, 5, 256, 256), torch.randn(n, 1, 128, 128)
+    if name == 'encoder':
+        return lambda: segmenter.encoder(crop)
+    if name == 'denoiser':
+        features = segmenter.encoder(crop)
+        return lambda: segmenter.denoiser(features, plane, torch.ones(n), plane)
+    refiner, image, mask = Refiner(presets[name]).eval(), torch.randn(n, 3, 256, 256), (torch.rand(n, 1, 256, 256) > .5).float()
+    return lambda: refiner(image, mask, torch.full((n,), 5))
+for part in sys.argv[5:]:
+    name, n = part.split(':')
+    work, times = call(name, int(n)), []
+    while len(times) <= runs and not (times and times[-1] > long):
         start = time.perf_counter()
-        call()
+        work()
         times.append(time.perf_counter() - start)
-    return sorted(times[1:])[runs // 2]
-segmenter, refiner = Segmenter().eval(), Refiner().eval()
-crop, noise = torch.randn(1, 5, 256, 256), torch.randn(1, 1, 128, 128)
-image, mask = torch.randn(1, 3, 256, 256), (torch.rand(1, 1, 256, 256) > .5).float()
-with torch.no_grad():
-    print(median(lambda: sample(segmenter, crop, noise, steps)), median(lambda: [refiner(image, mask, torch.tensor([t])) for t in (5, 2, 0)]))
+    times = sorted(times[1:] or times)
+    print(times[len(times) // 2], flush=True)
 ";
+
+/// One row of the table.
+struct Row {
+    name: String,
+    /// Network calls as `PyTorch` is asked for them: how often, which, for how many at once.
+    parts: Vec<(f64, String)>,
+    work: Work,
+}
+
+/// What a row times.
+enum Work {
+    Encoder(usize),
+    Denoiser(usize),
+    /// Boxes, and samples of each.
+    Propose(usize, usize),
+    /// The refiner that ships, on one mask of a picture.
+    Refine,
+    Refiner(RefinerConfig),
+}
+
+fn rows(skipped: &[String]) -> Vec<Row> {
+    let row = |name: &str, parts: &[(f64, &str)], work| Row {
+        name: name.to_owned(),
+        parts: parts.iter().map(|(count, part)| (*count, (*part).to_owned())).collect(),
+        work,
+    };
+    let looks = |boxes: f64| [(2.0 * boxes, "encoder:8"), (2.0 * boxes, "denoiser:8")];
+    let one = [(2.0, "encoder:1"), (2.0, "denoiser:1")];
+    let steps = TIMES.len() as f64;
+    let mut rows = vec![
+        row("encoder", &[(1.0, "encoder:1")], Work::Encoder(1)),
+        row("encoder, batch of 8", &[(1.0, "encoder:8")], Work::Encoder(8)),
+        row("denoiser step", &[(1.0, "denoiser:1")], Work::Denoiser(1)),
+        row("denoiser step, batch of 8", &[(1.0, "denoiser:8")], Work::Denoiser(8)),
+        row("box to mask, two looks", &one, Work::Propose(1, 1)),
+        row("8 boxes", &looks(1.0), Work::Propose(8, 1)),
+        row("32 boxes", &looks(4.0), Work::Propose(32, 1)),
+        row("box to 4 samples", &[one[0], one[1], (1.0, "denoiser:3")], Work::Propose(1, 4)),
+        row("box to 16 samples", &[one[0], one[1], (1.0, "denoiser:15")], Work::Propose(1, 16)),
+        row("a mask refined (nano)", &[(steps, "nano:1")], Work::Refine),
+        row("refiner nano, 3 steps", &[(steps, "nano:1")], Work::Refiner(RefinerConfig::nano())),
+        row("refiner lite, 3 steps", &[(steps, "lite:1")], Work::Refiner(RefinerConfig::lite())),
+        row("refiner official, 3 steps", &[(steps, "official:1")], Work::Refiner(RefinerConfig::official())),
+    ];
+    rows.retain(|row| !(row.is_official() && skipped.iter().any(|name| name == "official")));
+    rows
+}
+
+impl Row {
+    fn is_official(&self) -> bool {
+        matches!(&self.work, Work::Refiner(config) if *config == RefinerConfig::official())
+    }
+
+    /// Seconds on the assistant's device.
+    fn seconds(&self, assistant: &Assistant) -> f64 {
+        let device = assistant.compute().device();
+        let zeros = |[n, channels, side]: [usize; 3]| Tensor::<4>::zeros([n, channels, side, side], &device);
+        match &self.work {
+            Work::Encoder(n) => median(|_| drop(assistant.segmenter().encoder.forward(zeros([*n, 5, 256])).f32.into_data())),
+            Work::Denoiser(n) => {
+                let features = assistant.segmenter().encoder.forward(zeros([*n, 5, 256]));
+                let plane = || zeros([*n, 1, 128]);
+                median(|_| drop(assistant.segmenter().denoise(&features, plane(), &vec![1.0; *n], plane(), None).logits.into_data()))
+            }
+            Work::Propose(boxes, samples) => {
+                let (picture, options) = (picture(), ProposeOptions { samples: *samples, ..ProposeOptions::default() });
+                // Never the box of an earlier run, whose features would be remembered.
+                let prompt = |run: usize, index: usize| Rect::new(120.0 - index as f64, 90.0 - run as f64, 300.0, 260.0).into();
+                median(|run| {
+                    let prompts: Vec<_> = (0..*boxes).map(|index| prompt(run, index)).collect();
+                    drop(assistant.propose(&picture, &prompts, &options, &Cancel::new(), &mut |_| ()).unwrap());
+                })
+            }
+            Work::Refine => {
+                let (picture, mask) = (picture(), Mask::filled(Size::new(640, 480), Rect::new(120.0, 90.0, 300.0, 260.0)));
+                let options = RefineOptions::default();
+                median(|_| {
+                    drop(assistant.refine(&picture, std::slice::from_ref(&mask), &options, &Cancel::new(), &mut |_| ()).unwrap());
+                })
+            }
+            Work::Refiner(config) => steps_seconds(&Refiner::new(config, &device), &device),
+        }
+    }
+}
+
+/// All time indices of one mask, the network alone.
+fn steps_seconds(refiner: &Refiner, device: &Device) -> f64 {
+    let (image, mask) = (Tensor::<4>::ones([1, 3, 256, 256], device), Tensor::<4>::ones([1, 1, 256, 256], device));
+    median(|_| TIMES.iter().for_each(|&time| drop(refiner.forward(image.clone(), mask.clone(), &[time]).into_data())))
+}
 
 fn picture() -> RgbImage {
     let shade = |x: u32, y: u32| ((x * 7 + y * 3) % 64) as u8;
@@ -50,59 +162,65 @@ fn picture() -> RgbImage {
     })
 }
 
-/// Seconds of the first propose, of a later one, and of refining one mask.
-fn own_seconds(choice: ComputeChoice) -> Result<(String, [f64; 3]), String> {
-    let assistant = Assistant::load(choice, &ModelPaths::default()).map_err(|error| error.to_string())?;
-    let (picture, cancel) = (picture(), Cancel::new());
-    let mask = Mask::filled(Size::new(640, 480), BOX);
-    let propose = || drop(assistant.propose(&picture, &[BOX.into()], &ProposeOptions::default(), &cancel, &mut |_| ()).unwrap());
-    let refine = || drop(assistant.refine(&picture, std::slice::from_ref(&mask), &RefineOptions::default(), &cancel, &mut |_| ()).unwrap());
-    let first = seconds(propose);
-    let later = median(propose);
-    refine();
-    Ok((assistant.compute().to_string(), [first, later, median(refine)]))
-}
-
-fn seconds(call: impl FnOnce()) -> f64 {
-    let start = Instant::now();
-    call();
-    start.elapsed().as_secs_f64()
-}
-
-fn median(mut call: impl FnMut()) -> f64 {
-    let mut times = (0..RUNS).map(|_| seconds(&mut call)).collect::<Vec<_>>();
+/// The median seconds of `call`, which gets the number of the run.
+fn median(mut call: impl FnMut(usize)) -> f64 {
+    let mut times: Vec<f64> = Vec::new();
+    while times.len() <= RUNS && times.last().is_none_or(|&last| last <= LONG) {
+        let start = Instant::now();
+        call(times.len());
+        times.push(start.elapsed().as_secs_f64());
+    }
+    if times.len() > 1 {
+        times.remove(0);
+    }
     times.sort_by(f64::total_cmp);
-    times[RUNS / 2]
+    times[times.len() / 2]
 }
 
-/// Seconds of `PyTorch` for proposing and refining, the networks alone.
-fn python_seconds() -> Option<[f64; 2]> {
+/// Seconds of `PyTorch` for each row; `None` where no Python is named.
+fn python_seconds(rows: &[Row]) -> Option<Vec<f64>> {
     let python = std::env::var_os("ANNOTATOR_TORCH_PYTHON")?;
     let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
-    let steps = ProposeOptions::default().steps.to_string();
-    let output = Command::new(python).args(["-c", PYTHON]).arg(reference).args([&RUNS.to_string(), &steps]).output().unwrap();
+    let mut parts: Vec<&str> = rows.iter().flat_map(|row| row.parts.iter().map(|(_, part)| part.as_str())).collect();
+    parts.sort_unstable();
+    parts.dedup();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let settings = [RUNS.to_string(), LONG.to_string(), threads.to_string()];
+    let output = Command::new(python).args(["-c", PYTHON]).arg(reference).args(settings).args(&parts).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    let mut numbers = text.split_whitespace().map(|word| word.parse().unwrap());
-    Some([numbers.next()?, numbers.next()?])
+    let times: Vec<f64> = text.split_whitespace().map(|word| word.parse().unwrap()).collect();
+    let of = |part: &str| times[parts.binary_search(&part).unwrap()];
+    Some(rows.iter().map(|row| row.parts.iter().map(|(count, part)| count * of(part)).sum()).collect())
+}
+
+fn cell(seconds: Option<f64>) -> String {
+    seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{:.1}", 1e3 * seconds))
 }
 
 fn main() {
     let mut out = std::io::stdout();
-    let python = python_seconds();
-    match python {
-        Some([propose, refine]) => writeln!(out, "PyTorch, CPU: box to mask {propose:.3} s, refine {refine:.3} s").unwrap(),
-        None => writeln!(out, "ANNOTATOR_TORCH_PYTHON is not set: no comparison with PyTorch").unwrap(),
+    let skipped = std::env::var("ANNOTATOR_BENCH_SKIP").unwrap_or_default();
+    let skipped: Vec<String> = skipped.split(',').map(str::to_owned).collect();
+    let rows = rows(&skipped);
+    let cpu = Assistant::load(ComputeChoice::Cpu, &ModelPaths::default()).unwrap();
+    let adapter = if skipped.iter().any(|name| name == "adapter") {
+        None
+    } else {
+        let compute = open(ComputeChoice::Gpu).inspect_err(|error| writeln!(out, "no adapter: {error}").unwrap());
+        compute.ok().map(|compute| Assistant::load_on(compute, &ModelPaths::default()).unwrap())
+    };
+    let software = adapter.as_ref().is_some_and(|assistant| matches!(assistant.compute(), Compute::Gpu(gpu) if gpu.software));
+    let python = python_seconds(&rows);
+    if let Some(adapter) = &adapter {
+        writeln!(out, "adapter: {}", adapter.compute()).unwrap();
     }
-    for choice in [ComputeChoice::Cpu, ComputeChoice::Gpu] {
-        match own_seconds(choice) {
-            Ok((name, [first, propose, refine])) => {
-                writeln!(out, "{name}: box to mask {propose:.3} s (the first {first:.3} s), refine {refine:.3} s").unwrap();
-                if let Some(python) = python {
-                    writeln!(out, "  PyTorch takes {:.2} and {:.2} of that", python[0] / propose, python[1] / refine).unwrap();
-                }
-            }
-            Err(error) => writeln!(out, "{choice:?}: skipped, {error}").unwrap(),
-        }
+    writeln!(out, "{:<28}{:>12}{:>12}{:>12}{:>8}", "milliseconds", "CPU", "adapter", "PyTorch", "ratio").unwrap();
+    for (index, row) in rows.iter().enumerate() {
+        let own = row.seconds(&cpu);
+        let other = adapter.as_ref().filter(|_| !(software && row.is_official())).map(|assistant| row.seconds(assistant));
+        let torch = python.as_ref().map(|times| times[index]);
+        let ratio = torch.map_or_else(|| "-".to_owned(), |torch| format!("{:.2}", own / torch));
+        writeln!(out, "{:<28}{:>12}{:>12}{:>12}{ratio:>8}", row.name, cell(Some(own)), cell(other), cell(torch)).unwrap();
     }
 }

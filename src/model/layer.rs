@@ -7,9 +7,14 @@ use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::cpu;
+
+/// Of every 3x3 convolution.
+const PADDING: PaddingConfig2d = PaddingConfig2d::Explicit(1, 1, 1, 1);
+
 /// A 3x3 convolution with padding 1 and a bias.
 pub fn conv3(channels: [usize; 2], stride: usize, device: &Device) -> Conv2d {
-    Conv2dConfig::new(channels, [3, 3]).with_stride([stride, stride]).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1)).init(device)
+    Conv2dConfig::new(channels, [3, 3]).with_stride([stride, stride]).with_padding(PADDING).init(device)
 }
 
 /// A 1x1 convolution with a bias.
@@ -24,10 +29,7 @@ pub fn conv1_zero(channels: [usize; 2], device: &Device) -> Conv2d {
 
 /// A 3x3 convolution whose weight and bias start at 0.
 pub fn conv3_zero(channels: [usize; 2], device: &Device) -> Conv2d {
-    Conv2dConfig::new(channels, [3, 3])
-        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-        .with_initializer(burn::module::Initializer::Zeros)
-        .init(device)
+    Conv2dConfig::new(channels, [3, 3]).with_padding(PADDING).with_initializer(burn::module::Initializer::Zeros).init(device)
 }
 
 /// A group norm with epsilon 1e-5 and an affine part.
@@ -35,9 +37,25 @@ pub fn group_norm(groups: usize, channels: usize, device: &Device) -> GroupNorm 
     GroupNormConfig::new(groups, channels).init(device)
 }
 
+/// What `conv` makes of `x`; faster than its own `forward` where it is a 3x3 convolution on the CPU.
+pub fn convolved(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
+    let plain = conv.kernel_size == [3, 3] && conv.padding == PADDING && conv.dilation == [1, 1] && conv.groups == 1;
+    match &conv.bias {
+        Some(bias) if plain && matches!(conv.stride, [1, 1] | [2, 2]) && cpu::takes(&x) => {
+            cpu::convolved(x, conv.weight.val(), bias.val(), conv.stride[0])
+        }
+        _ => conv.forward(x),
+    }
+}
+
 /// `x * sigmoid(x)`.
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    x.clone() * sigmoid(x)
+    if cpu::takes(&x) { cpu::silu(x) } else { x.clone() * sigmoid(x) }
+}
+
+/// `silu(norm(x))`.
+pub fn normed_silu(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
+    if cpu::takes(&x) { cpu::normed_silu(norm, x) } else { silu(norm.forward(x)) }
 }
 
 /// Nearest-neighbour enlargement by 2.

@@ -4,6 +4,7 @@
 //! Random numbers come from the host ([`noise`]), so that a seed gives the same start on every device.
 
 pub mod census;
+mod cpu;
 pub mod device;
 pub mod diffusion;
 pub mod layer;

@@ -6,7 +6,7 @@ use burn::nn::conv::{Conv1d, Conv1dConfig, Conv2d};
 use burn::nn::{Dropout, DropoutConfig, GroupNorm, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::model::layer::{attended, conv1, conv3, group_norm, silu, upsampled};
+use crate::model::layer::{attended, conv1, conv3, convolved, group_norm, normed_silu, upsampled};
 
 /// One layer of a block.
 #[derive(Module, Debug)]
@@ -29,11 +29,11 @@ impl Layer {
     /// x [N, C, H, W], time embedding after silu [N, E]
     pub(super) fn forward(&self, x: Tensor<4>, embedding: &Tensor<2>) -> Tensor<4> {
         match self {
-            Self::Conv(conv) => conv.forward(x),
+            Self::Conv(conv) => convolved(conv, x),
             Self::Res(block) => block.forward(x, embedding),
             Self::Attention(block) => block.forward(x),
-            Self::Down(layer) => layer.op.forward(x),
-            Self::Up(layer) => layer.conv.forward(upsampled(x)),
+            Self::Down(layer) => convolved(&layer.op, x),
+            Self::Up(layer) => convolved(&layer.conv, upsampled(x)),
         }
     }
 }
@@ -58,10 +58,10 @@ impl ResBlock {
     }
 
     fn forward(&self, x: Tensor<4>, embedding: &Tensor<2>) -> Tensor<4> {
-        let h = self.in_layers.2.forward(silu(self.in_layers.0.forward(x.clone())));
+        let h = convolved(&self.in_layers.2, normed_silu(&self.in_layers.0, x.clone()));
         let [n, c, _, _] = h.dims();
         let h = h + self.emb_layers.1.forward(embedding.clone()).reshape([n, c, 1, 1]);
-        let h = self.out_layers.3.forward(silu(self.out_layers.0.forward(h)));
+        let h = convolved(&self.out_layers.3, normed_silu(&self.out_layers.0, h));
         match &self.skip_connection {
             Some(skip) => skip.forward(x) + h,
             None => x + h,

@@ -13,7 +13,7 @@ use burn::nn::{Embedding, EmbeddingConfig, GroupNorm};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use self::blocks::{AttentionBlock, Downsample, Layer, ResBlock, Upsample};
-use super::layer::{conv3, group_norm, shuffled, unshuffled};
+use super::layer::{conv3, convolved, group_norm, normed_silu, shuffled, silu, unshuffled};
 use super::weights::{WeightError, WeightFile};
 
 /// The name of this network in weight files.
@@ -101,7 +101,7 @@ impl Refiner {
         let device = mask.device().without_autodiff();
         let times = Tensor::<1, Int>::from_data(TensorData::new(times, [count]), &device);
         let embedding = self.time_embed.forward(times.reshape([count, 1])).reshape([count, 4 * self.config.base]);
-        let embedding = super::layer::silu(embedding);
+        let embedding = silu(embedding);
 
         let through = |layers: &[Layer], x| layers.iter().fold(x, |x, layer| layer.forward(x, &embedding));
         let mut x = unshuffled(Tensor::cat(vec![image, mask], 1), self.config.patchify);
@@ -117,7 +117,7 @@ impl Refiner {
             }
             x = through(block, x);
         }
-        let (norm, activation, conv) = &self.out;
-        shuffled(conv.forward(activation.forward(norm.forward(x))), self.config.patchify)
+        let (norm, _, conv) = &self.out;
+        shuffled(convolved(conv, normed_silu(norm, x)), self.config.patchify)
     }
 }

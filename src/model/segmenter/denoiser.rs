@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::blocks::{Attention, FilmRes, GROUPS};
 use super::{Conditioning, Context, Features, SegmenterConfig};
 use crate::model::diffusion::schedule::{SIGNAL_SCALE, alpha_bar, log_snr};
-use crate::model::layer::{conv1, conv3, group_norm, per_sample, shuffled, silu, unshuffled, upsampled};
+use crate::model::layer::{conv1, conv3, convolved, group_norm, normed_silu, per_sample, shuffled, silu, unshuffled, upsampled};
 
 /// How many pixels a side go into channels at the input.
 const PATCH: usize = 4;
@@ -115,18 +115,18 @@ impl Denoiser {
             Some((layers, context)) => tell(layers, x, context),
             None => x,
         };
-        let x = told(self.input_conv.forward(x), Conditioning::at_input);
+        let x = told(convolved(&self.input_conv, x), Conditioning::at_input);
         let a = self.res8.forward(x + self.lat8.forward(features.f8.clone()), &embedding);
-        let b = self.down16.forward(a.clone()) + self.lat16.forward(features.f16.clone());
+        let b = convolved(&self.down16, a.clone()) + self.lat16.forward(features.f16.clone());
         let b = self.res16.forward(b, &embedding);
-        let h = self.down32.forward(b.clone()) + self.lat32.forward(features.f32.clone());
+        let h = convolved(&self.down32, b.clone()) + self.lat32.forward(features.f32.clone());
         let h = told(self.attn32.forward(self.res32a.forward(h, &embedding)), Conditioning::at32);
         let middle = self.res32b.forward(h, &embedding);
         let up = |conv: &Conv2d, x, skip| Tensor::cat(vec![upsampled(conv.forward(x)), skip], 1);
         let h = told(self.upres16.forward(up(&self.up16, middle.clone(), b), &embedding), Conditioning::at16);
         let h = self.upres8.forward(up(&self.up8, h, a), &embedding);
         let h = self.upres4.forward(up(&self.up4, h, features.f4.clone()), &embedding);
-        let logits = shuffled(self.out_conv.forward(silu(self.out_norm.forward(h))), 2);
+        let logits = shuffled(convolved(&self.out_conv, normed_silu(&self.out_norm, h)), 2);
         Prediction { logits, quality: self.quality(middle) }
     }
 

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::SegmenterConfig;
 use super::blocks::{Attention, GROUPS, Res};
-use crate::model::layer::{conv3, group_norm, silu};
+use crate::model::layer::{conv3, convolved, group_norm, normed_silu};
 
 /// Channels between the two stem convolutions.
 const STEM: usize = 24;
@@ -76,9 +76,9 @@ impl Encoder {
     /// [N, 5, S, S] -> ([N, c4, S/4, S/4], [N, c8, S/8, S/8])
     pub fn shallow(&self, crop: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
         let through = |blocks: &[Res], x| blocks.iter().fold(x, |x, block| block.forward(x));
-        let stem = silu(self.stem2_norm.forward(self.stem1.forward(crop)));
-        let f4 = through(&self.stage4, self.stem2.forward(stem));
-        let f8 = through(&self.stage8, self.down8.forward(f4.clone()));
+        let stem = normed_silu(&self.stem2_norm, convolved(&self.stem1, crop));
+        let f4 = through(&self.stage4, convolved(&self.stem2, stem));
+        let f8 = through(&self.stage8, convolved(&self.down8, f4.clone()));
         (f4, f8)
     }
 
@@ -99,8 +99,8 @@ impl Encoder {
     /// The stages at strides 16 and 32, on top of [`Self::shallow`].
     pub fn deep(&self, f4: Tensor<4>, f8: Tensor<4>) -> Features {
         let through = |blocks: &[Res], x| blocks.iter().fold(x, |x, block| block.forward(x));
-        let f16 = through(&self.stage16, self.down16.forward(f8.clone()));
-        let f32 = self.attn32.forward(through(&self.stage32, self.down32.forward(f16.clone())));
+        let f16 = through(&self.stage16, convolved(&self.down16, f8.clone()));
+        let f32 = self.attn32.forward(through(&self.stage32, convolved(&self.down32, f16.clone())));
         Features { f4, f8, f16, f32 }
     }
 }

@@ -39,8 +39,8 @@ pub enum WeightError {
         /// The file.
         path: PathBuf,
     },
-    /// The file is no safetensors file, or is cut short.
-    #[error("this is not a whole safetensors file ({reason}): {}", path.display())]
+    /// The file is no weight file, or is cut short.
+    #[error("this is not a whole weight file ({reason}): {}", path.display())]
     Format {
         /// What is wrong.
         reason: String,

@@ -1,0 +1,237 @@
+//! What costs the CPU device most, done by hand: 3x3 convolutions, and norms with their activation.
+//!
+//! Burn's own convolution there turns its weights and its whole input round in one thread at each call, and its sigmoid
+//! is one thread's scalar exponential. Here bands of rows are spread over the threads, each as a block of columns that
+//! stays in the processor's cache, and Burn multiplies the matrices (on those threads: this device keeps no queue). Only
+//! [`super::layer`] calls this, and never where gradients are recorded.
+
+use burn::nn::GroupNorm;
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use bytemuck::{cast_slice, cast_slice_mut};
+use rayon::prelude::*;
+
+/// Floats of one block of columns: half a MiB.
+const BLOCK: usize = 1 << 17;
+/// Values of an activation for one thread at a time.
+const RUN: usize = 1 << 13;
+
+/// Whether the functions here may have `x`.
+pub(super) fn takes<const D: usize>(x: &Tensor<D>) -> bool {
+    let device = x.device();
+    x.dtype() == DType::F32 && device == Device::flex() && !device.is_autodiff()
+}
+
+/// A 3x3 convolution with padding 1 and a stride of 1 or 2.
+///
+/// # Shapes
+/// x [N, from, H, W], weight [to, from, 3, 3], bias [to] -> [N, to, ⌈H / stride⌉, ⌈W / stride⌉]
+pub(super) fn convolved(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, stride: usize) -> Tensor<4> {
+    let device = x.device();
+    let [n, from, height, width] = x.dims();
+    let [to, depth] = [weight.dims()[0], 9 * from];
+    let [rows, columns] = [height, width].map(|side| side.div_ceil(stride));
+    let weight = weight.reshape([to, depth]);
+    let (input, bias) = (x.into_data(), bias.into_data());
+    let (input, bias): (&[f32], &[f32]) = (cast_slice(input.as_bytes()), cast_slice(bias.as_bytes()));
+
+    let share = rows.div_ceil(rayon::current_num_threads().div_ceil(n.max(1)));
+    let band = (BLOCK / (depth * columns)).clamp(1, share);
+    let bands = rows.div_ceil(band);
+    let mut output = vec![0.0_f32; n * to * rows * columns];
+    let mut places: Vec<Vec<&mut [f32]>> = (0..n * bands).map(|_| Vec::with_capacity(to)).collect();
+    for (index, plane) in output.chunks_mut(rows * columns).enumerate() {
+        for (place, part) in places[index / to * bands..].iter_mut().zip(plane.chunks_mut(band * columns)) {
+            place.push(part);
+        }
+    }
+    places.into_par_iter().enumerate().for_each(|(index, place)| {
+        let (sample, first) = (index / bands, index % bands * band);
+        let planes = &input[sample * from * height * width..][..from * height * width];
+        let count = place.first().map_or(0, |part| part.len());
+        let mut block = Vec::with_capacity(depth * count);
+        for tap in 0..depth {
+            let plane = &planes[tap / 9 * height * width..][..height * width];
+            for row in first..first + count / columns {
+                // Row -1 is larger than any.
+                let source = (row * stride + tap % 9 / 3).wrapping_sub(1);
+                let end = block.len() + columns;
+                if source < height {
+                    extend(&mut block, &plane[source * width..][..width], tap % 3, stride, columns);
+                }
+                block.resize(end, 0.0);
+            }
+        }
+        let block = Tensor::<2>::from_data(TensorData::new(block, [depth, count]), &device);
+        let sums = weight.clone().matmul(block).into_data();
+        let sums = cast_slice::<u8, f32>(sums.as_bytes()).chunks_exact(count);
+        for ((part, sums), bias) in place.into_iter().zip(sums).zip(bias) {
+            part.iter_mut().zip(sums).for_each(|(value, sum)| *value = sum + bias);
+        }
+    });
+    Tensor::from_data(TensorData::new(output, [n, to, rows, columns]), &device)
+}
+
+/// Adds what column `tap` of a kernel sees of a row: `row[i * stride + tap - 1]` for i in 0..`count`, but nothing beyond
+/// the row's end.
+fn extend(values: &mut Vec<f32>, row: &[f32], tap: usize, stride: usize, count: usize) {
+    let (left, next) = match tap {
+        0 => {
+            values.push(0.0);
+            (count - 1, stride - 1)
+        }
+        _ => (count, tap - 1),
+    };
+    let row = row.get(next..).unwrap_or_default();
+    if stride == 1 {
+        values.extend_from_slice(&row[..left.min(row.len())]);
+    } else {
+        let (pairs, rest) = row.as_chunks::<2>();
+        values.extend(pairs.iter().take(left).map(|pair| pair[0]));
+        values.extend(rest.iter().take(left.saturating_sub(pairs.len())));
+    }
+}
+
+/// `x * sigmoid(x)`.
+pub(super) fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    changed(x, RUN, |_, values| values.iter_mut().for_each(|value| *value = activated(*value)))
+}
+
+/// `silu(norm(x))`; a norm without an affine part has scale 1 and shift 0.
+///
+/// # Shapes
+/// [N, C, H, W] -> [N, C, H, W]
+pub(super) fn normed_silu(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
+    let [_, channels, height, width] = x.dims();
+    let (plane, members) = (height * width, channels / norm.num_groups);
+    let (gamma, beta) = (norm.gamma.as_ref().map(|gamma| gamma.val().into_data()), norm.beta.as_ref().map(|beta| beta.val().into_data()));
+    let at = |data: &Option<TensorData>, channel: usize, otherwise| {
+        data.as_ref().map_or(otherwise, |data| cast_slice::<u8, f32>(data.as_bytes())[channel])
+    };
+    changed(x, members * plane, |index, values| {
+        let count = values.len() as f64;
+        let mean = (sum(values, |value| value) / count) as f32;
+        let variance = sum(values, |value| (value - mean).powi(2)) / count;
+        let spread = (variance + norm.epsilon).sqrt().recip() as f32;
+        for (member, values) in values.chunks_mut(plane).enumerate() {
+            let channel = index % norm.num_groups * members + member;
+            let scale = at(&gamma, channel, 1.0) * spread;
+            let shift = at(&beta, channel, 0.0) - mean * scale;
+            for value in values {
+                *value = activated(*value * scale + shift);
+            }
+        }
+    })
+}
+
+/// `x` after `change(index, values)` of each `length` values, in place where nothing else holds them.
+fn changed<const D: usize>(x: Tensor<D>, length: usize, change: impl Fn(usize, &mut [f32]) + Sync) -> Tensor<D> {
+    let device = x.device();
+    let (mut bytes, shape, dtype) = x.into_data().into_parts();
+    let values: &mut [f32] = cast_slice_mut(&mut bytes);
+    if values.len() <= RUN {
+        values.chunks_mut(length).enumerate().for_each(|(index, values)| change(index, values));
+    } else {
+        values.par_chunks_mut(length).enumerate().for_each(|(index, values)| change(index, values));
+    }
+    Tensor::from_data(TensorData::from_bytes(bytes, shape, dtype), &device)
+}
+
+/// The sum of `of` over `values`, in lanes that a compiler can keep in one register, and those in f64.
+fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f64 {
+    let block = |values: &[f32]| {
+        let mut lanes = [0.0_f32; 16];
+        let (whole, rest) = values.as_chunks::<16>();
+        for values in whole {
+            lanes.iter_mut().zip(values).for_each(|(lane, value)| *lane += of(*value));
+        }
+        f64::from(lanes.iter().sum::<f32>() + rest.iter().map(|value| of(*value)).sum::<f32>())
+    };
+    values.chunks(1024).map(block).sum()
+}
+
+/// `x * sigmoid(x)` of one number, without a branch so that loops over it are vectorised.
+#[inline]
+fn activated(x: f32) -> f32 {
+    x / (1.0 + exp(-x))
+}
+
+/// e^x to a relative 1e-5, for x cut to [-87, 88]: 2^n by the exponent's bits, times the series of 2^f for f in [-½, ½].
+#[inline]
+fn exp(x: f32) -> f32 {
+    /// 1.5 * 2^23: a number added to it is rounded to a whole one, which the lowest bits then hold.
+    const ROUNDER: f32 = 12_582_912.0;
+    const SERIES: [f32; 7] = [1.540_35e-4, 1.333_36e-3, 9.618_13e-3, 5.550_41e-2, 0.240_226_5, std::f32::consts::LN_2, 1.0];
+    let x = x.clamp(-87.0, 88.0) * std::f32::consts::LOG2_E;
+    let shifted = x + ROUNDER;
+    let rest = x - (shifted - ROUNDER);
+    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
+    SERIES.iter().fold(0.0, |sum, factor| sum * rest + factor) * power
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::noise::Noise;
+    use burn::nn::GroupNormConfig;
+    use burn::tensor::activation::sigmoid;
+    use burn::tensor::module::conv2d;
+    use burn::tensor::ops::ConvOptions;
+
+    fn random<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
+        let values = Noise::new(seed).normals(shape.iter().product());
+        Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+    }
+
+    fn difference<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> f32 {
+        assert_eq!(a.dims(), b.dims());
+        (a - b).abs().max().into_scalar::<f32>()
+    }
+
+    #[test]
+    fn convolutions_are_those_of_burn() {
+        let shapes = [(1, 3, 2, [1, 1]), (2, 7, 5, [13, 9]), (1, 40, 8, [64, 50]), (3, 4, 6, [2, 3]), (5, 1, 1, [6, 1])];
+        for (n, from, to, [height, width]) in shapes {
+            for stride in [1, 2] {
+                let (x, weight, bias) = (random([n, from, height, width], 1), random([to, from, 3, 3], 2), random([to], 3));
+                let options = ConvOptions::new([stride; 2], [1, 1], [1, 1], 1);
+                let expected = conv2d(x.clone(), weight.clone(), Some(bias.clone()), options);
+                let worst = difference(convolved(x, weight, bias, stride), expected);
+                assert!(worst < 1e-4, "{n} x {from} -> {to}, {height} x {width}, stride {stride}: off by {worst}");
+            }
+        }
+    }
+
+    #[test]
+    fn norms_and_activations_are_those_of_burn() {
+        let mut norm = GroupNormConfig::new(3, 6).init(&Device::flex());
+        norm.gamma = Some(burn::module::Param::from_tensor(random([6], 4)));
+        norm.beta = Some(burn::module::Param::from_tensor(random([6], 5)));
+        for x in [random([2, 6, 40, 41], 6) * 3.0 + 10.0, random([1, 6, 1, 2], 7)] {
+            let expected = norm.forward(x.clone());
+            let expected = expected.clone() * sigmoid(expected);
+            let kept = x.clone();
+            assert!(difference(normed_silu(&norm, x.clone()), expected) < 1e-5);
+            assert!(difference(silu(x.clone()), x.clone() * sigmoid(x.clone())) < 1e-5);
+            assert!(difference(x, kept) == 0.0, "a tensor that is still held does not change");
+        }
+    }
+
+    #[test]
+    fn the_activation_holds_at_every_size() {
+        for step in -4000..=4000 {
+            let x = step as f32 / 20.0;
+            let expected = f64::from(x) / (1.0 + f64::from(-x).exp());
+            assert!((f64::from(activated(x)) - expected).abs() < 1e-5 * expected.abs().max(1e-3), "at {x}: {}", activated(x));
+        }
+        assert!(activated(f32::NAN).is_nan());
+        assert!(activated(0.0).abs() < f32::MIN_POSITIVE);
+    }
+
+    #[test]
+    fn only_plain_floats_on_the_cpu_are_taken() {
+        let x = random([1, 1, 2, 2], 8);
+        assert!(takes(&x));
+        assert!(!takes(&Tensor::<4>::zeros([1, 1, 2, 2], &Device::flex().autodiff())));
+        assert!(!takes(&x.cast(DType::F64)));
+    }
+}
