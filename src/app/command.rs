@@ -44,8 +44,12 @@ pub enum Command {
     OpenFile,
     /// Asks for a folder of images.
     OpenFolder,
+    /// Asks for a path in the window.
+    OpenPath,
     /// Opens a path.
     Open(PathBuf),
+    /// Stops the reading or writing of files that is under way.
+    StopTask,
     /// Writes the annotations to their file.
     Save,
     /// Asks where to write the annotations.
@@ -301,6 +305,7 @@ macro_rules! table {
 pub static TABLE: &[Entry] = table! {
     File Command::OpenFolder, "Open folder…", [ctrl_shift(Key::O)], "Opens a folder of images";
     File Command::OpenFile, "Open COCO file…", [ctrl(Key::O)], "Opens a COCO JSON file with its images";
+    File Command::OpenPath, "Open path…", [], "Opens a file or folder whose path is typed";
     File Command::Save, "Save", [ctrl(Key::S)], "Writes the annotations to their COCO file; the project holds them all the time besides";
     File Command::ExportAs, "Export COCO as…", [ctrl(Key::E)], "Writes the annotations to another COCO file";
     File Command::Import, "Import…", [ctrl_shift(Key::I)], "Reads YOLO, VOC, CVAT, labelme or PNG masks into a new COCO file";

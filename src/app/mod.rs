@@ -4,6 +4,7 @@
 //! with their names and keys. Nothing here waits: files, images and models live on threads of their own. egui's types
 //! stop at this module.
 
+mod ask;
 pub mod assistant;
 mod canvas;
 mod check;
@@ -24,6 +25,7 @@ mod review;
 pub mod settings;
 pub mod state;
 mod suggest;
+mod task;
 mod theme;
 pub mod transfer;
 
@@ -61,7 +63,8 @@ pub struct App {
     folders: Folders,
     pending: Option<Pending>,
     storage_failure: Option<String>,
-    asked: Latest<Command>,
+    asked: Latest<ask::Answer>,
+    after_writing: Option<Command>,
     transfer: Transfer,
     polish: Option<polish::Job>,
     polished: Option<polish::Polished>,
@@ -101,6 +104,7 @@ impl App {
             pending: None,
             storage_failure: None,
             asked: Latest::default(),
+            after_writing: None,
             transfer: Transfer::default(),
             polish: None,
             polished: None,
@@ -126,7 +130,7 @@ impl App {
 
     /// The findings of the last check, in words; for tests.
     pub fn findings(&self) -> Vec<String> {
-        self.check.found.iter().flat_map(|(_, rows)| rows.iter().map(|row| row.text.clone())).collect()
+        self.check.found.iter().flat_map(|found| found.rows.iter().map(|row| row.text.clone())).collect()
     }
 
     /// Where an image position lies in the window, in points; for tests.
@@ -144,6 +148,8 @@ impl App {
 
     /// Puts everything on disk that is not there yet; the window closes.
     pub fn close(&mut self) {
+        self.transfer.finish();
+        self.exporter.finish();
         self.close_document();
     }
 }

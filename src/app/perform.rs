@@ -29,6 +29,8 @@ impl App {
             | Command::LoadWeights
             | Command::ChooseImport(_)
             | Command::ChooseExport(_) => self.ask(&command, ctx),
+            Command::OpenPath => self.ask_in_window(Command::OpenPath, false),
+            Command::StopTask => drop(self.stop_task()),
             Command::Import => self.dialog = Some(Dialog::Import),
             Command::ImportFrom(format, path) => self.import(format, &path, ctx),
             Command::ExportFormat => self.dialog = Some(Dialog::Export(Wish::default())),
@@ -175,7 +177,7 @@ impl App {
             return self.decide(true);
         }
         if self.assistant.running().is_some() {
-            return;
+            return self.accept_early();
         }
         let shown: Vec<InstanceId> = self.state.selection.clone();
         let looked_at = self.state.proposed.iter().any(|id| shown.contains(id));
@@ -199,8 +201,8 @@ impl App {
             return;
         }
         if self.pending.is_some() {
-            self.close_document();
-            return self.state.say(Tone::Plain, "Opening stopped");
+            self.stop_task();
+            return;
         }
         if let Some(running) = self.assistant.cancel() {
             let what = match running.aim {
@@ -210,8 +212,8 @@ impl App {
             };
             return self.state.say(Tone::Plain, what);
         }
-        if self.stop_transfer() {
-            return self.state.say(Tone::Plain, "Stopped");
+        if self.stop_task() {
+            return;
         }
         if self.state.review.is_some() {
             return self.decide(false);

@@ -9,6 +9,8 @@ use crate::annotation::CategoryId;
 use crate::app::command::{Command, Menu, POINTER, TABLE};
 use crate::app::fuzzy;
 use crate::app::panel::menu::possible;
+use crate::app::panel::path;
+pub(crate) use crate::app::panel::path::PathForm;
 use crate::app::panel::polish;
 pub(crate) use crate::app::panel::polish::PolishForm;
 use crate::app::panel::transfer;
@@ -43,6 +45,15 @@ pub(crate) enum Dialog {
     },
     /// What is to be polished.
     Polish(PolishForm),
+    /// A path that is typed.
+    Path(PathForm),
+    /// A choice among the annotation files of a folder.
+    Several {
+        /// The folder.
+        folder: PathBuf,
+        /// The files.
+        files: Vec<PathBuf>,
+    },
 }
 
 /// A search field with a list under it.
@@ -67,6 +78,8 @@ impl Dialog {
             Self::Losses(_) => "losses",
             Self::Unwritten { .. } => "unwritten",
             Self::Polish(_) => "polish",
+            Self::Path(_) => "path",
+            Self::Several { .. } => "several",
         }
     }
 
@@ -84,6 +97,8 @@ impl Dialog {
                 Self::Losses(losses) => transfer::losses_ui(ui, losses),
                 Self::Unwritten { why, then } => unwritten_ui(ui, why, then.as_deref(), colors, commands),
                 Self::Polish(form) => form.ui(ui, state, colors, commands),
+                Self::Path(form) => form.ui(ui, colors, commands),
+                Self::Several { folder, files } => path::several_ui(ui, folder, files, colors, commands),
             });
         !response.inner && !response.should_close()
     }

@@ -58,6 +58,7 @@ pub(crate) fn possible(state: &State, command: &Command) -> bool {
         Command::StopPolish => state.polish != PolishState::Idle,
         Command::OpenFile
         | Command::OpenFolder
+        | Command::OpenPath
         | Command::Import
         | Command::Settings
         | Command::Quit

@@ -6,6 +6,7 @@ pub(super) mod dialog;
 pub(super) mod filmstrip;
 pub(super) mod menu;
 pub(super) mod objects;
+mod path;
 pub(super) mod polish;
 pub(super) mod status;
 pub(super) mod toolbar;
