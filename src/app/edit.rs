@@ -7,7 +7,7 @@ use crate::geometry::{Point, Rect, Size};
 use crate::mask::Mask;
 
 impl State {
-    fn commit(&mut self, label: &str, image: Option<ImageId>, edit: &Edit) -> bool {
+    pub(super) fn commit(&mut self, label: &str, image: Option<ImageId>, edit: &Edit) -> bool {
         let freed = lvis::freed(self.document.dataset(), edit);
         let whole = Edit::Batch(std::iter::once(edit).chain(freed.iter().map(|(edit, _)| edit)).cloned().collect());
         match self.document.commit(label, image, if freed.is_empty() { edit } else { &whole }) {
@@ -36,7 +36,7 @@ impl State {
         (dataset.free_category_id(), Some(edit))
     }
 
-    fn insert(&mut self, label: &str, mut instance: Instance) -> Option<InstanceId> {
+    pub(super) fn insert(&mut self, label: &str, mut instance: Instance) -> Option<InstanceId> {
         let (category_id, first) = self.class_for_new();
         instance.category_id = category_id;
         let (id, image) = (instance.id, instance.image_id);
@@ -49,7 +49,7 @@ impl State {
         })
     }
 
-    fn new_instance(&self, image: ImageId, bbox: Rect) -> Instance {
+    pub(super) fn new_instance(&self, image: ImageId, bbox: Rect) -> Instance {
         Instance {
             id: self.document.dataset().free_instance_id(),
             image_id: image,

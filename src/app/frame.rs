@@ -55,7 +55,7 @@ impl App {
         let mut commands: Vec<Command> = dropped.map(opened).into_iter().collect();
         if self.dialog.is_none() {
             let typing = ctx.text_edit_focused();
-            commands.extend(ctx.input_mut(|input| command::pressed(input, typing)));
+            commands.extend(ctx.input_mut(|input| command::pressed(input, typing, &self.state.settings.keymap)));
         }
         commands
     }

@@ -15,8 +15,12 @@ mod export;
 mod file;
 mod frame;
 mod fuzzy;
+mod hand;
 mod icon;
+mod index;
+pub mod keymap;
 mod open;
+mod outline;
 mod panel;
 mod perform;
 mod picture;
@@ -65,6 +69,7 @@ pub struct App {
     storage_failure: Option<String>,
     asked: Latest<ask::Answer>,
     after_writing: Option<Command>,
+    peek: Option<hand::Peek>,
     transfer: Transfer,
     polish: Option<polish::Job>,
     polished: Option<polish::Polished>,
@@ -105,6 +110,7 @@ impl App {
             storage_failure: None,
             asked: Latest::default(),
             after_writing: None,
+            peek: None,
             transfer: Transfer::default(),
             polish: None,
             polished: None,

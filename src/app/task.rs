@@ -75,6 +75,9 @@ impl Reporter {
 
 /// The time that is left, in words; empty where it cannot be told.
 pub(super) fn left(progress: &Progress) -> String {
+    if progress.total > 0 && progress.done >= progress.total {
+        return "finishing".to_owned();
+    }
     let Some(left) = progress.remaining().filter(|_| progress.elapsed >= SETTLED) else { return String::new() };
     match left.as_secs_f64().ceil() as u64 {
         secs @ 0..90 => format!("about {secs} s left"),
@@ -92,6 +95,7 @@ mod tests {
         assert_eq!(left(&at(100, 50)), "");
         assert_eq!(left(&at(2000, 0)), "");
         assert_eq!(left(&at(2000, 20)), "about 8 s left");
+        assert_eq!(left(&at(2000, 100)), "finishing");
         assert_eq!(left(&at(60_000, 20)), "about 4 min left");
     }
 

@@ -4,6 +4,7 @@ pub(super) mod check;
 pub(super) mod classes;
 pub(super) mod dialog;
 pub(super) mod filmstrip;
+mod keys;
 pub(super) mod menu;
 pub(super) mod objects;
 mod path;

@@ -3,6 +3,7 @@
 mod draw;
 mod file;
 mod format;
+mod hand;
 mod look;
 mod refine;
 mod suggest;
