@@ -7,12 +7,11 @@ use super::keymap::Keymap;
 use super::polish::Plan;
 use super::settings::Settings;
 use super::transfer::Wish;
-use crate::annotation::{CategoryId, ImageId, InstanceId};
+use crate::annotation::{CategoryId, ImageId, InstanceId, Shape};
 use crate::assist::Scribble;
 use crate::formats::exchange::Format;
 use crate::formats::lvis::Mark;
 use crate::geometry::{Point, Rect};
-use crate::mask::Mask;
 
 /// What the pointer does on the canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,7 +228,7 @@ pub enum Command {
     /// Moves an object.
     Move(InstanceId, Point),
     /// Gives an object, or a new one, a painted mask.
-    Paint(Option<InstanceId>, Box<Mask>),
+    Paint(Option<InstanceId>, Shape),
 }
 
 /// A key with its modifiers.

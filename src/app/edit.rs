@@ -73,24 +73,25 @@ impl State {
     }
 
     /// Gives an object, or a new one, a painted mask; an object without any pixel left is deleted.
-    pub fn paint(&mut self, target: Option<InstanceId>, mask: &Mask) {
+    pub fn paint(&mut self, target: Option<InstanceId>, shape: Shape) {
         let Some(image) = self.shown().map(|image| image.id) else { return };
+        let is_empty = shape.area() == Some(0.0);
         match target.and_then(|id| self.document.instance(id)).cloned() {
             None => {
-                if mask.is_empty() {
+                if is_empty {
                     return;
                 }
                 let mut instance = self.new_instance(image, Rect::default());
-                instance.set_shape(Shape::from_mask(mask));
+                instance.set_shape(shape);
                 instance.changed = Field::NONE;
                 self.insert("Paint object", instance);
             }
-            Some(instance) if mask.is_empty() => {
+            Some(instance) if is_empty => {
                 self.commit("Erase object", Some(image), &Edit::Remove(instance.id));
                 self.selection.retain(|&id| id != instance.id);
             }
             Some(mut instance) => {
-                instance.set_shape(Shape::from_mask(mask));
+                instance.set_shape(shape);
                 self.commit("Paint mask", Some(image), &Edit::Replace(Box::new(instance)));
             }
         }

@@ -7,7 +7,7 @@ use super::command::Tool;
 use super::state::Tone;
 use crate::annotation::{InstanceId, Shape};
 use crate::geometry::{Point, Size};
-use crate::mask::{Mask, wand};
+use crate::mask::{rle, wand};
 
 /// A hide key that is held longer than this was only to peek.
 const PEEK_SECS: f64 = 0.35;
@@ -62,16 +62,21 @@ impl App {
             return self.state.say(Tone::Warning, "The region is too large for the wand; [ makes it choosier");
         };
         let present = target.and_then(|id| self.state.document.instance(id)).filter(|instance| instance.shape != Shape::Box);
-        let present = present.and_then(|instance| instance.mask(size).ok());
-        if present.is_none() && !adds {
+        let counts = present.and_then(|instance| Some(instance.shape.runs(instance.bbox, size).ok()?.into_owned()));
+        if counts.is_none() && !adds {
             return self.state.say(Tone::Plain, "Select the object first that the region is taken out of");
         }
-        let before = present.unwrap_or_else(|| Mask::new(size));
-        let bytes = before.bytes().iter().zip(region.bytes());
-        let bytes: Vec<u8> = bytes.map(|(&old, &new)| if adds { old | new } else { old & (1 - new) }).collect();
-        if let Some(mask) = Mask::from_bytes(size, bytes) {
-            self.state.paint(target, &mask);
+        // Only the part of the image that either covers.
+        let bounds = counts.as_ref().and_then(|counts| rle::bounds(size, counts)).unwrap_or_default();
+        let window = bounds.union(region.bounds().unwrap_or_default());
+        let (mut mask, region) = (rle::decode_window(size, counts.as_deref().unwrap_or_default(), window), region.cropped(window));
+        for y in 0..window.height {
+            for x in (0..window.width).filter(|&x| region.get(x, y)) {
+                mask.set(x, y, adds);
+            }
         }
+        let counts = rle::encode_placed(&mask, window.x, window.y, size);
+        self.state.paint(target, Shape::Rle { size, counts, compressed: true });
     }
 
     /// Hides what is selected, or all, or shows it again.

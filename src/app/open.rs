@@ -73,7 +73,7 @@ impl Opening<'_> {
 
     fn go_on(self, project: Option<Project>, path: &Path) -> anyhow::Result<Opened> {
         let Some(project) = project else {
-            let scanned = path.is_dir().then(|| folder::scan_with(path, self.cancel, self.progress)).transpose()?;
+            let scanned = path.is_dir().then(|| folder::scan_with(path, &|_| false, self.cancel, self.progress)).transpose()?;
             if scanned.as_ref().is_some_and(|(dataset, _)| dataset.images.is_empty()) && !path.join(OWN_FILE).is_file() {
                 anyhow::bail!("there are no images and no COCO file in {}", path.display());
             }
@@ -113,7 +113,9 @@ impl Opening<'_> {
         let mut project = project;
         if path.is_dir() {
             let first = contents.dataset.images.len();
-            let images = add_images(&mut contents.dataset, folder::scan_with(path, self.cancel, self.progress)?.0);
+            let known: HashSet<&str> = contents.dataset.images.iter().map(|image| image.file_name.as_str()).collect();
+            let (found, _) = folder::scan_with(path, &|name| known.contains(name), self.cancel, self.progress)?;
+            let images = add_images(&mut contents.dataset, found);
             if !images.is_empty() {
                 note = format!("{note}, {} new images", images.len());
                 // Where the disk takes nothing now, they are found again next time.
@@ -149,7 +151,7 @@ impl Opening<'_> {
                 coco::read_with(&file, self.cancel, self.progress).with_context(|| format!("cannot read {}", file.display()))?;
         }
         if path.is_dir() {
-            let (dataset, report) = scanned.map_or_else(|| folder::scan_with(path, self.cancel, self.progress), Ok)?;
+            let (dataset, report) = scanned.map_or_else(|| folder::scan_with(path, &|_| false, self.cancel, self.progress), Ok)?;
             add_images(&mut contents.dataset, dataset);
             warnings.append(report);
         }

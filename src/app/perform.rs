@@ -122,7 +122,7 @@ impl App {
             Command::Wand(target, at, adds) => self.wand(target, at, adds),
             Command::Reshape(id, rect) => self.state.reshape(id, rect),
             Command::Move(id, by) => self.state.move_object(id, by),
-            Command::Paint(target, mask) => self.state.paint(target, &mask),
+            Command::Paint(target, shape) => self.state.paint(target, shape),
         }
     }
 

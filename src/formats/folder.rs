@@ -26,18 +26,24 @@ const DEEPEST: usize = 16;
 /// # Errors
 /// When `folder` itself cannot be listed.
 pub fn scan(folder: &Path) -> io::Result<(Dataset, Report)> {
-    scan_with(folder, &Cancel::new(), &mut |_| ())
+    scan_with(folder, &|_| false, &Cancel::new(), &mut |_| ())
 }
 
-/// [`scan`] with the means to stop it and to see how far it is.
+/// [`scan`] without the pictures whose names are `known`, with the means to stop it and to see how far it is.
 ///
 /// # Errors
 /// As [`scan`]; [`io::ErrorKind::Interrupted`] when `cancel` was raised.
-pub fn scan_with(folder: &Path, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> io::Result<(Dataset, Report)> {
+pub fn scan_with(
+    folder: &Path,
+    known: &dyn Fn(&str) -> bool,
+    cancel: &Cancel,
+    progress: &mut dyn FnMut(Progress),
+) -> io::Result<(Dataset, Report)> {
     let mut names = Vec::new();
     let mut report = Report::default();
     progress(Meter::start("Listing the folder", 0).at(0));
     list(folder, "", 0, &mut names, &mut report)?;
+    names.retain(|name| !known(name));
     names.sort_by(|a, b| natural(a, b));
     let meter = Meter::start("Looking at images", names.len() as u64);
     let mut sizes = Vec::with_capacity(names.len());
@@ -149,6 +155,11 @@ mod tests {
         assert_eq!(names, ["2.PNG", "10.png", "sub/1.jpg"]);
         assert_eq!(report.warnings.len(), 1);
         assert!(report.warnings[0].to_string().contains("broken.jpg"));
+        let (new, _) = scan_with(folder.path(), &|name| name.ends_with(".png"), &Cancel::new(), &mut |_| ()).unwrap();
+        assert_eq!(new.images.iter().map(|image| image.file_name.as_str()).collect::<Vec<_>>(), ["2.PNG", "sub/1.jpg"]);
+        let stopped = Cancel::new();
+        stopped.cancel();
+        assert!(scan_with(folder.path(), &|_| false, &stopped, &mut |_| ()).is_err());
         assert!(scan(&at("nowhere")).is_err());
     }
 }

@@ -9,7 +9,6 @@ use crate::app::command::{Command, Tool, Vertex};
 use crate::app::state::State;
 use crate::assist::Scribble;
 use crate::geometry::{Point, Rect};
-use crate::mask::Mask;
 
 /// A pointer button is down.
 #[derive(Debug)]
@@ -215,20 +214,19 @@ impl Canvas {
         if target.is_none() && !inside {
             return None;
         }
-        let mask = match target.filter(|instance| instance.shape != Shape::Box) {
-            None => Mask::new(size),
-            Some(instance) => match instance.shape.mask(instance.bbox, size) {
-                Ok(mask) => mask,
-                Err(error) => {
-                    tracing::warn!(%error, "an outline cannot be painted");
-                    return None;
-                }
-            },
+        let outlined = target.filter(|instance| instance.shape != Shape::Box);
+        let counts = match outlined.map(|instance| instance.shape.runs(instance.bbox, size)).transpose() {
+            Ok(counts) => counts,
+            Err(error) => {
+                tracing::warn!(%error, "an outline cannot be painted");
+                return None;
+            }
         };
         if let Some(instance) = target.filter(|instance| !state.is_selected(instance.id)) {
             commands.push(Command::Select(vec![instance.id]));
         }
-        let stroke = Stroke::begin(target.map(|instance| instance.id), mask, at, state.brush_radius_px, inside);
+        let id = target.map(|instance| instance.id);
+        let stroke = Stroke::begin(id, size, counts.as_deref(), at, state.brush_radius_px, inside);
         Some(Gesture::Stroke(Box::new(stroke)))
     }
 
@@ -289,7 +287,7 @@ impl Canvas {
             }
             Some(Gesture::Stroke(stroke)) => {
                 let target = stroke.target;
-                commands.extend(stroke.finish().map(|mask| Command::Paint(target, Box::new(mask))));
+                commands.extend(stroke.finish().map(|shape| Command::Paint(target, shape)));
             }
         }
     }

@@ -65,7 +65,7 @@ impl PathForm {
         if !enter && !output.response.has_focus() {
             output.response.request_focus();
         }
-        let names = self.entries();
+        let names = self.entries(wanted);
         let chosen = names.first().cloned().filter(|_| completes);
         let clicked = self.entries_ui(ui, &names, colors);
         if let Some(name) = chosen.or(clicked) {
@@ -111,8 +111,8 @@ impl PathForm {
         (path.parent().map(Path::to_path_buf).unwrap_or_default(), name)
     }
 
-    /// The entries of the folder that begin as what is typed.
-    fn entries(&mut self) -> Vec<String> {
+    /// The entries of the folder that begin as what is typed and may be, or lead to, what is wanted.
+    fn entries(&mut self, wanted: Option<Wanted>) -> Vec<String> {
         let (folder, start) = self.parts();
         if self.listed.0 != folder {
             let name = |entry: std::fs::DirEntry| {
@@ -125,7 +125,17 @@ impl PathForm {
             self.listed = (folder, names);
         }
         let start = start.to_lowercase();
-        self.listed.1.iter().filter(|name| name.to_lowercase().starts_with(&start)).take(SHOWN).cloned().collect()
+        let fits = |name: &&String| {
+            let ending = Path::new(name.as_str()).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+            let is_wanted = match wanted {
+                Some(Wanted::Folder) => false,
+                Some(Wanted::File(_, endings)) => endings.iter().any(|known| ending.eq_ignore_ascii_case(known)),
+                None => ending.eq_ignore_ascii_case("json"),
+                Some(Wanted::New(..)) => true,
+            };
+            (is_wanted || name.ends_with(std::path::MAIN_SEPARATOR)) && name.to_lowercase().starts_with(&start)
+        };
+        self.listed.1.iter().filter(fits).take(SHOWN).cloned().collect()
     }
 
     fn complete(&mut self, name: &str) {

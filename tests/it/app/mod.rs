@@ -160,6 +160,15 @@ impl Window {
         self.harness.run_steps(2);
     }
 
+    /// Performs all in one frame, so that nothing comes to its end in between.
+    fn perform_at_once(&mut self, commands: Vec<Command>) {
+        let ctx = self.harness.ctx.clone();
+        for command in commands {
+            self.harness.state_mut().as_mut().unwrap().perform(command, &ctx);
+        }
+        self.harness.run_steps(2);
+    }
+
     fn open(&mut self, path: &Path) {
         self.perform(Command::Open(path.to_path_buf()));
         self.until("the image is shown", App::is_image_ready);
