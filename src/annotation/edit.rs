@@ -109,6 +109,9 @@ impl Dataset {
     }
 
     fn apply_all(&mut self, edits: &[Edit]) -> Result<Edit, EditError> {
+        if let Some(inverse) = self.apply_bulk(edits) {
+            return Ok(inverse);
+        }
         let mut inverses = Vec::with_capacity(edits.len());
         for edit in edits {
             match self.apply(edit) {

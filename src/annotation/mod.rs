@@ -1,6 +1,7 @@
 //! The truth that a person edits: a data set of images, categories and instances, changed only through invertible
 //! [`Edit`]s. Pure: no files, no clock, no serde.
 
+mod bulk;
 mod dataset;
 mod edit;
 mod history;

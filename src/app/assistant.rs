@@ -101,7 +101,8 @@ pub struct Assistant {
     loading: RequestId,
     running: Option<Running>,
     later: Option<RequestId>,
-    patches: Vec<Option<Patch>>,
+    /// The soft masks of the last step, as they are drawn and as they came.
+    patches: Vec<Option<(Patch, assist::Patch)>>,
     readiness: Readiness,
     takes_exemplars: bool,
 }
@@ -147,7 +148,7 @@ impl Assistant {
     /// The running request's objects with the soft masks of the last step, as far as they are known.
     pub fn patches(&self) -> impl Iterator<Item = (InstanceId, &Patch)> {
         let instances = self.running.as_ref().map_or(&[][..], |running| running.instances.as_slice());
-        instances.iter().zip(&self.patches).filter_map(|(&id, patch)| Some((id, patch.as_ref()?)))
+        instances.iter().zip(&self.patches).filter_map(|(&id, patch)| Some((id, &patch.as_ref()?.0)))
     }
 
     /// Starts a request for `instances` of `image`, in place of a running one. False where there is no thread.
@@ -177,6 +178,13 @@ impl Assistant {
         if let Some(service) = &self.service {
             self.loading = service.request(Request::Load(paths));
         }
+    }
+
+    /// Stops the running request where masks are shown already; gives what it was for and the soft masks of the last step.
+    pub fn take_shown(&mut self) -> Option<(Running, Vec<(InstanceId, assist::Patch)>)> {
+        let instances = &self.running.as_ref()?.instances;
+        let shown: Vec<_> = instances.iter().zip(&self.patches).filter_map(|(&id, patch)| Some((id, patch.as_ref()?.1.clone()))).collect();
+        if shown.is_empty() { None } else { Some((self.cancel()?, shown)) }
     }
 
     /// Stops the running request; gives what it was for.
@@ -244,7 +252,7 @@ impl Assistant {
         }
         for (index, patch) in patches {
             if let Some(place) = self.patches.get_mut(index) {
-                *place = Some(Patch::new(patch));
+                *place = Some((Patch::new(patch), patch.clone()));
             }
         }
     }

@@ -1,12 +1,14 @@
 //! The health check of the open data set, on a thread of its own: what it found, and where each finding leads.
 
+use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::App;
 use super::command::Target;
 use super::document::Document;
 use super::state::Tone;
-use crate::annotation::{ImageId, InstanceId};
+use crate::annotation::{Dataset, ImageId, InstanceId};
 use crate::formats::check::{Health, check};
 use crate::formats::{Problem, Record, Severity, Warning};
 use crate::job::{self, Cancel, Latest, Progress};
@@ -37,17 +39,46 @@ impl From<&Warning> for Row {
     }
 }
 
+/// What a check found, ready to be listed.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// The document's revision.
+    pub revision: u64,
+    /// The findings, the gravest first, each kind together.
+    pub rows: Vec<Row>,
+    /// Each kind with its rows.
+    pub kinds: Vec<(&'static str, Range<usize>)>,
+}
+
+impl Found {
+    /// What `health` says of `dataset`, and what its reader said that still is so.
+    fn new(revision: u64, dataset: &Dataset, read: &[Warning], health: &Health) -> Self {
+        let objects: HashSet<InstanceId> = dataset.instances.iter().map(|instance| instance.id).collect();
+        let is_there = |row: &Row| !matches!(row.target, Some(Target::Object(id)) if !objects.contains(&id));
+        let mut rows: Vec<Row> = read.iter().chain(&health.report.warnings).map(Row::from).filter(is_there).collect();
+        rows.sort_by_key(|row| (row.severity, row.code));
+        let mut kinds: Vec<(&'static str, Range<usize>)> = Vec::new();
+        for (place, row) in rows.iter().enumerate() {
+            match kinds.last_mut() {
+                Some((code, range)) if *code == row.code => range.end = place + 1,
+                _ => kinds.push((row.code, place..place + 1)),
+            }
+        }
+        Self { revision, rows, kinds }
+    }
+}
+
 /// The check of the open document.
 #[derive(Default)]
 pub(super) struct Check {
     /// Whether its window is shown.
     pub open: bool,
-    /// The kind of finding that is listed; all where none is chosen.
-    pub kind: Option<&'static str>,
+    /// The kind of finding that is listed, by its place in [`Found::kinds`]; all where none is chosen.
+    pub kind: Option<usize>,
     /// How far a check that runs has come.
     pub progress: Option<Progress>,
-    /// What was found, the gravest first, with the document's revision.
-    pub found: Option<(u64, Arc<[Row]>)>,
+    /// What was found.
+    pub found: Option<Arc<Found>>,
     running: Option<Running>,
 }
 
@@ -55,7 +86,7 @@ struct Running {
     cancel: Cancel,
     revision: u64,
     progress: Latest<Progress>,
-    result: Latest<Option<Health>>,
+    result: Latest<Option<Found>>,
 }
 
 impl Check {
@@ -79,12 +110,13 @@ impl Check {
         let (cancel, progress, result) = (running.cancel.clone(), running.progress.clone(), running.result.clone());
         let (dataset, folder, ctx) = (document.shared(), document.image_folder.clone(), ctx.clone());
         let origin = document.source.path().map(std::path::Path::to_path_buf).unwrap_or_default();
+        let (read, revision) = (document.warnings.clone(), running.revision);
         job::spawn("check", move || {
             let health = check(&dataset, &origin, Some(&folder), &cancel, &mut |at| {
                 progress.publish(at);
                 ctx.request_repaint();
             });
-            result.publish(health);
+            result.publish(health.map(|health| Found::new(revision, &dataset, &read, &health)));
             ctx.request_repaint();
         })?;
         self.running = Some(running);
@@ -92,21 +124,14 @@ impl Check {
     }
 
     /// Takes what the thread has found; true when it has just come to its end.
-    fn poll(&mut self, document: &Document) -> bool {
+    fn poll(&mut self) -> bool {
         let Some(running) = &self.running else { return false };
         self.progress = running.progress.take().or_else(|| self.progress.take());
-        let Some(health) = running.result.take() else { return false };
-        let revision = running.revision;
+        let Some(found) = running.result.take() else { return false };
         self.cancel();
-        let Some(health) = health else { return false };
-        let known = |target: &Target| match target {
-            Target::Object(id) => document.instance(*id).is_some(),
-            Target::Image(_) => true,
-        };
-        let rows = document.warnings.iter().chain(&health.report.warnings).map(Row::from);
-        let mut rows: Vec<Row> = rows.filter(|row| row.target.as_ref().is_none_or(known)).collect();
-        rows.sort_by_key(|row| row.severity);
-        self.found = Some((revision, rows.into()));
+        let Some(found) = found else { return false };
+        self.kind = None;
+        self.found = Some(Arc::new(found));
         true
     }
 }
@@ -122,10 +147,10 @@ impl App {
 
     /// Takes what a running check has found.
     pub(super) fn collect_check(&mut self) {
-        if self.check.poll(&self.state.document)
-            && let Some((_, rows)) = &self.check.found
+        if self.check.poll()
+            && let Some(found) = &self.check.found
         {
-            let count = rows.len();
+            let count = found.rows.len();
             let text = if count == 1 { "The check found 1 thing".to_owned() } else { format!("The check found {count} things") };
             self.state.say(Tone::Plain, text);
         }

@@ -3,15 +3,15 @@
 use egui::{Key, Modifiers};
 use std::path::PathBuf;
 
+use super::keymap::Keymap;
 use super::polish::Plan;
 use super::settings::Settings;
 use super::transfer::Wish;
-use crate::annotation::{CategoryId, ImageId, InstanceId};
+use crate::annotation::{CategoryId, ImageId, InstanceId, Shape};
 use crate::assist::Scribble;
 use crate::formats::exchange::Format;
 use crate::formats::lvis::Mark;
 use crate::geometry::{Point, Rect};
-use crate::mask::Mask;
 
 /// What the pointer does on the canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,10 @@ pub enum Tool {
     Select,
     /// Draws boxes.
     Box,
+    /// Draws polygons point by point.
+    Polygon,
+    /// Takes the region of like colour.
+    Wand,
     /// Adds to a mask.
     Brush,
     /// Takes from a mask.
@@ -37,6 +41,17 @@ pub enum Target {
     Object(InstanceId),
 }
 
+/// A vertex of an object's polygons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vertex {
+    /// The object.
+    pub id: InstanceId,
+    /// The ring.
+    pub ring: usize,
+    /// The vertex in the ring.
+    pub index: usize,
+}
+
 /// A wish of the person, performed after the layout of the frame.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
@@ -44,8 +59,12 @@ pub enum Command {
     OpenFile,
     /// Asks for a folder of images.
     OpenFolder,
+    /// Asks for a path in the window.
+    OpenPath,
     /// Opens a path.
     Open(PathBuf),
+    /// Stops the reading or writing of files that is under way.
+    StopTask,
     /// Writes the annotations to their file.
     Save,
     /// Asks where to write the annotations.
@@ -142,12 +161,20 @@ pub enum Command {
     ToggleReviewed,
     /// Another tool.
     Use(Tool),
+    /// The tool that drew last.
+    RepeatTool,
+    /// Fills the holes of the selected masks.
+    FillHoles,
+    /// The hide key was let go: what was only peeked at comes back.
+    EndPeek,
     /// A smaller brush.
     BrushSmaller,
     /// A larger brush.
     BrushLarger,
     /// The brush radius, in image pixels.
     BrushRadius(f64),
+    /// How far colours may be from each other for the wand, in 0..=255.
+    WandTolerance(f64),
     /// Hides the selected objects, or shows them.
     ToggleHidden,
     /// Hides one object or shows it.
@@ -186,12 +213,22 @@ pub enum Command {
     LeadTo(Target),
     /// Adds a box that was drawn.
     AddBox(Rect),
+    /// Adds a polygon that was drawn.
+    AddPolygon(Vec<Point>),
+    /// Moves a vertex.
+    MoveVertex(Vertex, Point),
+    /// Takes a vertex away.
+    RemoveVertex(Vertex),
+    /// Puts a vertex into a ring.
+    InsertVertex(Vertex, Point),
+    /// Takes the region of like colour around a position into the object, or out of it.
+    Wand(Option<InstanceId>, Point, bool),
     /// Gives an object another box.
     Reshape(InstanceId, Rect),
     /// Moves an object.
     Move(InstanceId, Point),
     /// Gives an object, or a new one, a painted mask.
-    Paint(Option<InstanceId>, Box<Mask>),
+    Paint(Option<InstanceId>, Shape),
 }
 
 /// A key with its modifiers.
@@ -301,6 +338,7 @@ macro_rules! table {
 pub static TABLE: &[Entry] = table! {
     File Command::OpenFolder, "Open folder…", [ctrl_shift(Key::O)], "Opens a folder of images";
     File Command::OpenFile, "Open COCO file…", [ctrl(Key::O)], "Opens a COCO JSON file with its images";
+    File Command::OpenPath, "Open path…", [], "Opens a file or folder whose path is typed";
     File Command::Save, "Save", [ctrl(Key::S)], "Writes the annotations to their COCO file; the project holds them all the time besides";
     File Command::ExportAs, "Export COCO as…", [ctrl(Key::E)], "Writes the annotations to another COCO file";
     File Command::Import, "Import…", [ctrl_shift(Key::I)], "Reads YOLO, VOC, CVAT, labelme or PNG masks into a new COCO file";
@@ -328,15 +366,19 @@ pub static TABLE: &[Entry] = table! {
     Object Command::SearchClass, "Class…", [bare(Key::Slash)], "Finds or makes a class for the selection";
     Object Command::NextObject, "Next object", [bare(Key::Tab)], "Selects the next object";
     Object Command::PreviousObject, "Previous object", [shift(Key::Tab)], "Selects the object before";
-    Object Command::ToggleHidden, "Hide or show", [bare(Key::H)], "Hides the selected objects, or all where none is selected";
+    Object Command::FillHoles, "Fill holes", [bare(Key::X)], "Fills the holes of the selected masks";
+    Object Command::ToggleHidden, "Hide or show", [bare(Key::H)], "Hides the selected objects, or all where none is selected; held down, only as long";
     Object Command::ShowAll, "Show all", [shift(Key::H)], "Shows every hidden object";
-    Object Command::ToggleMark(Mark::Absent), "Class verified absent", [bare(Key::N)], "LVIS: there is no object of the chosen class on this image, or takes that mark off";
-    Object Command::ToggleMark(Mark::NotExhaustive), "Class not exhaustively labelled", [bare(Key::X)], "LVIS: there are more objects of the chosen class on this image than are labelled, or takes that mark off";
+    Object Command::ToggleMark(Mark::Absent), "Class verified absent", [shift(Key::N)], "LVIS: there is no object of the chosen class on this image, or takes that mark off";
+    Object Command::ToggleMark(Mark::NotExhaustive), "Class not exhaustively labelled", [shift(Key::X)], "LVIS: there are more objects of the chosen class on this image than are labelled, or takes that mark off";
     Tool Command::Use(Tool::Select), "Select", [bare(Key::V)], "Selects objects, moves and resizes boxes";
     Tool Command::Use(Tool::Box), "Box", [bare(Key::R), bare(Key::W)], "Draws boxes; the model proposes a mask for each";
+    Tool Command::Use(Tool::Polygon), "Polygon", [bare(Key::P)], "Draws an outline point by point; Enter or the first point closes it, Del takes a point back";
+    Tool Command::Use(Tool::Wand), "Magic wand", [bare(Key::M)], "Takes the region of like colour under a click; Ctrl takes it out, Alt+wheel changes how like";
     Tool Command::Use(Tool::Brush), "Brush", [bare(Key::B)], "Paints a mask; Ctrl-drag erases";
     Tool Command::Use(Tool::Eraser), "Eraser", [bare(Key::E)], "Erases from a mask";
     Tool Command::Use(Tool::Prompt), "Correct by strokes", [bare(Key::Q)], "Click or stroke what belongs to the object; with the right button or Alt, what does not";
+    Tool Command::RepeatTool, "Repeat last tool", [bare(Key::N)], "Takes the tool again that drew last";
     Tool Command::BrushSmaller, "Smaller brush", [bare(Key::OpenBracket)], "Makes the brush smaller; Alt+wheel does too";
     Tool Command::BrushLarger, "Larger brush", [bare(Key::CloseBracket)], "Makes the brush larger; Alt+wheel does too";
     View Command::NextImage, "Next image", [bare(Key::D), bare(Key::PageDown)], "Goes to the next image";
@@ -345,7 +387,7 @@ pub static TABLE: &[Entry] = table! {
     View Command::NextUncertain, "Next most uncertain object", [shift(Key::U)], "Goes to the object that the model is least sure of, on whatever image";
     View Command::NextUncertainImage, "Next most uncertain image", [ctrl(Key::U)], "Goes to the unreviewed image that the model is least sure of";
     View Command::ToggleUncertainty, "Show uncertainty", [bare(Key::U)], "Tints where the model's samples disagree along a mask's boundary";
-    View Command::ToggleReviewed, "Mark image reviewed", [bare(Key::M)], "Marks this image as reviewed, or takes the mark off";
+    View Command::ToggleReviewed, "Mark image reviewed", [shift(Key::M)], "Marks this image as reviewed, or takes the mark off";
     View Command::Fit, "Fit image", [bare(Key::F)], "Fits the whole image into the canvas";
     View Command::ActualSize, "Zoom 100 %", [ctrl(Key::Num0)], "Shows one image pixel as one screen pixel";
     View Command::ZoomIn, "Zoom in", [ctrl(Key::Plus), ctrl(Key::Equals)], "Zooms in; the wheel zooms at the cursor";
@@ -372,6 +414,8 @@ pub const POINTER: &[(&str, &str)] = &[
     ("Alt+wheel", "Brush size"),
     ("Ctrl-drag with the brush", "Erase"),
     ("Shift-click", "Add to the selection"),
+    ("Alt-click on a vertex, an edge", "Remove the vertex, add one"),
+    ("H held down", "Hide as long as it is held"),
     ("Drop a file or folder", "Open it"),
 ];
 
@@ -383,10 +427,15 @@ pub fn entry(command: &Command) -> Option<&'static Entry> {
 /// The commands whose keys were pressed in this frame; takes the key presses out of the input.
 ///
 /// While text is being typed only the keys with Ctrl and the function keys count, and of those none that edits text.
-pub fn pressed(input: &mut egui::InputState, typing: bool) -> Vec<Command> {
+pub fn pressed(input: &mut egui::InputState, typing: bool, keymap: &Keymap) -> Vec<Command> {
     let mut commands = Vec::new();
     input.events.retain(|event| {
-        let egui::Event::Key { key, pressed, modifiers, .. } = event else { return true };
+        let egui::Event::Key { key, pressed, modifiers, repeat, .. } = event else { return true };
+        let is_hide = |chord: &Chord| chord.key == *key;
+        if !pressed && !typing && entry(&Command::ToggleHidden).is_some_and(|hide| keymap.keys(hide).iter().any(is_hide)) {
+            commands.push(Command::EndPeek);
+            return true;
+        }
         // Space held down moves the image; only its release can tell that it was tapped.
         if *pressed == (*key == Key::Space) {
             return true;
@@ -397,13 +446,16 @@ pub fn pressed(input: &mut egui::InputState, typing: bool) -> Vec<Command> {
                 && chord.modifiers.alt == modifiers.alt
                 && (chord.modifiers.shift == modifiers.shift || matches!(key, Key::Slash | Key::Plus))
         };
-        let Some(entry) = TABLE.iter().find(|entry| entry.keys.iter().any(chord)) else { return true };
+        let Some(entry) = keymap.entry(chord) else { return true };
         let edits_text = matches!(key, Key::A | Key::Z | Key::Y);
         let function_key = matches!(key, Key::F1 | Key::F2 | Key::F3);
         if typing && !function_key && (!modifiers.command || edits_text) {
             return true;
         }
-        commands.push(entry.command.clone());
+        // A key that is held down hides once.
+        if !(*repeat && entry.command == Command::ToggleHidden) {
+            commands.push(entry.command.clone());
+        }
         false
     });
     commands

@@ -1,10 +1,11 @@
 //! What is open: the data set with its history, where it came from, and an index of the objects of each image.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::index::Index;
 use crate::annotation::{Category, CategoryId, Dataset, Edit, EditError, Entry, History, Image, ImageId, Instance, InstanceId};
 use crate::formats::Warning;
 use crate::store::{Change, Contents, Move, State, Target, Writer};
@@ -51,9 +52,7 @@ pub struct Document {
     // Shared with a thread that exports, so that a large data set is copied only if it changes meanwhile.
     dataset: Arc<Dataset>,
     history: History,
-    objects: HashMap<ImageId, Vec<usize>>,
-    places: HashMap<InstanceId, usize>,
-    classes: HashMap<CategoryId, usize>,
+    index: Index,
     saved: u64,
     exported: u64,
     writer: Option<Writer>,
@@ -74,7 +73,8 @@ impl Document {
     /// A document that holds what a project holds, all of it or, with `is_loading`, the part that shows one image.
     pub fn new(contents: Contents, source: Source, is_loading: bool) -> Self {
         let Contents { dataset, history, reviewed, target, exported, .. } = contents;
-        let mut document = Self {
+        Self {
+            index: Index::of(&dataset),
             dataset: Arc::new(dataset),
             history,
             reviewed,
@@ -84,9 +84,7 @@ impl Document {
             exported,
             is_loading,
             ..Self::default()
-        };
-        document.index();
-        document
+        }
     }
 
     /// Gives every change from now on to `writer`.
@@ -149,22 +147,22 @@ impl Document {
 
     /// The object with this id.
     pub fn instance(&self, id: InstanceId) -> Option<&Instance> {
-        self.places.get(&id).and_then(|&place| self.dataset.instances.get(place))
+        self.index.place(id).and_then(|place| self.dataset.instances.get(place))
     }
 
     /// The objects of an image, in file order.
     pub fn objects(&self, image: ImageId) -> impl DoubleEndedIterator<Item = &Instance> {
-        self.objects.get(&image).map_or(&[][..], Vec::as_slice).iter().filter_map(|&place| self.dataset.instances.get(place))
+        self.index.objects(image).iter().filter_map(|&place| self.dataset.instances.get(place))
     }
 
     /// How many objects an image has.
     pub fn object_count(&self, image: ImageId) -> usize {
-        self.objects.get(&image).map_or(0, Vec::len)
+        self.index.objects(image).len()
     }
 
     /// A class, and its place in the list, which gives it its colour.
     pub fn category(&self, id: CategoryId) -> Option<(usize, &Category)> {
-        self.classes.get(&id).and_then(|&place| Some((place, self.dataset.categories.get(place)?)))
+        self.index.class(id).and_then(|place| Some((place, self.dataset.categories.get(place)?)))
     }
 
     /// The path of an image's file.
@@ -180,8 +178,9 @@ impl Document {
         if self.is_loading {
             return Err(DocumentError::Loading);
         }
+        let moves = self.index.moves(edit, &self.dataset);
         self.history.commit(Arc::make_mut(&mut self.dataset), label, image, edit)?;
-        self.index_after(edit);
+        self.index.follow(moves, &self.dataset);
         self.keep_step(Move::Commit);
         Ok(())
     }
@@ -194,10 +193,12 @@ impl Document {
         if self.is_loading {
             return Err(DocumentError::Loading);
         }
+        let next = if redo { self.history.next_redo() } else { self.history.next_undo() };
+        let Some(moves) = next.map(|next| self.index.moves(next.edit(), &self.dataset)) else { return Ok(None) };
         let dataset = Arc::make_mut(&mut self.dataset);
         let entry = if redo { self.history.redo(dataset)? } else { self.history.undo(dataset)? }.cloned();
         if entry.is_some() {
-            self.index();
+            self.index.follow(moves, &self.dataset);
             self.keep_step(if redo { Move::Redo } else { Move::Undo });
         }
         Ok(entry)
@@ -205,7 +206,7 @@ impl Document {
 
     fn keep_step(&self, made: Move) {
         let Some(writer) = &self.writer else { return };
-        let place = |id| self.places.get(&id).copied();
+        let place = |id| self.index.place(id);
         if let Some(change) = Change::of_step(made, &self.dataset, &self.history, place) {
             writer.push(change);
         }
@@ -261,38 +262,5 @@ impl Document {
     pub fn name(&self) -> String {
         let name = self.source.path().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
         name.unwrap_or_else(|| "annotator".to_owned())
-    }
-
-    /// Brings the index up to date; an edit that moves no other instance is cheap.
-    fn index_after(&mut self, edit: &Edit) {
-        let last = self.dataset.instances.len().saturating_sub(1);
-        match edit {
-            Edit::Insert { index, instance } if *index >= last => {
-                self.objects.entry(instance.image_id).or_default().push(last);
-                self.places.insert(instance.id, last);
-            }
-            Edit::Batch(edits) if edits.len() == 1 => self.index_after(&edits[0]),
-            Edit::Batch(edits) if edits.iter().all(|edit| self.stays(edit)) => {}
-            edit if self.stays(edit) => {}
-            _ => self.index(),
-        }
-    }
-
-    /// Whether an edit leaves every instance on its image and in its place.
-    fn stays(&self, edit: &Edit) -> bool {
-        let Edit::Replace(instance) = edit else { return false };
-        let place = self.places.get(&instance.id);
-        place.is_some_and(|place| self.objects.get(&instance.image_id).is_some_and(|places| places.contains(place)))
-    }
-
-    fn index(&mut self) {
-        self.objects.clear();
-        self.places.clear();
-        self.classes = self.dataset.categories.iter().enumerate().map(|(place, category)| (category.id, place)).collect();
-        self.places.reserve(self.dataset.instances.len());
-        for (place, instance) in self.dataset.instances.iter().enumerate() {
-            self.objects.entry(instance.image_id).or_default().push(place);
-            self.places.insert(instance.id, place);
-        }
     }
 }

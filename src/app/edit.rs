@@ -7,7 +7,7 @@ use crate::geometry::{Point, Rect, Size};
 use crate::mask::Mask;
 
 impl State {
-    fn commit(&mut self, label: &str, image: Option<ImageId>, edit: &Edit) -> bool {
+    pub(super) fn commit(&mut self, label: &str, image: Option<ImageId>, edit: &Edit) -> bool {
         let freed = lvis::freed(self.document.dataset(), edit);
         let whole = Edit::Batch(std::iter::once(edit).chain(freed.iter().map(|(edit, _)| edit)).cloned().collect());
         match self.document.commit(label, image, if freed.is_empty() { edit } else { &whole }) {
@@ -36,7 +36,7 @@ impl State {
         (dataset.free_category_id(), Some(edit))
     }
 
-    fn insert(&mut self, label: &str, mut instance: Instance) -> Option<InstanceId> {
+    pub(super) fn insert(&mut self, label: &str, mut instance: Instance) -> Option<InstanceId> {
         let (category_id, first) = self.class_for_new();
         instance.category_id = category_id;
         let (id, image) = (instance.id, instance.image_id);
@@ -49,7 +49,7 @@ impl State {
         })
     }
 
-    fn new_instance(&self, image: ImageId, bbox: Rect) -> Instance {
+    pub(super) fn new_instance(&self, image: ImageId, bbox: Rect) -> Instance {
         Instance {
             id: self.document.dataset().free_instance_id(),
             image_id: image,
@@ -73,24 +73,25 @@ impl State {
     }
 
     /// Gives an object, or a new one, a painted mask; an object without any pixel left is deleted.
-    pub fn paint(&mut self, target: Option<InstanceId>, mask: &Mask) {
+    pub fn paint(&mut self, target: Option<InstanceId>, shape: Shape) {
         let Some(image) = self.shown().map(|image| image.id) else { return };
+        let is_empty = shape.area() == Some(0.0);
         match target.and_then(|id| self.document.instance(id)).cloned() {
             None => {
-                if mask.is_empty() {
+                if is_empty {
                     return;
                 }
                 let mut instance = self.new_instance(image, Rect::default());
-                instance.set_shape(Shape::from_mask(mask));
+                instance.set_shape(shape);
                 instance.changed = Field::NONE;
                 self.insert("Paint object", instance);
             }
-            Some(instance) if mask.is_empty() => {
+            Some(instance) if is_empty => {
                 self.commit("Erase object", Some(image), &Edit::Remove(instance.id));
                 self.selection.retain(|&id| id != instance.id);
             }
             Some(mut instance) => {
-                instance.set_shape(Shape::from_mask(mask));
+                instance.set_shape(shape);
                 self.commit("Paint mask", Some(image), &Edit::Replace(Box::new(instance)));
             }
         }

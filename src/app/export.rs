@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::document::Document;
+use super::task::{Reporter, Task};
 use crate::annotation::Dataset;
 use crate::formats::coco;
 use crate::job::{self, Latest};
@@ -31,50 +32,99 @@ pub(super) struct Written {
     pub purpose: Purpose,
     /// The file as it is now, or why it was not written.
     pub result: Result<Target, String>,
+    /// Whether a person stopped it.
+    pub stopped: bool,
 }
 
-/// Writes on a thread of its own, one write at a time.
+/// What is to be written.
+#[derive(Debug)]
+struct Order {
+    dataset: Arc<Dataset>,
+    revision: u64,
+    path: PathBuf,
+    purpose: Purpose,
+}
+
+#[derive(Debug)]
+struct Running {
+    task: Task,
+    thread: JoinHandle<()>,
+}
+
+/// Writes on a thread of its own, one file after the other.
 #[derive(Debug, Default)]
 pub(super) struct Exporter {
-    running: Option<JoinHandle<()>>,
+    running: Option<Running>,
+    waiting: Vec<Order>,
     written: Latest<Written>,
 }
 
 impl Exporter {
-    /// Begins to write `document` to `path`.
-    pub(super) fn write(&mut self, document: &Document, path: &Path, purpose: Purpose, wake: impl FnOnce() + Send + 'static) {
-        self.finish();
+    /// Writes `document` to `path` as soon as what is under way is written.
+    pub(super) fn write(&mut self, document: &Document, path: &Path, purpose: Purpose, ctx: &egui::Context) {
+        // Only the newest state of a file is worth its time.
+        self.waiting.retain(|order| order.path != path);
         let (dataset, revision) = (document.shared(), document.revision());
-        let (written, path) = (self.written.clone(), path.to_path_buf());
+        self.waiting.push(Order { dataset, revision, path: path.to_path_buf(), purpose });
+        self.next(ctx);
+    }
+
+    fn next(&mut self, ctx: &egui::Context) {
+        if self.running.is_some() || self.waiting.is_empty() {
+            return;
+        }
+        let Order { dataset, revision, path, purpose } = self.waiting.remove(0);
+        let task = Task::new("Writing annotations");
+        let (written, mut report, ctx) = (self.written.clone(), task.reporter(ctx), ctx.clone());
         let work = move || {
-            let result = save(&dataset, &path).map_err(|error| format!("{error:#}"));
+            let result = save(&dataset, &path, &mut report).map_err(|error| format!("{error:#}"));
             drop(dataset);
-            written.publish(Written { revision, path, purpose, result });
-            wake();
+            written.publish(Written { revision, path, purpose, result, stopped: report.cancel.is_cancelled() });
+            ctx.request_repaint();
         };
         match job::spawn("export", work) {
-            Ok(handle) => self.running = Some(handle),
+            Ok(thread) => self.running = Some(Running { task, thread }),
             Err(error) => tracing::error!(%error, "no thread for writing"),
         }
     }
 
-    /// What became of the last write, once.
-    pub(super) fn poll(&mut self) -> Option<Written> {
-        self.written.take()
+    /// What became of a write, once; the next one begins.
+    pub(super) fn poll(&mut self, ctx: &egui::Context) -> Option<Written> {
+        let written = self.written.take()?;
+        self.running = None;
+        self.next(ctx);
+        Some(written)
     }
 
-    /// Waits for the write that is running.
+    /// What is being written.
+    pub(super) fn task(&mut self) -> Option<&mut Task> {
+        self.running.as_mut().map(|running| &mut running.task)
+    }
+
+    /// Whether something is being written.
+    pub(super) const fn is_busy(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Stops what is being written and forgets what waits; whether there was anything. The old file stays.
+    pub(super) fn stop(&mut self) -> bool {
+        self.waiting.clear();
+        self.running.as_ref().inspect(|running| running.task.cancel()).is_some()
+    }
+
+    /// Waits for the write that is running: the program ends.
     pub(super) fn finish(&mut self) {
-        if self.running.take().is_some_and(|running| running.join().is_err()) {
+        if self.running.take().is_some_and(|running| running.thread.join().is_err()) {
             tracing::error!("the thread that writes annotations failed");
         }
     }
 }
 
-fn save(dataset: &Arc<Dataset>, path: &Path) -> anyhow::Result<Target> {
+fn save(dataset: &Dataset, path: &Path, report: &mut Reporter) -> anyhow::Result<Target> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
     keep_previous(path)?;
-    coco::save(dataset, path)?;
+    let cancel = report.cancel.clone();
+    coco::save_with(dataset, path, &cancel, &mut |progress| report.tell(progress))?;
     Ok(Target::of(path)?)
 }
 
@@ -105,17 +155,20 @@ fn keep_previous(path: &Path) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Cancel;
 
     #[test]
     fn the_previous_file_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
-        let dataset = Arc::new(Dataset::default());
-        save(&dataset, &path).unwrap();
+        let dataset = Dataset::default();
+        let mut report = Task::new("Writing").reporter(&egui::Context::default());
+        report.cancel = Cancel::new();
+        save(&dataset, &path, &mut report).unwrap();
         assert!(!previous(&path).exists());
         for text in ["first", "second"] {
             std::fs::write(&path, text).unwrap();
-            let target = save(&dataset, &path).unwrap();
+            let target = save(&dataset, &path, &mut report).unwrap();
             assert_eq!(std::fs::read_to_string(previous(&path)).unwrap(), text);
             assert!(std::fs::read_to_string(&path).unwrap().starts_with('{'));
             assert_eq!((target.is_outdated(), target.length_bytes), (false, path.metadata().unwrap().len()));

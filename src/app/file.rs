@@ -7,10 +7,12 @@ use super::check::Check;
 use super::command::Command;
 use super::document::Source;
 use super::export::{Purpose, Written, previous};
-use super::open::{Opened, Opening};
+use super::open::{OWN_FILE, Opened, Opening};
 use super::panel::dialog::Dialog;
 use super::state::{State, Tone};
-use crate::job::{self, Cancel, Latest, Progress};
+use super::task::Task;
+use crate::formats::coco::ReadError;
+use crate::job::{self, Latest, Progress};
 use crate::store;
 
 /// What the thread that opens a path says.
@@ -19,35 +21,24 @@ pub(super) enum News {
     /// One image can be looked at.
     First(Box<Opened>),
     /// All is there, or why not.
-    Done(Result<Box<Opened>, String>),
+    Done(anyhow::Result<Box<Opened>>),
 }
 
-/// A path that is being opened.
+/// A path that is being opened. Another path does not want it any more.
 #[derive(Debug)]
 pub(super) struct Pending {
     news: Latest<News>,
-    progress: Latest<Progress>,
-    cancel: Cancel,
-    /// What the status bar says about it.
-    pub text: String,
-}
-
-impl Pending {
-    fn new() -> Self {
-        Self { news: Latest::default(), progress: Latest::default(), cancel: Cancel::new(), text: "Opening…".to_owned() }
-    }
-}
-
-/// Another path does not want it any more.
-impl Drop for Pending {
-    fn drop(&mut self) {
-        self.cancel.cancel();
-    }
+    /// How far it is.
+    pub task: Task,
 }
 
 impl App {
-    /// Begins to open a path; asks first where changes would be lost.
+    /// Begins to open a path; asks first where changes would be lost, and waits for a file that is being written.
     pub(super) fn open(&mut self, path: &Path, ctx: &egui::Context) {
+        if self.exporter.is_busy() {
+            self.after_writing = Some(Command::Open(path.to_path_buf()));
+            return self.state.say(Tone::Plain, "It is opened as soon as the file is written");
+        }
         if let Some(why) = self.state.document.at_risk() {
             self.dialog = Some(Dialog::Unwritten { why, then: Some(path.to_path_buf()) });
             return;
@@ -57,30 +48,30 @@ impl App {
 
     /// Opens a path or closes the window, whatever is not written.
     pub(super) fn abandon(&mut self, then: Option<PathBuf>, ctx: &egui::Context) {
-        self.close_document();
+        let before = self.leave_document();
         let Some(path) = then else {
             return ctx.send_viewport_cmd(egui::ViewportCommand::Close);
         };
-        let pending = Pending::new();
-        let (news, slot, cancel) = (pending.news.clone(), pending.progress.clone(), pending.cancel.clone());
+        let pending = Pending { news: Latest::default(), task: Task::new("Opening") };
+        let (news, mut report) = (pending.news.clone(), pending.task.reporter(ctx));
         let (state, ctx) = (self.folders.state().to_path_buf(), ctx.clone());
         self.pending = Some(pending);
         let work = move || {
+            // A large document takes its time to go, and lets its project go first: it may be the one that is opened.
+            drop(before);
             let wake = ctx.clone();
+            let cancel = report.cancel.clone();
             let opening = Opening {
                 state: &state,
                 cancel: &cancel,
-                progress: &mut |progress| {
-                    slot.publish(progress);
-                    ctx.request_repaint();
-                },
+                progress: &mut |progress| report.tell(progress),
                 first: &mut |opened| {
                     news.publish(News::First(Box::new(opened)));
                     ctx.request_repaint();
                 },
                 wake: Box::new(move || wake.request_repaint()),
             };
-            let done = opening.open(&path).map(Box::new).map_err(|error| format!("{error:#}"));
+            let done = opening.open(&path).map(Box::new);
             news.publish(News::Done(done));
             ctx.request_repaint();
         };
@@ -92,31 +83,54 @@ impl App {
 
     /// Takes what threads have finished: an opened file, a chosen path, a written file, a project that is behind.
     pub(super) fn collect(&mut self, ctx: &egui::Context) {
-        if let Some(command) = self.asked.take() {
-            self.perform(command, ctx);
+        if let Some(answer) = self.asked.take() {
+            self.answered(answer, ctx);
         }
-        if let Some(pending) = &mut self.pending {
-            if let Some(progress) = pending.progress.take() {
-                let share = progress.fraction().map(|share| format!(" {:.0} %", share * 100.0)).unwrap_or_default();
-                pending.text = format!("{}…{share}", progress.label);
+        match self.pending.as_mut().and_then(|pending| pending.news.take()) {
+            None => {}
+            Some(News::First(opened)) => self.show(*opened, ctx),
+            Some(News::Done(Ok(opened))) => {
+                self.pending = None;
+                self.complete(*opened, ctx);
             }
-            match pending.news.take() {
-                None => {}
-                Some(News::First(opened)) => self.show(*opened, ctx),
-                Some(News::Done(Ok(opened))) => {
-                    self.pending = None;
-                    self.complete(*opened, ctx);
-                }
-                Some(News::Done(Err(error))) => {
-                    self.close_document();
-                    self.state.say(Tone::Error, error);
+            Some(News::Done(Err(error))) => {
+                self.close_document();
+                match error.downcast::<ReadError>() {
+                    Ok(ReadError::Several { path, files }) => self.dialog = Some(Dialog::Several { folder: path, files }),
+                    Ok(error) => self.state.say(Tone::Error, error.to_string()),
+                    Err(error) => self.state.say(Tone::Error, format!("{error:#}")),
                 }
             }
         }
-        if let Some(written) = self.exporter.poll() {
+        if let Some(written) = self.exporter.poll(ctx) {
             self.tell(written);
+            if let Some(command) = self.after_writing.take_if(|_| !self.exporter.is_busy()) {
+                self.perform(command, ctx);
+            }
         }
         self.watch_storage(ctx);
+    }
+
+    /// Stops the reading or writing that the status bar shows; whether there was any.
+    pub(super) fn stop_task(&mut self) -> bool {
+        if self.pending.is_some() {
+            self.close_document();
+            self.state.say(Tone::Plain, "Opening stopped");
+            return true;
+        }
+        if self.stop_transfer() {
+            self.state.say(Tone::Plain, "Stopped; nothing was written");
+            return true;
+        }
+        self.after_writing = None;
+        self.exporter.stop()
+    }
+
+    /// How far the reading or writing is that the status bar shows.
+    pub(super) fn task(&mut self) -> Option<Progress> {
+        let task = self.pending.as_mut().map(|pending| &mut pending.task);
+        let task = task.or_else(|| self.transfer.task()).or_else(|| self.exporter.task());
+        task.map(|task| task.progress().clone())
     }
 
     fn show(&mut self, opened: Opened, ctx: &egui::Context) {
@@ -176,8 +190,9 @@ impl App {
     }
 
     fn tell(&mut self, written: Written) {
-        let Written { revision, path, purpose, result } = written;
+        let Written { revision, path, purpose, result, stopped } = written;
         match result {
+            Err(_) if stopped => self.state.say(Tone::Plain, format!("Stopped; {} is as it was", path.display())),
             Err(error) => {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 self.state.say(Tone::Error, format!("{name} could not be written: {error}"));
@@ -192,11 +207,16 @@ impl App {
         }
     }
 
-    /// Keeps the window open where changes would be lost, and asks.
+    /// Keeps the window open where changes would be lost, and asks; and until a file is written.
     pub(super) fn watch_close(&mut self, ctx: &egui::Context) {
-        if ctx.input(|input| input.viewport().close_requested())
-            && let Some(why) = self.state.document.at_risk()
-        {
+        if !ctx.input(|input| input.viewport().close_requested()) {
+            return;
+        }
+        if self.exporter.is_busy() {
+            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
+            self.after_writing = Some(Command::Quit);
+            self.state.say(Tone::Plain, "The window closes as soon as the file is written; Esc stops the writing");
+        } else if let Some(why) = self.state.document.at_risk() {
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
             self.dialog = Some(Dialog::Unwritten { why, then: None });
         }
@@ -207,8 +227,8 @@ impl App {
         let document = &self.state.document;
         match (&document.target, &document.source) {
             (Some(target), _) => self.write(&target.clone(), ctx),
-            (None, Source::Folder(folder)) if !folder.join("annotations.json").exists() => {
-                self.write(&folder.join("annotations.json"), ctx);
+            (None, Source::Folder(folder)) if !folder.join(OWN_FILE).exists() => {
+                self.write(&folder.join(OWN_FILE), ctx);
             }
             (None, Source::Nothing) => {}
             (None, _) => self.ask(&Command::ExportAs, ctx),
@@ -223,70 +243,19 @@ impl App {
             (None, Source::Folder(folder)) => path.parent() == Some(folder),
             (None, _) => false,
         };
-        let ctx = ctx.clone();
-        self.exporter.write(document, path, if own { Purpose::Save } else { Purpose::Export }, move || ctx.request_repaint());
-    }
-
-    /// Shows the system's dialog for a path; the answer comes as a command.
-    pub(super) fn ask(&mut self, command: &Command, ctx: &egui::Context) {
-        let mut dialog = rfd::AsyncFileDialog::new();
-        if let Some(folder) = self.state.document.source.path().and_then(Path::parent) {
-            dialog = dialog.set_directory(folder);
-        }
-        let (ctx, slot) = (ctx.clone(), self.asked.clone());
-        let answer = move |path: Option<PathBuf>, wrap: &dyn Fn(PathBuf) -> Command| {
-            if let Some(path) = path {
-                slot.publish(wrap(path));
-                ctx.request_repaint();
-            }
-        };
-        let path = |handle: Option<rfd::FileHandle>| handle.map(|handle| handle.path().to_path_buf());
-        let started = match command {
-            Command::OpenFolder => {
-                let future = dialog.pick_folder();
-                job::spawn("dialog", move || answer(path(pollster::block_on(future)), &Command::Open))
-            }
-            Command::OpenFile => {
-                let future = dialog.add_filter("COCO annotations", &["json"]).pick_file();
-                job::spawn("dialog", move || answer(path(pollster::block_on(future)), &Command::Open))
-            }
-            Command::ChooseImport(format) => {
-                let format = *format;
-                job::spawn("dialog", move || {
-                    let picked = pollster::block_on(async {
-                        match format.ending() {
-                            Some(ending) => dialog.add_filter(format.name(), &[ending]).pick_file().await,
-                            None => dialog.pick_folder().await,
-                        }
-                    });
-                    answer(path(picked), &|path| Command::ImportFrom(format, path));
-                })
-            }
-            Command::ChooseExport(wish) => {
-                let wish = *wish;
-                let name = wish.format.ending().map_or_else(|| "export".to_owned(), |ending| format!("annotations.{ending}"));
-                let future = dialog.set_file_name(name).save_file();
-                job::spawn("dialog", move || answer(path(pollster::block_on(future)), &|path| Command::ExportTo(wish, path)))
-            }
-            Command::LoadWeights => {
-                let future = dialog.add_filter("Weights", &["safetensors"]).pick_file();
-                job::spawn("dialog", move || answer(path(pollster::block_on(future)), &Command::UseWeights))
-            }
-            _ => {
-                let future = dialog.add_filter("COCO annotations", &["json"]).set_file_name("annotations.json").save_file();
-                job::spawn("dialog", move || answer(path(pollster::block_on(future)), &Command::Export))
-            }
-        };
-        if let Err(error) = started {
-            self.state.say(Tone::Error, format!("The dialog cannot be shown: {error}"));
-        }
+        self.exporter.write(document, path, if own { Purpose::Save } else { Purpose::Export }, ctx);
     }
 
     /// Lets go of what is open; the project is written as far as the disk takes it.
     pub(super) fn close_document(&mut self) {
+        drop(self.leave_document());
+    }
+
+    /// Leaves what is open to the caller, who lets it go.
+    fn leave_document(&mut self) -> State {
         self.assistant.cancel();
         self.pending = None;
-        self.exporter.finish();
-        self.state = State::new(self.state.settings.clone());
+        let settings = self.state.settings.clone();
+        std::mem::replace(&mut self.state, State::new(settings))
     }
 }

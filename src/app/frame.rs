@@ -55,7 +55,7 @@ impl App {
         let mut commands: Vec<Command> = dropped.map(opened).into_iter().collect();
         if self.dialog.is_none() {
             let typing = ctx.text_edit_focused();
-            commands.extend(ctx.input_mut(|input| command::pressed(input, typing)));
+            commands.extend(ctx.input_mut(|input| command::pressed(input, typing, &self.state.settings.keymap)));
         }
         commands
     }
@@ -76,6 +76,7 @@ impl App {
     fn panels(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
         let colors = theme::palette(self.state.settings.look);
         let panel = |x, y| Frame::new().fill(colors.panel).inner_margin(Margin::symmetric(x, y));
+        let task = self.task();
         let state = &self.state;
         let opened = state.document.source != Source::Nothing;
         Panel::top("menu").frame(panel(8, 4)).show_separator_line(true).show(ui, |ui| menu::ui(ui, state, commands));
@@ -85,7 +86,7 @@ impl App {
                 pointer: self.canvas.pointer(),
                 scale: self.canvas.view.scale(),
                 adapter: &self.adapter,
-                opening: self.pending.as_ref().map(|pending| pending.text.as_str()),
+                task: task.as_ref(),
             };
             status::ui(ui, state, &facts, commands);
         });

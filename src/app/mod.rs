@@ -4,6 +4,7 @@
 //! with their names and keys. Nothing here waits: files, images and models live on threads of their own. egui's types
 //! stop at this module.
 
+mod ask;
 pub mod assistant;
 mod canvas;
 mod check;
@@ -14,8 +15,12 @@ mod export;
 mod file;
 mod frame;
 mod fuzzy;
+mod hand;
 mod icon;
+mod index;
+pub mod keymap;
 mod open;
+mod outline;
 mod panel;
 mod perform;
 mod picture;
@@ -24,6 +29,7 @@ mod review;
 pub mod settings;
 pub mod state;
 mod suggest;
+mod task;
 mod theme;
 pub mod transfer;
 
@@ -61,7 +67,9 @@ pub struct App {
     folders: Folders,
     pending: Option<Pending>,
     storage_failure: Option<String>,
-    asked: Latest<Command>,
+    asked: Latest<ask::Answer>,
+    after_writing: Option<Command>,
+    peek: Option<hand::Peek>,
     transfer: Transfer,
     polish: Option<polish::Job>,
     polished: Option<polish::Polished>,
@@ -101,6 +109,8 @@ impl App {
             pending: None,
             storage_failure: None,
             asked: Latest::default(),
+            after_writing: None,
+            peek: None,
             transfer: Transfer::default(),
             polish: None,
             polished: None,
@@ -126,7 +136,7 @@ impl App {
 
     /// The findings of the last check, in words; for tests.
     pub fn findings(&self) -> Vec<String> {
-        self.check.found.iter().flat_map(|(_, rows)| rows.iter().map(|row| row.text.clone())).collect()
+        self.check.found.iter().flat_map(|found| found.rows.iter().map(|row| row.text.clone())).collect()
     }
 
     /// Where an image position lies in the window, in points; for tests.
@@ -144,6 +154,8 @@ impl App {
 
     /// Puts everything on disk that is not there yet; the window closes.
     pub fn close(&mut self) {
+        self.transfer.finish();
+        self.exporter.finish();
         self.close_document();
     }
 }

@@ -8,9 +8,13 @@ use anyhow::Context as _;
 
 use super::document::{Document, Source};
 use crate::annotation::{Dataset, Image, ImageId};
+use crate::formats::coco::ReadError;
 use crate::formats::{Report, Warning, coco, folder};
 use crate::job::{Cancel, Progress};
 use crate::store::{self, Change, Contents, Places, Project, Target, Writer};
+
+/// The file that Save makes in a folder of images.
+pub(super) const OWN_FILE: &str = "annotations.json";
 
 /// What opening gave: the document, and a note for the status bar.
 #[derive(Debug)]
@@ -48,22 +52,34 @@ impl Opening<'_> {
         if !path.exists() {
             anyhow::bail!("there is no {}", path.display());
         }
-        let mut path = path;
-        let mut scanned = None;
-        let mut project = store::find(&Places::of(&path, self.state))?;
-        if project.is_none() && path.is_dir() {
-            let (dataset, report) = folder::scan(&path)?;
-            if dataset.images.is_empty() {
-                path = only_file(&path)?;
-                project = store::find(&Places::of(&path, self.state))?;
-            } else {
-                scanned = Some((dataset, report));
+        let project = store::find(&Places::of(&path, self.state))?;
+        if project.as_ref().is_none_or(is_untouched) && path.is_dir() {
+            match coco::file_of(&path) {
+                Ok(file) if file.parent() == Some(&path) && file.ends_with(OWN_FILE) => {}
+                Ok(file) => {
+                    drop(project);
+                    let name = file.strip_prefix(path.parent().unwrap_or(&path)).unwrap_or(&file).display().to_string();
+                    let project = store::find(&Places::of(&file, self.state))?;
+                    let mut opened = self.go_on(project, &file)?;
+                    opened.note = format!("{} ({name})", opened.note);
+                    return Ok(opened);
+                }
+                Err(ReadError::NoFile { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
         }
-        match project {
-            Some(project) => self.reopen(project, &path),
-            None => self.begin(&path, scanned),
-        }
+        self.go_on(project, &path)
+    }
+
+    fn go_on(self, project: Option<Project>, path: &Path) -> anyhow::Result<Opened> {
+        let Some(project) = project else {
+            let scanned = path.is_dir().then(|| folder::scan_with(path, &|_| false, self.cancel, self.progress)).transpose()?;
+            if scanned.as_ref().is_some_and(|(dataset, _)| dataset.images.is_empty()) && !path.join(OWN_FILE).is_file() {
+                anyhow::bail!("there are no images and no COCO file in {}", path.display());
+            }
+            return self.begin(path, scanned);
+        };
+        self.reopen(project, path)
     }
 
     /// Begins a project.
@@ -97,7 +113,9 @@ impl Opening<'_> {
         let mut project = project;
         if path.is_dir() {
             let first = contents.dataset.images.len();
-            let images = add_images(&mut contents.dataset, folder::scan(path)?.0);
+            let known: HashSet<&str> = contents.dataset.images.iter().map(|image| image.file_name.as_str()).collect();
+            let (found, _) = folder::scan_with(path, &|name| known.contains(name), self.cancel, self.progress)?;
+            let images = add_images(&mut contents.dataset, found);
             if !images.is_empty() {
                 note = format!("{note}, {} new images", images.len());
                 // Where the disk takes nothing now, they are found again next time.
@@ -124,7 +142,7 @@ impl Opening<'_> {
 
     /// What the annotation file of `path` holds, and all images of a folder.
     fn read(&mut self, path: &Path, scanned: Option<(Dataset, Report)>) -> anyhow::Result<(Contents, Vec<Warning>)> {
-        let file = if path.is_dir() { path.join("annotations.json") } else { path.to_path_buf() };
+        let file = if path.is_dir() { path.join(OWN_FILE) } else { path.to_path_buf() };
         let mut contents = Contents::default();
         let mut warnings = Report::default();
         if file.is_file() {
@@ -133,7 +151,7 @@ impl Opening<'_> {
                 coco::read_with(&file, self.cancel, self.progress).with_context(|| format!("cannot read {}", file.display()))?;
         }
         if path.is_dir() {
-            let (dataset, report) = scanned.map_or_else(|| folder::scan(path), Ok)?;
+            let (dataset, report) = scanned.map_or_else(|| folder::scan_with(path, &|_| false, self.cancel, self.progress), Ok)?;
             add_images(&mut contents.dataset, dataset);
             warnings.append(report);
         }
@@ -164,22 +182,9 @@ fn opened(contents: Contents, path: &Path, is_loading: bool, note: String) -> Op
     Opened { document, note, image }
 }
 
-/// The COCO file in a folder without images.
-fn only_file(folder: &Path) -> anyhow::Result<PathBuf> {
-    let mut files = json_files(folder);
-    match files.len() {
-        0 => anyhow::bail!("there are no images and no COCO file in {}", folder.display()),
-        1 => Ok(files.remove(0)),
-        _ => anyhow::bail!("there are several JSON files and no images in {}: open one of the files", folder.display()),
-    }
-}
-
-fn json_files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let is_coco = |path: &PathBuf| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
-    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_coco).collect();
-    files.sort();
-    files
+/// Whether nobody has done anything in a project yet.
+fn is_untouched(project: &Project) -> bool {
+    project.first().is_ok_and(|first| first.history.revision() == 0 && first.target.is_none() && first.reviewed.is_empty())
 }
 
 /// Puts the images behind the others that `dataset` does not have yet; gives them back.

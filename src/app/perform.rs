@@ -3,7 +3,7 @@
 use super::App;
 use super::assistant::{Aim, Outcome};
 use super::command::{Command, Tool, entry};
-use super::panel::dialog::{Dialog, Search};
+use super::panel::dialog::{Dialog, KeysForm, Search};
 use super::picture::Loaded;
 use super::state::{Change, Tone};
 use super::theme;
@@ -29,6 +29,8 @@ impl App {
             | Command::LoadWeights
             | Command::ChooseImport(_)
             | Command::ChooseExport(_) => self.ask(&command, ctx),
+            Command::OpenPath => self.ask_in_window(Command::OpenPath, false),
+            Command::StopTask => drop(self.stop_task()),
             Command::Import => self.dialog = Some(Dialog::Import),
             Command::ImportFrom(format, path) => self.import(format, &path, ctx),
             Command::ExportFormat => self.dialog = Some(Dialog::Export(Wish::default())),
@@ -40,6 +42,7 @@ impl App {
             Command::Export(path) => self.write(&path, ctx),
             Command::Abandon(then) => self.abandon(then, ctx),
             Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
+            Command::Undo | Command::Delete if self.canvas.take_point() => {}
             Command::Undo | Command::Redo => self.step(command == Command::Redo),
             Command::Delete => self.state.delete_selected(),
             Command::SelectAll => self.state.selection = self.state.objects().map(|instance| instance.id).collect(),
@@ -76,10 +79,14 @@ impl App {
             Command::PreviousObject => self.next_object(-1),
             Command::ToggleReviewed => self.toggle_reviewed(),
             Command::Use(tool) => self.use_tool(tool),
-            Command::BrushSmaller => self.brush_radius(self.state.brush_radius_px / 1.25),
-            Command::BrushLarger => self.brush_radius(self.state.brush_radius_px * 1.25),
+            Command::RepeatTool => self.use_tool(self.state.last_tool),
+            Command::FillHoles => self.state.fill_holes(),
+            Command::EndPeek => self.end_peek(ctx),
+            Command::BrushSmaller => self.resize_tool(1.0 / 1.25),
+            Command::BrushLarger => self.resize_tool(1.25),
+            Command::WandTolerance(tolerance) => self.wand_tolerance(tolerance),
             Command::BrushRadius(radius_px) => self.brush_radius(radius_px),
-            Command::ToggleHidden => self.toggle_hidden(),
+            Command::ToggleHidden => self.toggle_hidden(ctx),
             Command::SetHidden(id, hides) => {
                 if hides {
                     self.state.hidden.insert(id);
@@ -102,15 +109,20 @@ impl App {
             Command::RenameClass(id, name) => self.state.rename_class(id, name),
             Command::SearchClass => self.dialog = Some(Dialog::Classes(Search::default())),
             Command::Palette => self.dialog = Some(Dialog::Palette(Search::default())),
-            Command::Help => self.dialog = Some(Dialog::Help),
+            Command::Help => self.dialog = Some(Dialog::Help(KeysForm::default())),
             Command::Settings => self.dialog = Some(Dialog::Settings(self.state.settings.clone())),
             Command::Check => self.check(ctx),
             Command::LeadTo(target) => self.lead_to(target),
             Command::Change(settings) => self.change_settings(settings, ctx),
             Command::AddBox(rect) => self.add_box(rect, ctx),
+            Command::AddPolygon(points) => self.state.add_polygon(&points),
+            Command::MoveVertex(vertex, to) => self.state.move_vertex(vertex, to),
+            Command::RemoveVertex(vertex) => self.state.remove_vertex(vertex),
+            Command::InsertVertex(vertex, at) => self.state.insert_vertex(vertex, at),
+            Command::Wand(target, at, adds) => self.wand(target, at, adds),
             Command::Reshape(id, rect) => self.state.reshape(id, rect),
             Command::Move(id, by) => self.state.move_object(id, by),
-            Command::Paint(target, mask) => self.state.paint(target, &mask),
+            Command::Paint(target, shape) => self.state.paint(target, shape),
         }
     }
 
@@ -174,8 +186,15 @@ impl App {
         if self.state.review.is_some() {
             return self.decide(true);
         }
-        if self.assistant.running().is_some() {
+        if self.canvas.has_outline() {
+            match self.canvas.finish_outline() {
+                Some(Command::AddPolygon(points)) => self.state.add_polygon(&points),
+                _ => self.state.say(Tone::Plain, "An outline needs three points; Esc leaves it"),
+            }
             return;
+        }
+        if self.assistant.running().is_some() {
+            return self.accept_early();
         }
         let shown: Vec<InstanceId> = self.state.selection.clone();
         let looked_at = self.state.proposed.iter().any(|id| shown.contains(id));
@@ -199,8 +218,8 @@ impl App {
             return;
         }
         if self.pending.is_some() {
-            self.close_document();
-            return self.state.say(Tone::Plain, "Opening stopped");
+            self.stop_task();
+            return;
         }
         if let Some(running) = self.assistant.cancel() {
             let what = match running.aim {
@@ -210,8 +229,8 @@ impl App {
             };
             return self.state.say(Tone::Plain, what);
         }
-        if self.stop_transfer() {
-            return self.state.say(Tone::Plain, "Stopped");
+        if self.stop_task() {
+            return;
         }
         if self.state.review.is_some() {
             return self.decide(false);
@@ -379,35 +398,6 @@ impl App {
         self.state.selection = vec![ids[next]];
         if let Some(instance) = self.state.document.instance(ids[next]) {
             self.canvas.view.show(instance.bbox);
-        }
-    }
-
-    fn use_tool(&mut self, tool: Tool) {
-        self.canvas.abort();
-        self.state.tool = tool;
-        self.state.message = None;
-    }
-
-    fn brush_radius(&mut self, radius_px: f64) {
-        self.state.brush_radius_px = radius_px.clamp(0.5, 4000.0);
-    }
-
-    fn toggle_hidden(&mut self) {
-        let ids: Vec<InstanceId> = self.state.selected().map(|instance| instance.id).collect();
-        if ids.is_empty() {
-            self.state.all_hidden = !self.state.all_hidden;
-            return;
-        }
-        let hides = ids.iter().any(|&id| self.state.is_visible(id));
-        for id in ids {
-            if hides {
-                self.state.hidden.insert(id);
-            } else {
-                self.state.hidden.remove(&id);
-            }
-        }
-        if !hides {
-            self.state.all_hidden = false;
         }
     }
 }

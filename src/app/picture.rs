@@ -89,7 +89,14 @@ impl Pictures {
         let mut shelf = self.shared.lock();
         let mut wanted: VecDeque<Job> = VecDeque::new();
         wanted.extend(whole.iter().filter(|path| !shelf.whole.contains_key(*path)).cloned().map(Job::Whole));
-        wanted.extend(thumbnails.iter().filter(|path| !shelf.thumbnails.contains_key(*path)).cloned().map(Job::Thumbnail));
+        // A whole image brings its thumbnail along.
+        let comes = |path: &PathBuf| {
+            let whole = Job::Whole(path.clone());
+            wanted.contains(&whole) || shelf.working.contains(&whole)
+        };
+        let missing = thumbnails.iter().filter(|path| !shelf.thumbnails.contains_key(*path) && !comes(path));
+        let missing: Vec<Job> = missing.cloned().map(Job::Thumbnail).collect();
+        wanted.extend(missing);
         wanted.retain(|job| !shelf.working.contains(job));
         let idle = wanted.is_empty();
         shelf.wanted = wanted;

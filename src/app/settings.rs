@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::keymap::Keymap;
 use crate::assist::{ModelPaths, RefineOptions};
 
 /// Where the models run.
@@ -30,6 +31,29 @@ pub enum Look {
     Light,
 }
 
+/// How images are shown; none of it changes them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Light {
+    /// From -1, black, to 1, white.
+    pub brightness: f32,
+    /// From -1, all grey, to 1, black and white.
+    pub contrast: f32,
+}
+
+impl Light {
+    /// The value that is shown for each value of a channel; `None` where that is the value itself.
+    pub fn table(self) -> Option<[u8; 256]> {
+        if self == Self::default() {
+            return None;
+        }
+        // The slope of the line through the middle: 0 at -1, and ever steeper towards 1.
+        let slope = (std::f32::consts::FRAC_PI_4 * (self.contrast.clamp(-1.0, 0.99) + 1.0)).tan();
+        let shown = |value: usize| ((value as f32 / 255.0 - 0.5) * slope + 0.5 + self.brightness) * 255.0;
+        Some(std::array::from_fn(|value| shown(value).round().clamp(0.0, 255.0) as u8))
+    }
+}
+
 /// The settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -54,6 +78,10 @@ pub struct Settings {
     pub strength: f32,
     /// How far from the outline the refiner may change a mask; anywhere without it.
     pub band_px: Option<u32>,
+    /// Which key does what.
+    pub keymap: Keymap,
+    /// How images are shown.
+    pub light: Light,
     /// How strong masks cover the image, 0..=1.
     pub opacity: f32,
     /// Size of text and controls, 1 being normal.
@@ -73,6 +101,8 @@ impl Default for Settings {
             propose_after_box: true,
             strength: RefineOptions::STRENGTH,
             band_px: None,
+            keymap: Keymap::default(),
+            light: Light::default(),
             opacity: 0.3,
             zoom: 1.0,
         }
@@ -137,6 +167,16 @@ impl Folders {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn light_goes_through_the_middle() {
+        assert_eq!(Light::default().table(), None);
+        let table = |brightness, contrast| Light { brightness, contrast }.table().unwrap();
+        assert_eq!((table(0.2, 0.0)[0], table(0.2, 0.0)[255]), (51, 255));
+        let steep = table(0.0, 0.5);
+        assert!(steep[100] < 80 && steep[155] > 175 && steep[0] == 0 && steep[255] == 255, "{steep:?}");
+        assert!(table(0.0, -1.0).iter().all(|&value| value == 128), "all grey");
+    }
 
     #[test]
     fn settings_come_back_as_stored() {

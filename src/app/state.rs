@@ -114,8 +114,12 @@ pub struct State {
     pub proposed: Vec<InstanceId>,
     /// The tool.
     pub tool: Tool,
+    /// The tool that drew last.
+    pub last_tool: Tool,
     /// The brush radius, in image pixels.
     pub brush_radius_px: f64,
+    /// How far colours may be from each other for the wand, in 0..=255.
+    pub wand_tolerance: f64,
     /// The class of what is drawn next.
     pub category: Option<CategoryId>,
     /// Objects that are not shown.
@@ -157,7 +161,9 @@ impl State {
             selection: Vec::new(),
             proposed: Vec::new(),
             tool: Tool::Select,
+            last_tool: Tool::Box,
             brush_radius_px: 12.0,
+            wand_tolerance: 20.0,
             category: None,
             hidden: BTreeSet::new(),
             all_hidden: false,

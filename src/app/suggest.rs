@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::App;
 use super::assistant::{Aim, Patch, Running};
+use super::perform::plural;
 use super::state::{Suggestion, Tone};
 use crate::annotation::{Image, ImageId, Instance, InstanceId, Shape};
+use crate::assist::Patch as Soft;
 use crate::assist::service::Request;
 use crate::assist::{ExemplarCrop, Prompt, Proposal, ProposeOptions, Scribble};
 use crate::mask::{Mask, metric};
@@ -98,6 +100,34 @@ impl App {
             None => self.state.expected_iou.remove(&id),
         };
         self.state.say(Tone::Plain, format!("Mask {} of {of}{sure}: Space shows the next, Enter accepts", index + 1));
+    }
+
+    /// Takes the masks as they are shown, though the segmenter has not come to its end.
+    pub(super) fn accept_early(&mut self) {
+        let aim = self.assistant.running().map(|running| running.aim);
+        let label = match aim {
+            Some(Aim::Fresh) => "Propose masks",
+            Some(Aim::Correction) => "Correct mask",
+            _ => return,
+        };
+        let Some((running, shown)) = self.assistant.take_shown() else { return };
+        let Some(size) = self.state.document.dataset().image(running.image).map(|image| image.size) else { return };
+        let mask = |(id, soft): &(InstanceId, Soft)| {
+            let mut mask = soft.mask(size);
+            self.state.scribbles.get(id).into_iter().flatten().for_each(|scribble| scribble.paint(&mut mask));
+            (*id, mask)
+        };
+        let masks: Vec<(InstanceId, Mask)> = shown.iter().map(mask).collect();
+        let masks: Vec<(InstanceId, &Mask)> = masks.iter().map(|(id, mask)| (*id, mask)).collect();
+        let done = self.state.set_masks(label, running.image, &masks);
+        for id in &done {
+            self.state.expected_iou.remove(id);
+            self.state.suggestions.remove(id);
+        }
+        self.state.selection.clear();
+        let (count, rest) = (done.len(), running.instances.len() - done.len());
+        let rest = if rest > 0 && running.aim == Aim::Fresh { format!("; {rest} stayed a box") } else { String::new() };
+        self.state.say(Tone::Plain, format!("{count} mask{} accepted as shown{rest}", plural(count)));
     }
 
     /// Takes what the segmenter answered to a request that was not for fresh boxes.

@@ -3,16 +3,22 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use super::App;
 use super::command::Command;
 use super::panel::dialog::Dialog;
 use super::state::{Measured, Tone};
+use super::task::{Reporter, Task};
 use crate::annotation::ImageId;
 use crate::formats::coco;
 use crate::formats::convert::Policy;
 use crate::formats::exchange::{self, Format, Watch};
-use crate::job::{self, Cancel, Latest};
+use crate::job::{self, Latest};
+
+/// Longest wait for work that was stopped because the program ends.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The form that masks get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +79,25 @@ enum Done {
 #[derive(Debug, Default)]
 pub(super) struct Transfer {
     done: Latest<Done>,
-    running: Option<Cancel>,
+    running: Option<(Task, JoinHandle<()>)>,
     measured: Latest<Measured>,
+}
+
+impl Transfer {
+    /// The import or export that runs.
+    pub(super) fn task(&mut self) -> Option<&mut Task> {
+        self.running.as_mut().map(|(task, _)| task)
+    }
+
+    /// Stops what runs and gives it a moment to leave nothing half-written behind: the program ends.
+    pub(super) fn finish(&mut self) {
+        let Some((task, thread)) = self.running.take() else { return };
+        task.cancel();
+        let start = Instant::now();
+        while !thread.is_finished() && start.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
 }
 
 impl App {
@@ -108,12 +131,13 @@ impl App {
     /// Reads a data set of another format into a COCO file and opens that.
     pub(super) fn import(&mut self, format: Format, path: &Path, ctx: &egui::Context) {
         let path = path.to_path_buf();
-        self.state.say(Tone::Plain, format!("Reading {}", path.display()));
-        self.work(ctx, move |cancel| {
-            let watch = &mut Watch { cancel, progress: &mut |_| () };
-            let imported = exchange::import(format, &path, None, None, watch)?;
+        self.state.message = None;
+        self.work(&format!("Reading {}", format.name()), ctx, move |report| {
+            let cancel = report.cancel.clone();
+            let mut progress = |progress| report.tell(progress);
+            let imported = exchange::import(format, &path, None, None, &mut Watch { cancel: &cancel, progress: &mut progress })?;
             let target = free_name(&path);
-            coco::save(&imported.dataset, &target)?;
+            coco::save_with(&imported.dataset, &target, &cancel, &mut progress)?;
             Ok(Done::Imported(target, imported.tally.sentences().collect()))
         });
     }
@@ -121,9 +145,10 @@ impl App {
     /// Writes the data set in another format.
     pub(super) fn export(&mut self, wish: Wish, path: &Path, ctx: &egui::Context) {
         let (path, dataset) = (path.to_path_buf(), self.state.document.shared());
-        self.state.say(Tone::Plain, format!("Writing {}", path.display()));
-        self.work(ctx, move |cancel| {
-            let watch = &mut Watch { cancel, progress: &mut |_| () };
+        self.state.message = None;
+        self.work(&format!("Writing {}", wish.format.name()), ctx, move |report| {
+            let cancel = report.cancel.clone();
+            let watch = &mut Watch { cancel: &cancel, progress: &mut |progress| report.tell(progress) };
             let tally = exchange::export(Arc::unwrap_or_clone(dataset), wish.format, &path, wish.policy(), None, watch)?;
             let kept = tally.iou_range().map(|(mean, least)| {
                 format!("{} masks took another form: IoU {mean:.4} on average, {least:.4} at least", tally.ious.len())
@@ -150,22 +175,21 @@ impl App {
 
     /// Stops the import or export; whether one was running. What it had done leaves nothing behind.
     pub(super) fn stop_transfer(&mut self) -> bool {
-        let running = self.transfer.running.take();
         self.transfer.done = Latest::default();
-        running.inspect(Cancel::cancel).is_some()
+        self.transfer.running.take().is_some()
     }
 
-    fn work(&mut self, ctx: &egui::Context, work: impl FnOnce(&Cancel) -> anyhow::Result<Done> + Send + 'static) {
+    fn work(&mut self, label: &str, ctx: &egui::Context, work: impl FnOnce(&mut Reporter) -> anyhow::Result<Done> + Send + 'static) {
         self.stop_transfer();
-        let (slot, cancel, ctx) = (self.transfer.done.clone(), Cancel::new(), ctx.clone());
-        self.transfer.running = Some(cancel.clone());
+        let task = Task::new(label);
+        let (slot, mut report, ctx) = (self.transfer.done.clone(), task.reporter(ctx), ctx.clone());
         let work = move || {
-            slot.publish(work(&cancel).unwrap_or_else(|error| Done::Failed(format!("{error:#}"))));
+            slot.publish(work(&mut report).unwrap_or_else(|error| Done::Failed(format!("{error:#}"))));
             ctx.request_repaint();
         };
-        if let Err(error) = job::spawn("transfer", work) {
-            self.transfer.running = None;
-            self.state.say(Tone::Error, format!("The work cannot begin: {error}"));
+        match job::spawn("transfer", work) {
+            Ok(thread) => self.transfer.running = Some((task, thread)),
+            Err(error) => self.state.say(Tone::Error, format!("The work cannot begin: {error}")),
         }
     }
 }

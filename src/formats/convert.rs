@@ -4,7 +4,11 @@ use rayon::prelude::*;
 
 use crate::annotation::{Dataset, Instance, InstanceId, Shape, ShapeError};
 use crate::geometry::Size;
+use crate::job::{Cancel, Meter, Progress};
 use crate::mask::{polygon, rle};
+
+/// Instances that are converted between two looks at the cancel flag.
+const CHUNK: usize = 1 << 12;
 
 /// The form that outlines get.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,6 +54,12 @@ pub struct Loss {
 /// Gives every instance of `dataset` the form that `policy` asks for; one that has it already, and one that has only a
 /// box, is left alone. Returns an entry for each one that changed or could not be.
 pub fn convert(dataset: &mut Dataset, policy: Policy) -> Vec<Loss> {
+    convert_with(dataset, policy, &Cancel::new(), &mut |_| ()).unwrap_or_default()
+}
+
+/// [`convert`] with the means to stop it and to see how far it is; `None` when `cancel` was raised, with a part of the
+/// data set converted.
+pub fn convert_with(dataset: &mut Dataset, policy: Policy, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> Option<Vec<Loss>> {
     let sizes: std::collections::HashMap<_, _> = dataset.images.iter().rev().map(|image| (image.id, image.size)).collect();
     let one = |instance: &mut Instance| {
         let size = match &instance.shape {
@@ -63,7 +73,16 @@ pub fn convert(dataset: &mut Dataset, policy: Policy) -> Vec<Loss> {
         });
         Some(Loss { id: instance.id, iou })
     };
-    dataset.instances.par_iter_mut().filter_map(one).collect()
+    let meter = Meter::start("Converting masks", dataset.instances.len() as u64);
+    let mut losses = Vec::new();
+    for (number, chunk) in dataset.instances.chunks_mut(CHUNK).enumerate() {
+        if cancel.is_cancelled() {
+            return None;
+        }
+        progress(meter.at((number * CHUNK) as u64));
+        losses.par_extend(chunk.par_iter_mut().filter_map(one));
+    }
+    Some(losses)
 }
 
 /// The outline of `instance` in the form that `policy` asks for, and the `IoU` of the pixels; `None` where it has that form

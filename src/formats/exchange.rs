@@ -123,7 +123,7 @@ pub fn import(
 ) -> Result<Imported, ExchangeError> {
     let plain = |(dataset, report)| Imported { dataset, report, tally: Tally::default() };
     match format {
-        Format::Coco | Format::Lvis => Ok(plain(coco::read_with(path, watch.cancel, watch.progress)?)),
+        Format::Coco | Format::Lvis => Ok(plain(coco::read_with(&coco::file_of(path)?, watch.cancel, watch.progress)?)),
         Format::Results => {
             let truth = reference.ok_or_else(|| ExchangeError::NoReference { path: path.to_owned() })?;
             Ok(plain(coco::read_results(path, truth)?))
@@ -154,7 +154,7 @@ pub fn export(
     let tolerance_px = policy.map_or(0.0, Policy::tolerance_px);
     if format.has_forms() {
         if let Some(policy) = policy {
-            shaped(&mut dataset, policy, &mut tally);
+            shaped(&mut dataset, policy, &mut tally, watch)?;
         }
         match format {
             Format::Lvis => lvis::to_lvis(&mut dataset, reference, &mut tally),
@@ -165,8 +165,8 @@ pub fn export(
             return Err(ExchangeError::Cancelled);
         }
         match format {
-            Format::Results => coco::save_results(&dataset, path)?,
-            _ => coco::save(&dataset, path)?,
+            Format::Results => coco::save_results_with(&dataset, path, watch.cancel, watch.progress)?,
+            _ => coco::save_with(&dataset, path, watch.cancel, watch.progress)?,
         }
         return Ok(tally);
     }
@@ -183,13 +183,15 @@ pub fn export(
     Ok(tally)
 }
 
-fn shaped(dataset: &mut Dataset, policy: Policy, tally: &mut Tally) {
-    for loss in convert::convert(dataset, policy) {
+fn shaped(dataset: &mut Dataset, policy: Policy, tally: &mut Tally, watch: &mut Watch<'_>) -> Result<(), ExchangeError> {
+    let losses = convert::convert_with(dataset, policy, watch.cancel, watch.progress).ok_or(ExchangeError::Cancelled)?;
+    for loss in losses {
         match loss.iou {
             Ok(iou) => tally.add_iou(loss.id.0, iou),
             Err(error) => tally.add(Kind::Object, format_args!("annotation {} stays as it was: {error}", loss.id)),
         }
     }
+    Ok(())
 }
 
 /// A result has an image, a class, an outline and a score.

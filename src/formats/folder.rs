@@ -1,17 +1,21 @@
 //! A folder of pictures as a data set without annotations.
 
 use std::cmp::Ordering;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use rayon::prelude::*;
 
 use super::picture;
 use super::{Problem, Record, Report, Warning};
 use crate::annotation::{Dataset, Image, ImageId};
+use crate::job::{Cancel, Meter, Progress};
 
 /// The endings that a picture's name may have.
 pub const ENDINGS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
+
+/// Images that are looked at between two looks at the cancel flag.
+const CHUNK: usize = 1 << 11;
 
 /// Folders within folders that are looked through.
 const DEEPEST: usize = 16;
@@ -21,12 +25,35 @@ const DEEPEST: usize = 16;
 ///
 /// # Errors
 /// When `folder` itself cannot be listed.
-pub fn scan(folder: &Path) -> std::io::Result<(Dataset, Report)> {
+pub fn scan(folder: &Path) -> io::Result<(Dataset, Report)> {
+    scan_with(folder, &|_| false, &Cancel::new(), &mut |_| ())
+}
+
+/// [`scan`] without the pictures whose names are `known`, with the means to stop it and to see how far it is.
+///
+/// # Errors
+/// As [`scan`]; [`io::ErrorKind::Interrupted`] when `cancel` was raised.
+pub fn scan_with(
+    folder: &Path,
+    known: &dyn Fn(&str) -> bool,
+    cancel: &Cancel,
+    progress: &mut dyn FnMut(Progress),
+) -> io::Result<(Dataset, Report)> {
     let mut names = Vec::new();
     let mut report = Report::default();
+    progress(Meter::start("Listing the folder", 0).at(0));
     list(folder, "", 0, &mut names, &mut report)?;
+    names.retain(|name| !known(name));
     names.sort_by(|a, b| natural(a, b));
-    let sizes: Vec<_> = names.par_iter().map(|name| picture::size(&folder.join(name))).collect();
+    let meter = Meter::start("Looking at images", names.len() as u64);
+    let mut sizes = Vec::with_capacity(names.len());
+    for chunk in names.chunks(CHUNK) {
+        if cancel.is_cancelled() {
+            return Err(io::Error::new(io::ErrorKind::Interrupted, "stopped"));
+        }
+        progress(meter.at(sizes.len() as u64));
+        sizes.par_extend(chunk.par_iter().map(|name| picture::size(&folder.join(name))));
+    }
     let mut dataset = Dataset::default();
     for (file_name, size) in names.into_iter().zip(sizes) {
         match size {
@@ -44,7 +71,7 @@ fn warning(path: PathBuf, error: &dyn std::error::Error) -> Warning {
     Warning { origin: path.into(), record: Record::File, problem: Problem::Picture(error.to_string()) }
 }
 
-fn list(root: &Path, below: &str, depth: usize, names: &mut Vec<String>, report: &mut Report) -> std::io::Result<()> {
+fn list(root: &Path, below: &str, depth: usize, names: &mut Vec<String>, report: &mut Report) -> io::Result<()> {
     for entry in fs::read_dir(root.join(below))? {
         let entry = entry?;
         // A name that is no text has no place in a data set.
@@ -128,6 +155,11 @@ mod tests {
         assert_eq!(names, ["2.PNG", "10.png", "sub/1.jpg"]);
         assert_eq!(report.warnings.len(), 1);
         assert!(report.warnings[0].to_string().contains("broken.jpg"));
+        let (new, _) = scan_with(folder.path(), &|name| name.ends_with(".png"), &Cancel::new(), &mut |_| ()).unwrap();
+        assert_eq!(new.images.iter().map(|image| image.file_name.as_str()).collect::<Vec<_>>(), ["2.PNG", "sub/1.jpg"]);
+        let stopped = Cancel::new();
+        stopped.cancel();
+        assert!(scan_with(folder.path(), &|_| false, &stopped, &mut |_| ()).is_err());
         assert!(scan(&at("nowhere")).is_err());
     }
 }

@@ -8,6 +8,7 @@ mod cvat;
 pub mod exchange;
 mod fault;
 pub mod folder;
+mod jpeg;
 mod label_map;
 mod labelme;
 mod library;

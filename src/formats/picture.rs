@@ -125,7 +125,11 @@ pub fn open(path: &Path) -> Result<Picture, PictureError> {
 /// # Errors
 /// When the file is missing, no picture, or has a damaged beginning.
 pub fn size(path: &Path) -> Result<Size, PictureError> {
-    decoder(path).map(|(decoder, _)| size_of(&decoder))
+    let file = File::open(path).map_err(|source| PictureError::Io { path: path.to_owned(), source })?;
+    match super::jpeg::size(&mut BufReader::new(file)) {
+        Some(size) => Ok(size),
+        None => decoder(path).map(|(decoder, _)| size_of(&decoder)),
+    }
 }
 
 /// The size of the picture at `path` and its orientation mark, without its pixels.

@@ -31,6 +31,12 @@ pub enum SaveError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// The job was cancelled.
+    #[error("writing was cancelled: {}", path.display())]
+    Cancelled {
+        /// The file.
+        path: PathBuf,
+    },
     /// The new file could not take the old one's place.
     #[error("cannot replace the file: {source}: {}", path.display())]
     Replace {

@@ -93,10 +93,11 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     if let Some(folder) = &arguments.images {
         anyhow::ensure!(folder.is_dir(), "there is no folder {}", folder.display());
     }
-    let read = coco::read_with(&arguments.data, cancel, &mut |progress| terminal.progress(&progress));
+    let data = coco::file_of(&arguments.data)?;
+    let read = coco::read_with(&data, cancel, &mut |progress| terminal.progress(&progress));
     terminal.finish();
     let (dataset, mut report) = read?;
-    let health = check(&dataset, &arguments.data, arguments.images.as_deref(), cancel, &mut |progress| terminal.progress(&progress));
+    let health = check(&dataset, &data, arguments.images.as_deref(), cancel, &mut |progress| terminal.progress(&progress));
     terminal.finish();
     let Some(health) = health else { return Ok(Outcome::Cancelled) };
     report.append(health.report);

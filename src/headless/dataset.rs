@@ -15,11 +15,12 @@ use crate::mask::Mask;
 /// More warnings of one file than this are counted, not printed.
 const MOST_WARNINGS: usize = 20;
 
-/// Reads the COCO file at `path` and shows what its reader warns of.
+/// Reads the COCO file at `path`, or the one that belongs to the folder `path`, and shows what its reader warns of.
 ///
 /// # Errors
 /// When the file cannot be read or is no COCO file, or `cancel` was raised.
 pub(super) fn read(path: &Path, terminal: &mut Terminal, cancel: &Cancel) -> Result<Dataset, ReadError> {
+    let path = &coco::file_of(path)?;
     let read = coco::read_with(path, cancel, &mut |progress| terminal.progress(&progress));
     terminal.finish();
     let (dataset, report) = read?;

@@ -13,6 +13,7 @@ pub mod morphology;
 pub mod overlay;
 pub mod polygon;
 pub mod rle;
+pub mod wand;
 mod window;
 
 pub use window::PixelRect;

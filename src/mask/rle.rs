@@ -69,6 +69,34 @@ pub fn encode(mask: &Mask) -> Vec<u32> {
     counts
 }
 
+/// The run lengths, on a grid of `size`, of `mask` with its left top pixel at (`x`, `y`), all of it inside the grid: what
+/// lies beside it costs nothing.
+pub fn encode_placed(mask: &Mask, x: u32, y: u32, size: Size) -> Vec<u32> {
+    let (rows, height) = (u64::from(mask.size().height).max(1), u64::from(size.height));
+    let (mut counts, mut end, mut place) = (Vec::new(), 0, 0);
+    for (number, &count) in encode(mask).iter().enumerate() {
+        let (mut from, to) = (place, place + u64::from(count));
+        place = to;
+        // What is one run in the mask is one a column in the grid.
+        while number % 2 == 1 && from < to {
+            let column = from / rows;
+            let until = to.min((column + 1) * rows);
+            let start = (u64::from(x) + column) * height + u64::from(y) + from % rows;
+            match counts.last_mut() {
+                Some(last) if start == end => *last += (until - from) as u32,
+                _ => counts.extend([(start - end) as u32, (until - from) as u32]),
+            }
+            end = start + until - from;
+            from = until;
+        }
+    }
+    let rest = size.pixels() as u64 - end;
+    if rest > 0 || counts.is_empty() {
+        counts.push(rest as u32);
+    }
+    counts
+}
+
 /// The mask on a grid of `size` that `counts` describes.
 ///
 /// # Errors
@@ -198,6 +226,20 @@ fn for_each_span(size: Size, counts: &[u32], mut span: impl FnMut(u32, u32, u32)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_placed_mask_has_the_runs_of_the_whole_one() {
+        let size = Size::new(9, 7);
+        let inside = |x: u32, y: u32| (x * 7 + y * 5 + x * y) % 3 != 1;
+        for window in [PixelRect::new(0, 0, 9, 7), PixelRect::new(2, 0, 4, 7), PixelRect::new(3, 2, 6, 5), PixelRect::new(0, 6, 1, 1)] {
+            let local = Mask::from_fn(window.size(), inside);
+            let mut whole = Mask::new(size);
+            whole.paste(&local, window.x, window.y);
+            assert_eq!(encode_placed(&local, window.x, window.y, size), encode(&whole), "{window:?}");
+        }
+        assert_eq!(encode_placed(&Mask::new(Size::default()), 0, 0, size), [63]);
+        assert_eq!(encode_placed(&Mask::from_fn(size, |_, _| true), 0, 0, size), [0, 63]);
+    }
 
     #[test]
     fn the_known_answer_of_the_standard() {

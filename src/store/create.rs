@@ -37,6 +37,7 @@ pub(super) fn fill(
             put_instance(&transaction, rank, instance).map_err(sql)?;
         }
     }
+    progress(meter.at(instances.len() as u64));
     let indices = "CREATE INDEX instance_id ON instance (id); CREATE INDEX instance_image ON instance (image);";
     transaction.execute_batch(indices).map_err(sql)?;
     transaction.commit().map_err(sql)

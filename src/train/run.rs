@@ -56,7 +56,7 @@ pub(super) trait Task {
 /// checkpoint is written and the run can go on with [`Config::resume`].
 pub fn run(config: &Config, compute: &Compute, cancel: &Cancel, each: &mut dyn FnMut(Event)) -> Result<Summary, TrainError> {
     check(config)?;
-    let (dataset, report) = coco::read(&config.data)?;
+    let (dataset, report) = coco::read(&coco::file_of(&config.data)?)?;
     let (data, left_out) = Objects::new(&dataset, &config.images);
     for message in report.warnings.iter().map(ToString::to_string).chain(left_out) {
         each(Event::Warning { message });

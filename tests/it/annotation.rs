@@ -52,6 +52,18 @@ fn edit() -> impl Strategy<Value = Edit> {
     leaf.prop_recursive(2, 12, 4, |inner| prop::collection::vec(inner, 0..4).prop_map(Edit::Batch))
 }
 
+/// Edits of one kind, most of which fit.
+fn same_kind() -> impl Strategy<Value = Vec<Edit>> {
+    let insert = |(index, id): (usize, i64)| Edit::Insert { index, instance: Box::new(instance(id, 1, 0.5)) };
+    let replace = |(id, x)| Edit::Replace(Box::new(instance(id, 2, x)));
+    prop_oneof![
+        prop::collection::vec((1_i64..6).prop_map(|id| Edit::Remove(InstanceId(id))), 2..5),
+        prop::collection::vec((1_i64..6, 0.0..9.0).prop_map(replace), 2..5),
+        prop::collection::vec((0_usize..9, 5_i64..12).prop_map(insert), 2..6),
+        prop::collection::btree_set(0_usize..9, 2..6).prop_map(move |places| places.into_iter().zip(20..).map(insert).collect()),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -69,6 +81,23 @@ proptest! {
             prop_assert_eq!(&data, &before);
             data.apply(&again).unwrap();
             prop_assert_eq!(&data, &after);
+        }
+    }
+
+    #[test]
+    fn many_edits_at_once_are_the_same_as_one_by_one(edits in same_kind()) {
+        let (mut at_once, mut one_by_one) = (dataset(), dataset());
+        let applied = at_once.apply(&Edit::Batch(edits.clone()));
+        let steps: Result<Vec<Edit>, _> = edits.iter().map(|edit| one_by_one.apply(edit)).collect();
+        prop_assert_eq!(applied.is_ok(), steps.is_ok());
+        if let Ok(inverse) = applied {
+            prop_assert_eq!(&at_once, &one_by_one);
+            let again = at_once.apply(&inverse).unwrap();
+            prop_assert_eq!(&at_once, &dataset());
+            at_once.apply(&again).unwrap();
+            prop_assert_eq!(&at_once, &one_by_one);
+        } else {
+            prop_assert_eq!(&at_once, &dataset());
         }
     }
 

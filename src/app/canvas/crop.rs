@@ -23,14 +23,24 @@ pub(super) struct Crop {
 }
 
 impl Crop {
-    /// A crop of `area` with the value of each pixel, also of the rim; positions may lie outside the image.
-    pub(super) fn new(area: PixelRect, mut inside: impl FnMut(i64, i64) -> bool) -> Self {
+    /// A crop of `area`, with its rim, of the mask `local` whose left top pixel lies at `corner` of the image.
+    pub(super) fn new(area: PixelRect, local: &Mask, corner: (u32, u32)) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let (left, top) = (i64::from(area.x) - 1, i64::from(area.y) - 1);
-        let (width, height) = (i64::from(area.width) + 2, i64::from(area.height) + 2);
-        let values = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
-        let values = values.map(|(x, y)| if inside(left + x, top + y) { 255 } else { 0 }).collect();
-        Self { key: NEXT.fetch_add(1, Ordering::Relaxed), area, values }
+        let (width, height) = (area.width as usize + 2, area.height as usize + 2);
+        let mut values = vec![0; width * height];
+        // With the rim, positions begin one before the area, which may lie outside the image: they are counted from there.
+        let (left, top) = (u64::from(corner.0) + 1, u64::from(corner.1) + 1);
+        let (first, last) = (u64::from(area.x).max(left), (u64::from(area.x) + width as u64).min(left + u64::from(local.size().width)));
+        for row in 0..height {
+            let at = u64::from(area.y) + row as u64;
+            if first >= last || at < top || at >= top + u64::from(local.size().height) {
+                continue;
+            }
+            let from = &local.row((at - top) as u32)[(first - left) as usize..(last - left) as usize];
+            let to = &mut values[row * width + (first - u64::from(area.x)) as usize..][..from.len()];
+            to.iter_mut().zip(from).for_each(|(to, &inside)| *to = if inside != 0 { 255 } else { 0 });
+        }
+        Self { key: NEXT.fetch_add(1, Ordering::Relaxed), area, values: values.into() }
     }
 
     /// Columns and rows of the values.
@@ -51,7 +61,7 @@ impl Crop {
 /// The tiles of a mask of the whole image.
 pub(super) fn of_mask(mask: &Mask) -> Vec<Crop> {
     let Some(bounds) = mask.bounds() else { return Vec::new() };
-    tiles(bounds, |x, y| u32::try_from(x).is_ok_and(|x| u32::try_from(y).is_ok_and(|y| mask.get(x, y))))
+    tiles(bounds, mask, (0, 0))
 }
 
 /// The tiles of an object's outline on an image; none for a bare box. The cost follows the object's box, not the image.
@@ -90,10 +100,7 @@ fn of_runs(size: Size, counts: &[u32]) -> Vec<Crop> {
 fn placed(local: &Mask, left: u32, top: u32) -> Vec<Crop> {
     let Some(bounds) = local.bounds() else { return Vec::new() };
     let area = PixelRect::new(bounds.x + left, bounds.y + top, bounds.width, bounds.height);
-    tiles(area, |x, y| {
-        let (x, y) = (x - i64::from(left), y - i64::from(top));
-        u32::try_from(x).is_ok_and(|x| u32::try_from(y).is_ok_and(|y| local.get(x, y)))
-    })
+    tiles(area, local, (left, top))
 }
 
 fn inside_runs(counts: &[u32]) -> impl Iterator<Item = (u64, u64)> {
@@ -123,13 +130,13 @@ fn run_bounds(size: Size, counts: &[u32]) -> Option<PixelRect> {
     (left <= right).then(|| PixelRect::new(left as u32, top as u32, (right - left + 1) as u32, (bottom - top + 1) as u32))
 }
 
-/// `area` in pieces of at most [`TILE_PX`].
-pub(super) fn tiles(area: PixelRect, mut inside: impl FnMut(i64, i64) -> bool) -> Vec<Crop> {
+/// `area` in pieces of at most [`TILE_PX`], of the mask `local` whose left top pixel lies at `corner`.
+fn tiles(area: PixelRect, local: &Mask, corner: (u32, u32)) -> Vec<Crop> {
     let mut crops = Vec::new();
     for y in (area.y..area.bottom()).step_by(TILE_PX as usize) {
         for x in (area.x..area.right()).step_by(TILE_PX as usize) {
             let tile = PixelRect::new(x, y, TILE_PX.min(area.right() - x), TILE_PX.min(area.bottom() - y));
-            crops.push(Crop::new(tile, &mut inside));
+            crops.push(Crop::new(tile, local, corner));
         }
     }
     crops
@@ -175,7 +182,7 @@ mod tests {
     #[test]
     fn tiles_know_what_lies_beside_them() {
         let area = PixelRect::new(0, 0, TILE_PX + 3, 2);
-        let crops = tiles(area, |x, y| x >= 0 && y >= 0);
+        let crops = tiles(area, &Mask::from_fn(Size::new(TILE_PX + 3, 3), |_, _| true), (0, 0));
         assert_eq!(crops.len(), 2);
         assert_eq!(crops[1].area, PixelRect::new(TILE_PX, 0, 3, 2));
         let (width, _) = crops[0].size();

@@ -5,11 +5,10 @@ use egui::{CursorIcon, Event, Modifiers, PointerButton, Pos2, Response, Ui};
 use super::Canvas;
 use super::stroke::Stroke;
 use crate::annotation::{Instance, InstanceId, Shape};
-use crate::app::command::{Command, Tool};
+use crate::app::command::{Command, Tool, Vertex};
 use crate::app::state::State;
 use crate::assist::Scribble;
 use crate::geometry::{Point, Rect};
-use crate::mask::Mask;
 
 /// A pointer button is down.
 #[derive(Debug)]
@@ -48,6 +47,13 @@ pub(super) enum Gesture {
         /// The side or corner, each -1, 0 or 1.
         handle: (i8, i8),
         /// Where the pointer is.
+        now: Point,
+    },
+    /// A vertex of an outline is moved.
+    Vertex {
+        /// The vertex.
+        vertex: Vertex,
+        /// Where it is.
         now: Point,
     },
     /// A mask is painted.
@@ -126,7 +132,11 @@ impl Canvas {
         let Some(pointer) = pointer else { return };
         if modifiers.alt {
             if scroll.y != 0.0 || scroll.x != 0.0 {
-                commands.push(Command::BrushRadius(state.brush_radius_px * f64::from((scroll.x + scroll.y) / 220.0).exp()));
+                let factor = f64::from((scroll.x + scroll.y) / 220.0).exp();
+                commands.push(match state.tool {
+                    Tool::Wand => Command::WandTolerance(state.wand_tolerance * factor),
+                    _ => Command::BrushRadius(state.brush_radius_px * factor),
+                });
             }
             return;
         }
@@ -147,11 +157,27 @@ impl Canvas {
         let (start, inside) = (self.view.image(at), self.view.image_inside(at));
         match state.tool {
             Tool::Box => Some(Gesture::Draw { start: inside, now: inside }),
+            Tool::Polygon => {
+                self.add_point(at, commands);
+                None
+            }
+            Tool::Wand => {
+                let target = state.only_selected().filter(|instance| state.is_visible(instance.id)).map(|instance| instance.id);
+                commands.push(Command::Wand(target, inside, !modifiers.command));
+                None
+            }
             Tool::Brush | Tool::Eraser => self.begin_stroke(start, modifiers, state, commands),
             Tool::Prompt => self.begin_scribble(at, !modifiers.alt, state, commands),
             Tool::Select => {
                 if let Some((id, from, handle)) = self.handle_at(at, state) {
                     return Some(Gesture::Resize { id, from, handle, now: inside });
+                }
+                if modifiers.alt {
+                    commands.extend(self.vertex_command(at, state));
+                    return None;
+                }
+                if let Some(vertex) = self.vertex_at(at, state) {
+                    return Some(Gesture::Vertex { vertex, now: inside });
                 }
                 let Some(id) = self.hit(start, state) else { return Some(Gesture::Band { start: inside, now: inside }) };
                 if modifiers.shift || modifiers.command {
@@ -188,20 +214,19 @@ impl Canvas {
         if target.is_none() && !inside {
             return None;
         }
-        let mask = match target.filter(|instance| instance.shape != Shape::Box) {
-            None => Mask::new(size),
-            Some(instance) => match instance.shape.mask(instance.bbox, size) {
-                Ok(mask) => mask,
-                Err(error) => {
-                    tracing::warn!(%error, "an outline cannot be painted");
-                    return None;
-                }
-            },
+        let outlined = target.filter(|instance| instance.shape != Shape::Box);
+        let counts = match outlined.map(|instance| instance.shape.runs(instance.bbox, size)).transpose() {
+            Ok(counts) => counts,
+            Err(error) => {
+                tracing::warn!(%error, "an outline cannot be painted");
+                return None;
+            }
         };
         if let Some(instance) = target.filter(|instance| !state.is_selected(instance.id)) {
             commands.push(Command::Select(vec![instance.id]));
         }
-        let stroke = Stroke::begin(target.map(|instance| instance.id), mask, at, state.brush_radius_px, inside);
+        let id = target.map(|instance| instance.id);
+        let stroke = Stroke::begin(id, size, counts.as_deref(), at, state.brush_radius_px, inside);
         Some(Gesture::Stroke(Box::new(stroke)))
     }
 
@@ -209,7 +234,13 @@ impl Canvas {
         let (point, held) = (self.view.image(to), self.view.image_inside(to));
         match &mut self.gesture {
             Some(Gesture::Pan) => self.view.pan(self.pointer.map_or(egui::Vec2::ZERO, |from| to - from)),
-            Some(Gesture::Draw { now, .. } | Gesture::Band { now, .. } | Gesture::Move { now, .. } | Gesture::Resize { now, .. }) => {
+            Some(
+                Gesture::Draw { now, .. }
+                | Gesture::Band { now, .. }
+                | Gesture::Move { now, .. }
+                | Gesture::Resize { now, .. }
+                | Gesture::Vertex { now, .. },
+            ) => {
                 *now = held;
             }
             Some(Gesture::Stroke(stroke)) => stroke.extend(point),
@@ -247,6 +278,7 @@ impl Canvas {
                     commands.push(Command::Move(id, Point::new(now.x - start.x, now.y - start.y)));
                 }
             }
+            Some(Gesture::Vertex { vertex, now }) => commands.push(Command::MoveVertex(vertex, now)),
             Some(Gesture::Resize { id, from, handle, now }) => {
                 let rect = resized(from, handle, now);
                 if rect != from && rect.width >= 1.0 && rect.height >= 1.0 {
@@ -255,7 +287,7 @@ impl Canvas {
             }
             Some(Gesture::Stroke(stroke)) => {
                 let target = stroke.target;
-                commands.extend(stroke.finish().map(|mask| Command::Paint(target, Box::new(mask))));
+                commands.extend(stroke.finish().map(|shape| Command::Paint(target, shape)));
             }
         }
     }
@@ -288,9 +320,10 @@ impl Canvas {
         match (&self.gesture, state.tool) {
             (Some(Gesture::Pan), _) => CursorIcon::Grabbing,
             (None, _) if space => CursorIcon::Grab,
-            (_, Tool::Box | Tool::Prompt) => CursorIcon::Crosshair,
+            (_, Tool::Box | Tool::Prompt | Tool::Polygon | Tool::Wand) => CursorIcon::Crosshair,
             (_, Tool::Brush | Tool::Eraser) => CursorIcon::None,
             (Some(Gesture::Move { .. }), _) => CursorIcon::Move,
+            (_, Tool::Select) if self.pointer.is_some_and(|at| self.vertex_at(at, state).is_some()) => CursorIcon::PointingHand,
             (_, Tool::Select) => match self.pointer.and_then(|at| self.handle_at(at, state)).map(|(_, _, handle)| handle) {
                 Some((0, _)) => CursorIcon::ResizeVertical,
                 Some((_, 0)) => CursorIcon::ResizeHorizontal,

@@ -9,6 +9,7 @@ use image::GenericImageView as _;
 
 use super::view::View;
 use crate::app::picture::{Picture, screen_image};
+use crate::app::settings::Light;
 use crate::geometry::{Rect, Size};
 
 const TILE_PX: u32 = 1024;
@@ -21,20 +22,21 @@ const SHARP_SCALE: f64 = 3.0;
 #[derive(Default)]
 pub(super) struct ImageTextures {
     picture: Option<Arc<Picture>>,
+    light: Light,
     whole: HashMap<bool, TextureHandle>,
     tiles: HashMap<(u32, u32, bool), TextureHandle>,
 }
 
 impl ImageTextures {
     /// Paints `picture` where `view` has it.
-    pub(super) fn paint(&mut self, painter: &Painter, view: &View, picture: &Arc<Picture>) {
-        if !self.picture.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, picture)) {
-            *self = Self { picture: Some(Arc::clone(picture)), ..Self::default() };
+    pub(super) fn paint(&mut self, painter: &Painter, view: &View, picture: &Arc<Picture>, light: Light) {
+        if self.light != light || !self.picture.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, picture)) {
+            *self = Self { picture: Some(Arc::clone(picture)), light, ..Self::default() };
         }
         let ctx = painter.ctx().clone();
         let sharp = view.scale() >= SHARP_SCALE;
         let size = Size::new(picture.pixels.width(), picture.pixels.height());
-        let whole = self.whole.entry(sharp).or_insert_with(|| load(&ctx, Arc::clone(&picture.overview), sharp));
+        let whole = self.whole.entry(sharp).or_insert_with(|| load(&ctx, lit(Arc::clone(&picture.overview), light), sharp));
         let place = view.ui_rect(Rect::new(0.0, 0.0, f64::from(size.width), f64::from(size.height)));
         painter.image(whole.id(), place, egui::Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0)), Color32::WHITE);
         let overview_scale = picture.overview.size[0] as f64 / f64::from(size.width.max(1));
@@ -63,7 +65,7 @@ impl ImageTextures {
                         continue;
                     }
                     let pixels = picture.pixels.view(x, y, w, h).to_image();
-                    e.insert(load(painter.ctx(), Arc::new(screen_image(&pixels)), sharp));
+                    e.insert(load(painter.ctx(), lit(Arc::new(screen_image(&pixels)), self.light), sharp));
                 }
                 if let Some(tile) = self.tiles.get(&key) {
                     let place = view.ui_rect(Rect::new(f64::from(x), f64::from(y), f64::from(w), f64::from(h)));
@@ -72,6 +74,17 @@ impl ImageTextures {
             }
         }
     }
+}
+
+/// `image` with this brightness and contrast.
+fn lit(mut image: Arc<ColorImage>, light: Light) -> Arc<ColorImage> {
+    if let Some(table) = light.table() {
+        for pixel in &mut Arc::make_mut(&mut image).pixels {
+            let [red, green, blue, _] = pixel.to_array().map(|value| table[usize::from(value)]);
+            *pixel = Color32::from_rgb(red, green, blue);
+        }
+    }
+    image
 }
 
 fn load(ctx: &Context, image: Arc<ColorImage>, sharp: bool) -> TextureHandle {

@@ -4,6 +4,7 @@ mod crop;
 mod gesture;
 mod image;
 mod object;
+mod outline;
 mod overlay;
 mod paint;
 mod stroke;
@@ -34,6 +35,7 @@ pub(super) struct Canvas {
     /// Where the image lies.
     pub view: View,
     gesture: Option<Gesture>,
+    outline: Vec<Point>,
     pointer: Option<Pos2>,
     hovered: Option<InstanceId>,
     moved_by_space: bool,
@@ -49,6 +51,7 @@ impl Canvas {
         Self {
             view: View::default(),
             gesture: None,
+            outline: Vec::new(),
             pointer: None,
             hovered: None,
             moved_by_space: false,
@@ -76,7 +79,8 @@ impl Canvas {
 
     /// Ends the gesture without a command; whether there was one.
     pub(super) fn abort(&mut self) -> bool {
-        self.gesture.take().is_some()
+        let had_outline = !std::mem::take(&mut self.outline).is_empty();
+        self.gesture.take().is_some() || had_outline
     }
 
     /// Shows the canvas in the room that is left.
@@ -97,7 +101,7 @@ impl Canvas {
         let mut turned = None;
         match picture {
             Loaded::Ready(picture) => {
-                self.textures.paint(&painter, &self.view, picture);
+                self.textures.paint(&painter, &self.view, picture, state.settings.light);
                 turned = picture.turn;
             }
             Loaded::Waiting => {

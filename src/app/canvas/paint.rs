@@ -218,6 +218,7 @@ impl Canvas {
         if state.tool == Tool::Prompt {
             self.paint_scribbles(painter, state);
         }
+        self.paint_outline(painter, state);
         self.paint_pointer(painter, state);
     }
 
@@ -252,7 +253,7 @@ impl Canvas {
     fn paint_pointer(&self, painter: &Painter, state: &State) {
         let Some(at) = self.pointer.filter(|_| !matches!(self.gesture, Some(Gesture::Pan))) else { return };
         match state.tool {
-            Tool::Select | Tool::Prompt => {}
+            Tool::Select | Tool::Prompt | Tool::Polygon | Tool::Wand => {}
             Tool::Box => {
                 let area = painter.clip_rect();
                 for (width, color) in [(3.0, Color32::from_black_alpha(70)), (1.0, Color32::from_white_alpha(170))] {

@@ -3,9 +3,10 @@
 use egui::{Align, ComboBox, Layout, ProgressBar, RichText, ScrollArea, Ui, Window};
 
 use super::{line, row};
-use crate::app::check::{Check, Row};
+use crate::app::check::{Check, Found, Row};
 use crate::app::command::Command;
 use crate::app::state::State;
+use crate::app::task;
 use crate::app::theme;
 use crate::formats::Severity;
 
@@ -33,27 +34,29 @@ fn content_ui(ui: &mut Ui, check: &mut Check, state: &State, commands: &mut Vec<
     if check.is_running() {
         let share = check.progress.as_ref().and_then(crate::job::Progress::fraction).unwrap_or(0.0);
         let label = check.progress.as_ref().map_or("Checking", |progress| &progress.label).to_owned();
+        let left = check.progress.as_ref().map(task::left).unwrap_or_default();
         ui.horizontal(|ui| {
             ui.label(label);
-            ui.add(ProgressBar::new(share).desired_width(180.0));
+            ui.add(ProgressBar::new(share).desired_width(180.0).text(RichText::new(left).size(11.0)));
             if ui.button("Stop the check").clicked() {
                 check.cancel();
             }
         });
     }
-    let Some((revision, rows)) = check.found.clone() else { return };
+    let Some(found) = check.found.clone() else { return };
     ui.horizontal(|ui| {
-        kinds_ui(ui, check, &rows);
+        kinds_ui(ui, check, &found);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if !check.is_running() && ui.button("Check again").clicked() {
                 commands.push(Command::Check);
             }
-            if revision != state.document.revision() {
+            if found.revision != state.document.revision() {
                 ui.label(RichText::new("changed since").size(12.5).color(colors.warn));
             }
         });
     });
-    let listed: Vec<&Row> = rows.iter().filter(|row| check.kind.is_none_or(|kind| kind == row.code)).collect();
+    let range = check.kind.and_then(|kind| found.kinds.get(kind)).map_or(0..found.rows.len(), |(_, range)| range.clone());
+    let listed: &[Row] = found.rows.get(range).unwrap_or_default();
     if listed.is_empty() {
         ui.label(RichText::new("Nothing is odd.").color(colors.good));
     }
@@ -84,22 +87,15 @@ fn finding_ui(ui: &mut Ui, finding: &Row, colors: &theme::Palette, commands: &mu
 }
 
 /// The choice of one kind of finding, with how many there are of each.
-fn kinds_ui(ui: &mut Ui, check: &mut Check, rows: &[Row]) {
-    let mut kinds: Vec<(Severity, &'static str, usize)> = Vec::new();
-    for row in rows {
-        match kinds.iter_mut().find(|(_, code, _)| *code == row.code) {
-            Some((.., count)) => *count += 1,
-            None => kinds.push((row.severity, row.code, 1)),
-        }
-    }
+fn kinds_ui(ui: &mut Ui, check: &mut Check, found: &Found) {
     let name = |code: &str, count: usize| format!("{} ({count})", code.replace('_', " "));
-    let all = name("all findings", rows.len());
-    let chosen = check.kind.and_then(|kind| kinds.iter().find(|(_, code, _)| *code == kind));
-    let text = chosen.map_or_else(|| all.clone(), |(_, code, count)| name(code, *count));
+    let all = name("all findings", found.rows.len());
+    let chosen = check.kind.and_then(|kind| found.kinds.get(kind));
+    let text = chosen.map_or_else(|| all.clone(), |(code, range)| name(code, range.len()));
     ComboBox::from_id_salt("kind").width(220.0).selected_text(text).show_ui(ui, |ui| {
         ui.selectable_value(&mut check.kind, None, all);
-        for (_, code, count) in kinds {
-            ui.selectable_value(&mut check.kind, Some(code), name(code, count));
+        for (place, (code, range)) in found.kinds.iter().enumerate() {
+            ui.selectable_value(&mut check.kind, Some(place), name(code, range.len()));
         }
     });
 }

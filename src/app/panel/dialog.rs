@@ -3,12 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
-use egui::{Id, Key, Modal, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Id, Key, Modal, RichText, TextEdit, Ui};
 
 use crate::annotation::CategoryId;
-use crate::app::command::{Command, Menu, POINTER, TABLE};
+use crate::app::command::{Command, TABLE};
 use crate::app::fuzzy;
+pub(crate) use crate::app::panel::keys::KeysForm;
 use crate::app::panel::menu::possible;
+use crate::app::panel::path;
+pub(crate) use crate::app::panel::path::PathForm;
 use crate::app::panel::polish;
 pub(crate) use crate::app::panel::polish::PolishForm;
 use crate::app::panel::transfer;
@@ -25,7 +28,7 @@ pub(crate) enum Dialog {
     /// Finds or makes a class.
     Classes(Search),
     /// All keys.
-    Help,
+    Help(KeysForm),
     /// The settings, as they will be.
     Settings(Settings),
     /// Chooses a format to read.
@@ -43,6 +46,15 @@ pub(crate) enum Dialog {
     },
     /// What is to be polished.
     Polish(PolishForm),
+    /// A path that is typed.
+    Path(PathForm),
+    /// A choice among the annotation files of a folder.
+    Several {
+        /// The folder.
+        folder: PathBuf,
+        /// The files.
+        files: Vec<PathBuf>,
+    },
 }
 
 /// A search field with a list under it.
@@ -60,13 +72,15 @@ impl Dialog {
         match self {
             Self::Palette(_) => "palette",
             Self::Classes(_) => "class search",
-            Self::Help => "help",
+            Self::Help(_) => "help",
             Self::Settings(_) => "settings",
             Self::Import => "import",
             Self::Export(_) => "export",
             Self::Losses(_) => "losses",
             Self::Unwritten { .. } => "unwritten",
             Self::Polish(_) => "polish",
+            Self::Path(_) => "path",
+            Self::Several { .. } => "several",
         }
     }
 
@@ -77,13 +91,15 @@ impl Dialog {
             Modal::new(Id::unique(self.name())).backdrop_color(egui::Color32::from_black_alpha(120)).show(ctx, |ui| match self {
                 Self::Palette(search) => palette_ui(ui, search, state, colors, commands),
                 Self::Classes(search) => classes_ui(ui, search, state, colors, commands),
-                Self::Help => help_ui(ui, colors),
+                Self::Help(form) => form.ui(ui, state, colors, commands),
                 Self::Settings(settings) => settings_ui(ui, settings, colors, commands),
                 Self::Import => transfer::import_ui(ui, colors, commands),
                 Self::Export(wish) => transfer::export_ui(ui, wish, state, colors, commands),
                 Self::Losses(losses) => transfer::losses_ui(ui, losses),
                 Self::Unwritten { why, then } => unwritten_ui(ui, why, then.as_deref(), colors, commands),
                 Self::Polish(form) => form.ui(ui, state, colors, commands),
+                Self::Path(form) => form.ui(ui, colors, commands),
+                Self::Several { folder, files } => path::several_ui(ui, folder, files, colors, commands),
             });
         !response.inner && !response.should_close()
     }
@@ -132,8 +148,7 @@ fn palette_ui(ui: &mut Ui, search: &mut Search, state: &State, colors: &Palette,
     let possible: Vec<_> = TABLE.iter().filter(|entry| possible(state, &entry.command) && entry.command != Command::Palette).collect();
     let found = fuzzy::ranked(&search.query, possible.iter().map(|entry| entry.name));
     let found: Vec<_> = found.into_iter().filter_map(|index| possible.get(index)).take(SHOWN).collect();
-    let rows: Vec<(String, String)> =
-        found.iter().map(|entry| (entry.name.to_owned(), entry.keys.first().map(|key| key.text()).unwrap_or_default())).collect();
+    let rows: Vec<(String, String)> = found.iter().map(|entry| (entry.name.to_owned(), state.settings.keymap.first(entry))).collect();
     let chosen = search.ui(ui, "Find a command", &rows, colors).and_then(|index| found.get(index));
     commands.extend(chosen.map(|entry| entry.command.clone()));
     chosen.is_some()
@@ -163,37 +178,6 @@ fn classes_ui(ui: &mut Ui, search: &mut Search, state: &State, colors: &Palette,
         None => return false,
     }
     true
-}
-
-fn help_ui(ui: &mut Ui, colors: &Palette) -> bool {
-    ui.set_width(720.0);
-    ui.heading("Keys");
-    ui.add_space(6.0);
-    let mut lines: Vec<(String, &str)> = Vec::new();
-    for entry in TABLE.iter().filter(|entry| entry.menu != Menu::None && !entry.keys.is_empty()) {
-        lines.push((entry.keys.iter().map(|key| key.text()).collect::<Vec<_>>().join("   "), entry.name));
-    }
-    lines.push(("1 … 9".to_owned(), "Class of the selection and of what is drawn next"));
-    lines.extend(POINTER.iter().map(|&(key, name)| (key.to_owned(), name)));
-    let half = lines.len().div_ceil(2);
-    ScrollArea::vertical().max_height((ui.ctx().content_rect().height() - 190.0).max(160.0)).show(ui, |ui| {
-        ui.columns(2, |columns| {
-            for (column, part) in columns.iter_mut().zip(lines.chunks(half)) {
-                egui::Grid::new(column.next_auto_id()).num_columns(2).min_col_width(96.0).min_row_height(17.0).spacing([14.0, 6.0]).show(
-                    column,
-                    |ui| {
-                        for (key, name) in part {
-                            ui.label(RichText::new(key).size(12.5).color(colors.accent));
-                            ui.label(RichText::new(*name).size(13.0));
-                            ui.end_row();
-                        }
-                    },
-                );
-            }
-        });
-    });
-    ui.add_space(8.0);
-    ui.button("Close").clicked()
 }
 
 fn settings_ui(ui: &mut Ui, settings: &mut Settings, colors: &Palette, commands: &mut Vec<Command>) -> bool {

@@ -14,7 +14,7 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, commands: &mut Vec<Command>) {
             ui.menu_button(name, |ui| {
                 ui.set_min_width(220.0);
                 for entry in TABLE.iter().filter(|entry| entry.menu == menu) {
-                    let keys = entry.keys.first().map(|chord| chord.text()).unwrap_or_default();
+                    let keys = state.settings.keymap.first(entry);
                     let name = named(state, &entry.command, entry.name);
                     let button = Button::new(name).shortcut_text(RichText::new(keys).color(colors.weak));
                     let response = ui.add_enabled(possible(state, &entry.command), button).on_hover_text(entry.tip);
@@ -51,19 +51,23 @@ pub(crate) fn possible(state: &State, command: &Command) -> bool {
         Command::Undo => history.next_undo().is_some(),
         Command::Redo => history.next_redo().is_some(),
         Command::ToggleMark(_) => state.shown().is_some() && crate::formats::lvis::is_lvis(state.document.dataset()),
-        Command::Delete | Command::Refine | Command::NextAlternative | Command::UseAsExemplar => !state.selection.is_empty(),
+        Command::Delete | Command::Refine | Command::FillHoles | Command::NextAlternative | Command::UseAsExemplar => {
+            !state.selection.is_empty()
+        }
         Command::ForgetExemplars => !state.exemplars.is_empty(),
         Command::DecideAll(_) => state.review.is_some(),
         Command::PausePolish => matches!(state.polish, PolishState::Running { .. }),
         Command::StopPolish => state.polish != PolishState::Idle,
         Command::OpenFile
         | Command::OpenFolder
+        | Command::OpenPath
         | Command::Import
         | Command::Settings
         | Command::Quit
         | Command::Palette
         | Command::Help
         | Command::Use(_)
+        | Command::RepeatTool
         | Command::BrushSmaller
         | Command::BrushLarger => true,
         _ => state.shown().is_some(),

@@ -6,8 +6,10 @@ use crate::app::assistant::{Aim, Assistant, Readiness};
 use crate::app::command::Command;
 use crate::app::panel::polish;
 use crate::app::state::{PolishState, State, Tone};
-use crate::app::theme;
+use crate::app::task;
+use crate::app::theme::{self, Palette};
 use crate::geometry::Point;
+use crate::job::Progress;
 use crate::store::State as Storage;
 
 /// What the bar shows besides the state.
@@ -20,8 +22,8 @@ pub(crate) struct Facts<'a> {
     pub scale: f64,
     /// The adapter that draws the window.
     pub adapter: &'a str,
-    /// What is said about a file that is being opened.
-    pub opening: Option<&'a str>,
+    /// How far the reading or writing of files is.
+    pub task: Option<&'a Progress>,
 }
 
 /// Shows the bar.
@@ -29,6 +31,9 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
     let colors = theme::palette(state.settings.look);
     let weak = |text: String| RichText::new(text).size(12.5).color(colors.weak);
     ui.horizontal_centered(|ui| {
+        if let Some(progress) = facts.task {
+            task_ui(ui, progress, colors, commands);
+        }
         if let Some(running) = facts.assistant.running() {
             let what = match running.aim {
                 Aim::Refinement => "Refining",
@@ -42,11 +47,6 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
             ui.label(RichText::new(format!("{what} {masks}")).size(12.5).color(colors.accent));
             let text = if running.of > 0 { format!("step {} of {}", running.step, running.of) } else { "starting".to_owned() };
             ui.add(ProgressBar::new(share).desired_width(130.0).desired_height(14.0).text(RichText::new(text).size(11.0)));
-            if ui.small_button("Cancel (Esc)").clicked() {
-                commands.push(Command::Cancel);
-            }
-        } else if let Some(text) = facts.opening {
-            ui.label(RichText::new(text).size(12.5).color(colors.accent));
             if ui.small_button("Cancel (Esc)").clicked() {
                 commands.push(Command::Cancel);
             }
@@ -103,6 +103,23 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
             }
         });
     });
+}
+
+/// How far the reading or writing of files is, how long it may take, and the button that stops it.
+fn task_ui(ui: &mut Ui, progress: &Progress, colors: &Palette, commands: &mut Vec<Command>) {
+    ui.label(RichText::new(&progress.label).size(12.5).color(colors.accent));
+    let left = task::left(progress);
+    let text = match progress.fraction() {
+        Some(share) if left.is_empty() => format!("{:.0} %", share * 100.0),
+        Some(share) => format!("{:.0} %, {left}", share * 100.0),
+        None => "…".to_owned(),
+    };
+    let bar = ProgressBar::new(progress.fraction().unwrap_or(0.0)).desired_width(170.0).desired_height(14.0);
+    ui.add(bar.text(RichText::new(text).size(11.0)));
+    if ui.small_button("Stop").clicked() {
+        commands.push(Command::StopTask);
+    }
+    ui.separator();
 }
 
 fn storage_ui(ui: &mut Ui, state: &State) {

@@ -6,12 +6,15 @@ use super::icon_button;
 use crate::app::command::{Command, Tool, entry};
 use crate::app::icon::Icon;
 use crate::app::panel::menu::possible;
+use crate::app::settings::Light;
 use crate::app::state::State;
 use crate::app::theme;
 
-const TOOLS: [(Icon, Command); 5] = [
+const TOOLS: [(Icon, Command); 7] = [
     (Icon::Select, Command::Use(Tool::Select)),
     (Icon::Box, Command::Use(Tool::Box)),
+    (Icon::Polygon, Command::Use(Tool::Polygon)),
+    (Icon::Wand, Command::Use(Tool::Wand)),
     (Icon::Brush, Command::Use(Tool::Brush)),
     (Icon::Eraser, Command::Use(Tool::Eraser)),
     (Icon::Prompt, Command::Use(Tool::Prompt)),
@@ -19,34 +22,72 @@ const TOOLS: [(Icon, Command); 5] = [
 const MODELS: [(Icon, Command); 2] = [(Icon::Propose, Command::Propose), (Icon::Refine, Command::Refine)];
 const STEPS: [(Icon, Command); 3] = [(Icon::Undo, Command::Undo), (Icon::Redo, Command::Redo), (Icon::Fit, Command::Fit)];
 
-/// Shows the tools.
+/// Side of a button, in points.
+const SIDE: f32 = 36.0;
+
+/// Shows the tools; where they do not fit, they scroll.
 pub(crate) fn ui(ui: &mut Ui, state: &State, commands: &mut Vec<Command>) {
-    let colors = theme::palette(state.settings.look);
     ui.spacing_mut().item_spacing = vec2(0.0, 3.0);
-    ui.vertical_centered(|ui| {
-        for (group, items) in [&TOOLS[..], &MODELS[..], &STEPS[..]].into_iter().enumerate() {
-            if group > 0 {
-                ui.add_space(4.0);
-                ui.separator();
-                ui.add_space(4.0);
-            }
-            for (icon, command) in items {
-                let Some(entry) = entry(command) else { continue };
-                let lit = *command == Command::Use(state.tool);
-                let response =
-                    ui.add_enabled_ui(possible(state, command), |ui| icon_button(ui, *icon, entry.name, 40.0, lit, colors)).inner;
-                let keys = entry.keys.first().map(|chord| format!("  ({})", chord.text())).unwrap_or_default();
-                if response.on_hover_text(format!("{}{keys}\n{}", entry.name, entry.tip)).clicked() {
-                    commands.push(command.clone());
-                }
-            }
-        }
-        if matches!(state.tool, Tool::Brush | Tool::Eraser) {
+    let area = egui::ScrollArea::vertical().auto_shrink([false, false]);
+    let area = area.scroll_bar_visibility(egui::scroll_area::ScrollBarVisibility::AlwaysHidden);
+    area.show(ui, |ui| ui.vertical_centered(|ui| tools_ui(ui, state, commands)));
+}
+
+fn tools_ui(ui: &mut Ui, state: &State, commands: &mut Vec<Command>) {
+    let colors = theme::palette(state.settings.look);
+    for (group, items) in [&TOOLS[..], &MODELS[..], &STEPS[..]].into_iter().enumerate() {
+        if group > 0 {
             ui.add_space(4.0);
             ui.separator();
             ui.add_space(4.0);
-            ui.label(egui::RichText::new(format!("{:.0} px", state.brush_radius_px * 2.0)).size(11.5).color(colors.weak))
-                .on_hover_text("Brush width: [ and ], or Alt+wheel");
         }
-    });
+        for (icon, command) in items {
+            let Some(entry) = entry(command) else { continue };
+            let lit = *command == Command::Use(state.tool);
+            let response = ui.add_enabled_ui(possible(state, command), |ui| icon_button(ui, *icon, entry.name, SIDE, lit, colors)).inner;
+            let key = state.settings.keymap.first(entry);
+            let keys = if key.is_empty() { key } else { format!("  ({key})") };
+            if response.on_hover_text(format!("{}{keys}\n{}", entry.name, entry.tip)).clicked() {
+                commands.push(command.clone());
+            }
+        }
+    }
+    light_ui(ui, state, commands);
+    let size = match state.tool {
+        Tool::Brush | Tool::Eraser => Some((format!("{:.0} px", state.brush_radius_px * 2.0), "Brush width: [ and ], or Alt+wheel")),
+        Tool::Wand => Some((format!("± {:.0}", state.wand_tolerance), "How far colours may differ: [ and ], or Alt+wheel")),
+        _ => None,
+    };
+    if let Some((text, tip)) = size {
+        ui.add_space(4.0);
+        ui.separator();
+        ui.add_space(4.0);
+        ui.label(egui::RichText::new(text).size(11.5).color(colors.weak)).on_hover_text(tip);
+    }
+}
+
+/// The button for brightness and contrast, with its sliders.
+fn light_ui(ui: &mut Ui, state: &State, commands: &mut Vec<Command>) {
+    let colors = theme::palette(state.settings.look);
+    let mut settings = state.settings.clone();
+    let lit = settings.light != Light::default();
+    let response = icon_button(ui, Icon::Light, "Brightness and contrast", SIDE, lit, colors);
+    let response = response.on_hover_text("Brightness and contrast\nHow images are shown; they stay as they are");
+    egui::Popup::menu(&response).align(egui::RectAlign::RIGHT_START).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(
+        |ui| {
+            egui::Grid::new("light").num_columns(2).spacing([16.0, 8.0]).show(ui, |ui| {
+                for (name, value) in [("Brightness", &mut settings.light.brightness), ("Contrast", &mut settings.light.contrast)] {
+                    let label = ui.label(name).id;
+                    ui.add(egui::Slider::new(value, -1.0..=1.0).step_by(0.05).fixed_decimals(2)).labelled_by(label);
+                    ui.end_row();
+                }
+            });
+            if ui.add_enabled(lit, egui::Button::new("As the image is")).clicked() {
+                settings.light = Light::default();
+            }
+        },
+    );
+    if settings != state.settings {
+        commands.push(Command::Change(settings));
+    }
 }

@@ -7,8 +7,9 @@ use hotcoco::quality::healthcheck;
 use hotcoco::types;
 
 use super::{Finding, Summary};
-use crate::annotation::Dataset;
+use crate::annotation::{Dataset, ImageId};
 use crate::formats::{Problem, Record};
+use crate::geometry::Size;
 
 /// A box that leaves the image by less than this, in pixels, was rounded.
 const ROUNDING_PX: f64 = 0.05;
@@ -18,10 +19,11 @@ const NOWHERE: u64 = u64::MAX;
 
 pub(super) fn findings(dataset: &Dataset) -> (Vec<Finding>, Summary) {
     let health = healthcheck(&twin(dataset));
+    let sizes: HashMap<ImageId, Size> = dataset.images.iter().rev().map(|image| (image.id, image.size)).collect();
     let mut found = Vec::new();
     for finding in health.errors.iter().chain(&health.warnings) {
         for &place in &finding.affected_ids {
-            found.extend(translated(dataset, finding.code, place as usize));
+            found.extend(translated(dataset, &sizes, finding.code, place as usize));
         }
     }
     let summary = Summary {
@@ -36,7 +38,7 @@ pub(super) fn findings(dataset: &Dataset) -> (Vec<Finding>, Summary) {
 
 /// The finding in this program's words; `None` for what is said elsewhere: unknown ids by the reader, near-duplicates with
 /// their partner and `IoU` by the comparison of masks.
-fn translated(dataset: &Dataset, code: &str, place: usize) -> Option<Finding> {
+fn translated(dataset: &Dataset, sizes: &HashMap<ImageId, Size>, code: &str, place: usize) -> Option<Finding> {
     let of_object = |problem| Some(Finding::of(dataset, place, problem));
     let of_category = |problem| {
         let category = dataset.categories.get(place)?;
@@ -48,7 +50,7 @@ fn translated(dataset: &Dataset, code: &str, place: usize) -> Option<Finding> {
         "extreme_aspect_ratio" => of_object(Problem::NarrowBox),
         "bbox_out_of_bounds" => {
             let instance = dataset.instances.get(place)?;
-            let size = dataset.images.iter().find(|image| image.id == instance.image_id)?.size;
+            let size = *sizes.get(&instance.image_id)?;
             let (bbox, width, height) = (instance.bbox, f64::from(size.width), f64::from(size.height));
             let by_px = [-bbox.x, -bbox.y, bbox.right() - width, bbox.bottom() - height].into_iter().fold(0.0, f64::max);
             (size.pixels() > 0 && by_px > ROUNDING_PX).then(|| Finding::of(dataset, place, Problem::BoxOutside { by_px }))

@@ -58,7 +58,11 @@ pub fn check(
     progress: &mut dyn FnMut(Progress),
 ) -> Option<Health> {
     let origin: Arc<Path> = origin.into();
+    progress(Meter::start("Checking boxes", 0).at(0));
     let (mut found, summary) = library::findings(dataset);
+    if cancel.is_cancelled() {
+        return None;
+    }
     found.extend(objects(dataset, cancel, progress)?);
     // By image, then by object, each with all that is odd about it.
     let images: HashMap<ImageId, usize> = dataset.images.iter().enumerate().rev().map(|(place, image)| (image.id, place)).collect();

@@ -6,6 +6,7 @@
 //! are accepted and written back.
 
 mod document;
+mod find;
 pub(super) mod patch;
 mod read;
 mod record;
@@ -14,6 +15,7 @@ mod segmentation;
 pub(super) mod write;
 
 pub use super::save::SaveError;
+pub use find::file_of;
 pub use read::{ReadError, parse, read, read_results, read_with};
-pub use save::{save, save_results};
+pub use save::{save, save_results, save_results_with, save_with};
 pub use write::{write, write_results};

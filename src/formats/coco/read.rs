@@ -48,12 +48,31 @@ pub enum ReadError {
         /// The file.
         path: PathBuf,
     },
+    /// A folder was named in which there is no data set.
+    #[error("there is no COCO file in the folder: {}", path.display())]
+    NoFile {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder was named that several data sets belong to.
+    #[error("several COCO files belong to the folder ({}), name one of them: {}", names(files), path.display())]
+    Several {
+        /// The folder.
+        path: PathBuf,
+        /// The files.
+        files: Vec<PathBuf>,
+    },
     /// The job was cancelled.
     #[error("reading was cancelled: {}", path.display())]
     Cancelled {
         /// The file.
         path: PathBuf,
     },
+}
+
+fn names(files: &[PathBuf]) -> String {
+    let names: Vec<_> = files.iter().filter_map(|file| file.file_name()).map(|name| name.to_string_lossy()).collect();
+    names.join(", ")
 }
 
 /// Reads a data set.

@@ -15,7 +15,16 @@ use crate::mask::rle;
 /// # Errors
 /// When `out` fails.
 pub fn write(dataset: &Dataset, mut out: impl Write) -> io::Result<()> {
-    let out = &mut out;
+    write_each(dataset, &mut out, &mut |_| Ok(()))
+}
+
+/// Told now and then how many annotations are written; an error ends the writing.
+pub(super) type Each<'a> = &'a mut dyn FnMut(usize) -> io::Result<()>;
+
+/// Annotations that are written between two calls of [`Each`].
+const CHUNK: usize = 1 << 12;
+
+pub(super) fn write_each(dataset: &Dataset, out: &mut impl Write, each: Each<'_>) -> io::Result<()> {
     let mut missing: Vec<&str> = LISTS.to_vec();
     let mut separator = "{";
     for (key, value) in &dataset.document {
@@ -25,7 +34,7 @@ pub fn write(dataset: &Dataset, mut out: impl Write) -> io::Result<()> {
             out.write_all(value.text().as_bytes())?;
         } else {
             missing.retain(|name| name != key);
-            list(dataset, key, out)?;
+            list(dataset, key, out, each)?;
         }
     }
     for name in missing {
@@ -35,7 +44,7 @@ pub fn write(dataset: &Dataset, mut out: impl Write) -> io::Result<()> {
         if dataset.document.is_empty() || !is_empty {
             write!(out, "{separator}\n{}: ", quoted(name))?;
             separator = ",";
-            list(dataset, name, out)?;
+            list(dataset, name, out, each)?;
         }
     }
     out.write_all(if separator == "{" { b"{}\n" } else { b"\n}\n" })
@@ -46,25 +55,32 @@ pub fn write(dataset: &Dataset, mut out: impl Write) -> io::Result<()> {
 /// # Errors
 /// When `out` fails.
 pub fn write_results(dataset: &Dataset, mut out: impl Write) -> io::Result<()> {
-    records(&dataset.instances, result, &mut out)?;
+    write_results_each(dataset, &mut out, &mut |_| Ok(()))
+}
+
+pub(super) fn write_results_each(dataset: &Dataset, out: &mut impl Write, each: Each<'_>) -> io::Result<()> {
+    records(&dataset.instances, result, out, each)?;
     out.write_all(b"\n")
 }
 
-fn list(dataset: &Dataset, name: &str, out: &mut impl Write) -> io::Result<()> {
+fn list(dataset: &Dataset, name: &str, out: &mut impl Write, each: Each<'_>) -> io::Result<()> {
     match name {
-        "images" => records(&dataset.images, image, out),
-        "categories" => records(&dataset.categories, category, out),
+        "images" => records(&dataset.images, image, out, &mut |_| Ok(())),
+        "categories" => records(&dataset.categories, category, out, &mut |_| Ok(())),
         _ => {
             // LVIS has no crowds, and its readers refuse the member.
             let is_lvis = crate::formats::lvis::is_lvis(dataset);
-            records(&dataset.instances, |instance| annotation(instance, is_lvis), out)
+            records(&dataset.instances, |instance| annotation(instance, is_lvis), out, each)
         }
     }
 }
 
-fn records<T>(records: &[T], text: impl Fn(&T) -> Cow<'_, str>, out: &mut impl Write) -> io::Result<()> {
+fn records<T>(records: &[T], text: impl Fn(&T) -> Cow<'_, str>, out: &mut impl Write, each: Each<'_>) -> io::Result<()> {
     let mut separator = "[\n";
-    for record in records {
+    for (place, record) in records.iter().enumerate() {
+        if place % CHUNK == 0 {
+            each(place)?;
+        }
         out.write_all(separator.as_bytes())?;
         out.write_all(text(record).as_bytes())?;
         separator = ",\n";

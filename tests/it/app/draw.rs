@@ -135,3 +135,22 @@ fn images_follow_each_other_and_undo_goes_back_to_its_own() {
     window.harness.run_steps(2);
     assert_eq!(window.app().state().image, 2);
 }
+
+#[test]
+fn enter_takes_the_mask_that_is_shown_while_the_model_still_works() {
+    let mut window = Window::new(true);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.until("a step is shown", |app| app.is_waiting());
+    window.harness.run_steps(4);
+    std::thread::sleep(Duration::from_millis(50));
+    window.harness.run_steps(2);
+    window.press(Key::Enter);
+    assert!(!window.app().is_waiting() && window.has_mask(), "{}", window.says());
+    assert_eq!(window.says(), "1 mask accepted as shown");
+    // The step has 0 in the first of four cells and 1 in the others.
+    let patch = Patch { rect: Rect::new(20.0, 20.0, 50.0, 40.0), side: 2, soft: vec![0.0, 1.0, 1.0, 1.0] };
+    let (mask, expected) = (window.first_mask(), patch.mask(Size::new(120, 80)));
+    assert!(annotator::mask::metric::iou(&mask, &expected) > 0.98 && !mask.get(25, 25) && mask.get(60, 50));
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert!(!window.has_mask(), "it is one step");
+}

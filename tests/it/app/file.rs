@@ -7,7 +7,7 @@ fn work_is_kept_without_saving_and_comes_back() {
     let mut window = Window::new(false);
     window.draw_box((20.0, 20.0), (70.0, 60.0));
     window.answered();
-    window.press(Key::M);
+    window.key(Modifiers::SHIFT, Key::M);
     window.press(Key::D);
     window.press(Key::A);
     window.until("the project is written", |app| app.state().document.storage() == State::Written);
@@ -135,4 +135,98 @@ fn trained_weights_are_taken_and_given_back() {
 
     window.perform(Command::BuiltInWeights);
     window.until("the built-in weights are back", uses("stand-in".to_owned()));
+}
+
+/// A data set with a file of annotations beside its folder of images, as most come.
+fn data_set(name: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("images")).unwrap();
+    RgbImage::new(120, 80).save(folder.path().join("images/a.png")).unwrap();
+    let text = r#"{"images": [{"id": 7, "file_name": "a.png", "width": 120, "height": 80}],
+        "annotations": [{"id": 3, "image_id": 7, "category_id": 1, "bbox": [10, 10, 40, 30], "area": 1200}],
+        "categories": [{"id": 1, "name": "kite"}]}"#;
+    std::fs::write(folder.path().join(name), text).unwrap();
+    folder
+}
+
+#[test]
+fn a_folder_is_opened_with_the_coco_file_that_belongs_to_it() {
+    let folder = data_set("instances.json");
+    let (data, file) = (folder.path().join("images"), folder.path().join("instances.json"));
+    let mut window = Window::over(folder, data.clone(), true);
+    for path in [data.parent().unwrap(), &data] {
+        window.open(path);
+        assert_eq!((window.objects(), window.class_of_first().as_str()), (1, "kite"));
+        assert_eq!(window.app().state().document.source.path(), Some(file.as_path()));
+        assert!(window.says().contains("instances.json"), "{}", window.says());
+        window.perform(Command::Open(data.join("a.png")));
+        window.until("it is closed", |app| app.state().shown().is_none() && app.state().message.is_some());
+    }
+}
+
+#[test]
+fn a_folder_with_several_coco_files_asks_which() {
+    let folder = data_set("instances.json");
+    let data = folder.path().to_path_buf();
+    std::fs::copy(data.join("instances.json"), data.join("polished.json")).unwrap();
+    let mut window = Window::over(folder, data.clone(), true);
+    window.perform(Command::Open(data.clone()));
+    let start = Instant::now();
+    while window.harness.query_by_label("polished.json").is_none() {
+        assert!(start.elapsed() < Duration::from_secs(30), "it never asked: {}", window.says());
+        window.harness.step();
+    }
+    window.harness.get_by_label("instances.json");
+    window.harness.get_by_label("polished.json").click();
+    window.until("the file is open", App::is_image_ready);
+    assert_eq!(window.app().state().document.source.path(), Some(data.join("polished.json").as_path()));
+}
+
+#[test]
+fn a_path_can_be_typed_and_is_completed() {
+    let folder = data_set("instances.json");
+    let data = folder.path().to_path_buf();
+    let mut window = Window::over(folder, data.clone(), true);
+    window.perform(Command::OpenPath);
+    for _ in 0..200 {
+        window.harness.key_press(Key::Backspace);
+    }
+    window.harness.run_steps(2);
+    window.harness.event(Event::Text(format!("{}/inst", data.display())));
+    window.harness.run_steps(2);
+    window.harness.get_by_label_contains("There is no such file or folder");
+    window.press(Key::Tab);
+    window.press(Key::Enter);
+    window.until("the file is open", App::is_image_ready);
+    assert_eq!(window.app().state().document.source.path(), Some(data.join("instances.json").as_path()));
+}
+
+#[test]
+fn reading_and_writing_can_be_stopped_and_leave_nothing_half_done() {
+    let folder = data_set("instances.json");
+    let data = folder.path().to_path_buf();
+    let record = r#"{"id": 3, "image_id": 7, "category_id": 1, "bbox": [10, 10, 40, 30], "area": 1200}"#;
+    let text = std::fs::read_to_string(data.join("instances.json")).unwrap();
+    let many: Vec<String> = (0..200_000).map(|id| record.replace("\"id\": 3,", &format!("\"id\": {id},"))).collect();
+    let text = text.replace(record, &many.join(","));
+    std::fs::write(data.join("instances.json"), &text).unwrap();
+    let mut window = Window::over(folder, data.clone(), true);
+    window.perform(Command::Open(data.clone()));
+    window.harness.step();
+    window.harness.get_by_label("Stop").click();
+    window.until("it is stopped", |app| app.state().message.as_ref().is_some_and(|message| message.text == "Opening stopped"));
+    assert!(window.app().state().shown().is_none());
+
+    window.open(&data);
+    window.perform_at_once(vec![Command::Save, Command::Cancel]);
+    window.until("it is stopped or done", |app| app.state().message.as_ref().is_some_and(|message| !message.text.starts_with("Opened")));
+    assert!(window.says().starts_with("Stopped;"), "{}", window.says());
+    assert_eq!(std::fs::read_to_string(data.join("instances.json")).unwrap(), text);
+    // What was asked for while a file is written comes after it.
+    let other = data.join("other.json");
+    window.perform_at_once(vec![Command::Export(other.clone()), Command::Open(data.join("images"))]);
+    window.until("the other is open", |app| app.is_image_ready() && app.state().message.as_ref().is_some_and(|m| m.text.starts_with("Re")));
+    assert_eq!(coco::read(&other).unwrap().0.instances.len(), 200_000);
+    let leftovers = std::fs::read_dir(&data).unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with('.'));
+    assert_eq!(leftovers.count(), 0);
 }

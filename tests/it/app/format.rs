@@ -27,11 +27,11 @@ fn an_image_of_lvis_is_marked_with_one_key() {
     let marks = |window: &Window| annotator::formats::lvis::marks(window.app().state().shown().unwrap());
     let ids = |classes: &[annotator::annotation::CategoryId]| classes.iter().map(|class| class.0).collect::<Vec<_>>();
     assert_eq!(ids(&marks(&window).absent), [2]);
-    window.press(Key::N);
+    window.key(Modifiers::SHIFT, Key::N);
     assert_eq!((ids(&marks(&window).absent), window.says().as_str()), (vec![2, 1], "cat is verified absent here"));
-    window.press(Key::X);
+    window.key(Modifiers::SHIFT, Key::X);
     assert_eq!(ids(&marks(&window).not_exhaustive), [1]);
-    window.press(Key::N);
+    window.key(Modifiers::SHIFT, Key::N);
     assert_eq!(ids(&marks(&window).absent), [2]);
     window.key(Modifiers::COMMAND, Key::Z);
     assert_eq!(ids(&marks(&window).absent), [2, 1]);
@@ -41,7 +41,7 @@ fn an_image_of_lvis_is_marked_with_one_key() {
     assert!(window.says().contains("dog was marked as absent here"), "{}", window.says());
     window.press(Key::Escape);
     window.press(Key::Escape);
-    window.press(Key::N);
+    window.key(Modifiers::SHIFT, Key::N);
     assert_eq!(ids(&marks(&window).absent), [1], "{}", window.says());
     window.press(Key::V);
     window.key(Modifiers::COMMAND, Key::A);
@@ -61,7 +61,7 @@ fn an_image_of_lvis_is_marked_with_one_key() {
 #[test]
 fn only_lvis_has_marks() {
     let mut window = Window::new(true);
-    window.press(Key::N);
+    window.key(Modifiers::SHIFT, Key::N);
     assert!(window.says().contains("Only data sets of LVIS"), "{}", window.says());
 }
 

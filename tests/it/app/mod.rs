@@ -3,6 +3,7 @@
 mod draw;
 mod file;
 mod format;
+mod hand;
 mod look;
 mod refine;
 mod suggest;
@@ -156,6 +157,15 @@ impl Window {
     fn perform(&mut self, command: Command) {
         let ctx = self.harness.ctx.clone();
         self.harness.state_mut().as_mut().unwrap().perform(command, &ctx);
+        self.harness.run_steps(2);
+    }
+
+    /// Performs all in one frame, so that nothing comes to its end in between.
+    fn perform_at_once(&mut self, commands: Vec<Command>) {
+        let ctx = self.harness.ctx.clone();
+        for command in commands {
+            self.harness.state_mut().as_mut().unwrap().perform(command, &ctx);
+        }
         self.harness.run_steps(2);
     }
 

@@ -1,0 +1,121 @@
+//! Polygons by hand: an outline that is drawn point by point, and the vertices of the selected object.
+
+use egui::{Color32, Painter, Pos2, Shape as Drawn, Stroke, vec2};
+
+use super::Canvas;
+use super::gesture::Gesture;
+use crate::annotation::{InstanceId, Shape};
+use crate::app::command::{Command, Tool, Vertex};
+use crate::app::state::State;
+use crate::app::theme;
+use crate::geometry::Point;
+use crate::mask::polygon;
+
+/// How near the pointer must come to a vertex or an edge, in points.
+const REACH: f32 = 8.0;
+/// More vertices than this in sight are not drawn as dots, which would hide the object.
+const DOTS: usize = 1500;
+
+impl Canvas {
+    /// Adds a point to the outline that is drawn; one at its beginning, or twice in one place, closes it.
+    pub(super) fn add_point(&mut self, at: Pos2, commands: &mut Vec<Command>) {
+        let near = |point: Option<&Point>| point.is_some_and(|&point| self.view.ui(point).distance(at) <= REACH);
+        if near(self.outline.first()) && self.outline.len() > 2 || near(self.outline.last()) {
+            commands.extend(self.finish_outline());
+        } else {
+            self.outline.push(self.view.image_inside(at));
+        }
+    }
+
+    /// Ends the outline that is drawn; `None` where it has too few points, which stay.
+    pub(crate) fn finish_outline(&mut self) -> Option<Command> {
+        (self.outline.len() > 2).then(|| Command::AddPolygon(std::mem::take(&mut self.outline)))
+    }
+
+    /// Takes the last point of the outline back; false where none is drawn.
+    pub(crate) fn take_point(&mut self) -> bool {
+        self.outline.pop().is_some()
+    }
+
+    /// Whether an outline is being drawn.
+    pub(crate) fn has_outline(&self) -> bool {
+        !self.outline.is_empty()
+    }
+
+    fn rings<'a>(&self, state: &'a State) -> Option<(InstanceId, &'a [Vec<f64>])> {
+        let instance = state.only_selected().filter(|instance| state.tool == Tool::Select && state.is_visible(instance.id))?;
+        match &instance.shape {
+            Shape::Polygons(rings) => Some((instance.id, rings)),
+            _ => None,
+        }
+    }
+
+    /// The vertex of the selected object at a point of the window.
+    pub(super) fn vertex_at(&self, at: Pos2, state: &State) -> Option<Vertex> {
+        let (id, rings) = self.rings(state)?;
+        let each = rings.iter().enumerate().flat_map(|(ring, values)| {
+            polygon::points(values).into_iter().enumerate().map(move |(index, point)| (Vertex { id, ring, index }, point))
+        });
+        let distance = |point: Point| self.view.ui(point).distance(at);
+        let near = each.map(|(vertex, point)| (vertex, distance(point))).filter(|(_, distance)| *distance <= REACH);
+        near.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(vertex, _)| vertex)
+    }
+
+    /// What Alt-click does at a point of the window: takes the vertex there away, or puts one on the edge there.
+    pub(super) fn vertex_command(&self, at: Pos2, state: &State) -> Option<Command> {
+        if let Some(vertex) = self.vertex_at(at, state) {
+            return Some(Command::RemoveVertex(vertex));
+        }
+        let (id, rings) = self.rings(state)?;
+        let point = self.view.image(at);
+        let reach = f64::from(REACH) / self.view.scale();
+        let edges = rings.iter().enumerate().flat_map(|(ring, values)| {
+            let points = polygon::points(values);
+            let count = points.len();
+            (0..count).map(move |index| (ring, index, polygon::distance_to_segment(point, points[index], points[(index + 1) % count])))
+        });
+        let (ring, index, _) = edges.filter(|edge| edge.2 <= reach).min_by(|a, b| a.2.total_cmp(&b.2))?;
+        Some(Command::InsertVertex(Vertex { id, ring, index: index + 1 }, point))
+    }
+
+    /// Draws the outline under way and the vertices of the selected object.
+    pub(super) fn paint_outline(&self, painter: &Painter, state: &State) {
+        if let Some((id, rings)) = self.rings(state) {
+            let color = state.document.instance(id).map_or(Color32::WHITE, |instance| state.color(instance.category_id));
+            self.paint_vertices(painter, rings, color);
+        }
+        if self.outline.is_empty() {
+            return;
+        }
+        let color = state.category.map_or(theme::class_color(0), |category| state.color(category));
+        let mut points: Vec<Pos2> = self.outline.iter().map(|&point| self.view.ui(point)).collect();
+        let closes = points.len() > 2 && self.pointer.is_some_and(|at| at.distance(points[0]) <= REACH);
+        let dots = points.clone();
+        points.extend(self.pointer.map(|at| if closes { dots[0] } else { at }));
+        if points.len() > 2 {
+            painter.add(Drawn::closed_line(points.clone(), Stroke::new(1.0, color.gamma_multiply(0.4))));
+        }
+        painter.line(points, Stroke::new(1.8, color));
+        for (index, &at) in dots.iter().enumerate() {
+            let radius = if index == 0 && closes { 6.0 } else { 3.5 };
+            painter.circle(at, radius, Color32::WHITE, Stroke::new(1.5, color));
+        }
+    }
+
+    fn paint_vertices(&self, painter: &Painter, rings: &[Vec<f64>], color: Color32) {
+        let area = painter.clip_rect();
+        let seen = |at: &Pos2| area.contains(*at);
+        let dots: Vec<Pos2> = rings.iter().flat_map(|ring| polygon::points(ring)).map(|point| self.view.ui(point)).filter(seen).collect();
+        if dots.len() <= DOTS {
+            for at in dots {
+                let square = egui::Rect::from_center_size(at, vec2(5.0, 5.0));
+                painter.rect(square, 1, Color32::WHITE, Stroke::new(1.0, color), egui::StrokeKind::Middle);
+            }
+        }
+        let Some(Gesture::Vertex { vertex, now }) = &self.gesture else { return };
+        let Some(points) = rings.get(vertex.ring).map(|ring| polygon::points(ring)).filter(|points| points.len() > 1) else { return };
+        let count = points.len();
+        let (before, after) = (points[(vertex.index + count - 1) % count], points[(vertex.index + 1) % count]);
+        painter.line([before, *now, after].map(|point| self.view.ui(point)).to_vec(), Stroke::new(1.8, Color32::WHITE));
+    }
+}

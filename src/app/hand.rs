@@ -1,0 +1,112 @@
+//! Tools and work by hand that needs more than the data set: the wand, sizes of tools, hiding.
+
+use std::collections::BTreeSet;
+
+use super::App;
+use super::command::Tool;
+use super::state::Tone;
+use crate::annotation::{InstanceId, Shape};
+use crate::geometry::{Point, Size};
+use crate::mask::{rle, wand};
+
+/// A hide key that is held longer than this was only to peek.
+const PEEK_SECS: f64 = 0.35;
+
+/// The largest region that the wand takes, in pixels.
+const MOST_WAND: u64 = 16 << 20;
+
+/// What was hidden before the hide key went down, and when that was.
+#[derive(Clone, Debug)]
+pub(super) struct Peek {
+    since: f64,
+    hidden: BTreeSet<InstanceId>,
+    all_hidden: bool,
+}
+
+impl App {
+    pub(super) fn use_tool(&mut self, tool: Tool) {
+        self.canvas.abort();
+        self.state.tool = tool;
+        if tool != Tool::Select {
+            self.state.last_tool = tool;
+        }
+        self.state.message = None;
+    }
+
+    pub(super) fn brush_radius(&mut self, radius_px: f64) {
+        self.state.brush_radius_px = radius_px.clamp(0.5, 4000.0);
+    }
+
+    pub(super) fn wand_tolerance(&mut self, tolerance: f64) {
+        self.state.wand_tolerance = tolerance.clamp(1.0, 255.0);
+    }
+
+    /// Makes the brush, or what the wand takes, larger or smaller.
+    pub(super) fn resize_tool(&mut self, factor: f64) {
+        match self.state.tool {
+            Tool::Wand => self.wand_tolerance(self.state.wand_tolerance * factor),
+            _ => self.brush_radius(self.state.brush_radius_px * factor),
+        }
+    }
+
+    /// Takes the region of like colour at an image position into an object or out of it.
+    pub(super) fn wand(&mut self, target: Option<InstanceId>, at: Point, adds: bool) {
+        let Some(pixels) = self.pixels() else { return };
+        let size = Size::new(pixels.width(), pixels.height());
+        if self.state.shown().is_none_or(|image| image.size != size) {
+            return self.state.say(Tone::Warning, "The image has another size than its data set says");
+        }
+        let seed = ((at.x as u32).min(size.width.saturating_sub(1)), (at.y as u32).min(size.height.saturating_sub(1)));
+        let tolerance = self.state.wand_tolerance.round() as u8;
+        let Some(region) = wand::like_region(pixels.as_raw(), size, seed, tolerance, MOST_WAND) else {
+            return self.state.say(Tone::Warning, "The region is too large for the wand; [ makes it choosier");
+        };
+        let present = target.and_then(|id| self.state.document.instance(id)).filter(|instance| instance.shape != Shape::Box);
+        let counts = present.and_then(|instance| Some(instance.shape.runs(instance.bbox, size).ok()?.into_owned()));
+        if counts.is_none() && !adds {
+            return self.state.say(Tone::Plain, "Select the object first that the region is taken out of");
+        }
+        // Only the part of the image that either covers.
+        let bounds = counts.as_ref().and_then(|counts| rle::bounds(size, counts)).unwrap_or_default();
+        let window = bounds.union(region.bounds().unwrap_or_default());
+        let (mut mask, region) = (rle::decode_window(size, counts.as_deref().unwrap_or_default(), window), region.cropped(window));
+        for y in 0..window.height {
+            for x in (0..window.width).filter(|&x| region.get(x, y)) {
+                mask.set(x, y, adds);
+            }
+        }
+        let counts = rle::encode_placed(&mask, window.x, window.y, size);
+        self.state.paint(target, Shape::Rle { size, counts, compressed: true });
+    }
+
+    /// Hides what is selected, or all, or shows it again.
+    pub(super) fn toggle_hidden(&mut self, ctx: &egui::Context) {
+        let since = ctx.input(|input| input.time);
+        self.peek = Some(Peek { since, hidden: self.state.hidden.clone(), all_hidden: self.state.all_hidden });
+        let ids: Vec<InstanceId> = self.state.selected().map(|instance| instance.id).collect();
+        if ids.is_empty() {
+            self.state.all_hidden = !self.state.all_hidden;
+            return;
+        }
+        let hides = ids.iter().any(|&id| self.state.is_visible(id));
+        for id in ids {
+            if hides {
+                self.state.hidden.insert(id);
+            } else {
+                self.state.hidden.remove(&id);
+            }
+        }
+        if !hides {
+            self.state.all_hidden = false;
+        }
+    }
+
+    /// The hide key was let go: after a while that was a peek, and all is as it was.
+    pub(super) fn end_peek(&mut self, ctx: &egui::Context) {
+        let now = ctx.input(|input| input.time);
+        if let Some(peek) = self.peek.take().filter(|peek| now - peek.since >= PEEK_SECS) {
+            self.state.hidden = peek.hidden;
+            self.state.all_hidden = peek.all_hidden;
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Where the objects of each image stand in the data set. It is kept while objects come and go one by one, because
+//! making it anew would stop the window for seconds where there are a million of them.
+
+use std::collections::HashMap;
+
+use crate::annotation::{CategoryId, Dataset, Edit, ImageId, InstanceId};
+
+/// Above so many objects that come or go in one edit, the index is made anew.
+const MOST_MOVES: usize = 8;
+
+/// Places in the lists of a data set.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    objects: HashMap<ImageId, Vec<usize>>,
+    places: HashMap<InstanceId, usize>,
+    classes: HashMap<CategoryId, usize>,
+}
+
+/// An object that comes or goes.
+#[derive(Debug)]
+enum Move {
+    In { place: usize, id: InstanceId, image: ImageId },
+    Out { id: InstanceId, image: ImageId },
+}
+
+/// What an edit does to an index, found out before the edit is applied.
+#[derive(Debug)]
+pub(super) struct Moves(Option<Vec<Move>>);
+
+impl Index {
+    /// The index of `dataset`.
+    pub(super) fn of(dataset: &Dataset) -> Self {
+        let mut index = Self { classes: classes(dataset), ..Self::default() };
+        index.places.reserve(dataset.instances.len());
+        for (place, instance) in dataset.instances.iter().enumerate() {
+            index.objects.entry(instance.image_id).or_default().push(place);
+            index.places.insert(instance.id, place);
+        }
+        index
+    }
+
+    /// The places of an image's objects, in file order.
+    pub(super) fn objects(&self, image: ImageId) -> &[usize] {
+        self.objects.get(&image).map_or(&[], Vec::as_slice)
+    }
+
+    /// The place of an object.
+    pub(super) fn place(&self, id: InstanceId) -> Option<usize> {
+        self.places.get(&id).copied()
+    }
+
+    /// The place of a class.
+    pub(super) fn class(&self, id: CategoryId) -> Option<usize> {
+        self.classes.get(&id).copied()
+    }
+
+    /// What `edit` will do to the index of `dataset`.
+    pub(super) fn moves(&self, edit: &Edit, dataset: &Dataset) -> Moves {
+        let mut moves = Vec::new();
+        let is_known = self.gather(edit, dataset, &mut moves) && moves.len() <= MOST_MOVES;
+        Moves(is_known.then_some(moves))
+    }
+
+    /// Whether `edit` is one that [`Move`]s describe.
+    fn gather(&self, edit: &Edit, dataset: &Dataset, moves: &mut Vec<Move>) -> bool {
+        let image = |id: InstanceId| self.place(id).and_then(|place| dataset.instances.get(place)).map(|instance| instance.image_id);
+        match edit {
+            Edit::Insert { index, instance } => moves.push(Move::In { place: *index, id: instance.id, image: instance.image_id }),
+            Edit::Remove(id) => match image(*id) {
+                Some(image) => moves.push(Move::Out { id: *id, image }),
+                None => return false,
+            },
+            Edit::Replace(instance) => return image(instance.id) == Some(instance.image_id),
+            Edit::Batch(edits) => return edits.iter().all(|edit| self.gather(edit, dataset, moves)),
+            Edit::InsertCategory { .. } | Edit::RemoveCategory(_) | Edit::ReplaceCategory(_) | Edit::ReplaceImage(_) => {}
+        }
+        true
+    }
+
+    /// Follows an edit that was applied, after which the data set is `dataset`.
+    pub(super) fn follow(&mut self, moves: Moves, dataset: &Dataset) {
+        let Some(moves) = moves.0 else {
+            *self = Self::of(dataset);
+            return;
+        };
+        self.classes = classes(dataset);
+        for moved in moves {
+            match moved {
+                Move::In { place, id, image } => {
+                    let place = place.min(self.places.len());
+                    self.shift(place, |place| place + 1);
+                    self.places.insert(id, place);
+                    let list = self.objects.entry(image).or_default();
+                    list.insert(list.partition_point(|&other| other < place), place);
+                }
+                Move::Out { id, image } => {
+                    let Some(place) = self.places.remove(&id) else { continue };
+                    if let Some(list) = self.objects.get_mut(&image) {
+                        list.retain(|&other| other != place);
+                    }
+                    self.shift(place, |place| place - 1);
+                }
+            }
+        }
+    }
+
+    /// Changes all places from `first` on.
+    fn shift(&mut self, first: usize, change: impl Fn(usize) -> usize) {
+        // The last object has none behind it.
+        if first >= self.places.len() {
+            return;
+        }
+        let places = self.places.values_mut().chain(self.objects.values_mut().flatten());
+        places.filter(|place| **place >= first).for_each(|place| *place = change(*place));
+    }
+}
+
+fn classes(dataset: &Dataset) -> HashMap<CategoryId, usize> {
+    dataset.categories.iter().enumerate().map(|(place, category)| (category.id, place)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::annotation::{Field, Instance, Shape};
+    use crate::geometry::Rect;
+
+    fn instance(id: i64, image: i64) -> Instance {
+        Instance {
+            id: InstanceId(id),
+            image_id: ImageId(image),
+            category_id: CategoryId(1),
+            bbox: Rect::new(0.0, 0.0, 4.0, 4.0),
+            shape: Shape::Box,
+            area: 16.0,
+            crowd: false,
+            score: None,
+            changed: Field::NONE,
+            source: None,
+        }
+    }
+
+    fn insert(index: usize, id: i64, image: i64) -> Edit {
+        Edit::Insert { index, instance: Box::new(instance(id, image)) }
+    }
+
+    #[test]
+    fn an_index_that_follows_is_the_one_made_anew() {
+        let mut dataset = Dataset::default();
+        let mut index = Index::of(&dataset);
+        let many = Edit::Batch((20..40).map(|id| insert(0, id, id % 3)).collect());
+        let edits = [
+            insert(usize::MAX, 1, 1),
+            insert(0, 2, 1),
+            insert(1, 3, 2),
+            Edit::Batch(vec![insert(1, 4, 1), Edit::Remove(InstanceId(2)), insert(9, 5, 2)]),
+            Edit::Replace(Box::new(instance(4, 2))),
+            many,
+            Edit::Remove(InstanceId(25)),
+            Edit::Batch(vec![Edit::Remove(InstanceId(1)), Edit::Remove(InstanceId(39)), insert(3, 1, 7)]),
+        ];
+        let mut inverses = Vec::new();
+        let step = |edit: &Edit, index: &mut Index, dataset: &mut Dataset| {
+            let moves = index.moves(edit, dataset);
+            let inverse = dataset.apply(edit).unwrap();
+            index.follow(moves, dataset);
+            let fresh = Index::of(dataset);
+            assert_eq!(index.places, fresh.places, "{edit:?}");
+            for image in 0..8 {
+                assert_eq!(index.objects(ImageId(image)), fresh.objects(ImageId(image)), "{edit:?}");
+            }
+            inverse
+        };
+        for edit in &edits {
+            inverses.push(step(edit, &mut index, &mut dataset));
+        }
+        for edit in inverses.iter().rev() {
+            step(edit, &mut index, &mut dataset);
+        }
+        assert!(dataset.instances.is_empty());
+    }
+}

@@ -1,0 +1,166 @@
+//! Which key does what: a preset, with the keys that the person changed. Commands go by their names in the table.
+
+use std::collections::BTreeMap;
+
+use egui::{Key, Modifiers};
+use serde::{Deserialize, Serialize};
+
+use super::command::{Chord, Entry, TABLE};
+
+/// Keys as another program has them, where it has the command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// The keys of the table.
+    #[default]
+    Own,
+    /// Those of labelme.
+    Labelme,
+    /// Those of CVAT.
+    Cvat,
+}
+
+impl Preset {
+    /// All presets with their names.
+    pub const ALL: [(Self, &'static str); 3] = [(Self::Own, "annotator"), (Self::Labelme, "labelme"), (Self::Cvat, "CVAT")];
+
+    /// The commands with other keys than in the table.
+    const fn changed(self) -> &'static [(&'static str, &'static [&'static str])] {
+        match self {
+            Self::Own => &[],
+            Self::Labelme => &[
+                ("Open folder…", &["Ctrl+U"]),
+                ("Export COCO as…", &["Ctrl+Shift+S"]),
+                ("Previous image", &["A", "PgUp"]),
+                ("Next image", &["D", "PgDn"]),
+                ("Box", &["Ctrl+R"]),
+                ("Polygon", &["Ctrl+N"]),
+                ("Select", &["Ctrl+J"]),
+                ("Class…", &["Ctrl+E"]),
+                ("Hide or show", &["T"]),
+                ("Fit image", &["Ctrl+F"]),
+            ],
+            Self::Cvat => &[
+                ("Next image", &["F", "PgDn"]),
+                ("Previous image", &["D", "PgUp"]),
+                ("Fit image", &["Ctrl+F"]),
+                ("Class…", &["Ctrl+L"]),
+                ("Select", &["V"]),
+                ("Delete", &["Del"]),
+            ],
+        }
+    }
+}
+
+/// The person's keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Keymap {
+    /// What the keys are without changes.
+    pub preset: Preset,
+    /// The keys of commands that were changed, as on key caps.
+    pub changed: BTreeMap<String, Vec<String>>,
+}
+
+impl Keymap {
+    /// The keys of a line of the table.
+    pub fn keys(&self, entry: &Entry) -> Vec<Chord> {
+        if let Some(texts) = self.changed.get(entry.name) {
+            return texts.iter().filter_map(|text| Chord::parsed(text)).collect();
+        }
+        let preset = self.preset.changed();
+        if let Some((_, texts)) = preset.iter().find(|(name, _)| *name == entry.name) {
+            return texts.iter().filter_map(|text| Chord::parsed(text)).collect();
+        }
+        let taken: Vec<Chord> = preset.iter().flat_map(|(_, texts)| texts.iter().filter_map(|text| Chord::parsed(text))).collect();
+        entry.keys.iter().copied().filter(|chord| !taken.contains(chord)).collect()
+    }
+
+    /// The first key of a line of the table, as on its cap; empty where it has none.
+    pub fn first(&self, entry: &Entry) -> String {
+        self.keys(entry).first().map(|chord| chord.text()).unwrap_or_default()
+    }
+
+    /// The line of the table that `fits` a key; of several the first.
+    pub fn entry(&self, fits: impl Fn(&Chord) -> bool) -> Option<&'static Entry> {
+        TABLE.iter().find(|entry| self.keys(entry).iter().any(&fits))
+    }
+
+    /// The keys that stand at more than one command, with the commands' names; only the first of them is heard.
+    pub fn conflicts(&self) -> Vec<(Chord, Vec<&'static str>)> {
+        let mut all: Vec<(Chord, Vec<&'static str>)> = Vec::new();
+        for entry in TABLE {
+            for chord in self.keys(entry) {
+                match all.iter_mut().find(|(known, _)| *known == chord) {
+                    Some((_, names)) => names.push(entry.name),
+                    None => all.push((chord, vec![entry.name])),
+                }
+            }
+        }
+        all.retain(|(_, names)| names.len() > 1);
+        all
+    }
+
+    /// Gives a command one key in place of those that it has.
+    pub fn set(&mut self, entry: &Entry, chord: Chord) {
+        self.changed.insert(entry.name.to_owned(), vec![chord.text()]);
+    }
+
+    /// Gives a command the keys of the preset again.
+    pub fn reset(&mut self, entry: &Entry) {
+        self.changed.remove(entry.name);
+    }
+}
+
+impl Chord {
+    /// The chord that reads as `text` on key caps.
+    pub fn parsed(text: &str) -> Option<Self> {
+        let mut modifiers = Modifiers::NONE;
+        let mut rest = text;
+        loop {
+            let parts = [("Ctrl+", Modifiers::COMMAND), ("Shift+", Modifiers::SHIFT), ("Alt+", Modifiers::ALT)];
+            let Some((name, modifier)) = parts.into_iter().find(|(name, _)| rest.starts_with(name)) else { break };
+            rest = &rest[name.len()..];
+            modifiers |= modifier;
+        }
+        let key = Key::ALL.iter().copied().find(|&key| Self { modifiers: Modifiers::NONE, key }.text() == rest)?;
+        Some(Self { modifiers, key })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_of_the_table_reads_back() {
+        for chord in TABLE.iter().flat_map(|entry| entry.keys) {
+            assert_eq!(Chord::parsed(&chord.text()), Some(*chord));
+        }
+        assert_eq!(Chord::parsed("Ctrl+nonsense"), None);
+    }
+
+    #[test]
+    fn no_preset_has_a_conflict_or_a_command_that_is_not_there() {
+        for (preset, name) in Preset::ALL {
+            assert_eq!(Keymap { preset, ..Keymap::default() }.conflicts(), [], "{name}");
+            for (command, keys) in preset.changed() {
+                assert!(TABLE.iter().any(|entry| entry.name == *command), "{name}: {command}");
+                assert!(keys.iter().all(|key| Chord::parsed(key).is_some()), "{name}: {keys:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn changed_keys_go_before_the_preset_and_conflicts_are_found() {
+        let entry = |name: &str| TABLE.iter().find(|entry| entry.name == name).unwrap();
+        let mut keys = Keymap { preset: Preset::Cvat, ..Keymap::default() };
+        assert_eq!(keys.first(entry("Next image")), "F");
+        assert_eq!(keys.first(entry("Box")), "R");
+        keys.set(entry("Brush"), Chord::parsed("R").unwrap());
+        assert_eq!(keys.first(entry("Brush")), "R");
+        assert_eq!(keys.conflicts(), [(Chord::parsed("R").unwrap(), vec!["Box", "Brush"])]);
+        keys.reset(entry("Brush"));
+        assert_eq!(keys.first(entry("Brush")), "B");
+    }
+}

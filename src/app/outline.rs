@@ -1,0 +1,85 @@
+//! The changes that a person makes to outlines, each one step of the history.
+
+use super::command::Vertex;
+use super::perform::plural;
+use super::state::{State, Tone};
+use crate::annotation::{Edit, Field, Instance, InstanceId, Shape};
+use crate::geometry::{Point, Rect};
+use crate::mask::{Mask, morphology, polygon};
+
+impl State {
+    /// Adds an object with this outline to the shown image.
+    pub fn add_polygon(&mut self, points: &[Point]) {
+        let Some(image) = self.shown().map(|image| image.id) else { return };
+        let mut instance = self.new_instance(image, Rect::default());
+        instance.set_shape(Shape::Polygons(vec![polygon::flat(&points.iter().map(|&point| hundredths(point)).collect::<Vec<_>>())]));
+        instance.changed = Field::NONE;
+        if instance.bbox.is_drawable() {
+            self.insert("Draw polygon", instance);
+        } else {
+            self.say(Tone::Plain, "This outline encloses nothing");
+        }
+    }
+
+    /// Moves a vertex.
+    pub fn move_vertex(&mut self, vertex: Vertex, to: Point) {
+        let to = hundredths(to);
+        self.change_ring("Move vertex", vertex, |ring| {
+            let known = ring.get_mut(vertex.index)?;
+            (*known != to).then(|| *known = to)
+        });
+    }
+
+    /// Puts a vertex into a ring.
+    pub fn insert_vertex(&mut self, vertex: Vertex, at: Point) {
+        self.change_ring("Add vertex", vertex, |ring| (vertex.index <= ring.len()).then(|| ring.insert(vertex.index, hundredths(at))));
+    }
+
+    /// Takes a vertex away; a ring of three goes with it where there are others.
+    pub fn remove_vertex(&mut self, vertex: Vertex) {
+        self.change_ring("Remove vertex", vertex, |ring| {
+            (vertex.index < ring.len()).then(|| {
+                ring.remove(vertex.index);
+            })
+        });
+    }
+
+    fn change_ring(&mut self, label: &str, vertex: Vertex, change: impl FnOnce(&mut Vec<Point>) -> Option<()>) {
+        let Some(mut instance) = self.document.instance(vertex.id).cloned() else { return };
+        let Shape::Polygons(mut rings) = instance.shape.clone() else { return };
+        let Some(mut points) = rings.get(vertex.ring).map(|ring| polygon::points(ring)) else { return };
+        if change(&mut points).is_none() {
+            return;
+        }
+        if points.len() > 2 {
+            rings[vertex.ring] = polygon::flat(&points);
+        } else if rings.len() > 1 {
+            rings.remove(vertex.ring);
+        } else {
+            return self.say(Tone::Plain, "An outline needs three points; Del deletes the object");
+        }
+        instance.set_shape(Shape::Polygons(rings));
+        self.commit(label, Some(instance.image_id), &Edit::Replace(Box::new(instance)));
+    }
+
+    /// Fills the holes of the selected masks.
+    pub fn fill_holes(&mut self) {
+        let Some((image, size)) = self.shown().map(|image| (image.id, image.size)) else { return };
+        let filled = |instance: &Instance| {
+            let mask = instance.mask(size).ok().filter(|_| instance.shape != Shape::Box)?;
+            let filled = morphology::fill_holes(&mask);
+            (filled != mask).then_some((instance.id, filled))
+        };
+        let masks: Vec<(InstanceId, Mask)> = self.selected().filter_map(filled).collect();
+        let masks: Vec<(InstanceId, &Mask)> = masks.iter().map(|(id, mask)| (*id, mask)).collect();
+        match self.set_masks("Fill holes", image, &masks).len() {
+            0 => self.say(Tone::Plain, "The selection has no mask with holes"),
+            count => self.say(Tone::Plain, format!("Filled the holes of {count} mask{}", plural(count))),
+        }
+    }
+}
+
+/// Hundredths of a pixel: what COCO files have.
+fn hundredths(point: Point) -> Point {
+    Point::new((point.x * 100.0).round() / 100.0, (point.y * 100.0).round() / 100.0)
+}

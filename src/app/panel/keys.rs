@@ -1,0 +1,113 @@
+//! All keys, and the person's changes to them.
+
+use egui::{Event, Grid, Key, Modifiers, RichText, ScrollArea, Ui};
+
+use crate::app::command::{Chord, Command, Entry, Menu, POINTER, TABLE};
+use crate::app::keymap::Preset;
+use crate::app::settings::Settings;
+use crate::app::state::State;
+use crate::app::theme::Palette;
+
+/// The page of keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct KeysForm {
+    /// The command that waits for a key.
+    waiting: Option<&'static str>,
+}
+
+impl KeysForm {
+    /// Shows the page; whether it closes.
+    pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
+        ui.set_width(760.0);
+        let mut settings = state.settings.clone();
+        self.take_key(ui, &mut settings);
+        ui.horizontal(|ui| {
+            ui.heading("Keys");
+            ui.add_space(16.0);
+            for (preset, name) in Preset::ALL {
+                ui.selectable_value(&mut settings.keymap.preset, preset, name);
+            }
+            if !settings.keymap.changed.is_empty() && ui.button("Undo my changes").clicked() {
+                settings.keymap.changed.clear();
+            }
+        });
+        let note = "Click a key to change it, with the right button to have it back.";
+        ui.label(RichText::new(note).size(12.5).color(colors.weak));
+        let conflicts = settings.keymap.conflicts();
+        for (chord, names) in &conflicts {
+            let text = format!("{} stands at {}: only the first is heard", chord.text(), names.join(" and "));
+            ui.label(RichText::new(text).size(12.5).color(colors.bad));
+        }
+        ui.add_space(4.0);
+        let entries: Vec<&'static Entry> = TABLE.iter().filter(|entry| entry.menu != Menu::None).collect();
+        let pointer: Vec<(&str, &str)> =
+            std::iter::once(("1 … 9", "Class of the selection and of what is drawn next")).chain(POINTER.iter().copied()).collect();
+        let left = (entries.len() + pointer.len()).div_ceil(2).min(entries.len());
+        ScrollArea::vertical().max_height((ui.ctx().content_rect().height() - 220.0).max(160.0)).show(ui, |ui| {
+            ui.columns(2, |columns| {
+                for (number, (column, part)) in columns.iter_mut().zip([&entries[..left], &entries[left..]]).enumerate() {
+                    Grid::new(("keys", number)).num_columns(2).min_col_width(110.0).min_row_height(17.0).spacing([12.0, 4.0]).show(
+                        column,
+                        |ui| {
+                            for entry in part {
+                                let clashes = conflicts.iter().any(|(_, names)| names.contains(&entry.name));
+                                self.key_ui(ui, entry, &mut settings, clashes, colors);
+                                ui.label(RichText::new(entry.name).size(13.0)).on_hover_text(entry.tip);
+                                ui.end_row();
+                            }
+                            for (key, name) in if number == 1 { &pointer[..] } else { &[] } {
+                                ui.label(RichText::new(*key).size(12.5).color(colors.weak));
+                                ui.label(RichText::new(*name).size(13.0));
+                                ui.end_row();
+                            }
+                        },
+                    );
+                }
+            });
+        });
+        ui.add_space(8.0);
+        if settings != state.settings {
+            commands.push(Command::Change(settings));
+        }
+        ui.button("Close").clicked()
+    }
+
+    fn key_ui(&mut self, ui: &mut Ui, entry: &'static Entry, settings: &mut Settings, clashes: bool, colors: &Palette) {
+        let keys: Vec<String> = settings.keymap.keys(entry).iter().map(|chord| chord.text()).collect();
+        let is_changed = settings.keymap.changed.contains_key(entry.name);
+        let (text, color) = match () {
+            () if self.waiting == Some(entry.name) => ("press a key".to_owned(), colors.warn),
+            () if keys.is_empty() => ("—".to_owned(), colors.weak),
+            () => (keys.join("   "), if clashes { colors.bad } else { colors.accent }),
+        };
+        let text = RichText::new(text).size(12.5).color(color);
+        let text = if is_changed { text.underline() } else { text };
+        let response = ui.add(egui::Button::new(text).frame(false));
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Key of {}", entry.name)));
+        if response.clicked() {
+            self.waiting = Some(entry.name);
+        }
+        if response.secondary_clicked() {
+            settings.keymap.reset(entry);
+        }
+    }
+
+    /// Gives the key that was pressed to the command that waits for one; Esc leaves it as it was.
+    fn take_key(&mut self, ui: &Ui, settings: &mut Settings) {
+        let Some(entry) = self.waiting.and_then(|name| TABLE.iter().find(|entry| entry.name == name)) else { return };
+        let key = ui.input_mut(|input| {
+            let place = input.events.iter().position(|event| matches!(event, Event::Key { pressed: true, .. }))?;
+            match input.events.remove(place) {
+                Event::Key { key, modifiers, .. } => Some((key, modifiers)),
+                _ => None,
+            }
+        });
+        let Some((key, modifiers)) = key else { return };
+        self.waiting = None;
+        if key != Key::Escape {
+            let parts = [(modifiers.command, Modifiers::COMMAND), (modifiers.shift, Modifiers::SHIFT), (modifiers.alt, Modifiers::ALT)];
+            let modifiers = parts.into_iter().filter(|(down, _)| *down).fold(Modifiers::NONE, |all, (_, one)| all | one);
+            settings.keymap.set(entry, Chord { modifiers, key });
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The size of a JPEG from its header alone: the decoder reads the whole file first, which in a folder of many thousand
+//! photos takes minutes.
+
+use std::io::{BufReader, Read, Seek};
+
+use crate::geometry::Size;
+
+/// The size in the frame header of the JPEG that `file` holds from here on; `None` where it is no JPEG or an odd one,
+/// which is left to the decoder (ITU-T T.81, B.1.1 and B.2.2).
+pub(super) fn size<R: Read + Seek>(file: &mut BufReader<R>) -> Option<Size> {
+    if bytes::<2>(file)? != [0xff, 0xd8] {
+        return None;
+    }
+    loop {
+        let [0xff, mut marker] = bytes::<2>(file)? else { return None };
+        // Any number of these may stand before a marker.
+        while marker == 0xff {
+            [marker] = bytes::<1>(file)?;
+        }
+        let length = match marker {
+            0x01 | 0xd0..=0xd7 => continue,
+            0xd8..=0xda => return None,
+            _ => u16::from_be_bytes(bytes(file)?),
+        };
+        // Frame headers, but not Huffman tables, extensions and arithmetic conditioning, which share their range.
+        if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
+            let [_precision, height_high, height_low, width_high, width_low] = bytes::<5>(file)?;
+            let side = |high, low| u32::from(u16::from_be_bytes([high, low]));
+            let size = Size::new(side(width_high, width_low), side(height_high, height_low));
+            // A height of 0 stands at the end of the picture.
+            return (size.pixels() > 0).then_some(size);
+        }
+        file.seek_relative(i64::from(length.checked_sub(2)?)).ok()?;
+    }
+}
+
+fn bytes<const N: usize>(file: &mut impl Read) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    file.read_exact(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Option<Size> {
+        size(&mut BufReader::new(Cursor::new(bytes)))
+    }
+
+    #[test]
+    fn the_header_tells_the_size() {
+        let mut file = Vec::new();
+        let picture = image::RgbImage::from_fn(31, 17, |x, y| image::Rgb([x as u8, y as u8, 0]));
+        picture.write_to(&mut Cursor::new(&mut file), image::ImageFormat::Jpeg).unwrap();
+        assert_eq!(read(&file), Some(Size::new(31, 17)));
+        // A thumbnail inside a segment is passed over.
+        let mut with = vec![0xff, 0xd8, 0xff, 0xe1, 0x02, 0x0a];
+        with.extend_from_slice(&[0xff; 0x208]);
+        with.extend_from_slice(&file[2..]);
+        assert_eq!(read(&with), Some(Size::new(31, 17)));
+        for end in 0..file.len().min(160) {
+            assert!(matches!(read(&file[..end]), None | Some(Size { width: 31, height: 17 })), "cut at {end}");
+        }
+        assert_eq!(read(b"\x89PNG"), None);
+        assert_eq!(read(&[0xff, 0xd8, 0xff, 0xe0, 0, 1]), None, "a segment shorter than its length");
+    }
+}
