@@ -83,6 +83,12 @@ impl Instance {
         self.shape.mask(self.bbox, size)
     }
 
+    /// Gives the instance the pixels of `mask`: run lengths, in the form that the instance's own have where it has some.
+    pub fn set_mask(&mut self, mask: &Mask) {
+        let is_list = matches!(self.shape, Shape::Rle { compressed: false, .. });
+        self.set_shape(Shape::Rle { size: mask.size(), counts: rle::encode(mask), compressed: !is_list });
+    }
+
     /// Gives the instance another outline, with the area and bounding box that follow from it, and notes the change.
     /// A [`Shape::Box`] keeps the box and takes its area; an outline without pixels keeps the box, with area 0.
     pub fn set_shape(&mut self, shape: Shape) {

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use super::document::Document;
 use crate::annotation::Dataset;
-use crate::formats::coco;
+use crate::formats::{coco, lvis};
 use crate::job::{self, Latest};
 use crate::store::Target;
 
@@ -47,7 +47,7 @@ impl Exporter {
         let (dataset, revision) = (document.shared(), document.revision());
         let (written, path) = (self.written.clone(), path.to_path_buf());
         let work = move || {
-            let result = save(&dataset, &path).map_err(|error| format!("{error:#}"));
+            let result = save(&dataset, &path, revision > 0).map_err(|error| format!("{error:#}"));
             drop(dataset);
             written.publish(Written { revision, path, purpose, result });
             wake();
@@ -71,10 +71,14 @@ impl Exporter {
     }
 }
 
-fn save(dataset: &Arc<Dataset>, path: &Path) -> anyhow::Result<Target> {
+fn save(dataset: &Arc<Dataset>, path: &Path, is_edited: bool) -> anyhow::Result<Target> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
     keep_previous(path)?;
-    coco::save(dataset, path)?;
+    if is_edited {
+        lvis::save_edited(dataset, path)?;
+    } else {
+        coco::save(dataset, path)?;
+    }
     Ok(Target::of(path)?)
 }
 
@@ -111,11 +115,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         let dataset = Arc::new(Dataset::default());
-        save(&dataset, &path).unwrap();
+        save(&dataset, &path, false).unwrap();
         assert!(!previous(&path).exists());
         for text in ["first", "second"] {
             std::fs::write(&path, text).unwrap();
-            let target = save(&dataset, &path).unwrap();
+            let target = save(&dataset, &path, false).unwrap();
             assert_eq!(std::fs::read_to_string(previous(&path)).unwrap(), text);
             assert!(std::fs::read_to_string(&path).unwrap().starts_with('{'));
             assert_eq!((target.is_outdated(), target.length_bytes), (false, path.metadata().unwrap().len()));

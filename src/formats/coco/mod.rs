@@ -8,7 +8,7 @@
 mod document;
 pub(super) mod patch;
 mod read;
-mod record;
+pub(super) mod record;
 mod save;
 mod segmentation;
 pub(super) mod write;
