@@ -365,13 +365,3 @@ fn work_survives_the_end_of_the_process_at_any_moment() {
     writeln!(std::io::stderr(), "the process was ended {seen:?}").ok();
     assert!(seen.get("while editing").is_some_and(|&count| count >= 100), "{seen:?}");
 }
-
-#[test]
-#[ignore = "temporary"]
-fn zz_seed() {
-    let folder = PathBuf::from(std::env::var_os("SEED").unwrap());
-    let mut session = Session::new();
-    session.contents.dataset.images.truncate(1);
-    session.advance(12);
-    drop(create(&folder, &session.contents));
-}

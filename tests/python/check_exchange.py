@@ -44,7 +44,7 @@ for record in other.dataset["annotations"]:
     result = {
         "image_id": image_ids[stem(image)],
         "category_id": class_ids[other.cats[record["category_id"]]["name"]],
-        "bbox": record["bbox"],
+        "bbox": [float(value) for value in record["bbox"]],
         "score": 1.0,
     }
     if kind == "segm":
