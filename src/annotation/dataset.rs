@@ -1,5 +1,6 @@
 //! Images, categories and instances, with the source text of each record that was read from a file.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -120,6 +121,8 @@ impl Field {
     pub const CATEGORY: Self = Self(2);
     /// `score`.
     pub const SCORE: Self = Self(4);
+    /// `iscrowd`, also where the record has it in another form than 0 or 1, or not at all.
+    pub const CROWD: Self = Self(8);
 
     /// The set as bits, to be stored.
     pub const fn bits(self) -> u8 {
@@ -135,6 +138,12 @@ impl Field {
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// This set without those in `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Whether all of `other` is in this set.
@@ -203,14 +212,23 @@ impl Dataset {
         self.instances.iter().filter(move |instance| instance.image_id == image)
     }
 
-    /// An instance id that no instance has: the largest plus one.
+    /// An instance id that no instance has: the largest plus one, or the smallest free one where there is no larger.
     pub fn free_instance_id(&self) -> InstanceId {
-        InstanceId(self.instances.iter().map(|instance| instance.id.0).max().unwrap_or(0).saturating_add(1))
+        InstanceId(free(self.instances.iter().map(|instance| instance.id.0)))
     }
 
-    /// A category id that no category and no instance has: the largest plus one.
+    /// A category id that no category and no instance has: the largest plus one, or the smallest free one where there is
+    /// no larger.
     pub fn free_category_id(&self) -> CategoryId {
         let used = self.instances.iter().map(|instance| instance.category_id.0);
-        CategoryId(self.categories.iter().map(|category| category.id.0).chain(used).max().unwrap_or(0).saturating_add(1))
+        CategoryId(free(self.categories.iter().map(|category| category.id.0).chain(used)))
     }
+}
+
+fn free(used: impl Iterator<Item = i64> + Clone) -> i64 {
+    let next = used.clone().max().unwrap_or(0).checked_add(1);
+    next.unwrap_or_else(|| {
+        let used: HashSet<i64> = used.collect();
+        (1..i64::MAX).find(|id| !used.contains(id)).unwrap_or(0)
+    })
 }

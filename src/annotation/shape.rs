@@ -83,6 +83,19 @@ impl Instance {
         self.shape.mask(self.bbox, size)
     }
 
+    /// Gives the instance the pixels of `mask`: run lengths, in the form that the instance's own have where it has some.
+    pub fn set_mask(&mut self, mask: &Mask) {
+        self.set_pixels(Shape::from_mask(mask));
+    }
+
+    /// [`Self::set_shape`], with run lengths in the form that the instance's own have where it has some.
+    pub fn set_pixels(&mut self, mut shape: Shape) {
+        if let (Shape::Rle { compressed, .. }, Shape::Rle { compressed: own, .. }) = (&mut shape, &self.shape) {
+            *compressed = *own;
+        }
+        self.set_shape(shape);
+    }
+
     /// Gives the instance another outline, with the area and bounding box that follow from it, and notes the change.
     /// A [`Shape::Box`] keeps the box and takes its area; an outline without pixels keeps the box, with area 0.
     pub fn set_shape(&mut self, shape: Shape) {

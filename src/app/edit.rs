@@ -91,7 +91,7 @@ impl State {
                 self.selection.retain(|&id| id != instance.id);
             }
             Some(mut instance) => {
-                instance.set_shape(shape);
+                instance.set_pixels(shape);
                 self.commit("Paint mask", Some(image), &Edit::Replace(Box::new(instance)));
             }
         }
@@ -113,18 +113,17 @@ impl State {
             by.x.clamp(-bbox.x, (f64::from(size.width) - bbox.right()).max(-bbox.x)),
             by.y.clamp(-bbox.y, (f64::from(size.height) - bbox.bottom()).max(-bbox.y)),
         );
-        let shape = match &instance.shape {
+        match &instance.shape {
             Shape::Box => {
                 instance.bbox = rounded(Rect { x: bbox.x + by.x, y: bbox.y + by.y, ..bbox });
-                Shape::Box
+                instance.set_shape(Shape::Box);
             }
-            Shape::Polygons(polygons) => Shape::Polygons(polygons.iter().map(|ring| moved(ring, by)).collect()),
+            Shape::Polygons(polygons) => instance.set_shape(Shape::Polygons(polygons.iter().map(|ring| moved(ring, by)).collect())),
             Shape::Rle { .. } => match instance.mask(size) {
-                Ok(mask) => Shape::from_mask(&shifted(&mask, by)),
+                Ok(mask) => instance.set_mask(&shifted(&mask, by)),
                 Err(error) => return self.say(Tone::Error, format!("The mask cannot be moved: {error}")),
             },
-        };
-        instance.set_shape(shape);
+        }
         self.commit("Move object", Some(instance.image_id), &Edit::Replace(Box::new(instance)));
     }
 
@@ -208,7 +207,7 @@ impl State {
     /// Gives a class another name.
     pub fn rename_class(&mut self, id: CategoryId, name: String) {
         let Some((_, category)) = self.document.category(id) else { return };
-        let category = Category { name, source: None, ..category.clone() };
+        let category = Category { name, ..category.clone() };
         self.commit("Rename class", None, &Edit::ReplaceCategory(category));
     }
 
@@ -219,7 +218,7 @@ impl State {
         for (id, mask) in masks {
             let Some(mut instance) = self.document.instance(*id).cloned() else { continue };
             if !mask.is_empty() {
-                instance.set_shape(Shape::from_mask(mask));
+                instance.set_mask(mask);
                 edits.push(Edit::Replace(Box::new(instance)));
                 done.push(*id);
             }

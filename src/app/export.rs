@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use super::document::Document;
 use super::task::{Reporter, Task};
 use crate::annotation::Dataset;
-use crate::formats::coco;
+use crate::formats::{coco, lvis};
 use crate::job::{self, Latest};
 use crate::store::Target;
 
@@ -77,7 +77,7 @@ impl Exporter {
         let task = Task::new("Writing annotations");
         let (written, mut report, ctx) = (self.written.clone(), task.reporter(ctx), ctx.clone());
         let work = move || {
-            let result = save(&dataset, &path, &mut report).map_err(|error| format!("{error:#}"));
+            let result = save(&dataset, &path, revision > 0, &mut report).map_err(|error| format!("{error:#}"));
             drop(dataset);
             written.publish(Written { revision, path, purpose, result, stopped: report.cancel.is_cancelled() });
             ctx.request_repaint();
@@ -120,11 +120,12 @@ impl Exporter {
     }
 }
 
-fn save(dataset: &Dataset, path: &Path, report: &mut Reporter) -> anyhow::Result<Target> {
+fn save(dataset: &Dataset, path: &Path, is_edited: bool, report: &mut Reporter) -> anyhow::Result<Target> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
     keep_previous(path)?;
     let cancel = report.cancel.clone();
-    coco::save_with(dataset, path, &cancel, &mut |progress| report.tell(progress))?;
+    let save = if is_edited { lvis::save_edited } else { coco::save_with };
+    save(dataset, path, &cancel, &mut |progress| report.tell(progress))?;
     Ok(Target::of(path)?)
 }
 
@@ -164,11 +165,11 @@ mod tests {
         let dataset = Dataset::default();
         let mut report = Task::new("Writing").reporter(&egui::Context::default());
         report.cancel = Cancel::new();
-        save(&dataset, &path, &mut report).unwrap();
+        save(&dataset, &path, false, &mut report).unwrap();
         assert!(!previous(&path).exists());
         for text in ["first", "second"] {
             std::fs::write(&path, text).unwrap();
-            let target = save(&dataset, &path, &mut report).unwrap();
+            let target = save(&dataset, &path, false, &mut report).unwrap();
             assert_eq!(std::fs::read_to_string(previous(&path)).unwrap(), text);
             assert!(std::fs::read_to_string(&path).unwrap().starts_with('{'));
             assert_eq!((target.is_outdated(), target.length_bytes), (false, path.metadata().unwrap().len()));

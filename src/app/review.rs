@@ -7,7 +7,7 @@ use super::App;
 use super::panel::dialog::{Dialog, PolishForm};
 use super::polish::{self, Finding, Job, Next, Plan, Polished, Told};
 use super::state::{Change, PolishState, Review, Tone};
-use crate::annotation::{Edit, ImageId, InstanceId, Shape};
+use crate::annotation::{Edit, ImageId, InstanceId};
 use crate::geometry::Size;
 use crate::mask::{PixelRect, rle};
 
@@ -63,7 +63,7 @@ impl App {
         let others = others.filter_map(|finding| self.change(finding)).map(|(_, change)| change);
         let edit = |change: Change| {
             let mut instance = self.state.document.instance(change.id)?.clone();
-            instance.set_shape(Shape::from_mask(&change.after));
+            instance.set_mask(&change.after);
             Some(Edit::Replace(Box::new(instance)))
         };
         let edits: Vec<Edit> = shown.iter().cloned().chain(others).filter_map(edit).collect();

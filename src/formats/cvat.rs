@@ -20,6 +20,9 @@ use crate::job::Meter;
 /// CVAT's files have two decimals.
 pub(super) const GRAIN_PX: f64 = 0.01;
 
+/// What CVAT's files say of an object and a data set of masks has no place for.
+const FOREIGN: [&str; 3] = ["<attribute name=", " occluded=\"1\"", " group_id="];
+
 /// Writes the file.
 pub(super) fn write(
     dataset: &Dataset,
@@ -66,13 +69,13 @@ pub(super) fn write(
 pub(super) fn read(path: &Path) -> Result<Imported, ExchangeError> {
     let folder = tempfile::tempdir().map_err(ExchangeError::io(path))?;
     let copy = folder.path().join("annotations.xml");
-    copy_without_references(path, &copy)?;
-    let (library, stats) = cvat_to_coco(&copy).map_err(|refusal| error(path, Some(&copy), refusal))?;
     let mut tally = Tally::default();
+    copy_without_references(path, &copy, &FOREIGN, &mut tally)?;
+    let (library, stats) = cvat_to_coco(&copy).map_err(|refusal| error(path, Some(&copy), refusal))?;
     tally.add_many(Kind::Unsupported, stats.skipped_unsupported, "masks, polylines, points, cuboids, tags");
     tally.add_many(Kind::Object, stats.skipped_degenerate, "polygons with fewer than three points");
     if library.images.is_empty() {
         return Err(ExchangeError::Library { message: "there is no <image> in the file".to_owned(), path: path.to_owned() });
     }
-    Ok(Imported { dataset: from_library(library), tally, ..Imported::default() })
+    Ok(Imported { dataset: from_library(library, path)?, tally, ..Imported::default() })
 }

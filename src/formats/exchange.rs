@@ -7,6 +7,7 @@ use super::coco;
 use super::convert::{self, Policy};
 pub use super::fault::{ExchangeError, Fault};
 use super::loss::{Kind, Tally};
+use super::picture::MOST_PIXELS;
 use super::{Report, cvat, labelme, lvis, masks, voc, yolo};
 use crate::annotation::{Category, CategoryId, Dataset, Field, Image, ImageId, Instance, InstanceId, Shape};
 use crate::geometry::{Rect, Size};
@@ -69,9 +70,14 @@ impl Format {
         }
     }
 
+    /// Whether it is a JSON file with the records of COCO.
+    pub const fn is_json(self) -> bool {
+        matches!(self, Self::Coco | Self::Lvis | Self::Results)
+    }
+
     /// Whether masks in it have a form that can be chosen.
     pub const fn has_forms(self) -> bool {
-        matches!(self, Self::Coco | Self::Lvis | Self::Results)
+        matches!(self, Self::Coco | Self::Lvis)
     }
 
     /// Whether it holds polygons, so that masks are traced with a tolerance.
@@ -152,8 +158,8 @@ pub fn export(
 ) -> Result<Tally, ExchangeError> {
     let mut tally = Tally::default();
     let tolerance_px = policy.map_or(0.0, Policy::tolerance_px);
-    if format.has_forms() {
-        if let Some(policy) = policy {
+    if format.is_json() {
+        if let Some(policy) = policy.filter(|_| format.has_forms()) {
             shaped(&mut dataset, policy, &mut tally, watch)?;
         }
         match format {
@@ -166,9 +172,13 @@ pub fn export(
         }
         match format {
             Format::Results => coco::save_results_with(&dataset, path, watch.cancel, watch.progress)?,
+            Format::Lvis => lvis::save(&dataset, path, watch.cancel, watch.progress)?,
             _ => coco::save_with(&dataset, path, watch.cancel, watch.progress)?,
         }
         return Ok(tally);
+    }
+    if let Some(image) = dataset.images.iter().find(|image| image.size.pixels() as u64 > MOST_PIXELS) {
+        return Err(ExchangeError::TooLarge { id: image.id, size: image.size });
     }
     usable(&mut dataset, &mut tally);
     lost_members(&dataset, format, &mut tally);
@@ -194,20 +204,37 @@ fn shaped(dataset: &mut Dataset, policy: Policy, tally: &mut Tally, watch: &mut 
     Ok(())
 }
 
-/// A result has an image, a class, an outline and a score.
+/// A result has an image, a class, an outline and a score. COCO's own reader takes the area of results from their
+/// outlines, and only from compressed run lengths, so that polygons become those.
 fn as_results(dataset: &mut Dataset, tally: &mut Tally) {
+    let sizes: HashMap<ImageId, Size> = dataset.images.iter().rev().map(|image| (image.id, image.size)).collect();
     for instance in &mut dataset.instances {
         if instance.crowd {
             tally.add(Kind::Crowd, format_args!("annotation {}", instance.id));
         }
         // A record of a data set is no result: it has members that results do not have, and perhaps no score.
-        let is_result = instance.source.as_ref().is_some_and(|text| !text.text().contains("\"id\"")) && instance.score.is_some();
-        if !is_result {
-            instance.source = None;
+        if instance.score.is_some() && instance.source.as_ref().is_some_and(|source| is_result(source.text())) {
+            continue;
+        }
+        instance.source = None;
+        let size = sizes.get(&instance.image_id).copied().unwrap_or_default();
+        match convert::converted(instance, size, Policy::Rle { compressed: true }) {
+            Ok(Some((shape, _))) => instance.shape = shape,
+            Ok(None) => (),
+            Err(error) => tally.add(Kind::Object, format_args!("annotation {} stays as it was: {error}", instance.id)),
         }
     }
     let others = dataset.document.iter().filter(|(_, value)| value.is_some()).count() + 2;
     tally.add_many(Kind::Member, others, "the images, classes and other members of the file: a list of results has none");
+}
+
+/// Whether a record has no id of its own, as results have none.
+fn is_result(text: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Record {
+        id: Option<serde::de::IgnoredAny>,
+    }
+    serde_json::from_str::<Record>(text).is_ok_and(|record| record.id.is_none())
 }
 
 /// Leaves out the objects without a known image or class, and those whose run lengths fit no image.
@@ -253,7 +280,8 @@ pub fn kept_iou(instance: &Instance, size: Size, format: Format, policy: Option<
     let traced = |grain_px| Some(convert::one_polygon(instance, size, policy.map_or(0.0, Policy::tolerance_px), grain_px).ok()??.1);
     match format {
         Format::Lvis if instance.crowd => None,
-        Format::Coco | Format::Lvis | Format::Results => {
+        Format::Results => Some(1.0),
+        Format::Coco | Format::Lvis => {
             let Some(policy) = policy else { return Some(1.0) };
             Some(convert::converted(instance, size, policy).ok()?.map_or(1.0, |(_, iou)| iou))
         }

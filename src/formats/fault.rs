@@ -73,6 +73,14 @@ pub enum ExchangeError {
         /// Its file name.
         name: String,
     },
+    /// An image is said to be larger than any picture can be.
+    #[error("image {id} is said to have {} x {} pixels, more than any picture that can be opened", size.width, size.height)]
+    TooLarge {
+        /// Its id.
+        id: ImageId,
+        /// Its size.
+        size: Size,
+    },
     /// Results were read without the data set that they belong to.
     #[error("results need the data set that they belong to as the reference: {}", path.display())]
     NoReference {

@@ -58,6 +58,21 @@ struct Outline {
     flags: Option<BTreeMap<String, serde_json::Value>>,
     #[serde(default)]
     mask: Option<String>,
+    /// What the program does not know.
+    #[serde(flatten)]
+    others: BTreeMap<String, serde_json::Value>,
+}
+
+impl Outline {
+    /// The members with something in them that a data set of masks has no place for.
+    fn lost(&self) -> Vec<&str> {
+        let mut lost: Vec<&str> = self.others.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name.as_str()).collect();
+        if self.description.as_ref().is_some_and(|text| !text.is_empty()) {
+            lost.push("description");
+        }
+        lost.extend(self.flags.iter().flatten().map(|(name, _)| name.as_str()).filter(|name| *name != CROWD));
+        lost
+    }
 }
 
 /// Writes a file for each image into the folder `path`.
@@ -92,6 +107,7 @@ fn outlines(instance: &Instance, number: i64, label: &str, tally: &mut Tally) ->
         shape_type: Some(kind.to_owned()),
         flags: Some(instance.crowd.then(|| (CROWD.to_owned(), true.into())).into_iter().collect()),
         mask,
+        others: BTreeMap::new(),
     };
     Ok(match &instance.shape {
         Shape::Box => {
@@ -177,10 +193,17 @@ fn read_file(path: &Path, root: &Path, builder: &mut Builder, tally: &mut Tally)
         _ => image_path,
     };
     let image = builder.image(file_name, size);
+    if !file.flags.is_empty() {
+        tally.add(Kind::Member, format_args!("{}: flags of the image", path.display()));
+    }
     let mut groups: HashMap<(String, i64), usize> = HashMap::new();
     for (index, shape) in file.shapes.into_iter().enumerate() {
         let at = |fault| ExchangeError::record(path, format!("shapes[{index}]"), fault);
         let outline: Outline = serde_json::from_value(shape).map_err(|error| at(Fault::Json(error)))?;
+        let lost = outline.lost();
+        if !lost.is_empty() {
+            tally.add(Kind::Member, format_args!("{}: shapes[{index}] ({})", path.display(), lost.join(", ")));
+        }
         let crowd = outline.flags.as_ref().and_then(|flags| flags.get(CROWD)).is_some_and(|flag| flag == true);
         let Some((bbox, shape)) = shape_of(&outline, size).map_err(at)? else {
             tally.add(Kind::Unsupported, format_args!("{}: shapes[{index}] ({})", path.display(), kind(&outline)));

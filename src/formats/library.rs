@@ -9,8 +9,9 @@ use std::path::Path;
 
 use hotcoco::convert::ConvertError;
 
-use super::exchange::{Builder, ExchangeError};
+use super::exchange::{Builder, ExchangeError, Fault};
 use super::loss::{Kind, Tally};
+use super::picture::MOST_PIXELS;
 use crate::annotation::{Dataset, Shape};
 use crate::geometry::{Rect, Size};
 
@@ -79,26 +80,42 @@ impl Names {
     }
 }
 
-/// The program's data set from the library's.
-pub(super) fn from_library(library: hotcoco::Dataset) -> Dataset {
+/// The farthest coordinate that is still believed, in pixels.
+const FARTHEST: f64 = 1e7;
+
+/// The program's data set from the library's, which was read at `path`.
+///
+/// # Errors
+/// When an image is larger than any picture, or an object has a number that is none or lies far outside.
+pub(super) fn from_library(library: hotcoco::Dataset, path: &Path) -> Result<Dataset, ExchangeError> {
     let mut builder = Builder::default();
     let mut images = HashMap::new();
     for image in library.images {
         let file_name = restored(&image.file_name).replace('\\', "/");
-        images.insert(image.id, builder.image(file_name, Size::new(image.width, image.height)));
+        let size = Size::new(image.width, image.height);
+        if size.pixels() as u64 > MOST_PIXELS {
+            return Err(ExchangeError::record(path, format!("image {file_name}"), Fault::Member("width` and `height")));
+        }
+        images.insert(image.id, (builder.image(file_name.clone(), size), file_name));
     }
     let classes: HashMap<u64, _> =
         library.categories.iter().map(|category| (category.id, builder.class(&restored(&category.name)))).collect();
-    for record in library.annotations {
-        let Some((&image, &class)) = images.get(&record.image_id).zip(classes.get(&record.category_id)) else { continue };
+    for (place, record) in library.annotations.into_iter().enumerate() {
+        let Some(((image, name), &class)) = images.get(&record.image_id).zip(classes.get(&record.category_id)) else { continue };
         let [x, y, width, height] = record.bbox.unwrap_or_default();
         let shape = match record.segmentation {
             Some(hotcoco::Segmentation::Polygon(polygons)) if !polygons.is_empty() => Shape::Polygons(polygons),
             _ => Shape::Box,
         };
-        builder.object(image, class, Rect::new(x, y, width, height), shape).crowd = record.iscrowd;
+        let corners = if let Shape::Polygons(polygons) = &shape { polygons.as_slice() } else { &[] };
+        let sides = [x, y, width, height];
+        let far = corners.iter().flatten().chain(&sides).find(|value| value.is_nan() || value.abs() > FARTHEST);
+        if let Some(far) = far {
+            return Err(ExchangeError::record(path, format!("object {} (image {name})", place + 1), Fault::Number(far.to_string())));
+        }
+        builder.object(*image, class, Rect::new(x, y, width, height), shape).crowd = record.iscrowd;
     }
-    builder.dataset
+    Ok(builder.dataset)
 }
 
 /// What the library says, with the path; `instead` is the copy that it was given in place of `path`.
@@ -119,14 +136,21 @@ pub(super) fn error(path: &Path, instead: Option<&Path>, error: ConvertError) ->
 /// Stand-ins for the five characters that XML writes as references, from a range that no text uses.
 const STAND_INS: [(char, char); 5] = [('&', '\u{f0000}'), ('<', '\u{f0001}'), ('>', '\u{f0002}'), ('"', '\u{f0003}'), ('\'', '\u{f0004}')];
 
-/// Copies an XML file with its references replaced by characters.
+/// Copies an XML file with its references replaced by characters. `foreign` are the beginnings of elements and
+/// attributes that the library passes over: those that are there are counted.
 ///
 /// # Errors
 /// When the file cannot be read or the copy not be written.
-pub(super) fn copy_without_references(from: &Path, to: &Path) -> Result<(), ExchangeError> {
+pub(super) fn copy_without_references(from: &Path, to: &Path, foreign: &[&str], tally: &mut Tally) -> Result<(), ExchangeError> {
     let bytes = fs::read(from).map_err(ExchangeError::io(from))?;
     let bytes = match String::from_utf8(bytes) {
-        Ok(text) => without_references(&text).into_bytes(),
+        Ok(text) => {
+            for member in foreign {
+                let name = member.trim_matches(|c: char| !c.is_alphanumeric());
+                tally.add_many(Kind::Member, text.matches(member).count(), format_args!("{}: {name}", from.display()));
+            }
+            without_references(&text).into_bytes()
+        }
         Err(error) => error.into_bytes(),
     };
     fs::write(to, bytes).map_err(ExchangeError::io(to))

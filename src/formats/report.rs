@@ -199,6 +199,9 @@ pub enum Problem {
     /// Two images with one file.
     #[error("has the same file as image {0}")]
     SameFile(i64),
+    /// An image of LVIS with an object of a class that its marks call absent.
+    #[error("has an object of class {0}, which is marked as verified absent there")]
+    NotAbsent(i64),
     /// A category that no object has.
     #[error("has no object")]
     UnusedCategory,
@@ -263,6 +266,7 @@ impl Problem {
             Self::NearDuplicate { .. } => "near_duplicate",
             Self::NoSize => "no_size",
             Self::SameFile(_) => "same_file",
+            Self::NotAbsent(_) => "absent_class_present",
             Self::UnusedCategory => "unused_category",
             Self::RareCategory => "rare_category",
             Self::NoPicture(_) => "missing_picture",
@@ -299,6 +303,7 @@ impl Problem {
             | Self::BoxOutside { .. }
             | Self::NoArea
             | Self::NearDuplicate { .. }
+            | Self::NotAbsent(_)
             | Self::SameFile(_) => Severity::Warning,
         }
     }

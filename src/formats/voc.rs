@@ -16,6 +16,9 @@ use crate::annotation::{Dataset, Shape};
 use crate::geometry::Rect;
 use crate::job::Meter;
 
+/// What VOC's files say of an object and a data set of masks has no place for.
+const FOREIGN: [&str; 4] = ["<truncated>1", "<occluded>1", "<part>", "<actions>"];
+
 /// Writes the folder `Annotations` and the list `labels.txt` into the folder `path`.
 pub(super) fn write(dataset: &Dataset, path: &Path, tally: &mut Tally, watch: &mut Watch<'_>) -> Result<(), ExchangeError> {
     let library = to_library(dataset, tally, |place, tally| {
@@ -55,16 +58,17 @@ pub(super) fn read(path: &Path, watch: &mut Watch<'_>) -> Result<Imported, Excha
     if files.is_empty() {
         return Err(ExchangeError::Nothing { what: "XML file", path: folder });
     }
+    let mut tally = Tally::default();
     let copies = tempfile::tempdir().map_err(ExchangeError::io(&folder))?;
     let meter = Meter::start("Reading", files.len() as u64);
     for (done, file) in files.iter().enumerate() {
         watch.step(&meter, done)?;
-        copy_without_references(file, &copies.path().join(file.file_name().unwrap_or_default()))?;
+        copy_without_references(file, &copies.path().join(file.file_name().unwrap_or_default()), &FOREIGN, &mut tally)?;
     }
     let labels = path.join("labels.txt");
     if labels.is_file() {
         fs::copy(&labels, copies.path().join("labels.txt")).map_err(ExchangeError::io(&labels))?;
     }
     let library = voc_to_coco(copies.path()).map_err(|refusal| error(&folder, Some(copies.path()), refusal))?;
-    Ok(Imported { dataset: from_library(library), ..Imported::default() })
+    Ok(Imported { dataset: from_library(library, &folder)?, tally, ..Imported::default() })
 }

@@ -109,13 +109,9 @@ impl Form {
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     anyhow::ensure!(arguments.tolerance >= 0.0, "the tolerance {} is less than 0", arguments.tolerance);
     let (from, to) = (arguments.from.format(), arguments.to.format());
-    let takes_reference = [from, to].iter().any(|format| format.has_forms());
+    let takes_reference = [from, to].iter().any(|format| format.is_json());
     anyhow::ensure!(arguments.reference.is_none() || takes_reference, "--reference is for coco, lvis and results");
-    anyhow::ensure!(
-        arguments.shape.is_none() || to.has_forms(),
-        "--shape is for coco, lvis and results: {} has one form of masks",
-        to.name()
-    );
+    anyhow::ensure!(arguments.shape.is_none() || to.has_forms(), "--shape is for coco and lvis: {} has one form of masks", to.name());
     if !to.is_folder() {
         dataset::writable(&arguments.out)?;
     }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::pictures::Walk;
 use super::terminal::Terminal;
-use crate::annotation::{Dataset, Field, Instance, Shape};
+use crate::annotation::{Dataset, Field, Instance};
 use crate::formats::Report;
 use crate::formats::coco::{self, ReadError};
 use crate::job::Cancel;
@@ -72,7 +72,7 @@ pub(super) fn set_mask(instance: &mut Instance, mask: &Mask, score: Option<f64>)
     if mask.is_empty() {
         return false;
     }
-    instance.set_shape(Shape::from_mask(mask));
+    instance.set_mask(mask);
     if let Some(score) = score {
         instance.score = Some((score * 1e4).round() / 1e4);
         instance.changed = instance.changed.and(Field::SCORE);

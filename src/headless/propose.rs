@@ -12,7 +12,7 @@ use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, alternatives, dataset, unless_cancelled};
 use crate::annotation::Dataset;
 use crate::assist::{AssistError, Assistant, Engine as _, MOST_SAMPLES, Prompt, Proposal, ProposeOptions, RefineOptions};
-use crate::formats::coco;
+use crate::formats::{coco, lvis};
 use crate::geometry::Rect;
 use crate::job::Cancel;
 use crate::mask::Mask;
@@ -94,6 +94,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
         alternatives::write(&found, path)?;
     }
     terminal.finish();
+    if lvis::is_lvis(&data) {
+        terminal.warning("the scores were left out: annotations of LVIS have none");
+    }
     terminal.message(&format!(
         "wrote {}: {} masks from boxes, {crowds} crowds skipped, {} boxes without a mask{}",
         arguments.out.display(),

@@ -117,6 +117,19 @@ fn pictures_that_are_missing_broken_turned_or_of_another_size() {
 }
 
 #[test]
+fn a_class_that_is_there_is_not_absent() {
+    let text = r#"{"images":[{"id":5,"width":6,"height":4,"file_name":"a.jpg","neg_category_ids":[2, 7],"not_exhaustive_category_ids":[]},
+        {"id":6,"width":6,"height":4,"file_name":"b.jpg","neg_category_ids":[7],"not_exhaustive_category_ids":[]}],
+        "annotations":[{"id":1,"image_id":5,"category_id":7,"area":6,"bbox":[2,1,3,2],"segmentation":[[2,1,5,1,5,3,2,3]]}],
+        "categories":[{"id":7,"name":"x","synset":"x.n.01"},{"id":2,"name":"y","synset":"y.n.01"}]}"#;
+    let (dataset, _) = coco::parse(&Arc::from(text), Path::new("x.json")).unwrap();
+    let health = check(&dataset, Path::new("x.json"), None, &Cancel::new(), &mut |_| ()).unwrap();
+    let found: Vec<_> = health.report.warnings.iter().filter(|warning| matches!(warning.record, Record::Image(_))).collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!((&found[0].record, &found[0].problem), (&Record::Image(5), &Problem::NotAbsent(7)));
+}
+
+#[test]
 fn a_check_can_be_cancelled() {
     let (dataset, _) = dataset(SOUND);
     let cancel = Cancel::new();

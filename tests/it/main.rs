@@ -7,6 +7,7 @@ mod app;
 mod assist;
 mod check;
 mod evaluation;
+mod exact;
 mod exchange;
 mod formats;
 mod gpu;

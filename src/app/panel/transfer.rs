@@ -17,7 +17,7 @@ pub(super) fn import_ui(ui: &mut Ui, colors: &Palette, commands: &mut Vec<Comman
     ui.label(RichText::new(note).size(12.5).color(colors.weak));
     ui.add_space(6.0);
     let mut chosen = false;
-    for format in Format::ALL.into_iter().filter(|format| !format.has_forms()) {
+    for format in Format::ALL.into_iter().filter(|format| !format.is_json()) {
         let what = if format.is_folder() { "folder" } else { "file" };
         if ui.button(format!("{} ({what})…", format.name())).clicked() {
             commands.push(Command::ChooseImport(format));

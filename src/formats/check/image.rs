@@ -1,6 +1,6 @@
 //! Images: their files, and whether those are what the data set says.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::CHUNK;
 use crate::annotation::{Dataset, Image};
+use crate::formats::lvis;
 use crate::formats::picture::{self, PictureError};
 use crate::formats::{Problem, Record, Report, Warning};
 use crate::job::{Cancel, Meter, Progress};
@@ -22,6 +23,23 @@ pub(super) fn same_files(dataset: &Dataset, origin: &Arc<Path>) -> Report {
         if other != image.id.0 {
             let record = Record::Image(image.id.0);
             report.warnings.push(Warning { origin: Arc::clone(origin), record, problem: Problem::SameFile(other) });
+        }
+    }
+    report
+}
+
+/// The images of LVIS with an object of a class that their marks call absent.
+pub(super) fn contradictions(dataset: &Dataset, origin: &Arc<Path>) -> Report {
+    let mut report = Report::default();
+    if !lvis::is_lvis(dataset) {
+        return report;
+    }
+    let present: HashSet<_> = dataset.instances.iter().map(|instance| (instance.image_id, instance.category_id)).collect();
+    for image in &dataset.images {
+        let absent = lvis::marks(image).absent;
+        for class in absent.into_iter().filter(|class| present.contains(&(image.id, *class))) {
+            let (record, problem) = (Record::Image(image.id.0), Problem::NotAbsent(class.0));
+            report.warnings.push(Warning { origin: Arc::clone(origin), record, problem });
         }
     }
     report

@@ -78,6 +78,7 @@ pub fn check(
     let warning = |finding: Finding| Warning { origin: Arc::clone(&origin), record: finding.record, problem: finding.problem };
     let mut report = Report { warnings: found.into_iter().map(warning).collect() };
     report.append(image::same_files(dataset, &origin));
+    report.append(image::contradictions(dataset, &origin));
     if let Some(folder) = folder {
         report.append(image::pictures(dataset, folder, cancel, progress)?);
     }

@@ -9,8 +9,8 @@ mod document;
 mod find;
 pub(super) mod patch;
 mod read;
-mod record;
-mod save;
+pub(super) mod record;
+pub(super) mod save;
 mod segmentation;
 pub(super) mod write;
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::document::{Members, standard};
 use super::segmentation::{FARTHEST, Segmentation, from_value};
-use crate::annotation::{Category, CategoryId, Image, ImageId, Instance, InstanceId, Shape};
+use crate::annotation::{Category, CategoryId, Field, Image, ImageId, Instance, InstanceId, Shape};
 use crate::formats::Problem;
 use crate::geometry::{Rect, Size};
 
@@ -51,6 +51,11 @@ pub(super) fn image(text: &str) -> Parsed<Image> {
     };
     let value = Image { id: ImageId(id), file_name: file_name.replace('\\', "/"), size, source: None };
     Parsed { value, problems }
+}
+
+/// The `file_name` of an image record as it stands there; `None` where there is none.
+pub(in crate::formats) fn stored_name(text: &str) -> Option<String> {
+    Loose::of(standard(text).as_deref().unwrap_or(text), &mut Vec::new()).text("file_name")
 }
 
 /// A category record. One without an id has [`NO_ID`], one without a name is called by its id.
@@ -96,9 +101,10 @@ pub(super) fn instance(text: &str, image_size: impl Fn(i64) -> Option<Size>) -> 
         bbox,
         area: record.area.or_else(|| shape.area()).unwrap_or_else(|| bbox.area()),
         shape,
-        crowd: record.iscrowd.0,
+        crowd: record.iscrowd.is_set,
         score: record.score,
-        changed: crate::annotation::Field::NONE,
+        // A record without a class, as a caption, is no object and needs no flag.
+        changed: if record.iscrowd.is_standard || record.category_id.is_none() { Field::NONE } else { Field::CROWD },
         source: None,
     };
     Parsed { value, problems }
@@ -133,14 +139,22 @@ impl Annotation<'static> {
         let members =
             [("bbox", sound("bbox", bbox.is_some())), ("area", sound("area", area.is_some())), ("score", sound("score", score.is_some()))];
         note(problems, loose.is_object, &members);
-        let iscrowd = Flag(matches!(loose.get("iscrowd"), Some(Value::Bool(true))) || loose.number("iscrowd").is_some_and(|v| v != 0.0));
+        let flag = loose.get("iscrowd");
+        let iscrowd = Flag {
+            is_set: matches!(flag, Some(Value::Bool(true))) || loose.number("iscrowd").is_some_and(|v| v != 0.0),
+            is_standard: matches!(flag.and_then(|flag| flag.as_u64()), Some(0 | 1)),
+        };
         Self { id: loose.integer("id"), image_id, category_id, segmentation, area, bbox, iscrowd, score }
     }
 }
 
 /// `iscrowd` as 0 or 1, or as some writers have it, false or true.
 #[derive(Clone, Copy, Default)]
-struct Flag(bool);
+struct Flag {
+    is_set: bool,
+    /// Whether it is 0 or 1.
+    is_standard: bool,
+}
 
 impl<'de> Deserialize<'de> for Flag {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -153,15 +167,15 @@ impl<'de> Deserialize<'de> for Flag {
             }
 
             fn visit_bool<E: Error>(self, value: bool) -> Result<Flag, E> {
-                Ok(Flag(value))
+                Ok(Flag { is_set: value, is_standard: false })
             }
 
             fn visit_u64<E: Error>(self, value: u64) -> Result<Flag, E> {
-                Ok(Flag(value != 0))
+                Ok(Flag { is_set: value != 0, is_standard: value < 2 })
             }
 
             fn visit_unit<E: Error>(self) -> Result<Flag, E> {
-                Ok(Flag(false))
+                Ok(Flag::default())
             }
         }
         deserializer.deserialize_any(Either)
@@ -229,11 +243,17 @@ mod tests {
 
     #[test]
     fn every_form_of_the_crowd_flag() {
-        for (text, crowd) in [("0", false), ("1", true), ("true", true), ("false", false), ("null", false), ("1.0", true)] {
+        let is_standard = |instance: &Instance| instance.changed == Field::NONE;
+        for (text, crowd) in [("0", false), ("1", true), ("true", true), ("false", false), ("null", false), ("1.0", true), ("2", true)] {
             let record = format!(r#"{{"id":1,"image_id":1,"category_id":1,"bbox":[0,0,1,1],"iscrowd":{text}}}"#);
             let parsed = parsed(&record);
             assert_eq!((parsed.value.crowd, parsed.problems.len()), (crowd, 0), "{text}");
+            assert_eq!(is_standard(&parsed.value), matches!(text, "0" | "1"), "{text}");
         }
+        let missing = parsed(r#"{"id":1,"image_id":1,"category_id":1,"bbox":[0,0,1,1]}"#).value;
+        assert!(!missing.crowd && !is_standard(&missing));
+        assert!(is_standard(&parsed(r#"{"id":1,"image_id":1,"caption":"two dogs"}"#).value));
+        assert!(is_standard(&parsed(r#"{"id":1.0,"image_id":1,"category_id":1,"iscrowd":1}"#).value), "also by the slower path");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::Path;
 
-use super::write::Each;
+use super::write::{Each, Form};
 use crate::annotation::Dataset;
 use crate::formats::save::{SaveError, replace};
 use crate::job::{Cancel, Meter, Progress};
@@ -22,7 +22,18 @@ pub fn save(dataset: &Dataset, path: &Path) -> Result<(), SaveError> {
 /// # Errors
 /// As [`save`], and when `cancel` was raised.
 pub fn save_with(dataset: &Dataset, path: &Path, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> Result<(), SaveError> {
-    watched(dataset, path, cancel, progress, |out, each| super::write::write_each(dataset, out, each))
+    save_as(dataset, Form::of(dataset), path, cancel, progress)
+}
+
+/// [`save_with`] in another form.
+pub(in crate::formats) fn save_as(
+    dataset: &Dataset,
+    form: Form<'_>,
+    path: &Path,
+    cancel: &Cancel,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), SaveError> {
+    watched(dataset, path, cancel, progress, |out, each| super::write::write_each(dataset, form, out, each))
 }
 
 /// Saves the instances as a bare list of results, see [`super::write_results`].

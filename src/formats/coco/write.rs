@@ -1,4 +1,7 @@
 //! From a data set to the text of a file.
+//!
+//! Two things are set right even in records that nobody changed, because COCO's own evaluation and other systems fail on
+//! them: `iscrowd` is 0 or 1, and the folders in a file name are separated by `/`. LVIS has neither.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -7,6 +10,7 @@ use super::document::LISTS;
 use super::patch::{Change, patched};
 use super::record;
 use crate::annotation::{Category, Dataset, Field, Image, Instance, Shape};
+use crate::formats::lvis;
 use crate::mask::rle;
 
 /// Writes the data set, one record a line. Records that nobody changed are written as the text that was read; of a
@@ -15,7 +19,22 @@ use crate::mask::rle;
 /// # Errors
 /// When `out` fails.
 pub fn write(dataset: &Dataset, mut out: impl Write) -> io::Result<()> {
-    write_each(dataset, &mut out, &mut |_| Ok(()))
+    write_each(dataset, Form::of(dataset), &mut out, &mut |_| Ok(()))
+}
+
+/// What a file is to hold besides a data set's records.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::formats) struct Form<'a> {
+    /// Its classes.
+    pub(in crate::formats) classes: &'a [Category],
+    /// Whether it is one of LVIS.
+    pub(in crate::formats) is_lvis: bool,
+}
+
+impl<'a> Form<'a> {
+    pub(super) fn of(dataset: &'a Dataset) -> Self {
+        Self { classes: &dataset.categories, is_lvis: lvis::is_lvis(dataset) }
+    }
 }
 
 /// Told now and then how many annotations are written; an error ends the writing.
@@ -24,7 +43,7 @@ pub(super) type Each<'a> = &'a mut dyn FnMut(usize) -> io::Result<()>;
 /// Annotations that are written between two calls of [`Each`].
 const CHUNK: usize = 1 << 12;
 
-pub(super) fn write_each(dataset: &Dataset, out: &mut impl Write, each: Each<'_>) -> io::Result<()> {
+pub(super) fn write_each(dataset: &Dataset, form: Form<'_>, out: &mut impl Write, each: Each<'_>) -> io::Result<()> {
     let mut missing: Vec<&str> = LISTS.to_vec();
     let mut separator = "{";
     for (key, value) in &dataset.document {
@@ -34,17 +53,17 @@ pub(super) fn write_each(dataset: &Dataset, out: &mut impl Write, each: Each<'_>
             out.write_all(value.text().as_bytes())?;
         } else {
             missing.retain(|name| name != key);
-            list(dataset, key, out, each)?;
+            list(dataset, form, key, out, each)?;
         }
     }
     for name in missing {
         // A file that lacked a list does not get an empty one.
-        let length = [dataset.images.len(), dataset.instances.len(), dataset.categories.len()];
+        let length = [dataset.images.len(), dataset.instances.len(), form.classes.len()];
         let is_empty = LISTS.iter().zip(length).any(|(list, length)| *list == name && length == 0);
         if dataset.document.is_empty() || !is_empty {
             write!(out, "{separator}\n{}: ", quoted(name))?;
             separator = ",";
-            list(dataset, name, out, each)?;
+            list(dataset, form, name, out, each)?;
         }
     }
     out.write_all(if separator == "{" { b"{}\n" } else { b"\n}\n" })
@@ -59,19 +78,17 @@ pub fn write_results(dataset: &Dataset, mut out: impl Write) -> io::Result<()> {
 }
 
 pub(super) fn write_results_each(dataset: &Dataset, out: &mut impl Write, each: Each<'_>) -> io::Result<()> {
-    records(&dataset.instances, result, out, each)?;
+    // COCO's reader looks at the first result: where that has a box, all must have one, and their areas are those of boxes.
+    let has_boxes = dataset.instances.iter().any(|instance| instance.shape == Shape::Box);
+    records(&dataset.instances, |instance| result(instance, has_boxes), out, each)?;
     out.write_all(b"\n")
 }
 
-fn list(dataset: &Dataset, name: &str, out: &mut impl Write, each: Each<'_>) -> io::Result<()> {
+fn list(dataset: &Dataset, form: Form<'_>, name: &str, out: &mut impl Write, each: Each<'_>) -> io::Result<()> {
     match name {
         "images" => records(&dataset.images, image, out, &mut |_| Ok(())),
-        "categories" => records(&dataset.categories, category, out, &mut |_| Ok(())),
-        _ => {
-            // LVIS has no crowds, and its readers refuse the member.
-            let is_lvis = crate::formats::lvis::is_lvis(dataset);
-            records(&dataset.instances, |instance| annotation(instance, is_lvis), out, each)
-        }
+        "categories" => records(form.classes, category, out, &mut |_| Ok(())),
+        _ => records(&dataset.instances, |instance| annotation(instance, form.is_lvis), out, each),
     }
 }
 
@@ -94,7 +111,12 @@ fn image(image: &Image) -> Cow<'_, str> {
             let Image { id, file_name, size, .. } = image;
             format!("{{\"id\": {id}, \"file_name\": {}, \"width\": {}, \"height\": {}}}", quoted(file_name), size.width, size.height).into()
         },
-        |source| source.text().into(),
+        |source| {
+            let text = source.text();
+            let has_backslash = text.contains('\\') && record::stored_name(text).is_some_and(|name| name.contains('\\'));
+            let patched = has_backslash.then(|| patched(text, &[("file_name", Change::Set(quoted(&image.file_name)))])).flatten();
+            patched.map_or_else(|| text.into(), Cow::Owned)
+        },
     )
 }
 
@@ -114,9 +136,11 @@ fn category(category: &Category) -> Cow<'_, str> {
 }
 
 fn annotation(instance: &Instance, is_lvis: bool) -> Cow<'_, str> {
+    // LVIS has no crowds and no scores: its annotations have six members.
+    let foreign = if is_lvis { Field::CROWD.and(Field::SCORE) } else { Field::NONE };
     let crowd = if is_lvis { String::new() } else { format!(", \"iscrowd\": {}", u8::from(instance.crowd)) };
-    let score = instance.score.map_or_else(String::new, |score| format!(", \"score\": {}", number(score)));
-    stored(instance).unwrap_or_else(|| {
+    let score = instance.score.filter(|_| !is_lvis).map_or_else(String::new, |score| format!(", \"score\": {}", number(score)));
+    stored(instance, foreign).unwrap_or_else(|| {
         format!(
             "{{\"id\": {}, \"image_id\": {}, \"category_id\": {}, \"segmentation\": {}, \"area\": {}, \"bbox\": {}{crowd}{score}}}",
             instance.id,
@@ -130,35 +154,41 @@ fn annotation(instance: &Instance, is_lvis: bool) -> Cow<'_, str> {
     })
 }
 
-fn result(instance: &Instance) -> Cow<'_, str> {
-    stored(instance).unwrap_or_else(|| {
+fn result(instance: &Instance, has_boxes: bool) -> Cow<'_, str> {
+    stored(instance, Field::CROWD).unwrap_or_else(|| {
         // A missing score would make the evaluation fail; a certain result has 1.
         let (image, category, score) = (instance.image_id, instance.category_id, number(instance.score.unwrap_or(1.0)));
         let outline = match &instance.shape {
             Shape::Box => format!("\"bbox\": {}", bbox(instance)),
-            shape => format!("\"segmentation\": {}, \"bbox\": {}", segmentation(shape), bbox(instance)),
+            shape if has_boxes => format!("\"segmentation\": {}, \"bbox\": {}", segmentation(shape), bbox(instance)),
+            shape => format!("\"segmentation\": {}", segmentation(shape)),
         };
         format!("{{\"image_id\": {image}, \"category_id\": {category}, {outline}, \"score\": {score}}}").into()
     })
 }
 
-/// The record's own text with the changed members replaced; `None` where it has none.
-fn stored(instance: &Instance) -> Option<Cow<'_, str>> {
+/// The record's own text with the changed members replaced, but for those in `foreign`, which the kind of file does not
+/// have; `None` where it has none.
+fn stored(instance: &Instance, foreign: Field) -> Option<Cow<'_, str>> {
     let source = instance.source.as_ref()?;
-    if instance.changed == Field::NONE {
+    let changed = instance.changed.without(foreign);
+    if changed == Field::NONE {
         return Some(source.text().into());
     }
     let mut changes = Vec::new();
-    if instance.changed.contains(Field::SHAPE) {
+    if changed.contains(Field::SHAPE) {
         changes.push(("segmentation", Change::Set(segmentation(&instance.shape))));
         changes.push(("area", Change::Set(number(instance.area))));
         changes.push(("bbox", Change::Set(bbox(instance))));
     }
-    if instance.changed.contains(Field::CATEGORY) {
+    if changed.contains(Field::CATEGORY) {
         changes.push(("category_id", Change::Set(instance.category_id.to_string())));
     }
-    if instance.changed.contains(Field::SCORE) {
+    if changed.contains(Field::SCORE) {
         changes.push(("score", instance.score.map_or(Change::Remove, |score| Change::Set(number(score)))));
+    }
+    if changed.contains(Field::CROWD) {
+        changes.push(("iscrowd", Change::Set(u8::from(instance.crowd).to_string())));
     }
     patched(source.text(), &changes).map(Cow::Owned)
 }
@@ -182,7 +212,7 @@ fn segmentation(shape: &Shape) -> String {
     }
 }
 
-fn bbox(instance: &Instance) -> String {
+pub(in crate::formats) fn bbox(instance: &Instance) -> String {
     let bbox = instance.bbox;
     numbers(&[bbox.x, bbox.y, bbox.width, bbox.height])
 }
@@ -201,7 +231,7 @@ fn numbers(values: &[f64]) -> String {
 }
 
 /// The shortest text that reads back as the same number; JSON has none for what is not finite, which becomes 0.
-fn number(value: f64) -> String {
+pub(in crate::formats) fn number(value: f64) -> String {
     if value.is_finite() { value.to_string() } else { "0".to_owned() }
 }
 

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
+use super::count::{Counts, described};
 use super::mark::{Marks, marks, with_marks, with_members};
 use super::{COCO, is_lvis, synset};
 use crate::annotation::{Category, CategoryId, Dataset, Field, ImageId, Instance, Verbatim};
 use crate::formats::coco::patch::{Change, patched};
-use crate::formats::coco::write::quoted;
+use crate::formats::coco::record::stored_name;
+use crate::formats::coco::write::{self, quoted};
 use crate::formats::loss::{Kind, Tally};
 
 /// The members that an annotation of LVIS has.
@@ -29,20 +32,12 @@ pub fn to_lvis(dataset: &mut Dataset, reference: Option<&[Category]>, tally: &mu
         strip(instance, tally);
         true
     });
-    let mut present: HashMap<ImageId, BTreeSet<CategoryId>> = HashMap::new();
-    let (mut images, mut objects): (HashMap<CategoryId, usize>, HashMap<CategoryId, usize>) = Default::default();
-    for instance in &dataset.instances {
-        *objects.entry(instance.category_id).or_default() += 1;
-        if present.entry(instance.image_id).or_default().insert(instance.category_id) {
-            *images.entry(instance.category_id).or_default() += 1;
-        }
-    }
+    let counts = Counts::of(dataset);
     for image in &mut dataset.images {
         let before = marks(image);
         let mut after = renamed(&before, &new_ids);
-        let here = present.get(&image.id);
         after.absent.retain(|class| {
-            let contradicted = here.is_some_and(|here| here.contains(class));
+            let contradicted = counts.is_on(*class, image.id) || crowded.get(&image.id).is_some_and(|crowded| crowded.contains(class));
             if contradicted {
                 tally.add(Kind::Mark, format_args!("image {}: class {class} is not absent", image.id));
             }
@@ -58,9 +53,7 @@ pub fn to_lvis(dataset: &mut Dataset, reference: Option<&[Category]>, tally: &mu
         }
     }
     for category in &mut dataset.categories {
-        let count = |counts: &HashMap<CategoryId, usize>| counts.get(&category.id).copied().unwrap_or(0);
-        let (image_count, instance_count) = (count(&images), count(&objects));
-        described(category, image_count, instance_count, tally);
+        described(category, &counts, tally);
     }
 }
 
@@ -82,7 +75,7 @@ pub fn to_coco(dataset: &mut Dataset, reference: Option<&[Category]>, tally: &mu
         let Some(source) = &image.source else { continue };
         let mut changes: Vec<(&str, Change)> = Vec::new();
         changes.extend(MARKS.iter().filter(|member| members(source).contains_key(**member)).map(|member| (*member, Change::Remove)));
-        if stored_name(source).is_none_or(|name| name != image.file_name) {
+        if stored_name(source.text()).is_none() {
             changes.push(("file_name", Change::Set(quoted(&image.file_name))));
         }
         if !changes.is_empty() {
@@ -96,27 +89,31 @@ pub fn to_coco(dataset: &mut Dataset, reference: Option<&[Category]>, tally: &mu
         }
     }
     for instance in &mut dataset.instances {
-        if let Some(source) = &instance.source {
-            let flag = u8::from(instance.crowd).to_string();
-            let stored = serde_json::from_str::<Flag>(source.text()).ok().and_then(|record| record.iscrowd);
-            if stored.is_none_or(|stored| stored.as_u64() != Some(u64::from(instance.crowd))) {
-                instance.source = patched(source.text(), &[("iscrowd", Change::Set(flag))]).map(Verbatim::whole);
-            }
+        if was_lvis {
+            instance.changed = instance.changed.and(Field::CROWD);
+        }
+        if let Some(source) = &instance.source
+            && let Some(text) = completed(source.text(), instance)
+        {
+            instance.source = Some(Verbatim::whole(text));
         }
     }
 }
 
-#[derive(serde::Deserialize)]
-struct Flag {
-    iscrowd: Option<Value>,
-}
-
-fn stored_name(source: &Verbatim) -> Option<String> {
+/// The record with what COCO's evaluation asks of every annotation, where that is missing, as in a result; `None` where
+/// nothing is.
+fn completed(text: &str, instance: &Instance) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Record {
-        file_name: Option<String>,
+        id: Option<IgnoredAny>,
+        area: Option<IgnoredAny>,
+        bbox: Option<IgnoredAny>,
     }
-    serde_json::from_str::<Record>(source.text()).ok()?.file_name
+    let Record { id, area, bbox } = serde_json::from_str(text).ok()?;
+    let values = [("id", id, instance.id.to_string()), ("area", area, write::number(instance.area)), ("bbox", bbox, write::bbox(instance))];
+    let missing = values.into_iter().filter(|(_, stored, _)| stored.is_none());
+    let changes: Vec<(&str, Change)> = missing.map(|(name, _, value)| (name, Change::Set(value))).collect();
+    if changes.is_empty() { None } else { patched(text, &changes) }
 }
 
 fn members(source: &Verbatim) -> Map<String, Value> {
@@ -176,41 +173,6 @@ fn strip(instance: &mut Instance, tally: &mut Tally) {
     }
 }
 
-/// Gives a class the members that LVIS asks for; those that it has stay, but the counts are of this file.
-fn described(category: &mut Category, image_count: usize, instance_count: usize, tally: &mut Tally) {
-    let own = format!("{{\"id\": {}, \"name\": {}}}", category.id, quoted(&category.name));
-    let text = category.source.as_ref().map_or(own, |source| source.text().to_owned());
-    let found: Map<String, Value> = serde_json::from_str(&text).unwrap_or_default();
-    let mut changes = Vec::new();
-    let mut missing = |name: &'static str, value: String| {
-        if !found.contains_key(name) {
-            changes.push((name, Change::Set(value)));
-        }
-    };
-    let name = synset(category).unwrap_or_default();
-    if name.is_empty() {
-        tally.add(Kind::Synset, format_args!("{} ({})", category.name, category.id));
-    }
-    missing("synset", quoted(&name));
-    missing("synonyms", format!("[{}]", quoted(&category.name)));
-    missing("def", quoted(""));
-    // The rule of Gupta, Dollár and Girshick 2019: in up to 10 images of the training set rare, in up to 100 common.
-    let frequency = match image_count {
-        0..=10 => "r",
-        11..=100 => "c",
-        _ => "f",
-    };
-    missing("frequency", quoted(frequency));
-    for (name, count) in [("image_count", image_count), ("instance_count", instance_count)] {
-        if found.get(name).and_then(Value::as_u64) != Some(count as u64) {
-            changes.push((name, Change::Set(count.to_string())));
-        }
-    }
-    if let Some(text) = patched(&text, &changes) {
-        category.source = Some(Verbatim::whole(text));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,22 +183,5 @@ mod tests {
         assert_eq!(synset(&hydrant).as_deref(), Some("fireplug.n.01"));
         let own = Category { source: Some(Verbatim::whole(r#"{"id":3,"synset":"x.n.01"}"#.to_owned())), ..hydrant };
         assert_eq!(synset(&own).as_deref(), Some("x.n.01"));
-    }
-
-    #[test]
-    fn frequency_is_kept_and_counts_are_not() {
-        let text = r#"{"id":3,"name":"x","synset":"x.n.01","frequency":"f","image_count":900,"instance_count":2}"#;
-        let mut category = Category {
-            id: CategoryId(3),
-            name: "x".to_owned(),
-            supercategory: String::new(),
-            source: Some(Verbatim::whole(text.to_owned())),
-        };
-        described(&mut category, 1, 2, &mut Tally::default());
-        let after: Value = serde_json::from_str(category.source.unwrap().text()).unwrap();
-        assert_eq!(
-            (after["frequency"].as_str(), after["image_count"].as_u64(), after["instance_count"].as_u64()),
-            (Some("f"), Some(1), Some(2))
-        );
     }
 }

@@ -3,10 +3,12 @@
 //! The records themselves are read and written by [`super::coco`]; the marks live in the image's own record, so that a
 //! file that nobody touched comes back as it was.
 
+mod count;
 mod mapping;
 mod mark;
 mod synset;
 
+pub use count::{save, save_edited};
 pub use mapping::{to_coco, to_lvis};
 pub use mark::{Mark, Marks, freed, marks, with_marks};
 pub use synset::{COCO, CocoClass, with_name, with_synset};
@@ -15,11 +17,13 @@ use serde::Deserialize;
 
 use crate::annotation::{Category, Dataset};
 
-/// Whether the data set is one of LVIS: its classes have synsets, or its images have LVIS' marks.
+/// Whether the data set is one of LVIS: its images have LVIS' marks, or its classes have synsets and its annotations no
+/// crowd flag.
 pub fn is_lvis(dataset: &Dataset) -> bool {
     let has = |text: Option<&crate::annotation::Verbatim>, member: &str| text.is_some_and(|text| text.text().contains(member));
-    dataset.categories.iter().any(|category| has(category.source.as_ref(), "\"synset\""))
-        || dataset.images.first().is_some_and(|image| has(image.source.as_ref(), "\"neg_category_ids\""))
+    let has_flags = dataset.instances.first().is_some_and(|instance| has(instance.source.as_ref(), "\"iscrowd\""));
+    dataset.images.first().is_some_and(|image| has(image.source.as_ref(), "\"neg_category_ids\""))
+        || !has_flags && dataset.categories.iter().any(|category| has(category.source.as_ref(), "\"synset\""))
 }
 
 /// The synset of a class: its own where the record has one, else the one that LVIS uses for a class of COCO of that name.

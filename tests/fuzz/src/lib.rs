@@ -11,3 +11,7 @@ pub mod geometry;
 pub mod job;
 #[path = "../../../src/mask/mod.rs"]
 pub mod mask;
+#[path = "../../../src/store/mod.rs"]
+pub mod store;
+
+pub mod pair;

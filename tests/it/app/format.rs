@@ -13,7 +13,8 @@ fn lvis_window() -> Window {
     let text = r#"{"images":[
         {"id":1,"file_name":"a.png","width":120,"height":80,"neg_category_ids":[2],"not_exhaustive_category_ids":[]},
         {"id":2,"file_name":"b.png","width":120,"height":80,"neg_category_ids":[],"not_exhaustive_category_ids":[]}],
-        "annotations":[],"categories":[{"id":1,"name":"cat","synset":"cat.n.01"},{"id":2,"name":"dog","synset":"dog.n.01"}]}"#;
+        "annotations":[],"categories":[{"id":1,"name":"cat","synset":"cat.n.01","frequency":"f","image_count":9,"instance_count":12},
+        {"id":2,"name":"dog","synset":"dog.n.01","frequency":"r","image_count":9,"instance_count":12}]}"#;
     let file = data.join("lvis.json");
     std::fs::write(&file, text).unwrap();
     let mut window = Window::over(folder, data, true);
@@ -56,6 +57,36 @@ fn an_image_of_lvis_is_marked_with_one_key() {
     let file: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(out).unwrap()).unwrap();
     assert_eq!(file["images"][0]["neg_category_ids"], serde_json::json!([2, 1]));
     assert_eq!(file["images"][0]["not_exhaustive_category_ids"], serde_json::json!([1]));
+}
+
+#[test]
+fn saving_lvis_counts_anew_and_a_renamed_class_keeps_its_members() {
+    let mut window = lvis_window();
+    let (file, same) = (window.data.join("lvis.json"), window.data.join("same.json"));
+    let value = |path: &Path| serde_json::from_str::<serde_json::Value>(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let mut expected = value(&file);
+    window.perform(Command::Export(same.clone()));
+    window.until("the file is written", |app| app.state().message.as_ref().is_some_and(|message| message.text.contains("same.json")));
+    assert_eq!(value(&same), expected, "nobody edited it, so that its counts stay");
+
+    window.press(Key::Num2);
+    window.draw_box((20.0, 20.0), (60.0, 60.0));
+    window.answered();
+    window.perform(Command::RenameClass(annotator::annotation::CategoryId(2), "hound".to_owned()));
+    window.key(Modifiers::COMMAND, Key::S);
+    window.until("the file is written", |app| !app.state().document.is_changed());
+    expected["images"][0]["neg_category_ids"] = serde_json::json!([]);
+    for (place, count) in [(0, 0), (1, 1)] {
+        expected["categories"][place]["image_count"] = count.into();
+        expected["categories"][place]["instance_count"] = count.into();
+    }
+    expected["categories"][1]["name"] = "hound".into();
+    let mut after = value(&file);
+    let objects = after["annotations"].as_array_mut().unwrap().split_off(0);
+    assert_eq!(after, expected);
+    let mut members: Vec<_> = objects[0].as_object().unwrap().keys().map(String::as_str).collect();
+    members.sort_unstable();
+    assert_eq!((objects.len(), members), (1, vec!["area", "bbox", "category_id", "id", "image_id", "segmentation"]));
 }
 
 #[test]

@@ -1,0 +1,79 @@
+//! Files that are not as their format has them: an error that names the file and the record, never a panic.
+
+use super::*;
+
+#[test]
+fn hostile_files_are_named_with_their_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir_all(root.join("yolo/labels")).unwrap();
+    fs::create_dir_all(root.join("yolo/images")).unwrap();
+    image::RgbImage::new(8, 8).save(root.join("yolo/images/a.png")).unwrap();
+    fs::write(root.join("yolo/data.yaml"), "names: [x]\n").unwrap();
+    for (line, said) in [
+        ("0 0.1 0.2 0.3", "line 2: 4 numbers"),
+        ("1 0 0 1 0 1 1", "line 2: class 1 has no name"),
+        ("x 0 0 1 0 1 1", "line 2: `x`"),
+        ("0 0 0 1 nan 1 1", "line 2: `nan`"),
+        ("0 0 0 1 1e99 1 1", "line 2: `1e99`"),
+        ("0 0 0 1 0 1 1 1", "line 2: 8 numbers"),
+    ] {
+        fs::write(root.join("yolo/labels/a.txt"), format!("0 0.5 0.5 1 1\n{line}\n")).unwrap();
+        let error = import(Format::YoloSeg, &root.join("yolo"), None).unwrap_err().to_string();
+        assert!(error.starts_with(said) && error.ends_with("a.txt"), "{error}");
+    }
+    fs::write(root.join("yolo/data.yaml"), "nc: 3\n").unwrap();
+    let error = import(Format::YoloSeg, &root.join("yolo"), None).unwrap_err().to_string();
+    assert!(error.contains("names") && error.contains("yolo/data.yaml"), "{error}");
+
+    fs::create_dir_all(root.join("voc")).unwrap();
+    let voc = |text: &str| {
+        fs::write(root.join("voc/a.xml"), text).unwrap();
+        import(Format::Voc, &root.join("voc"), None).unwrap_err().to_string()
+    };
+    for text in ["<annotation><filename>a.jpg</filename><object><name>x &amp; y</name></object></annotation>", "<annotation>", "<a></b>"] {
+        let error = voc(text);
+        assert!(error.contains("voc/a.xml") && !error.contains("/tmp/.tmp/"), "{error}");
+    }
+
+    for text in ["", "<annotations>", "<annotations><image id='0'/></annotations>", "<box/>", "<a", "\u{1}"] {
+        fs::write(root.join("c.xml"), text).unwrap();
+        let error = import(Format::Cvat, &root.join("c.xml"), None).unwrap_err().to_string();
+        assert!(error.contains("c.xml"), "{error}");
+    }
+
+    fs::create_dir_all(root.join("lm")).unwrap();
+    let shape = |shape: Value| json!({"imagePath": "a.png", "imageHeight": 4, "imageWidth": 4, "imageData": null, "shapes": [shape]});
+    for (file, said) in [
+        (json!({"imagePath": "a.png"}), "the file: "),
+        (json!({"imagePath": "a.png", "imageHeight": 4_000_000, "imageWidth": 4_000_000}), "the file: has no usable `imageWidth"),
+        (shape(json!(7)), "shapes[0]: "),
+        (shape(json!({"label": "x", "points": [[0, 0]]})), "shapes[0]: has no usable `points`"),
+        (shape(json!({"label": "x", "points": [[0, 0], [1, 1e300], [2, 2]]})), "shapes[0]: `1"),
+        (shape(json!({"label": "x", "points": [[0, 0], [1, 1]], "shape_type": "mask", "mask": "%"})), "shapes[0]: its mask is not base64"),
+        (
+            shape(json!({"label": "x", "points": [[0, 0], [1, 1]], "shape_type": "mask", "mask": "AAAA"})),
+            "shapes[0]: its mask cannot be read",
+        ),
+        (shape(json!({"label": "x", "points": [[0, 0], [1, 1]], "shape_type": "mask"})), "shapes[0]: has no usable `mask`"),
+    ] {
+        fs::write(root.join("lm/a.json"), file.to_string()).unwrap();
+        let error = import(Format::Labelme, &root.join("lm"), None).unwrap_err().to_string();
+        assert!(error.starts_with(said) && error.ends_with("lm/a.json"), "{error}");
+    }
+    fs::write(root.join("lm/a.json"), shape(json!({"label": "x", "points": [[0, 0], [1, 1]], "shape_type": "line"})).to_string()).unwrap();
+    assert_eq!(import(Format::Labelme, &root.join("lm"), None).unwrap().tally.count(Kind::Unsupported), 1);
+
+    fs::create_dir_all(root.join("masks/a")).unwrap();
+    fs::write(root.join("masks/classes.txt"), "background\nx\n").unwrap();
+    image::GrayImage::from_pixel(3, 3, image::Luma([9])).save(root.join("masks/a/1_2.png")).unwrap();
+    let error = import(Format::Masks, &root.join("masks"), None).unwrap_err().to_string();
+    assert!(error.starts_with("the mask: class 2 has no name") && error.ends_with("a/1_2.png"), "{error}");
+    fs::write(root.join("masks/a/1_1.png"), b"\x89PNG\r\n").unwrap();
+    let error = import(Format::Semantic, &root.join("masks"), None).unwrap_err().to_string();
+    assert!(error.starts_with("the mask: ") && error.ends_with("a/1_1.png"), "{error}");
+    for format in Format::ALL {
+        let error = import(format, &root.join("nowhere"), None).unwrap_err().to_string();
+        assert!(error.contains("nowhere"), "{format:?}: {error}");
+    }
+}
