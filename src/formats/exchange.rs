@@ -172,6 +172,7 @@ pub fn export(
         }
         match format {
             Format::Results => coco::save_results(&dataset, path)?,
+            Format::Lvis => lvis::save(&dataset, path)?,
             _ => coco::save(&dataset, path)?,
         }
         return Ok(tally);

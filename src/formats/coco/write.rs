@@ -10,6 +10,7 @@ use super::document::LISTS;
 use super::patch::{Change, patched};
 use super::record;
 use crate::annotation::{Category, Dataset, Field, Image, Instance, Shape};
+use crate::formats::lvis;
 use crate::mask::rle;
 
 /// Writes the data set, one record a line. Records that nobody changed are written as the text that was read; of a
@@ -18,11 +19,11 @@ use crate::mask::rle;
 /// # Errors
 /// When `out` fails.
 pub fn write(dataset: &Dataset, out: impl Write) -> io::Result<()> {
-    write_with(dataset, &dataset.categories, out)
+    write_with(dataset, &dataset.categories, lvis::is_lvis(dataset), out)
 }
 
-/// [`write`] with other classes than those of the data set.
-pub(in crate::formats) fn write_with(dataset: &Dataset, classes: &[Category], mut out: impl Write) -> io::Result<()> {
+/// [`write`] with these classes, as LVIS or not.
+pub(in crate::formats) fn write_with(dataset: &Dataset, classes: &[Category], is_lvis: bool, mut out: impl Write) -> io::Result<()> {
     let out = &mut out;
     let mut missing: Vec<&str> = LISTS.to_vec();
     let mut separator = "{";
@@ -33,7 +34,7 @@ pub(in crate::formats) fn write_with(dataset: &Dataset, classes: &[Category], mu
             out.write_all(value.text().as_bytes())?;
         } else {
             missing.retain(|name| name != key);
-            list(dataset, classes, key, out)?;
+            list(dataset, classes, is_lvis, key, out)?;
         }
     }
     for name in missing {
@@ -43,7 +44,7 @@ pub(in crate::formats) fn write_with(dataset: &Dataset, classes: &[Category], mu
         if dataset.document.is_empty() || !is_empty {
             write!(out, "{separator}\n{}: ", quoted(name))?;
             separator = ",";
-            list(dataset, classes, name, out)?;
+            list(dataset, classes, is_lvis, name, out)?;
         }
     }
     out.write_all(if separator == "{" { b"{}\n" } else { b"\n}\n" })
@@ -60,15 +61,11 @@ pub fn write_results(dataset: &Dataset, mut out: impl Write) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-fn list(dataset: &Dataset, classes: &[Category], name: &str, out: &mut impl Write) -> io::Result<()> {
+fn list(dataset: &Dataset, classes: &[Category], is_lvis: bool, name: &str, out: &mut impl Write) -> io::Result<()> {
     match name {
         "images" => records(&dataset.images, image, out),
         "categories" => records(classes, category, out),
-        _ => {
-            // LVIS has no crowds and no scores: its annotations have six members.
-            let is_lvis = crate::formats::lvis::is_lvis(dataset);
-            records(&dataset.instances, |instance| annotation(instance, is_lvis), out)
-        }
+        _ => records(&dataset.instances, |instance| annotation(instance, is_lvis), out),
     }
 }
 
@@ -113,6 +110,7 @@ fn category(category: &Category) -> Cow<'_, str> {
 }
 
 fn annotation(instance: &Instance, is_lvis: bool) -> Cow<'_, str> {
+    // LVIS has no crowds and no scores: its annotations have six members.
     let foreign = if is_lvis { Field::CROWD.and(Field::SCORE) } else { Field::NONE };
     let crowd = if is_lvis { String::new() } else { format!(", \"iscrowd\": {}", u8::from(instance.crowd)) };
     let score = instance.score.filter(|_| !is_lvis).map_or_else(String::new, |score| format!(", \"score\": {}", number(score)));

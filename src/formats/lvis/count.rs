@@ -47,6 +47,15 @@ impl Counts {
     }
 }
 
+/// Saves a data set that [`super::to_lvis`] made one of LVIS, as [`coco::save`] does.
+///
+/// # Errors
+/// As [`coco::save`].
+pub fn save(dataset: &Dataset, path: &Path) -> Result<(), SaveError> {
+    // Without images and classes nothing else tells that it is one.
+    replace(path, |out| write_with(dataset, &dataset.categories, true, out))
+}
+
 /// Saves a data set that was edited, as [`coco::save`] does; where it is one of LVIS, with the counts of its classes as
 /// they are now. One that nobody edited is for [`coco::save`], so that it stays as it was, be its counts right or wrong.
 ///
@@ -65,7 +74,7 @@ pub fn save_edited(dataset: &Dataset, path: &Path) -> Result<(), SaveError> {
             described(class, &counts, &mut Tally::default());
         }
     }
-    replace(path, |out| write_with(dataset, &classes, out))
+    replace(path, |out| write_with(dataset, &classes, true, out))
 }
 
 /// Gives a class the members that LVIS asks for; those that it has stay, but the counts are of this file.

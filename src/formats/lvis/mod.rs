@@ -8,7 +8,7 @@ mod mapping;
 mod mark;
 mod synset;
 
-pub use count::save_edited;
+pub use count::{save, save_edited};
 pub use mapping::{to_coco, to_lvis};
 pub use mark::{Mark, Marks, freed, marks, with_marks};
 pub use synset::{COCO, CocoClass, with_name, with_synset};

@@ -50,6 +50,17 @@ fn coco_and_lvis_meet_by_synset() {
 }
 
 #[test]
+fn a_data_set_of_nothing_but_objects_has_no_flags_in_lvis() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out.json");
+    let text = r#"{"annotations":[{"id":1,"image_id":7,"category_id":3,"segmentation":[[0,0,1,0,1,1]],"area":0.5,"bbox":[0,0,1,1]}]}"#;
+    let (read, _) = coco::parse(&Arc::from(text), Path::new("x.json")).unwrap();
+    export(&read, Format::Lvis, &path).unwrap();
+    let file: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!(file, serde_json::from_str::<Value>(text).unwrap());
+}
+
+#[test]
 fn a_crowd_becomes_a_mark_in_lvis() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("out.json");
