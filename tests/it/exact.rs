@@ -248,7 +248,7 @@ fn run_lengths_that_do_not_fill_the_image_are_an_error_at_their_record() {
     let (truth, report) = parsed(&with_annotations(
         r#"{"id":77,"image_id":1,"category_id":1,"segmentation":{"size":[4,6],"counts":[9,2]},"area":2,"bbox":[2,1,1,2],"iscrowd":0}"#,
     ));
-    let said = "annotation 77: the run lengths sum to 11, but 4 x 6 pixels are 24; its box is used (x.json)";
+    let said = "annotation 77: the run lengths sum to 11, but 6 x 4 pixels are 24; its box is used (x.json)";
     assert_eq!(report.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(), [said]);
     fs::write(&path, r#"[{"image_id":1,"category_id":1,"segmentation":{"size":[4,6],"counts":"92"},"bbox":[2,1,1,2],"score":0.5}]"#)
         .unwrap();

@@ -71,7 +71,6 @@ fn saving_lvis_counts_anew_and_a_renamed_class_keeps_its_members() {
 
     window.press(Key::Num2);
     window.draw_box((20.0, 20.0), (60.0, 60.0));
-    window.answered();
     window.perform(Command::RenameClass(annotator::annotation::CategoryId(2), "hound".to_owned()));
     window.key(Modifiers::COMMAND, Key::S);
     window.until("the file is written", |app| !app.state().document.is_changed());
