@@ -174,7 +174,7 @@ fn an_edited_polygon_gets_the_area_inside_its_points_and_their_extent() {
     let record = value(&written(&dataset))["annotations"][0].clone();
     // 4.75 x 3.5 / 2 and one square; the pixels are 9 and one.
     assert_eq!((record["area"].as_f64(), &record["bbox"]), (Some(9.3125), &json!([0, 0.25, 5.25, 3.75])));
-    assert_ne!(polygon::rasterize(&[ring], Size::new(6, 4)).area() as f64, 8.3125);
+    assert!((polygon::rasterize(&[ring], Size::new(6, 4)).area() as f64 - 8.3125).abs() > 0.1);
     let mut rest = record.as_object().unwrap().clone();
     for member in ["segmentation", "area", "bbox"] {
         rest.remove(member).unwrap();

@@ -174,9 +174,9 @@ fn every_key_of_the_table_does_what_it_says() {
     assert_eq!(window.app().state().image, 0);
     let (left, _) = window.app().window_position(0.0, 0.0);
     window.key(Modifiers::COMMAND, Key::Num0);
-    assert_ne!(window.app().window_position(0.0, 0.0).0, left);
+    assert!((window.app().window_position(0.0, 0.0).0 - left).abs() > 1.0);
     window.press(Key::D);
-    assert_ne!(window.app().window_position(0.0, 0.0).0, left, "the zoom stays");
+    assert!((window.app().window_position(0.0, 0.0).0 - left).abs() > 1.0, "the zoom stays");
     window.press(Key::F);
     assert!((window.app().window_position(0.0, 0.0).0 - left).abs() < 0.1);
     window.press(Key::B);
