@@ -403,6 +403,20 @@ fn a_check_reports_in_words_and_as_json() {
 }
 
 #[test]
+fn a_folder_stands_for_the_coco_file_that_belongs_to_it() {
+    let folder = project(|_| ());
+    for name in [".", "images"] {
+        let output = run(folder.path(), &format!("--headless check {name}"));
+        assert_code(&output, 0);
+        assert!(last_line(&output).contains("1 images"), "{}", out(&output));
+    }
+    std::fs::copy(folder.path().join("in.json"), folder.path().join("other.json")).unwrap();
+    let output = run(folder.path(), "--headless check .");
+    assert_code(&output, 1);
+    assert!(err(&output).contains("in.json, other.json"), "{}", err(&output));
+}
+
+#[test]
 fn alternatives_are_written_and_measured() {
     let folder = TempDir::new().unwrap();
     let sample = sample();

@@ -45,6 +45,10 @@ impl KeysForm {
         let left = (entries.len() + pointer.len()).div_ceil(2).min(entries.len());
         ScrollArea::vertical().max_height((ui.ctx().content_rect().height() - 220.0).max(160.0)).show(ui, |ui| {
             ui.columns(2, |columns| {
+                for column in columns.iter_mut() {
+                    column.spacing_mut().interact_size.y = 17.0;
+                    column.spacing_mut().button_padding = egui::vec2(0.0, 1.0);
+                }
                 for (number, (column, part)) in columns.iter_mut().zip([&entries[..left], &entries[left..]]).enumerate() {
                     Grid::new(("keys", number)).num_columns(2).min_col_width(110.0).min_row_height(17.0).spacing([12.0, 4.0]).show(
                         column,

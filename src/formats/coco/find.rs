@@ -22,6 +22,8 @@ pub fn file_of(path: &Path) -> Result<PathBuf, ReadError> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
+    // The folder above `images` and `.` is not in their names.
+    let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let usual = path.join("annotations.json");
     if usual.is_file() {
         return Ok(usual);

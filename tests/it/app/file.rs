@@ -224,7 +224,7 @@ fn reading_and_writing_can_be_stopped_and_leave_nothing_half_done() {
     assert_eq!(std::fs::read_to_string(data.join("instances.json")).unwrap(), text);
     // What was asked for while a file is written comes after it.
     let other = data.join("other.json");
-    window.perform_at_once(vec![Command::Export(other.clone()), Command::Open(data.join("images"))]);
+    window.perform_at_once(vec![Command::Export(other.clone()), Command::Open(data.join("instances.json"))]);
     window.until("the other is open", |app| app.is_image_ready() && app.state().message.as_ref().is_some_and(|m| m.text.starts_with("Re")));
     assert_eq!(coco::read(&other).unwrap().0.instances.len(), 200_000);
     let leftovers = std::fs::read_dir(&data).unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with('.'));

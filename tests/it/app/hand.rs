@@ -112,12 +112,13 @@ fn the_hide_key_toggles_when_tapped_and_peeks_when_held() {
 fn keys_are_changed_and_conflicts_shown() {
     let mut window = Window::new(true);
     window.press(Key::F1);
+    window.harness.run_steps(4);
     window.harness.get_by_label("Key of Brush").click();
     window.harness.run_steps(2);
     window.press(Key::R);
     window.harness.get_by_label_contains("R stands at Box and Brush");
     window.harness.get_by_label("CVAT").click();
-    window.harness.run_steps(2);
+    window.harness.run_steps(4);
     window.harness.get_by_label("Key of Brush").click();
     window.harness.run_steps(2);
     window.press(Key::J);
@@ -155,7 +156,7 @@ fn every_key_of_the_table_does_what_it_says() {
     assert_eq!(window.app().state().tool, Tool::Select);
     let shows = |window: &mut Window, modifiers, key, label: &str| {
         window.key(modifiers, key);
-        let shown = window.harness.query_by_label_contains(label).is_some();
+        let shown = window.harness.query_all_by_label_contains(label).count() > 0;
         window.press(Key::Escape);
         window.harness.run_steps(2);
         assert!(shown, "{key:?} shows {label}");
@@ -203,7 +204,7 @@ fn brightness_and_contrast_stay() {
     let mut window = Window::new(true);
     window.harness.get_by_label("Brightness and contrast").click();
     window.harness.run_steps(3);
-    window.harness.get_by_label("Brightness");
+    assert!(window.harness.query_all_by_label("Brightness").count() > 0, "the sliders are shown");
     let light = annotator::app::settings::Light { brightness: 0.3, contrast: 0.2 };
     let settings = annotator::app::settings::Settings { light, ..window.app().state().settings.clone() };
     window.perform(Command::Change(settings));
@@ -212,8 +213,7 @@ fn brightness_and_contrast_stay() {
     assert_eq!(window.app().state().settings.light, light);
     let folder = window.close();
     let data = folder.path().join("images");
-    let again = Window::over(folder, data, true);
-    let mut again = again;
+    let mut again = Window::over(folder, data, true);
     again.harness.run_steps(2);
     assert_eq!(again.app().state().settings.light, light, "also the next time");
 }
