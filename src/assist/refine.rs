@@ -33,8 +33,10 @@ const MOST_SHRINK: f64 = 2.0;
 
 /// A mask of which the networks would change at least this share (1 - `IoU`) ...
 const LEAST_DOUBT: f64 = 0.05;
-/// ... and whose outline is less crisp than this is drawn anew (at the normal strength; a stronger one asks for less).
+/// ... and whose outline is less crisp than this is drawn anew (at the normal strength; a stronger one asks for less), ...
 const CRISP: f32 = 1.3;
+/// ... unless its crop is enlarged so much that it has no crisp edges.
+const LEAST_SHRINK: f64 = 0.35;
 /// No network's word counts more than this logit where a mask is drawn anew.
 const LOUDEST: f32 = 4.0;
 /// Cells within which a given outline is as likely as not.
@@ -140,7 +142,7 @@ impl Job {
         let reserve = (1.0 - options.strength.clamp(0.0, 1.0)) / (1.0 - RefineOptions::STRENGTH);
         let coarse: Vec<bool> = self.coarse.iter().map(|&value| value >= 0.5).collect();
         let distance = signed(&coarse, self.view.side);
-        if crispness(&distance, &self.view) * reserve >= CRISP {
+        if shrink(self.view.region, self.view.side) < LEAST_SHRINK || crispness(&distance, &self.view) * reserve >= CRISP {
             return None;
         }
         let mixed = |(cell, (&soft, &distance)): (usize, (&f32, &f32))| {

@@ -18,7 +18,7 @@ const RUN: usize = 1 << 13;
 /// Whether the functions here may have `x`.
 pub(super) fn takes<const D: usize>(x: &Tensor<D>) -> bool {
     let device = x.device();
-    x.dtype() == DType::F32 && device == Device::flex() && !device.is_autodiff()
+    x.dtype() == DType::F32 && device == Device::flex() && !device.is_autodiff() && !x.is_require_grad()
 }
 
 /// A 3x3 convolution with padding 1 and a stride of 1 or 2.

@@ -41,7 +41,7 @@ pub fn group_norm(groups: usize, channels: usize, device: &Device) -> GroupNorm 
 pub fn convolved(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     let plain = conv.kernel_size == [3, 3] && conv.padding == PADDING && conv.dilation == [1, 1] && conv.groups == 1;
     match &conv.bias {
-        Some(bias) if plain && matches!(conv.stride, [1, 1] | [2, 2]) && cpu::takes(&x) => {
+        Some(bias) if plain && matches!(conv.stride, [1, 1] | [2, 2]) && cpu::takes(&x) && cpu::takes(&conv.weight.val()) => {
             cpu::convolved(x, conv.weight.val(), bias.val(), conv.stride[0])
         }
         _ => conv.forward(x),
@@ -55,7 +55,8 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 
 /// `silu(norm(x))`.
 pub fn normed_silu(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
-    if cpu::takes(&x) { cpu::normed_silu(norm, x) } else { silu(norm.forward(x)) }
+    let learns = norm.gamma.as_ref().is_some_and(|gamma| !cpu::takes(&gamma.val()));
+    if cpu::takes(&x) && !learns { cpu::normed_silu(norm, x) } else { silu(norm.forward(x)) }
 }
 
 /// Nearest-neighbour enlargement by 2.
