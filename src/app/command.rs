@@ -1,9 +1,10 @@
 //! Everything a person can do, in ONE table: the menus, the palette, the help page and the keys come from it.
 
-use egui::{Key, Modifiers};
 use std::path::PathBuf;
 
-use super::keymap::Keymap;
+use egui::Key;
+
+use super::chord::{Chord, bare, ctrl, ctrl_shift, shift};
 use super::polish::Plan;
 use super::settings::Settings;
 use super::transfer::Wish;
@@ -231,41 +232,6 @@ pub enum Command {
     Paint(Option<InstanceId>, Shape),
 }
 
-/// A key with its modifiers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chord {
-    /// Which modifiers are down.
-    pub modifiers: Modifiers,
-    /// The key.
-    pub key: Key,
-}
-
-impl Chord {
-    /// The words on a key cap, as `Ctrl+Shift+Z`.
-    pub fn text(self) -> String {
-        let mut text = String::new();
-        for (down, name) in [(self.modifiers.command, "Ctrl+"), (self.modifiers.shift, "Shift+"), (self.modifiers.alt, "Alt+")] {
-            if down {
-                text.push_str(name);
-            }
-        }
-        text.push_str(match self.key {
-            Key::OpenBracket => "[",
-            Key::CloseBracket => "]",
-            Key::Slash => "/",
-            Key::PageUp => "PgUp",
-            Key::PageDown => "PgDn",
-            Key::Delete => "Del",
-            Key::Escape => "Esc",
-            Key::Plus => "+",
-            Key::Minus => "-",
-            Key::Equals => "=",
-            key => key.name(),
-        });
-        text
-    }
-}
-
 /// The menu under which a command stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Menu {
@@ -310,22 +276,6 @@ pub struct Entry {
     pub tip: &'static str,
     /// Where it stands.
     pub menu: Menu,
-}
-
-const fn bare(key: Key) -> Chord {
-    Chord { modifiers: Modifiers::NONE, key }
-}
-
-const fn ctrl(key: Key) -> Chord {
-    Chord { modifiers: Modifiers::COMMAND, key }
-}
-
-const fn shift(key: Key) -> Chord {
-    Chord { modifiers: Modifiers::SHIFT, key }
-}
-
-const fn ctrl_shift(key: Key) -> Chord {
-    Chord { modifiers: Modifiers::COMMAND.plus(Modifiers::SHIFT), key }
 }
 
 macro_rules! table {
@@ -422,60 +372,4 @@ pub const POINTER: &[(&str, &str)] = &[
 /// The line of the table for `command`.
 pub fn entry(command: &Command) -> Option<&'static Entry> {
     TABLE.iter().find(|entry| entry.command == *command)
-}
-
-/// The commands whose keys were pressed in this frame; takes the key presses out of the input.
-///
-/// While text is being typed only the keys with Ctrl and the function keys count, and of those none that edits text.
-pub fn pressed(input: &mut egui::InputState, typing: bool, keymap: &Keymap) -> Vec<Command> {
-    let mut commands = Vec::new();
-    input.events.retain(|event| {
-        let egui::Event::Key { key, pressed, modifiers, repeat, .. } = event else { return true };
-        let is_hide = |chord: &Chord| chord.key == *key;
-        if !pressed && !typing && entry(&Command::ToggleHidden).is_some_and(|hide| keymap.keys(hide).iter().any(is_hide)) {
-            commands.push(Command::EndPeek);
-            return true;
-        }
-        // Space held down moves the image; only its release can tell that it was tapped.
-        if *pressed == (*key == Key::Space) {
-            return true;
-        }
-        let chord = |chord: &Chord| {
-            chord.key == *key
-                && chord.modifiers.command == modifiers.command
-                && chord.modifiers.alt == modifiers.alt
-                && (chord.modifiers.shift == modifiers.shift || matches!(key, Key::Slash | Key::Plus))
-        };
-        let Some(entry) = keymap.entry(chord) else { return true };
-        let edits_text = matches!(key, Key::A | Key::Z | Key::Y);
-        let function_key = matches!(key, Key::F1 | Key::F2 | Key::F3);
-        if typing && !function_key && (!modifiers.command || edits_text) {
-            return true;
-        }
-        // A key that is held down hides once.
-        if !(*repeat && entry.command == Command::ToggleHidden) {
-            commands.push(entry.command.clone());
-        }
-        false
-    });
-    commands
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_key_does_two_things() {
-        let keys: Vec<Chord> = TABLE.iter().flat_map(|entry| entry.keys.iter().copied()).collect();
-        for (index, key) in keys.iter().enumerate() {
-            assert!(!keys[..index].contains(key), "{} stands twice", key.text());
-        }
-    }
-
-    #[test]
-    fn a_key_cap_reads_as_people_write_it() {
-        assert_eq!(ctrl_shift(Key::Z).text(), "Ctrl+Shift+Z");
-        assert_eq!(bare(Key::OpenBracket).text(), "[");
-    }
 }

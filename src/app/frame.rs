@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 
-use super::command::{self, Command};
+use super::command::Command;
 use super::document::Source;
+use super::keymap;
 use super::panel::{check, classes, filmstrip::Filmstrip, menu, objects, polish, status, toolbar};
 use super::picture::Loaded;
 use super::state::PolishState;
@@ -55,7 +56,7 @@ impl App {
         let mut commands: Vec<Command> = dropped.map(opened).into_iter().collect();
         if self.dialog.is_none() {
             let typing = ctx.text_edit_focused();
-            commands.extend(ctx.input_mut(|input| command::pressed(input, typing, &self.state.settings.keymap)));
+            commands.extend(ctx.input_mut(|input| keymap::pressed(input, typing, &self.state.settings.keymap)));
         }
         commands
     }

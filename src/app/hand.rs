@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::App;
-use super::command::Tool;
+use super::command::{Command, Tool};
 use super::state::Tone;
 use crate::annotation::{InstanceId, Shape};
 use crate::geometry::{Point, Size};
@@ -33,6 +33,19 @@ impl App {
         self.state.message = None;
     }
 
+    /// Carries out a command for outlines.
+    pub(super) fn perform_on_outline(&mut self, command: Command) {
+        match command {
+            Command::AddPolygon(points) => self.state.add_polygon(&points),
+            Command::MoveVertex(vertex, to) => self.state.move_vertex(vertex, to),
+            Command::RemoveVertex(vertex) => self.state.remove_vertex(vertex),
+            Command::InsertVertex(vertex, at) => self.state.insert_vertex(vertex, at),
+            Command::FillHoles => self.state.fill_holes(),
+            Command::Wand(target, at, adds) => self.wand(target, at, adds),
+            _ => {}
+        }
+    }
+
     pub(super) fn brush_radius(&mut self, radius_px: f64) {
         self.state.brush_radius_px = radius_px.clamp(0.5, 4000.0);
     }
@@ -42,7 +55,8 @@ impl App {
     }
 
     /// Makes the brush, or what the wand takes, larger or smaller.
-    pub(super) fn resize_tool(&mut self, factor: f64) {
+    pub(super) fn resize_tool(&mut self, is_larger: bool) {
+        let factor = if is_larger { 1.25 } else { 1.0 / 1.25 };
         match self.state.tool {
             Tool::Wand => self.wand_tolerance(self.state.wand_tolerance * factor),
             _ => self.brush_radius(self.state.brush_radius_px * factor),
@@ -50,7 +64,7 @@ impl App {
     }
 
     /// Takes the region of like colour at an image position into an object or out of it.
-    pub(super) fn wand(&mut self, target: Option<InstanceId>, at: Point, adds: bool) {
+    fn wand(&mut self, target: Option<InstanceId>, at: Point, adds: bool) {
         let Some(pixels) = self.pixels() else { return };
         let size = Size::new(pixels.width(), pixels.height());
         if self.state.shown().is_none_or(|image| image.size != size) {

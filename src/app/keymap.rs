@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use egui::{Key, Modifiers};
+use egui::Key;
 use serde::{Deserialize, Serialize};
 
-use super::command::{Chord, Entry, TABLE};
+use super::chord::Chord;
+use super::command::{Command, Entry, TABLE, entry};
 
 /// Keys as another program has them, where it has the command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,20 +113,41 @@ impl Keymap {
     }
 }
 
-impl Chord {
-    /// The chord that reads as `text` on key caps.
-    pub fn parsed(text: &str) -> Option<Self> {
-        let mut modifiers = Modifiers::NONE;
-        let mut rest = text;
-        loop {
-            let parts = [("Ctrl+", Modifiers::COMMAND), ("Shift+", Modifiers::SHIFT), ("Alt+", Modifiers::ALT)];
-            let Some((name, modifier)) = parts.into_iter().find(|(name, _)| rest.starts_with(name)) else { break };
-            rest = &rest[name.len()..];
-            modifiers |= modifier;
+/// The commands whose keys were pressed in this frame; takes the key presses out of the input.
+///
+/// While text is being typed only the keys with Ctrl and the function keys count, and of those none that edits text.
+pub fn pressed(input: &mut egui::InputState, typing: bool, keymap: &Keymap) -> Vec<Command> {
+    let mut commands = Vec::new();
+    input.events.retain(|event| {
+        let egui::Event::Key { key, pressed, modifiers, repeat, .. } = event else { return true };
+        let is_hide = |chord: &Chord| chord.key == *key;
+        if !pressed && !typing && entry(&Command::ToggleHidden).is_some_and(|hide| keymap.keys(hide).iter().any(is_hide)) {
+            commands.push(Command::EndPeek);
+            return true;
         }
-        let key = Key::ALL.iter().copied().find(|&key| Self { modifiers: Modifiers::NONE, key }.text() == rest)?;
-        Some(Self { modifiers, key })
-    }
+        // Space held down moves the image; only its release can tell that it was tapped.
+        if *pressed == (*key == Key::Space) {
+            return true;
+        }
+        let chord = |chord: &Chord| {
+            chord.key == *key
+                && chord.modifiers.command == modifiers.command
+                && chord.modifiers.alt == modifiers.alt
+                && (chord.modifiers.shift == modifiers.shift || matches!(key, Key::Slash | Key::Plus))
+        };
+        let Some(entry) = keymap.entry(chord) else { return true };
+        let edits_text = matches!(key, Key::A | Key::Z | Key::Y);
+        let function_key = matches!(key, Key::F1 | Key::F2 | Key::F3);
+        if typing && !function_key && (!modifiers.command || edits_text) {
+            return true;
+        }
+        // A key that is held down hides once.
+        if !(*repeat && entry.command == Command::ToggleHidden) {
+            commands.push(entry.command.clone());
+        }
+        false
+    });
+    commands
 }
 
 #[cfg(test)]
@@ -137,7 +159,6 @@ mod tests {
         for chord in TABLE.iter().flat_map(|entry| entry.keys) {
             assert_eq!(Chord::parsed(&chord.text()), Some(*chord));
         }
-        assert_eq!(Chord::parsed("Ctrl+nonsense"), None);
     }
 
     #[test]

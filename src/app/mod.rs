@@ -8,6 +8,7 @@ mod ask;
 pub mod assistant;
 mod canvas;
 mod check;
+pub mod chord;
 pub mod command;
 mod document;
 mod edit;

@@ -80,10 +80,8 @@ impl App {
             Command::ToggleReviewed => self.toggle_reviewed(),
             Command::Use(tool) => self.use_tool(tool),
             Command::RepeatTool => self.use_tool(self.state.last_tool),
-            Command::FillHoles => self.state.fill_holes(),
             Command::EndPeek => self.end_peek(ctx),
-            Command::BrushSmaller => self.resize_tool(1.0 / 1.25),
-            Command::BrushLarger => self.resize_tool(1.25),
+            Command::BrushSmaller | Command::BrushLarger => self.resize_tool(command == Command::BrushLarger),
             Command::WandTolerance(tolerance) => self.wand_tolerance(tolerance),
             Command::BrushRadius(radius_px) => self.brush_radius(radius_px),
             Command::ToggleHidden => self.toggle_hidden(ctx),
@@ -108,11 +106,12 @@ impl App {
             Command::LeadTo(target) => self.lead_to(target),
             Command::Change(settings) => self.change_settings(settings, ctx),
             Command::AddBox(rect) => self.add_box(rect, ctx),
-            Command::AddPolygon(points) => self.state.add_polygon(&points),
-            Command::MoveVertex(vertex, to) => self.state.move_vertex(vertex, to),
-            Command::RemoveVertex(vertex) => self.state.remove_vertex(vertex),
-            Command::InsertVertex(vertex, at) => self.state.insert_vertex(vertex, at),
-            Command::Wand(target, at, adds) => self.wand(target, at, adds),
+            Command::AddPolygon(_)
+            | Command::MoveVertex(..)
+            | Command::RemoveVertex(_)
+            | Command::InsertVertex(..)
+            | Command::FillHoles
+            | Command::Wand(..) => self.perform_on_outline(command),
             Command::Reshape(id, rect) => self.state.reshape(id, rect),
             Command::Move(id, by) => self.state.move_object(id, by),
             Command::Paint(target, shape) => self.state.paint(target, shape),

@@ -2,7 +2,8 @@
 
 use egui::{Event, Grid, Key, Modifiers, RichText, ScrollArea, Ui};
 
-use crate::app::command::{Chord, Command, Entry, Menu, POINTER, TABLE};
+use crate::app::chord::Chord;
+use crate::app::command::{Command, Entry, Menu, POINTER, TABLE};
 use crate::app::keymap::Preset;
 use crate::app::settings::Settings;
 use crate::app::state::State;
@@ -79,10 +80,12 @@ impl KeysForm {
     fn key_ui(&mut self, ui: &mut Ui, entry: &'static Entry, settings: &mut Settings, clashes: bool, colors: &Palette) {
         let keys: Vec<String> = settings.keymap.keys(entry).iter().map(|chord| chord.text()).collect();
         let is_changed = settings.keymap.changed.contains_key(entry.name);
-        let (text, color) = match () {
-            () if self.waiting == Some(entry.name) => ("press a key".to_owned(), colors.warn),
-            () if keys.is_empty() => ("—".to_owned(), colors.weak),
-            () => (keys.join("   "), if clashes { colors.bad } else { colors.accent }),
+        let (text, color) = if self.waiting == Some(entry.name) {
+            ("press a key".to_owned(), colors.warn)
+        } else if keys.is_empty() {
+            ("—".to_owned(), colors.weak)
+        } else {
+            (keys.join("   "), if clashes { colors.bad } else { colors.accent })
         };
         let text = RichText::new(text).size(12.5).color(color);
         let text = if is_changed { text.underline() } else { text };

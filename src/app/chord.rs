@@ -1,0 +1,85 @@
+//! A key with its modifiers, and how it reads on key caps.
+
+use egui::{Key, Modifiers};
+
+/// A key with its modifiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chord {
+    /// Which modifiers are down.
+    pub modifiers: Modifiers,
+    /// The key.
+    pub key: Key,
+}
+
+impl Chord {
+    /// The words on a key cap, as `Ctrl+Shift+Z`.
+    pub fn text(self) -> String {
+        let mut text = String::new();
+        for (down, name) in [(self.modifiers.command, "Ctrl+"), (self.modifiers.shift, "Shift+"), (self.modifiers.alt, "Alt+")] {
+            if down {
+                text.push_str(name);
+            }
+        }
+        text.push_str(match self.key {
+            Key::OpenBracket => "[",
+            Key::CloseBracket => "]",
+            Key::Slash => "/",
+            Key::PageUp => "PgUp",
+            Key::PageDown => "PgDn",
+            Key::Delete => "Del",
+            Key::Escape => "Esc",
+            Key::Plus => "+",
+            Key::Minus => "-",
+            Key::Equals => "=",
+            key => key.name(),
+        });
+        text
+    }
+
+    /// The chord that reads as `text` on key caps.
+    pub fn parsed(text: &str) -> Option<Self> {
+        let mut modifiers = Modifiers::NONE;
+        let mut rest = text;
+        loop {
+            let parts = [("Ctrl+", Modifiers::COMMAND), ("Shift+", Modifiers::SHIFT), ("Alt+", Modifiers::ALT)];
+            let Some((name, modifier)) = parts.into_iter().find(|(name, _)| rest.starts_with(name)) else { break };
+            rest = &rest[name.len()..];
+            modifiers |= modifier;
+        }
+        let key = Key::ALL.iter().copied().find(|&key| Self { modifiers: Modifiers::NONE, key }.text() == rest)?;
+        Some(Self { modifiers, key })
+    }
+}
+
+/// A key alone.
+pub(super) const fn bare(key: Key) -> Chord {
+    Chord { modifiers: Modifiers::NONE, key }
+}
+
+/// A key with Ctrl, or what stands for it.
+pub(super) const fn ctrl(key: Key) -> Chord {
+    Chord { modifiers: Modifiers::COMMAND, key }
+}
+
+/// A key with Shift.
+pub(super) const fn shift(key: Key) -> Chord {
+    Chord { modifiers: Modifiers::SHIFT, key }
+}
+
+/// A key with both.
+pub(super) const fn ctrl_shift(key: Key) -> Chord {
+    Chord { modifiers: Modifiers::COMMAND.plus(Modifiers::SHIFT), key }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_cap_reads_as_people_write_it() {
+        for (chord, text) in [(ctrl_shift(Key::Z), "Ctrl+Shift+Z"), (bare(Key::OpenBracket), "["), (ctrl(Key::Plus), "Ctrl++")] {
+            assert_eq!((chord.text().as_str(), Chord::parsed(text)), (text, Some(chord)));
+        }
+        assert_eq!(Chord::parsed("Ctrl+nonsense"), None);
+    }
+}
