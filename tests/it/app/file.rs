@@ -83,7 +83,7 @@ fn work_goes_on_in_memory_where_nothing_can_be_written_and_is_not_lost_by_closin
     window.open(&data);
     window.until("it is said", |app| app.state().message.as_ref().is_some_and(|message| message.text.contains("in memory only")));
     window.draw_box((20.0, 20.0), (70.0, 60.0));
-    window.harness.run_steps(4);
+    window.answered();
     assert!(window.has_mask() && blocked(&window));
     window.perform(Command::Open(data.join("a.png")));
     assert!(window.harness.query_by_label("Lose them and go on").is_some());
