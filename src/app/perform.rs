@@ -85,14 +85,7 @@ impl App {
             Command::WandTolerance(tolerance) => self.wand_tolerance(tolerance),
             Command::BrushRadius(radius_px) => self.brush_radius(radius_px),
             Command::ToggleHidden => self.toggle_hidden(ctx),
-            Command::SetHidden(id, hides) => {
-                if hides {
-                    self.state.hidden.insert(id);
-                } else {
-                    self.state.hidden.remove(&id);
-                    self.state.all_hidden = false;
-                }
-            }
+            Command::SetHidden(id, hides) => self.set_hidden(id, hides),
             Command::ShowAll => {
                 self.state.hidden.clear();
                 self.state.all_hidden = false;

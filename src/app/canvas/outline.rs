@@ -42,17 +42,9 @@ impl Canvas {
         !self.outline.is_empty()
     }
 
-    fn rings<'a>(&self, state: &'a State) -> Option<(InstanceId, &'a [Vec<f64>])> {
-        let instance = state.only_selected().filter(|instance| state.tool == Tool::Select && state.is_visible(instance.id))?;
-        match &instance.shape {
-            Shape::Polygons(rings) => Some((instance.id, rings)),
-            _ => None,
-        }
-    }
-
     /// The vertex of the selected object at a point of the window.
     pub(super) fn vertex_at(&self, at: Pos2, state: &State) -> Option<Vertex> {
-        let (id, rings) = self.rings(state)?;
+        let (id, rings) = rings(state)?;
         let each = rings.iter().enumerate().flat_map(|(ring, values)| {
             polygon::points(values).into_iter().enumerate().map(move |(index, point)| (Vertex { id, ring, index }, point))
         });
@@ -66,7 +58,7 @@ impl Canvas {
         if let Some(vertex) = self.vertex_at(at, state) {
             return Some(Command::RemoveVertex(vertex));
         }
-        let (id, rings) = self.rings(state)?;
+        let (id, rings) = rings(state)?;
         let point = self.view.image(at);
         let reach = f64::from(REACH) / self.view.scale();
         let edges = rings.iter().enumerate().flat_map(|(ring, values)| {
@@ -80,7 +72,7 @@ impl Canvas {
 
     /// Draws the outline under way and the vertices of the selected object.
     pub(super) fn paint_outline(&self, painter: &Painter, state: &State) {
-        if let Some((id, rings)) = self.rings(state) {
+        if let Some((id, rings)) = rings(state) {
             let color = state.document.instance(id).map_or(Color32::WHITE, |instance| state.color(instance.category_id));
             self.paint_vertices(painter, rings, color);
         }
@@ -117,5 +109,14 @@ impl Canvas {
         let count = points.len();
         let (before, after) = (points[(vertex.index + count - 1) % count], points[(vertex.index + 1) % count]);
         painter.line([before, *now, after].map(|point| self.view.ui(point)).to_vec(), Stroke::new(1.8, Color32::WHITE));
+    }
+}
+
+/// The outlines whose vertices can be moved.
+fn rings(state: &State) -> Option<(InstanceId, &[Vec<f64>])> {
+    let instance = state.only_selected().filter(|instance| state.tool == Tool::Select && state.is_visible(instance.id))?;
+    match &instance.shape {
+        Shape::Polygons(rings) => Some((instance.id, rings)),
+        _ => None,
     }
 }

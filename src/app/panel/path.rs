@@ -67,7 +67,7 @@ impl PathForm {
         }
         let names = self.entries(wanted);
         let chosen = names.first().cloned().filter(|_| completes);
-        let clicked = self.entries_ui(ui, &names, colors);
+        let clicked = entries_ui(ui, &names, colors);
         if let Some(name) = chosen.or(clicked) {
             self.complete(&name);
             self.has_cursor_at_end = false;
@@ -142,24 +142,25 @@ impl PathForm {
         let (folder, _) = self.parts();
         self.text = folder.join(name).display().to_string();
     }
+}
 
-    fn entries_ui(&self, ui: &mut Ui, names: &[String], colors: &Palette) -> Option<String> {
-        let mut clicked = None;
-        ui.add_space(2.0);
-        for (index, name) in names.iter().enumerate() {
-            let (rect, response) = super::row(ui, 22.0, name, false, colors);
-            let text = super::line(ui, name, 13.0, colors.text, rect.width() - 60.0);
-            ui.painter().galley(egui::pos2(rect.left() + 10.0, rect.center().y - text.size().y / 2.0), text, colors.text);
-            if index == 0 {
-                let at = rect.right_center() - egui::vec2(10.0, 0.0);
-                ui.painter().text(at, egui::Align2::RIGHT_CENTER, "Tab", egui::FontId::proportional(11.5), colors.weak);
-            }
-            if response.clicked() {
-                clicked = Some(name.clone());
-            }
+/// The entries; the one that was clicked.
+fn entries_ui(ui: &mut Ui, names: &[String], colors: &Palette) -> Option<String> {
+    let mut clicked = None;
+    ui.add_space(2.0);
+    for (index, name) in names.iter().enumerate() {
+        let (rect, response) = super::row(ui, 22.0, name, false, colors);
+        let text = super::line(ui, name, 13.0, colors.text, rect.width() - 60.0);
+        ui.painter().galley(egui::pos2(rect.left() + 10.0, rect.center().y - text.size().y / 2.0), text, colors.text);
+        if index == 0 {
+            let at = rect.right_center() - egui::vec2(10.0, 0.0);
+            ui.painter().text(at, egui::Align2::RIGHT_CENTER, "Tab", egui::FontId::proportional(11.5), colors.weak);
         }
-        clicked
+        if response.clicked() {
+            clicked = Some(name.clone());
+        }
     }
+    clicked
 }
 
 /// Whether a path is what is wanted, and what to say of it.
@@ -173,9 +174,8 @@ fn judged(path: &Path, wanted: Option<Wanted>) -> (bool, &'static str) {
         Some(Wanted::New(_, Some(_))) if path.is_dir() => (false, "This is a folder; add a file name."),
         Some(Wanted::New(..)) if path.is_file() => (true, "There is a file of this name; it is replaced."),
         Some(Wanted::New(..)) if has_folder() => (true, ""),
-        Some(Wanted::New(..)) => (false, "There is no such folder."),
         None => (false, "There is no such file or folder."),
-        Some(Wanted::Folder) => (false, "There is no such folder."),
+        Some(Wanted::New(..) | Wanted::Folder) => (false, "There is no such folder."),
         Some(Wanted::File(..)) => (false, "There is no such file."),
     }
 }
