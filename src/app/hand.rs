@@ -115,6 +115,16 @@ impl App {
         }
     }
 
+    /// Hides one object or shows it.
+    pub(super) fn set_hidden(&mut self, id: InstanceId, hides: bool) {
+        if hides {
+            self.state.hidden.insert(id);
+        } else {
+            self.state.hidden.remove(&id);
+            self.state.all_hidden = false;
+        }
+    }
+
     /// The hide key was let go: after a while that was a peek, and all is as it was.
     pub(super) fn end_peek(&mut self, ctx: &egui::Context) {
         let now = ctx.input(|input| input.time);

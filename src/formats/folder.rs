@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(names, ["2.PNG", "10.png", "sub/1.jpg"]);
         assert_eq!(report.warnings.len(), 1);
         assert!(report.warnings[0].to_string().contains("broken.jpg"));
-        let (new, _) = scan_with(folder.path(), &|name| name.contains("10"), &Cancel::new(), &mut |_| ()).unwrap();
+        let (new, _) = scan_with(folder.path(), &|name| name == "10.png", &Cancel::new(), &mut |_| ()).unwrap();
         assert_eq!(new.images.iter().map(|image| image.file_name.as_str()).collect::<Vec<_>>(), ["2.PNG", "sub/1.jpg"]);
         let stopped = Cancel::new();
         stopped.cancel();

@@ -112,7 +112,7 @@ impl Canvas {
     }
 }
 
-/// The only selected object and its polygons, where they can be edited.
+/// The outlines whose vertices can be moved.
 fn rings(state: &State) -> Option<(InstanceId, &[Vec<f64>])> {
     let instance = state.only_selected().filter(|instance| state.tool == Tool::Select && state.is_visible(instance.id))?;
     match &instance.shape {

@@ -144,7 +144,7 @@ impl PathForm {
     }
 }
 
-/// The rows of `names`; the one that was clicked.
+/// The entries; the one that was clicked.
 fn entries_ui(ui: &mut Ui, names: &[String], colors: &Palette) -> Option<String> {
     let mut clicked = None;
     ui.add_space(2.0);
@@ -174,8 +174,8 @@ fn judged(path: &Path, wanted: Option<Wanted>) -> (bool, &'static str) {
         Some(Wanted::New(_, Some(_))) if path.is_dir() => (false, "This is a folder; add a file name."),
         Some(Wanted::New(..)) if path.is_file() => (true, "There is a file of this name; it is replaced."),
         Some(Wanted::New(..)) if has_folder() => (true, ""),
-        Some(Wanted::New(..) | Wanted::Folder) => (false, "There is no such folder."),
         None => (false, "There is no such file or folder."),
+        Some(Wanted::New(..) | Wanted::Folder) => (false, "There is no such folder."),
         Some(Wanted::File(..)) => (false, "There is no such file."),
     }
 }

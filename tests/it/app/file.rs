@@ -159,7 +159,8 @@ fn a_folder_is_opened_with_the_coco_file_that_belongs_to_it() {
         window.open(path);
         assert_eq!((window.objects(), window.class_of_first().as_str()), (1, "kite"));
         assert_eq!(window.app().state().document.source.path(), Some(file.as_path()));
-        assert!(window.says().contains("instances.json"), "{}", window.says());
+        let names = |app: &App| app.state().message.as_ref().is_some_and(|message| message.text.contains("instances.json"));
+        window.until("the file is named", names);
         window.perform(Command::Open(data.join("a.png")));
         window.until("it is closed", |app| app.state().shown().is_none() && app.state().message.is_some());
     }
