@@ -118,15 +118,6 @@ impl App {
         }
     }
 
-    fn set_hidden(&mut self, id: InstanceId, hides: bool) {
-        if hides {
-            self.state.hidden.insert(id);
-        } else {
-            self.state.hidden.remove(&id);
-            self.state.all_hidden = false;
-        }
-    }
-
     fn assign_number(&mut self, number: usize) {
         let category = self.state.document.dataset().categories.get(number - 1).map(|category| category.id);
         match category {

@@ -314,7 +314,7 @@ fn an_edited_file_of_lvis_is_saved_with_its_own_counts_and_an_untouched_one_as_i
     dataset.categories.push(class);
     dataset.instances[1].score = Some(0.25);
     dataset.instances[1].changed = annotator::annotation::Field::SCORE;
-    lvis::save_edited(&dataset, &path).unwrap();
+    lvis::save_edited(&dataset, &path, &Cancel::new(), &mut |_| ()).unwrap();
     let after = value(&fs::read_to_string(&path).unwrap());
     let mut expected = value(LVIS);
     expected["images"][0]["neg_category_ids"] = json!([]);
@@ -335,7 +335,7 @@ fn an_edited_file_of_lvis_is_saved_with_its_own_counts_and_an_untouched_one_as_i
 
     // A file of COCO has no counts to set right.
     let (plain, _) = parsed(&with_annotations(""));
-    lvis::save_edited(&plain, &path).unwrap();
+    lvis::save_edited(&plain, &path, &Cancel::new(), &mut |_| ()).unwrap();
     assert_eq!(value(&fs::read_to_string(&path).unwrap()), value(&with_annotations("")));
 }
 
