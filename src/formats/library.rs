@@ -67,7 +67,8 @@ impl Names {
     pub(super) fn plain(&mut self, text: &str, instead: &str, tally: &mut Tally) -> String {
         let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let mut plain = spaced.trim().to_owned();
-        if plain.is_empty() {
+        // The library makes files of the names of images: one like `/` or `a/..` would lead out of the folder.
+        if Path::new(&plain).file_name().is_none() {
             instead.clone_into(&mut plain);
         }
         while !self.0.insert(plain.clone()) {
@@ -195,6 +196,14 @@ fn restored(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_name_leads_out_of_a_folder() {
+        let (mut names, mut tally) = (Names::default(), Tally::default());
+        let plain = ["//\n", "a/..", "..", " ", "b/c.png"].map(|text| names.plain(text, "image 3", &mut tally));
+        assert_eq!(plain, ["image 3", "image 3_", "image 3__", "image 3___", "b/c.png"]);
+        assert_eq!(tally.count(Kind::Name), 4);
+    }
 
     #[test]
     fn references_become_characters_and_come_back() {
