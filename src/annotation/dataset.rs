@@ -1,6 +1,6 @@
 //! Images, categories and instances, with the source text of each record that was read from a file.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -210,6 +210,11 @@ impl Dataset {
     /// The instances on one image, in file order.
     pub fn instances_on(&self, image: ImageId) -> impl Iterator<Item = &Instance> {
         self.instances.iter().filter(move |instance| instance.image_id == image)
+    }
+
+    /// The size of each image; of several with one id the first counts.
+    pub fn sizes(&self) -> HashMap<ImageId, Size> {
+        self.images.iter().rev().map(|image| (image.id, image.size)).collect()
     }
 
     /// An instance id that no instance has: the largest plus one, or the smallest free one where there is no larger.

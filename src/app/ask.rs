@@ -24,8 +24,8 @@ pub(super) enum Answer {
 /// What is to be named for a command that needs a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// A file that is there, with one of these endings.
-    File(&'static str, &'static [&'static str]),
+    /// A file that is there, with this ending.
+    File(&'static str, &'static str),
     /// A folder that is there.
     Folder,
     /// A file or folder to write.
@@ -34,18 +34,11 @@ pub(super) enum Wanted {
 
 /// What `command` needs.
 pub(super) fn wanted(command: &Command) -> Wanted {
-    const fn endings(ending: &'static str) -> &'static [&'static str] {
-        match ending.as_bytes() {
-            b"xml" => &["xml"],
-            b"json" => &["json"],
-            _ => &[],
-        }
-    }
     match command {
         Command::OpenFolder => Wanted::Folder,
-        Command::OpenFile => Wanted::File("COCO annotations", &["json"]),
-        Command::LoadWeights => Wanted::File("Weights", &["safetensors"]),
-        Command::ChooseImport(format) => format.ending().map_or(Wanted::Folder, |ending| Wanted::File(format.name(), endings(ending))),
+        Command::OpenFile => Wanted::File("COCO annotations", "json"),
+        Command::LoadWeights => Wanted::File("Weights", "safetensors"),
+        Command::ChooseImport(format) => format.ending().map_or(Wanted::Folder, |ending| Wanted::File(format.name(), ending)),
         Command::ChooseExport(wish) => Wanted::New(wish.format.name(), wish.format.ending()),
         _ => Wanted::New("COCO annotations", Some("json")),
     }
@@ -79,7 +72,7 @@ impl App {
             let picked = pollster::block_on(async {
                 match wanted {
                     Wanted::Folder => dialog.pick_folder().await,
-                    Wanted::File(name, endings) => dialog.add_filter(name, endings).pick_file().await,
+                    Wanted::File(name, ending) => dialog.add_filter(name, &[ending]).pick_file().await,
                     Wanted::New(name, ending) => {
                         let file = ending.map_or_else(|| "export".to_owned(), |ending| format!("annotations.{ending}"));
                         let dialog = ending.map_or(dialog.clone(), |ending| dialog.add_filter(name, &[ending]));

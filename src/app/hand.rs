@@ -104,14 +104,7 @@ impl App {
         }
         let hides = ids.iter().any(|&id| self.state.is_visible(id));
         for id in ids {
-            if hides {
-                self.state.hidden.insert(id);
-            } else {
-                self.state.hidden.remove(&id);
-            }
-        }
-        if !hides {
-            self.state.all_hidden = false;
+            self.set_hidden(id, hides);
         }
     }
 

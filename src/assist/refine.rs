@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use image::RgbImage;
 
 use super::crop::{mask_crop, mask_region};
-use super::second::logit;
+use super::second::{Doubt, logit};
 use super::snap::{crispness, redrawn};
 use super::view::View;
 use super::{AssistError, Patch, planes, read, sigmoid, size_of, stop_if};
@@ -83,6 +83,12 @@ impl RefineOptions {
         0.5 * (1.0 - self.strength.clamp(0.0, 1.0))
     }
 
+    /// How much speaks against drawing a mask anew: 1 at the normal strength, 0 at full strength, where every mask that the
+    /// networks change is.
+    fn reserve(&self) -> f32 {
+        (1.0 - self.strength.clamp(0.0, 1.0)) / (1.0 - Self::STRENGTH)
+    }
+
     /// Half the thickness in pixels, the middle not counted, that a change must have where one pixel of the network's
     /// input stands for `shrink` pixels of the image.
     fn least_reach(&self, shrink: f64) -> u32 {
@@ -135,24 +141,26 @@ impl Job {
         Some(Self { index, coarse: mask_crop(mask, region, side), view })
     }
 
-    /// The mask drawn anew, where its outline follows nothing in the picture and both networks together do not agree with it.
-    /// The refiner's probabilities are `soft`, the segmenter's logits `opinion`.
-    pub(super) fn redrawn(&self, soft: &[f32], opinion: Option<&[f32]>, options: &RefineOptions) -> Option<Patch> {
-        // 1 at the normal strength, 0 at full strength, where every mask that the networks change is drawn anew.
-        let reserve = (1.0 - options.strength.clamp(0.0, 1.0)) / (1.0 - RefineOptions::STRENGTH);
-        let coarse: Vec<bool> = self.coarse.iter().map(|&value| value >= 0.5).collect();
-        let distance = signed(&coarse, self.view.side);
-        if shrink(self.view.region, self.view.side) < LEAST_SHRINK || crispness(&distance, &self.view) * reserve >= CRISP {
+    /// The signed distance of each cell from the mask's outline, where that follows nothing in the picture.
+    pub(super) fn rough(&self, options: &RefineOptions) -> Option<Vec<f32>> {
+        if shrink(self.view.region, self.view.side) < LEAST_SHRINK {
             return None;
         }
+        let coarse: Vec<bool> = self.coarse.iter().map(|&value| value >= 0.5).collect();
+        let distance = signed(&coarse, self.view.side);
+        (crispness(&distance, &self.view) * options.reserve() < CRISP).then_some(distance)
+    }
+
+    /// The mask drawn anew, where both networks together do not agree with it. The refiner's probabilities are `soft`.
+    pub(super) fn redrawn(&self, soft: &[f32], doubt: &Doubt, options: &RefineOptions) -> Option<Patch> {
         let mixed = |(cell, (&soft, &distance)): (usize, (&f32, &f32))| {
             let refined = logit(soft).clamp(-LOUDEST, LOUDEST);
-            let seen = opinion.map_or(refined, |opinion| opinion[cell]);
+            let seen = doubt.opinion.as_ref().map_or(refined, |opinion| opinion[cell]);
             0.5 * seen + 0.25 * refined + 0.25 * (distance / OUTLINE).clamp(-3.0, 3.0)
         };
-        let leaning: Vec<f32> = soft.iter().zip(&distance).enumerate().map(mixed).collect();
-        let agreement = metric::cell_iou(coarse.iter().zip(&leaning).map(|(&coarse, &leaning)| (coarse, leaning > 0.0)));
-        if agreement >= 1.0 - LEAST_DOUBT * f64::from(reserve) {
+        let leaning: Vec<f32> = soft.iter().zip(&doubt.distance).enumerate().map(mixed).collect();
+        let agreement = metric::cell_iou(self.coarse.iter().zip(&leaning).map(|(&coarse, &leaning)| (coarse >= 0.5, leaning > 0.0)));
+        if agreement >= 1.0 - LEAST_DOUBT * f64::from(options.reserve()) {
             return None;
         }
         let soft = redrawn(&leaning, &self.view).into_iter().map(|object| f32::from(u8::from(object))).collect();
@@ -220,10 +228,10 @@ impl Finisher<'_> {
         }
         for indices in large.chunks(BATCH) {
             let jobs: Vec<Job> = indices.iter().filter_map(|&index| Job::new(image, index, &masks[index], side)).collect();
-            let opinions = self.opinions(image, masks, &jobs)?;
-            for ((job, opinion), patch) in jobs.iter().zip(&opinions).zip(self.batch(&jobs, options, cancel, each)?) {
+            let doubts = self.doubts(image, masks, &jobs, options)?;
+            for ((job, doubt), patch) in jobs.iter().zip(doubts).zip(self.batch(&jobs, options, cancel, each)?) {
                 let mask = &masks[job.index];
-                results[job.index] = if let Some(patch) = job.redrawn(&patch.soft, opinion.as_deref(), options) {
+                results[job.index] = if let Some(patch) = doubt.and_then(|doubt| job.redrawn(&patch.soft, &doubt, options)) {
                     settled(mask, patch.corrected(mask, 0.0), 0, options)
                 } else {
                     let reach = options.least_reach(shrink(job.view.region, side));
@@ -404,7 +412,10 @@ mod tests {
             let cells: Vec<bool> = mask_crop(mask, job.view.region, job.view.side).into_iter().map(|value| value >= 0.5).collect();
             signed(&cells, job.view.side).into_iter().map(|distance| distance / 4.0).collect::<Vec<f32>>()
         };
-        let with = |opinion: &[f32], strength| job.redrawn(&unsure, Some(opinion), &RefineOptions { strength, ..RefineOptions::default() });
+        let with = |opinion: &[f32], strength| {
+            let options = RefineOptions { strength, ..RefineOptions::default() };
+            job.redrawn(&unsure, &Doubt { distance: job.rough(&options)?, opinion: Some(opinion.to_vec()) }, &options)
+        };
         let anew = with(&opinion(&disc), 1.0).unwrap().corrected(&rough, 0.0);
         assert!(metric::iou(&rough, &disc) < 0.9 && metric::iou(&anew, &disc) > 0.98, "{}", metric::iou(&anew, &disc));
         assert_eq!(with(&opinion(&disc), 0.1), None);

@@ -1,13 +1,13 @@
 //! A second opinion on a mask that is to be refined: what the segmenter, told the mask's box, colours and shape, takes for
 //! the object.
 //!
-//! The refiner sees outlines and keeps to the mask that it is given; the segmenter was trained to tell right masks from
-//! wrong ones and so finds parts that a rough mask missed, or that another method took for the object.
+//! The refiner sees outlines and keeps to the mask that it is given; the segmenter judges the whole of it and so finds
+//! parts that a rough mask missed, or that another method took for the object.
 
 use image::RgbImage;
 
 use super::crop::mask_crop;
-use super::refine::{Finisher, Job};
+use super::refine::{Finisher, Job, RefineOptions};
 use super::view::View;
 use super::{AssistError, Patch, planes, read, sigmoid};
 use crate::mask::Mask;
@@ -16,13 +16,31 @@ use crate::model::noise::Noise;
 
 /// How sure of the mask the segmenter is told to be, of 1.
 const BELIEF: f64 = 0.8;
+
+/// What there is to say about a mask whose outline follows nothing in the picture.
+pub(super) struct Doubt {
+    /// The signed distance of each cell of the job's grid from that outline.
+    pub(super) distance: Vec<f32>,
+    /// The segmenter's logits on that grid, where there is a segmenter.
+    pub(super) opinion: Option<Vec<f32>>,
+}
+
 impl Finisher<'_> {
-    /// The segmenter's logits on the grid of each of `jobs`; none without a segmenter.
-    pub(super) fn opinions(&self, image: &RgbImage, masks: &[Mask], jobs: &[Job]) -> Result<Vec<Option<Vec<f32>>>, AssistError> {
-        let Some(segmenter) = self.segmenter else { return Ok(vec![None; jobs.len()]) };
-        let (crop, grid, count) = (segmenter.config.crop, segmenter.config.mask, jobs.len());
+    /// The doubt about the mask of each of `jobs`; none about one with a crisp outline, and the segmenter is not asked.
+    pub(super) fn doubts(
+        &self,
+        image: &RgbImage,
+        masks: &[Mask],
+        jobs: &[Job],
+        options: &RefineOptions,
+    ) -> Result<Vec<Option<Doubt>>, AssistError> {
+        let doubt = |job: &Job| Some(Doubt { distance: job.rough(options)?, opinion: None });
+        let mut doubts: Vec<Option<Doubt>> = jobs.iter().map(doubt).collect();
+        let rough: Vec<(&Job, &mut Doubt)> = jobs.iter().zip(&mut doubts).filter_map(|(job, doubt)| Some((job, doubt.as_mut()?))).collect();
+        let Some(segmenter) = self.segmenter.filter(|_| !rough.is_empty()) else { return Ok(doubts) };
+        let (crop, grid, count) = (segmenter.config.crop, segmenter.config.mask, rough.len());
         let (mut views, mut input, mut believed) = (Vec::new(), Vec::new(), Vec::new());
-        for mask in jobs.iter().map(|job| &masks[job.index]) {
+        for mask in rough.iter().map(|(job, _)| &masks[job.index]) {
             let view = View::new(image, mask.bbox().unwrap_or_default(), crop);
             let object: Vec<bool> = mask_crop(mask, view.region, crop).into_iter().map(|value| value >= 0.5).collect();
             let side = |value: f32| (BELIEF * SIGNAL_SCALE) as f32 * (2.0 * value - 1.0);
@@ -35,13 +53,13 @@ impl Finisher<'_> {
         let noise = planes(Noise::new(0).normals(grid * grid).repeat(count), shape, self.device);
         let believed = planes(believed, shape, self.device);
         let logits = read(segmenter.denoise(&features, noise, &vec![1.0; count], believed, None).logits)?;
-        let opinion = |((job, view), logits): ((&Job, View), &[f32])| {
+        for (((job, doubt), view), logits) in rough.into_iter().zip(views).zip(logits.chunks_exact(grid * grid)) {
             let seen = Patch { rect: view.region, side: grid, soft: logits.iter().copied().map(sigmoid).collect() };
             let mut found = Patch { rect: job.view.region, side: job.view.side, soft: vec![0.0; job.view.side * job.view.side] };
             found.take(&seen);
-            Some(found.soft.into_iter().map(logit).collect())
-        };
-        Ok(jobs.iter().zip(views).zip(logits.chunks_exact(grid * grid)).map(opinion).collect())
+            doubt.opinion = Some(found.soft.into_iter().map(logit).collect());
+        }
+        Ok(doubts)
     }
 }
 

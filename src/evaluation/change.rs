@@ -43,7 +43,7 @@ struct Compared<'a> {
 
 /// Compares `before` and `after` with `truth`, object by object. Crowds are left out.
 pub fn change(truth: &Dataset, before: &Dataset, after: &Dataset) -> Change {
-    let sizes: HashMap<_, _> = truth.images.iter().rev().map(|image| (image.id, image.size)).collect();
+    let sizes = truth.sizes();
     let index = |dataset: &'_ Dataset| -> HashMap<InstanceId, usize> {
         dataset.instances.iter().enumerate().map(|(place, instance)| (instance.id, place)).collect()
     };

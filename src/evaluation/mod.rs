@@ -15,8 +15,7 @@ use std::fmt;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::annotation::{Dataset, ImageId, Instance, InstanceId};
-use crate::geometry::Size;
+use crate::annotation::{Dataset, Instance, InstanceId};
 
 pub use boundary::{Overlap, precision_by};
 pub use change::{Change, change};
@@ -131,7 +130,7 @@ struct Pair<'a> {
 }
 
 fn pairs<'a>(truth: &'a Dataset, prediction: &'a Dataset) -> Vec<Pair<'a>> {
-    let sizes: HashMap<ImageId, Size> = truth.images.iter().rev().map(|image| (image.id, image.size)).collect();
+    let sizes = truth.sizes();
     let predictions: HashMap<InstanceId, &Instance> = prediction.instances.iter().map(|instance| (instance.id, instance)).collect();
     let pair = |object: &'a Instance| {
         let other = predictions.get(&object.id).copied().filter(|other| other.image_id == object.image_id);

@@ -60,7 +60,7 @@ pub fn convert(dataset: &mut Dataset, policy: Policy) -> Vec<Loss> {
 /// [`convert`] with the means to stop it and to see how far it is; `None` when `cancel` was raised, with a part of the
 /// data set converted.
 pub fn convert_with(dataset: &mut Dataset, policy: Policy, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> Option<Vec<Loss>> {
-    let sizes: std::collections::HashMap<_, _> = dataset.images.iter().rev().map(|image| (image.id, image.size)).collect();
+    let sizes = dataset.sizes();
     let one = |instance: &mut Instance| {
         let size = match &instance.shape {
             Shape::Rle { size, .. } => *size,

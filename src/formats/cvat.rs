@@ -2,7 +2,6 @@
 //!
 //! An object is one polygon there; parts and holes are joined by lines without width, so that it stays one.
 
-use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -14,7 +13,6 @@ use super::library::{copy_without_references, error, from_library, to_library};
 use super::loss::{Kind, Tally};
 use super::save::replace;
 use crate::annotation::{Dataset, Shape};
-use crate::geometry::Size;
 use crate::job::Meter;
 
 /// CVAT's files have two decimals.
@@ -31,7 +29,7 @@ pub(super) fn write(
     tally: &mut Tally,
     watch: &mut Watch<'_>,
 ) -> Result<(), ExchangeError> {
-    let sizes: HashMap<_, Size> = dataset.images.iter().rev().map(|image| (image.id, image.size)).collect();
+    let sizes = dataset.sizes();
     let meter = Meter::start("Tracing", dataset.instances.len() as u64);
     let mut stopped = Ok(());
     let library = to_library(dataset, tally, |place, tally| {

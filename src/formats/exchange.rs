@@ -207,7 +207,7 @@ fn shaped(dataset: &mut Dataset, policy: Policy, tally: &mut Tally, watch: &mut 
 /// A result has an image, a class, an outline and a score. COCO's own reader takes the area of results from their
 /// outlines, and only from compressed run lengths, so that polygons become those.
 fn as_results(dataset: &mut Dataset, tally: &mut Tally) {
-    let sizes: HashMap<ImageId, Size> = dataset.images.iter().rev().map(|image| (image.id, image.size)).collect();
+    let sizes = dataset.sizes();
     for instance in &mut dataset.instances {
         if instance.crowd {
             tally.add(Kind::Crowd, format_args!("annotation {}", instance.id));
@@ -239,7 +239,7 @@ fn is_result(text: &str) -> bool {
 
 /// Leaves out the objects without a known image or class, and those whose run lengths fit no image.
 fn usable(dataset: &mut Dataset, tally: &mut Tally) {
-    let sizes: HashMap<ImageId, Size> = dataset.images.iter().rev().map(|image| (image.id, image.size)).collect();
+    let sizes = dataset.sizes();
     let classes: HashSet<CategoryId> = dataset.categories.iter().map(|category| category.id).collect();
     dataset.instances.retain(|instance| {
         let size = sizes.get(&instance.image_id);

@@ -55,8 +55,8 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 
 /// `silu(norm(x))`.
 pub fn normed_silu(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
-    let learns = norm.gamma.as_ref().is_some_and(|gamma| !cpu::takes(&gamma.val()));
-    if cpu::takes(&x) && !learns { cpu::normed_silu(norm, x) } else { silu(norm.forward(x)) }
+    let is_fixed = norm.gamma.as_ref().is_none_or(|gamma| cpu::takes(&gamma.val()));
+    if is_fixed && cpu::takes(&x) { cpu::normed_silu(norm, x) } else { silu(norm.forward(x)) }
 }
 
 /// Nearest-neighbour enlargement by 2.

@@ -1,28 +1,18 @@
 //! What COCO and LVIS files keep, to the letter: flags, names, ids, numbers, outlines, marks and counts.
 
 use std::fs;
-use std::path::Path;
-use std::sync::Arc;
 
-use annotator::annotation::{Category, CategoryId, Dataset, Edit, Instance, InstanceId, Shape};
+use annotator::annotation::{Category, CategoryId, Edit, Instance, InstanceId, Shape};
 use annotator::formats::convert::{Policy, convert};
 use annotator::formats::exchange::{self, Format, Watch};
-use annotator::formats::{Problem, Record, Report, coco, lvis};
+use annotator::formats::{Problem, Record, coco, lvis};
 use annotator::geometry::{Rect, Size};
 use annotator::job::Cancel;
 use annotator::mask::{Mask, polygon};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn parsed(text: &str) -> (Dataset, Report) {
-    coco::parse(&Arc::from(text), Path::new("x.json")).unwrap()
-}
-
-fn written(dataset: &Dataset) -> String {
-    let mut text = Vec::new();
-    coco::write(dataset, &mut text).unwrap();
-    String::from_utf8(text).unwrap()
-}
+use crate::formats::{parsed, written};
 
 fn value(text: &str) -> Value {
     serde_json::from_str(text).unwrap()

@@ -34,11 +34,11 @@ const ODD_BUT_RIGHT: &str = r#"{
 }
 "#;
 
-fn parsed(text: &str) -> (Dataset, Report) {
+pub(crate) fn parsed(text: &str) -> (Dataset, Report) {
     coco::parse(&Arc::from(text), Path::new("x.json")).unwrap()
 }
 
-fn written(dataset: &Dataset) -> String {
+pub(crate) fn written(dataset: &Dataset) -> String {
     let mut text = Vec::new();
     coco::write(dataset, &mut text).unwrap();
     String::from_utf8(text).unwrap()

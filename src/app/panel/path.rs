@@ -129,7 +129,7 @@ impl PathForm {
             let ending = Path::new(name.as_str()).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
             let is_wanted = match wanted {
                 Some(Wanted::Folder) => false,
-                Some(Wanted::File(_, endings)) => endings.iter().any(|known| ending.eq_ignore_ascii_case(known)),
+                Some(Wanted::File(_, known)) => ending.eq_ignore_ascii_case(known),
                 None => ending.eq_ignore_ascii_case("json"),
                 Some(Wanted::New(..)) => true,
             };

@@ -19,7 +19,7 @@ const NOWHERE: u64 = u64::MAX;
 
 pub(super) fn findings(dataset: &Dataset) -> (Vec<Finding>, Summary) {
     let health = healthcheck(&twin(dataset));
-    let sizes: HashMap<ImageId, Size> = dataset.images.iter().rev().map(|image| (image.id, image.size)).collect();
+    let sizes = dataset.sizes();
     let mut found = Vec::new();
     for finding in health.errors.iter().chain(&health.warnings) {
         for &place in &finding.affected_ids {

@@ -100,7 +100,7 @@ impl Finding {
 
 /// What the outlines of the objects tell, image by image.
 fn objects(dataset: &Dataset, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> Option<Vec<Finding>> {
-    let sizes: HashMap<ImageId, Size> = dataset.images.iter().rev().map(|image| (image.id, image.size)).collect();
+    let sizes = dataset.sizes();
     let mut groups: BTreeMap<ImageId, Vec<usize>> = BTreeMap::new();
     for (place, instance) in dataset.instances.iter().enumerate() {
         groups.entry(instance.image_id).or_default().push(place);
