@@ -202,11 +202,11 @@ fn stop_if(cancel: &Cancel) -> Result<(), AssistError> {
     if cancel.is_cancelled() { Err(AssistError::Cancelled) } else { Ok(()) }
 }
 
-fn planes(values: Vec<f32>, shape: [usize; 4], device: &Device) -> Tensor<4> {
+pub(crate) fn planes(values: Vec<f32>, shape: [usize; 4], device: &Device) -> Tensor<4> {
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, AssistError> {
+pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, AssistError> {
     tensor.try_into_vec_as::<f32>().map_err(|error| AssistError::Read(error.to_string()))
 }
 

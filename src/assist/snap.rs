@@ -86,7 +86,7 @@ fn decided(leaning: &[f32], soft: &[f32], view: &View) -> Vec<bool> {
 }
 
 /// The view's cells that `logits`, a square grid over the same crop, give to the object; those of the box where that is none.
-pub(super) fn object(logits: &[f32], view: &View) -> Vec<bool> {
+pub(crate) fn object(logits: &[f32], view: &View) -> Vec<bool> {
     let object: Vec<bool> = stretched(logits, view.side, view.side).into_iter().map(|logit| logit > 0.0).collect();
     if object.contains(&true) { object } else { view.boxed.clone() }
 }

@@ -55,7 +55,11 @@ pub struct Arguments {
     /// Which device computes
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
-    /// Weights to start from instead of the built-in ones
+    /// A COCO file with coarse masks of the same objects, by their ids: what a method or hasty hand made of them, for the
+    /// refiner to learn from besides synthetic ones
+    #[arg(long, value_name = "FILE")]
+    coarse: Option<PathBuf>,
+    /// Weights to start from instead of the built-in ones; for the refiner also the published checkpoint (.pth)
     #[arg(long, value_name = "FILE")]
     start: Option<PathBuf>,
     /// Go on where an earlier run with the same `--out` stopped
@@ -100,6 +104,7 @@ impl Arguments {
             images: self.images.clone(),
             out: self.out.clone(),
             start: self.start.clone(),
+            coarse: self.coarse.clone(),
             epochs: self.epochs as usize,
             batch: self.batch as usize,
             learning_rate: self.learning_rate,

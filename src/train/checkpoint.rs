@@ -29,6 +29,9 @@ pub(super) struct Place {
     pub(super) holdout: f64,
     /// Objects that are learned from.
     pub(super) objects: usize,
+    /// Objects with a coarse mask of their own.
+    #[serde(default)]
+    pub(super) coarse: usize,
     /// Finished epochs.
     pub(super) epoch: usize,
     /// Finished steps of the epoch after them.
@@ -44,7 +47,7 @@ pub(super) struct Place {
 
 impl Place {
     /// Whether a run with `config` over `objects` objects may go on from here.
-    pub(super) fn fits(&self, config: &Config, objects: usize, path: &Path) -> Result<(), TrainError> {
+    pub(super) fn fits(&self, config: &Config, objects: usize, coarse: usize, path: &Path) -> Result<(), TrainError> {
         let same = [
             ("network", self.what == config.what),
             ("learning part", self.part == config.part && self.conditioned == config.conditioned),
@@ -58,6 +61,7 @@ impl Place {
             ("seed", self.seed == config.seed),
             ("held-out share", self.holdout.to_bits() == config.holdout.to_bits()),
             ("data", self.objects == objects),
+            ("coarse masks", self.coarse == coarse),
         ];
         match same.into_iter().find(|(_, same)| !same) {
             Some((what, _)) => Err(TrainError::OtherRun { what, path: path.to_owned() }),

@@ -11,11 +11,13 @@ use super::{Event, TrainError};
 use crate::annotation::{CategoryId, Dataset, ImageId, Instance, Shape};
 use crate::formats::picture;
 use crate::geometry::Size;
-use crate::mask::Mask;
+use crate::mask::{Mask, metric};
 use crate::model::noise::Noise;
 
 /// Objects with fewer pixels are not learned from.
 const SMALLEST_AREA: f64 = 16.0;
+/// A coarse mask with a smaller `IoU` with the true one is of another object.
+const LEAST_LIKENESS: f64 = 0.5;
 /// Decoded images are kept up to this many bytes.
 const CACHE_BYTES: usize = 1 << 30;
 /// No more objects than this are measured after each epoch.
@@ -36,6 +38,8 @@ struct Picture {
 struct Object {
     picture: usize,
     instance: Instance,
+    /// The same object with a mask that some method or hasty hand made.
+    coarse: Option<Instance>,
 }
 
 #[derive(Default)]
@@ -74,7 +78,7 @@ impl Objects {
                 missing += 1;
                 continue;
             }
-            objects.extend(usable.into_iter().map(|instance| Object { picture: pictures.len(), instance: instance.clone() }));
+            objects.extend(usable.into_iter().map(|instance| Object { picture: pictures.len(), instance: instance.clone(), coarse: None }));
             pictures.push(Picture { path, size: image.size });
         }
         let mut warnings = Vec::new();
@@ -85,6 +89,29 @@ impl Objects {
             warnings.push(format!("{unusable} objects have no mask, are crowds or smaller than {SMALLEST_AREA} pixels"));
         }
         (Self { pictures, items: objects, cache: RefCell::default() }, warnings)
+    }
+
+    /// Gives the objects the masks that `coarse` has under their ids, on images of their ids; returns how many have one then.
+    pub fn add_coarse(&mut self, coarse: &Dataset) -> usize {
+        let known: HashMap<_, _> =
+            coarse.instances.iter().filter(|instance| is_usable(instance)).map(|coarse| (coarse.id, coarse)).collect();
+        for object in &mut self.items {
+            let same = known.get(&object.instance.id).filter(|coarse| coarse.image_id == object.instance.image_id);
+            object.coarse = same.map(|&coarse| coarse.clone());
+        }
+        self.coarse_count()
+    }
+
+    /// How many objects have a coarse mask of their own.
+    pub fn coarse_count(&self) -> usize {
+        self.items.iter().filter(|object| object.coarse.is_some()).count()
+    }
+
+    /// An object's own coarse mask, where it has one that is anything like the true one.
+    pub fn coarse(&self, index: usize, truth: &Mask) -> Option<Mask> {
+        let coarse = self.items[index].coarse.as_ref()?;
+        let mask = coarse.shape.mask(coarse.bbox, truth.size()).ok()?;
+        (mask.size() == truth.size() && metric::iou(&mask, truth) >= LEAST_LIKENESS).then_some(mask)
     }
 
     /// How many there are.

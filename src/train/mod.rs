@@ -64,6 +64,8 @@ pub struct Config {
     pub out: PathBuf,
     /// Weights to start from; those inside the program where there are none.
     pub start: Option<PathBuf>,
+    /// A COCO file with coarse masks of the same objects, by their ids, for the refiner to learn from besides synthetic ones.
+    pub coarse: Option<PathBuf>,
     /// How often each object is seen.
     pub epochs: usize,
     /// Objects a step.
@@ -95,6 +97,7 @@ impl Default for Config {
             images: PathBuf::new(),
             out: PathBuf::new(),
             start: None,
+            coarse: None,
             epochs: 10,
             batch: 4,
             learning_rate: 5e-5,

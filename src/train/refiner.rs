@@ -6,9 +6,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::augment::{Mirror, jittered, recoloured};
 use super::coarse::synthesised;
 use super::run::Task;
-use super::{Objects, TrainError};
+use super::{Config, Objects, TrainError};
 use crate::assist::crop::{centres_inside, frame, mask_crop, mask_region, normalised, resampled};
-use crate::assist::{Finisher, Mode, Patch, RefineOptions};
+use crate::assist::{Finisher, Mode, ModelPaths, Patch, RefineOptions};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
 use crate::mask::{Mask, metric};
@@ -17,19 +17,23 @@ use crate::model::diffusion::schedule::FineShare;
 use crate::model::loss::refining;
 use crate::model::noise::Noise;
 use crate::model::refiner::{NETWORK, Refiner};
-use crate::model::weights::{WeightError, WeightFile, save};
+use crate::model::weights::{WeightError, save};
 
 /// How often each time index is trained, in percent; those of the default sequence 5, 2, 0 most.
 const TIME_SHARES: [usize; 6] = [22, 4, 22, 5, 5, 42];
 
+/// The share of samples with a coarse mask of their own, where an object has one; the others are synthetic.
+const OWN_SHARE: f64 = 0.5;
+
 /// Teaching the refiner.
 pub(super) struct RefinerTask {
+    paths: ModelPaths,
     device: Device,
 }
 
 impl RefinerTask {
-    pub(super) const fn new(device: Device) -> Self {
-        Self { device }
+    pub(super) fn new(config: &Config, device: Device) -> Self {
+        Self { paths: ModelPaths { segmenter: None, refiner: config.start.clone() }, device }
     }
 }
 
@@ -61,8 +65,8 @@ fn numbers(mask: &Mask) -> Vec<f32> {
 impl Task for RefinerTask {
     type Network = Refiner;
 
-    fn load(&self, file: &WeightFile) -> Result<Refiner, WeightError> {
-        Refiner::load(file, &self.device)
+    fn load(&self) -> Result<Refiner, WeightError> {
+        self.paths.refiner(&self.device)
     }
 
     fn save(&self, network: &Refiner, path: &std::path::Path) -> Result<(), WeightError> {
@@ -88,7 +92,11 @@ impl Task for RefinerTask {
         for &index in chosen {
             let (image, mask) = data.get(index)?;
             let size = mask.size();
-            let region = mask_region(jittered(mask.bbox().unwrap_or_default(), noise).clipped(size), size);
+            let own = if noise.chance(OWN_SHARE) { data.coarse(index, &mask) } else { None };
+            let region = match own.as_ref().and_then(Mask::bbox) {
+                Some(bounds) => mask_region(bounds, size),
+                None => mask_region(jittered(mask.bbox().unwrap_or_default(), noise).clipped(size), size),
+            };
             let mut colours = resampled(image.as_raw(), size, 3, region, side);
             recoloured(&mut colours, noise);
             let mut planes = normalised(&colours, &centres_inside(region, side, frame(size)));
@@ -96,7 +104,14 @@ impl Task for RefinerTask {
             let mirror = Mirror::random(noise);
             mirror.apply(&mut planes, side);
             mirror.apply(&mut truth, side);
-            let coarse = numbers(&synthesised(&square(&truth, side), noise));
+            let coarse = match &own {
+                Some(own) => {
+                    let mut coarse = mask_crop(own, region, side);
+                    mirror.apply(&mut coarse, side);
+                    coarse
+                }
+                None => numbers(&synthesised(&square(&truth, side), noise)),
+            };
             let t = time(network.config.timesteps, noise);
             shown.extend(noised(&truth, &coarse, share.at(Some(t)), || noise.uniform()));
             images.extend(planes);
@@ -108,7 +123,7 @@ impl Task for RefinerTask {
         Ok(refining(logits, tensor(targets, 1)))
     }
 
-    /// The mean `IoU` of refined synthetic masks; each object has the same coarse mask in every epoch.
+    /// The mean `IoU` of refined masks: objects' own coarse ones, else synthetic ones that are the same in every epoch.
     fn measure(&self, network: &Refiner, data: &Objects, chosen: &[usize], cancel: &Cancel) -> Result<f64, TrainError> {
         let finisher = Finisher { refiner: network, segmenter: None, device: &self.device };
         let last = network.config.timesteps - 1;
@@ -117,7 +132,8 @@ impl Task for RefinerTask {
         let mut sum = 0.0;
         for &index in chosen {
             let (image, mask) = data.get(index)?;
-            let coarse = coarse_on_image(&mask, network.config.image, &mut Noise::new(index as u64));
+            let synthetic = || coarse_on_image(&mask, network.config.image, &mut Noise::new(index as u64));
+            let coarse = data.coarse(index, &mask).unwrap_or_else(synthetic);
             let refined = finisher.refine(&image, &[coarse], &options, cancel, &mut |_| {})?;
             sum += refined.first().map_or(0.0, |refined| metric::iou(&refined.mask, &mask));
         }

@@ -11,12 +11,12 @@ use super::optimizer::Optimizer;
 use super::refiner::RefinerTask;
 use super::segmenter::SegmenterTask;
 use super::{Config, Objects, Part, Split, TrainError, What};
-use crate::assist::{AssistError, ModelPaths};
+use crate::assist::AssistError;
 use crate::formats::coco;
 use crate::job::{Cancel, Meter};
 use crate::model::device::Compute;
 use crate::model::noise::Noise;
-use crate::model::weights::{WeightError, WeightFile};
+use crate::model::weights::WeightError;
 
 /// The share of all steps over which the learning rate rises.
 const WARM_UP: f64 = 0.05;
@@ -27,7 +27,8 @@ const LEAST_RATE: f64 = 0.02;
 pub(super) trait Task {
     type Network: Module;
 
-    fn load(&self, file: &WeightFile) -> Result<Self::Network, WeightError>;
+    /// The network that the run starts from.
+    fn load(&self) -> Result<Self::Network, WeightError>;
 
     fn save(&self, network: &Self::Network, path: &Path) -> Result<(), WeightError>;
 
@@ -57,9 +58,18 @@ pub(super) trait Task {
 pub fn run(config: &Config, compute: &Compute, cancel: &Cancel, each: &mut dyn FnMut(Event)) -> Result<Summary, TrainError> {
     check(config)?;
     let (dataset, report) = coco::read(&coco::file_of(&config.data)?)?;
-    let (data, left_out) = Objects::new(&dataset, &config.images);
+    let (mut data, left_out) = Objects::new(&dataset, &config.images);
     for message in report.warnings.iter().map(ToString::to_string).chain(left_out) {
         each(Event::Warning { message });
+    }
+    if let Some(path) = &config.coarse {
+        let (coarse, report) = coco::read(&coco::file_of(path)?)?;
+        for warning in report.warnings {
+            each(Event::Warning { message: warning.to_string() });
+        }
+        if data.add_coarse(&coarse) == 0 {
+            return Err(TrainError::Setting("no object has a coarse mask; they belong together by their ids"));
+        }
     }
     if data.len() < 2 {
         return Err(TrainError::TooFew { usable: data.len(), data: config.data.clone() });
@@ -69,17 +79,16 @@ pub fn run(config: &Config, compute: &Compute, cancel: &Cancel, each: &mut dyn F
     if split.held_out.is_empty() {
         return Err(TrainError::TooFew { usable: split.train.len(), data: config.data.clone() });
     }
-    let paths = ModelPaths { segmenter: config.start.clone(), refiner: config.start.clone() };
     let device = compute.device();
     match config.what {
         What::Segmenter => {
             let classes = dataset.categories.iter().map(|category| (category.id, category.name.clone())).collect();
             let task = SegmenterTask::new(config, device.clone(), classes, split.train.clone());
-            Run { config, task, data, split, device }.go(&paths.segmenter_file()?, &compute.to_string(), cancel, each)
+            Run { config, task, data, split, device }.go(&compute.to_string(), cancel, each)
         }
         What::Refiner => {
-            let task = RefinerTask::new(device.clone());
-            Run { config, task, data, split, device }.go(&paths.refiner_file()?, &compute.to_string(), cancel, each)
+            let task = RefinerTask::new(config, device.clone());
+            Run { config, task, data, split, device }.go(&compute.to_string(), cancel, each)
         }
     }
 }
@@ -97,6 +106,9 @@ fn check(config: &Config) -> Result<(), TrainError> {
     if config.what == What::Segmenter && config.part == Part::Conditioning && !config.conditioned {
         return Err(TrainError::Setting("training the layers for exemplars and classes needs --conditioned"));
     }
+    if config.what == What::Segmenter && config.coarse.is_some() {
+        return Err(TrainError::Setting("coarse masks are for the refiner alone"));
+    }
     if !(config.holdout > 0.0 && config.holdout < 1.0) {
         return Err(TrainError::Setting("the held-out share must lie between 0 and 1"));
     }
@@ -112,14 +124,14 @@ struct Run<'a, T> {
 }
 
 impl<T: Task> Run<'_, T> {
-    fn go(&self, start: &WeightFile, device: &str, cancel: &Cancel, each: &mut dyn FnMut(Event)) -> Result<Summary, TrainError> {
+    fn go(&self, device: &str, cancel: &Cancel, each: &mut dyn FnMut(Event)) -> Result<Summary, TrainError> {
         let config = self.config;
         let checkpoint = checkpoint::path_beside(&config.out);
-        let plain = self.task.load(start)?;
+        let plain = self.task.load()?;
         let resumed = config.resume && checkpoint.is_file();
         let (mut place, mut network, mut optimizer) = if resumed {
             let read = checkpoint::read(&checkpoint, self.task.trained(plain), &self.device)?;
-            read.0.fits(config, self.split.train.len(), &checkpoint)?;
+            read.0.fits(config, self.split.train.len(), self.data.coarse_count(), &checkpoint)?;
             read
         } else {
             let iou = self.measured(&plain, cancel, &checkpoint)?;
@@ -155,7 +167,7 @@ impl<T: Task> Run<'_, T> {
         }
         let improved = place.best_epoch > 0;
         if !improved {
-            self.task.save(&self.task.load(start)?, &config.out)?;
+            self.task.save(&self.task.load()?, &config.out)?;
         }
         let summary = Summary {
             iou_before: place.iou_before,
@@ -183,6 +195,7 @@ impl<T: Task> Run<'_, T> {
             seed,
             holdout,
             objects: self.split.train.len(),
+            coarse: self.data.coarse_count(),
             epoch: 0,
             step: 0,
             loss_sum: 0.0,

@@ -13,7 +13,8 @@ use super::run::Task;
 use super::{Config, Objects, Part, TrainError};
 use crate::annotation::CategoryId;
 use crate::assist::crop::mask_crop;
-use crate::assist::{Calibration, ExemplarCrop, Memory, Prompt, ProposeOptions, Proposer, View};
+use crate::assist::snap::object;
+use crate::assist::{Calibration, ExemplarCrop, Memory, ModelPaths, Prompt, ProposeOptions, Proposer, View, planes, read};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
 use crate::mask::{Mask, metric};
@@ -23,8 +24,10 @@ use crate::model::layer::per_sample;
 use crate::model::loss::{dice, segmenting};
 use crate::model::noise::Noise;
 use crate::model::segmenter::{Condition, ConditioningConfig, Context, Features, NETWORK, Segmenter};
-use crate::model::weights::{WeightError, WeightFile, save};
+use crate::model::weights::{WeightError, save};
 
+/// The share of batches that are looked at again, with the colours of a first mask, as every proposal is.
+const SECOND_LOOK_SHARE: f64 = 0.35;
 /// The share of samples that start from noise alone, as the first step of every proposal does.
 const ONE_STEP_SHARE: f64 = 0.5;
 /// How far apart the two noise levels of the consistency loss may lie.
@@ -47,13 +50,15 @@ pub(super) struct SegmenterTask {
     classes: BTreeMap<CategoryId, String>,
     /// The objects that may be shown as exemplars.
     train: Vec<usize>,
+    paths: ModelPaths,
     device: Device,
 }
 
 impl SegmenterTask {
-    pub(super) const fn new(config: &Config, device: Device, classes: BTreeMap<CategoryId, String>, train: Vec<usize>) -> Self {
+    pub(super) fn new(config: &Config, device: Device, classes: BTreeMap<CategoryId, String>, train: Vec<usize>) -> Self {
         let Config { part, snp_step, snp_noisy, conditioned, seed, .. } = *config;
-        Self { part, snp_step, snp_noisy, conditioned, seed, classes, train, device }
+        let paths = ModelPaths { segmenter: config.start.clone(), refiner: None };
+        Self { part, snp_step, snp_noisy, conditioned, seed, classes, train, paths, device }
     }
 
     /// What each of `chosen` is told besides its box; `None` where the network would not listen.
@@ -90,25 +95,43 @@ impl SegmenterTask {
         crops
     }
 
-    /// Crops and true masks of a batch: [N, 5, S, S] and [N, 1, S/2, S/2].
-    fn batch(&self, network: &Segmenter, data: &Objects, chosen: &[usize], noise: &mut Noise) -> Result<(Tensor<4>, Vec<f32>), TrainError> {
-        let (side, mask_side) = (network.config.crop, network.config.mask);
-        let (mut crops, mut targets) = (Vec::new(), Vec::new());
+    /// What is seen of each of `chosen`, and their true masks as the network is to draw them, [N, 1, S/2, S/2].
+    fn batch(network: &Segmenter, data: &Objects, chosen: &[usize], noise: &mut Noise) -> Result<(Vec<Seen>, Vec<f32>), TrainError> {
+        let (side, grid) = (network.config.crop, network.config.mask);
+        let (mut batch, mut targets) = (Vec::new(), Vec::new());
         for &index in chosen {
             let (image, mask) = data.get(index)?;
             let rect = jittered(mask.bbox().unwrap_or_default(), noise);
             let mut view = View::new(&image, rect, side);
             recoloured(&mut view.colours, noise);
-            let mut crop = view.input();
-            let mut target = mask_crop(&mask, view.region, mask_side);
+            let mut target = mask_crop(&mask, view.region, grid);
             let mirror = Mirror::random(noise);
-            mirror.apply(&mut crop, side);
-            mirror.apply(&mut target, mask_side);
-            crops.extend(crop);
+            mirror.apply(&mut target, grid);
             targets.extend(target);
+            batch.push(Seen { view, mirror });
         }
-        let crops = Tensor::from_data(TensorData::new(crops, [chosen.len(), 5, side, side]), &self.device);
-        Ok((crops, targets))
+        Ok((batch, targets))
+    }
+
+    /// The crops of a first look, [N, 5, S, S]; now and then those of a second one, which knows the first mask's colours.
+    fn crops(&self, network: &Segmenter, batch: &[Seen], noise: &mut Noise) -> Result<Tensor<4>, TrainError> {
+        let (side, grid, n) = (network.config.crop, network.config.mask, batch.len());
+        let tensor = |values| planes(values, [n, 5, side, side], &self.device);
+        let first = tensor(batch.iter().flat_map(|seen| seen.input(View::input)).collect());
+        if !noise.chance(SECOND_LOOK_SHARE) {
+            return Ok(first);
+        }
+        let network = network.valid();
+        let shape = [n, 1, grid, grid];
+        let start = planes(noise.normals(n * grid * grid), shape, &self.device);
+        let blank = Tensor::zeros(shape, &self.device);
+        let found = network.denoise(&network.encoder.forward(first), start, &vec![1.0; n], blank, None);
+        let mut logits = read(found.logits)?;
+        let again = |(seen, logits): (&Seen, &mut [f32])| {
+            seen.mirror.apply(logits, grid);
+            seen.input(|view| view.input_for(&object(logits, view)))
+        };
+        Ok(tensor(batch.iter().zip(logits.chunks_exact_mut(grid * grid)).flat_map(again).collect()))
     }
 
     fn features(&self, network: &Segmenter, crops: Tensor<4>) -> Features {
@@ -120,6 +143,21 @@ impl SegmenterTask {
             }
             Part::All => network.encoder.forward(crops),
         }
+    }
+}
+
+/// What is seen of one object.
+struct Seen {
+    view: View,
+    mirror: Mirror,
+}
+
+impl Seen {
+    /// The mirror image of an input that is made of the view.
+    fn input(&self, of: impl FnOnce(&View) -> Vec<f32>) -> Vec<f32> {
+        let mut input = of(&self.view);
+        self.mirror.apply(&mut input, self.view.side);
+        input
     }
 }
 
@@ -146,8 +184,8 @@ impl Diffused {
 impl Task for SegmenterTask {
     type Network = Segmenter;
 
-    fn load(&self, file: &WeightFile) -> Result<Segmenter, WeightError> {
-        let network = Segmenter::load(file, &self.device)?;
+    fn load(&self) -> Result<Segmenter, WeightError> {
+        let network = Segmenter::load(&self.paths.segmenter_file()?, &self.device)?;
         if !self.conditioned || network.conditioning.is_some() {
             return Ok(network);
         }
@@ -180,7 +218,8 @@ impl Task for SegmenterTask {
         step: u64,
         noise: &mut Noise,
     ) -> Result<Tensor<1>, TrainError> {
-        let (crops, masks) = self.batch(network, data, chosen, noise)?;
+        let (batch, masks) = Self::batch(network, data, chosen, noise)?;
+        let crops = self.crops(network, &batch, noise)?;
         let (n, side) = (chosen.len(), network.config.mask);
         let shape = [n, 1, side, side];
         let target = Tensor::<4>::from_data(TensorData::new(masks.clone(), shape), &self.device);

@@ -200,6 +200,33 @@ fn a_refiner_trains_too() {
 }
 
 #[test]
+fn a_refiner_learns_from_the_coarse_masks_of_a_file() {
+    let bench = Bench::new(5);
+    let mut coarse: serde_json::Value = serde_json::from_slice(&std::fs::read(bench.path("instances.json")).unwrap()).unwrap();
+    for annotation in coarse["annotations"].as_array_mut().unwrap() {
+        let [x, y, side] = [0, 1, 2].map(|at| annotation["bbox"][at].as_f64().unwrap());
+        annotation["segmentation"] = serde_json::json!([[x, y, x + side, y, x + side, y + side, x, y + side]]);
+    }
+    std::fs::write(bench.path("boxes.json"), coarse.to_string()).unwrap();
+    let plain = Config { what: What::Refiner, start: Some(bench.refiner()), epochs: 6, ..bench.config("plain.safetensors") };
+    let own = Config { coarse: Some(bench.path("boxes.json")), out: bench.path("own.safetensors"), ..plain.clone() };
+    let (without, _) = trained(&plain);
+    let (with, events) = trained(&own);
+    let losses = losses(&events);
+    assert!(losses[5] < losses[0], "{losses:?}");
+    assert_ne!(with.iou_before.to_bits(), without.iou_before.to_bits(), "the filled boxes are what is measured");
+    assert!(with.iou_after >= with.iou_before);
+
+    let failed = |config: Config| run(&config, &Compute::Cpu, &Cancel::new(), &mut |_| {}).unwrap_err();
+    assert!(matches!(failed(Config { resume: true, coarse: None, ..own.clone() }), TrainError::OtherRun { what: "coarse masks", .. }));
+    assert!(matches!(failed(Config { what: What::Segmenter, start: Some(bench.segmenter()), ..own.clone() }), TrainError::Setting(_)));
+    std::fs::write(bench.path("boxes.json"), r#"{"images": [], "annotations": [], "categories": []}"#).unwrap();
+    assert!(matches!(failed(own.clone()), TrainError::Setting(_)));
+    let gone = failed(Config { start: Some(bench.path("gone.pth")), coarse: None, ..own });
+    assert!(gone.to_string().contains("gone.pth"), "{gone}");
+}
+
+#[test]
 fn wrong_settings_and_data_are_named() {
     let bench = Bench::new(3);
     let failed = |config: Config| run(&config, &Compute::Cpu, &Cancel::new(), &mut |_| {}).unwrap_err();

@@ -36,7 +36,8 @@ class RefinerConfig:
         return asdict(self)
 
 
-LITE = RefinerConfig()
+NANO = RefinerConfig()
+LITE = RefinerConfig(mult=(1, 1, 2, 3, 4), attn_strides=(16,), patchify=2)
 OFFICIAL = RefinerConfig(
     base=128, mult=(1, 1, 2, 2, 4, 4), n_res=2, attn_strides=(16, 32), groups=32, patchify=1
 )
@@ -100,7 +101,7 @@ class Upsample(nn.Module):
 class Refiner(nn.Module):
     """Image + mask [N,4,H,W] and time index -> logits [N,1,H,W]."""
 
-    def __init__(self, cfg: RefinerConfig = LITE) -> None:
+    def __init__(self, cfg: RefinerConfig = NANO) -> None:
         super().__init__()
         self.cfg = cfg
         p2, emb, g = cfg.patchify**2, 4 * cfg.base, cfg.groups
@@ -157,6 +158,20 @@ class Refiner(nn.Module):
                 h = layer(h, emb)
         h = self.out(h)
         return F.pixel_shuffle(h, p) if p > 1 else h
+
+
+def widened(nano: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of ``NANO`` under the names that they have as the inner levels of ``LITE``, which works at twice the
+    resolution and so has one level more around them. The layers between those and the picture are left out."""
+
+    def name(key: str) -> str | None:
+        part, _, rest = key.partition(".")
+        if part == "input_blocks":
+            block, _, rest = rest.partition(".")
+            return None if block == "0" else f"{part}.{int(block) + 2}.{rest}"
+        return None if part == "out" else key
+
+    return {new: value for key, value in nano.items() if (new := name(key))}
 
 
 def beta_bar(timesteps: int = 6) -> Tensor:

@@ -1,6 +1,10 @@
 """Trains the mask refiner.
 
     python train_refiner.py --data DIR --out DIR --stages 128x16:20,256x6:15 --segmenter FILE
+
+The lite network around the finished levels of the small one:
+
+    python train_refiner.py --data DIR --out DIR --preset lite --start FILE --stages 128x16:10,256x6:30
 """
 
 from __future__ import annotations
@@ -14,9 +18,9 @@ from torch import Tensor
 
 import data as D
 from coarse import Pair, collect, pair_sample, refiner_sample
-from refiner import LITE, Refiner, noise_mask, refiner_loss
+from refiner import LITE, NANO, Refiner, noise_mask, refiner_loss, widened
 from train_segmenter import iou, load_pools
-from trainer import Stage, Trainer, export, launch, parse_stages
+from trainer import Stage, Trainer, export, launch, parse_stages, read_start
 
 T_WEIGHTS = (0.22, 0.04, 0.22, 0.05, 0.05, 0.42)
 """How often each time index is trained; the default sequence 5, 2, 0 most."""
@@ -24,7 +28,13 @@ T_WEIGHTS = (0.22, 0.04, 0.22, 0.05, 0.05, 0.42)
 
 def work(rank: int, pools: dict, pairs: list[Pair], args: argparse.Namespace) -> None:
     torch.manual_seed(args.seed * 100 + rank)
-    model = Refiner(LITE).to(memory_format=torch.channels_last)
+    config = LITE if args.preset == "lite" else NANO
+    model = Refiner(config)
+    if args.start:
+        given = read_start(args.start)
+        given = widened(given) if config == LITE and "output_blocks.9.0.skip_connection.weight" not in given else given
+        model.load_state_dict(given, strict=len(given) == len(model.state_dict()))
+    model = model.to(memory_format=torch.channels_last)
     trainer = Trainer(model, args.out, args.lr, args.decay, args.ema)
     if args.resume:
         trainer.load(args.resume)
@@ -58,7 +68,7 @@ def work(rank: int, pools: dict, pairs: list[Pair], args: argparse.Namespace) ->
         return loss, parts
 
     target = args.out / "refiner.safetensors" if args.export is None else args.export
-    trainer.run(parse_stages(args.stages), loss_of, lambda m: export(m, "refiner", LITE.to_dict(), target))
+    trainer.run(parse_stages(args.stages), loss_of, lambda m: export(m, "refiner", config.to_dict(), target))
 
 
 def main() -> None:
@@ -70,6 +80,8 @@ def main() -> None:
     p.add_argument("--segmenter", type=Path, help="weights whose masks are refined too")
     p.add_argument("--pairs", type=int, default=1200, help="objects to run segmenter and GrabCut on")
     p.add_argument("--real", type=float, default=0.3, help="share of samples from those")
+    p.add_argument("--preset", choices=("nano", "lite"), default="nano")
+    p.add_argument("--start", type=Path, help="weights or checkpoint to begin with")
     p.add_argument("--resume", type=Path)
     p.add_argument("--workers", type=int, default=2)
     p.add_argument("--scenes", type=int, default=2500, help="scenes to compose before training")
