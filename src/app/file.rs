@@ -39,6 +39,9 @@ impl App {
             self.after_writing = Some(Command::Open(path.to_path_buf()));
             return self.state.say(Tone::Plain, "It is opened as soon as the file is written");
         }
+        if !path.exists() {
+            return self.state.say(Tone::Error, format!("There is no {}", path.display()));
+        }
         if let Some(why) = self.state.document.at_risk() {
             self.dialog = Some(Dialog::Unwritten { why, then: Some(path.to_path_buf()) });
             return;

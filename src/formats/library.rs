@@ -84,11 +84,11 @@ impl Names {
 /// The farthest coordinate that is still believed, in pixels.
 const FARTHEST: f64 = 1e7;
 
-/// The program's data set from the library's, which was read at `path`.
+/// The beginning of the program's data set: what the library's holds, which was read at `path`.
 ///
 /// # Errors
 /// When an image is larger than any picture, or an object has a number that is none or lies far outside.
-pub(super) fn from_library(library: hotcoco::Dataset, path: &Path) -> Result<Dataset, ExchangeError> {
+pub(super) fn from_library(library: hotcoco::Dataset, path: &Path) -> Result<Builder, ExchangeError> {
     let mut builder = Builder::default();
     let mut images = HashMap::new();
     for image in library.images {
@@ -116,7 +116,7 @@ pub(super) fn from_library(library: hotcoco::Dataset, path: &Path) -> Result<Dat
         }
         builder.object(*image, class, Rect::new(x, y, width, height), shape).crowd = record.iscrowd;
     }
-    Ok(builder.dataset)
+    Ok(builder)
 }
 
 /// What the library says, with the path; `instead` is the copy that it was given in place of `path`.
@@ -188,7 +188,8 @@ fn character(name: &str) -> Option<char> {
     }
 }
 
-fn restored(text: &str) -> String {
+/// `text` with the characters that stand-ins stand for.
+pub(super) fn restored(text: &str) -> String {
     let special = |c: char| STAND_INS.iter().find(|(_, stand_in)| *stand_in == c).map_or(c, |(special, _)| *special);
     text.chars().map(special).collect()
 }

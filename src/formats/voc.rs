@@ -70,5 +70,5 @@ pub(super) fn read(path: &Path, watch: &mut Watch<'_>) -> Result<Imported, Excha
         fs::copy(&labels, copies.path().join("labels.txt")).map_err(ExchangeError::io(&labels))?;
     }
     let library = voc_to_coco(copies.path()).map_err(|refusal| error(&folder, Some(copies.path()), refusal))?;
-    Ok(Imported { dataset: from_library(library, &folder)?, tally, ..Imported::default() })
+    Ok(Imported { dataset: from_library(library, &folder)?.dataset, tally, ..Imported::default() })
 }

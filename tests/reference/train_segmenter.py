@@ -202,7 +202,7 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
         parts["again" if again else "iou1"] = float(score[u == 1].mean()) if bool((u == 1).any()) else float(score.mean())
         if own or progress < options.snp_from:
             return loss, parts
-        turn = trainer.step % 4
+        turn = trainer.step % args.snp_every
         zero = torch.zeros_like(mask)
         if turn == 0 and options.step_weight > 0:
             # two noise levels of one trajectory should agree; the cleaner one teaches
@@ -212,7 +212,7 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
             loss = loss + options.step_weight * dice_loss(
                 logits.sigmoid(), teacher.float().sigmoid()
             ).mean()
-        if turn == 2 and options.noisy_weight > 0:
+        if turn == args.snp_every // 2 and options.noisy_weight > 0:
             # a wrong label is diffused, the right one is asked for
             wrong = torch.from_numpy(np.stack([D.corrupt(rng, m[0].numpy()) for m in mask]))[:, None]
             v = torch.rand(n) * 0.9 + 0.05
@@ -223,11 +223,15 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
 
     target = args.out / "segmenter.safetensors" if args.export is None else args.export
     trainer.run(
-        parse_stages(args.stages), loss_of, lambda m: export(m, "segmenter", config.to_dict(), target)
+        parse_stages(args.stages),
+        loss_of,
+        lambda m: export(m, "segmenter", config.to_dict(), target),
+        steps=args.steps,
     )
 
 
-def main() -> None:
+def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, Options]:
+    """The command line's settings."""
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--data", type=Path, required=True, help="folder with train/ and nuclei/")
     p.add_argument("--more-cutouts", type=Path, nargs="*", default=(), help="more folders of RGBA pictures")
@@ -249,9 +253,11 @@ def main() -> None:
     p.add_argument("--step-weight", type=float, default=0.5)
     p.add_argument("--noisy-weight", type=float, default=0.5)
     p.add_argument("--snp-from", type=float, default=0.5)
+    p.add_argument("--snp-every", type=int, default=4, help="batches from one use of an SNP loss to the next")
+    p.add_argument("--steps", type=int, help="optimiser steps instead of the stages' minutes")
     p.add_argument("--second-look", type=float, default=0.35, help="share of batches that see a first mask")
     p.add_argument("--no-evidence", action="store_true", help="ablation: evidence channel set to 0")
-    args = p.parse_args()
+    args = p.parse_args(arguments)
     args.out.mkdir(parents=True, exist_ok=True)
     options = Options(
         one_step=args.one_step,
@@ -261,6 +267,11 @@ def main() -> None:
         no_evidence=args.no_evidence,
         second_look=args.second_look,
     )
+    return args, options
+
+
+def main() -> None:
+    args, options = parse()
     torch.set_num_threads(1)
     without = D.VOC_CLASSES if args.without_voc else frozenset()
     conditioned = args.train == "conditioning"

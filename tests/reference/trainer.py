@@ -133,9 +133,10 @@ class Trainer:
         loss_of: Callable[[Stage, float], tuple[Tensor, dict[str, float]]],
         export: Callable[[nn.Module], None],
         save_every: float = 180.0,
+        steps: int | None = None,
     ) -> None:
-        """Train until the last stage's time is up."""
-        total = stages[-1].until
+        """Train until the last stage's time is up; in the first stage for ``steps`` steps where that is given."""
+        total, begin = stages[-1].until, self.step
         last, saved, seen = time.time(), time.time(), 0
         sums: dict[str, list[float]] = {}
         logged = time.time()
@@ -144,11 +145,12 @@ class Trainer:
             self.minutes += (now - last) / 60
             last = now
             minutes = self.agree(self.minutes)
-            if minutes >= total:
+            progress = (self.step - begin) / steps if steps else minutes / total
+            if progress >= 1:
                 break
-            stage = next(s for s in stages if minutes < s.until)
-            loss, parts = loss_of(stage, minutes / total)
-            parts["norm"] = self.update(loss, stage.batch, minutes / total)
+            stage = stages[0] if steps else next(s for s in stages if minutes < s.until)
+            loss, parts = loss_of(stage, progress)
+            parts["norm"] = self.update(loss, stage.batch, progress)
             for k, v in parts.items():
                 sums.setdefault(k, []).append(v)
             seen += 1

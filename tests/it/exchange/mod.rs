@@ -300,6 +300,46 @@ fn what_a_data_set_of_masks_has_no_place_for_is_counted_on_the_way_in() {
 }
 
 #[test]
+fn the_masks_of_cvat_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.xml");
+    let file = |members: &str| {
+        let mask = format!(r#"<mask label="A &amp; B" occluded="0" {members} z_order="0"></mask>"#);
+        let other = r#"<polygon label="x" points="0,0;3,0;3,3"></polygon><points label="x" points="1,1"/>"#;
+        let image = format!(r#"<image id="0" name="a&lt;b.jpg" width="6" height="5">{other}{mask}</image>"#);
+        fs::write(
+            &path,
+            format!(r#"<?xml version="1.0"?><annotations>{image}<image id="1" name="c" width="2" height="2"/></annotations>"#),
+        )
+        .unwrap();
+    };
+    // Rows .##, ###, #.. in a box at (2, 1).
+    file(r#"rle="1, 6, 2" left="2" top="1" width="3" height="3""#);
+    let imported = import(Format::Cvat, &path, None).unwrap();
+    let dataset = &imported.dataset;
+    assert_eq!((dataset.instances.len(), imported.tally.count(Kind::Unsupported)), (2, 1), "{}", imported.tally);
+    let object = &dataset.instances[1];
+    assert_eq!((object.area, object.bbox), (6.0, Rect::new(2.0, 1.0, 3.0, 3.0)));
+    assert_eq!(dataset.categories.iter().find(|class| class.id == object.category_id).unwrap().name, "A & B");
+    let mask = object.shape.mask(object.bbox, Size::new(6, 5)).unwrap();
+    let rows: Vec<String> = (0..5).map(|y| (0..6).map(|x| if mask.get(x, y) { '#' } else { '.' }).collect()).collect();
+    assert_eq!(rows, ["......", "...##.", "..###.", "..#...", "......"]);
+
+    for (members, said) in [
+        (r#"rle="1, 6" left="2" top="1" width="3" height="3""#, "has no usable `rle`"),
+        (r#"rle="1, 9999999999" left="2" top="1" width="3" height="3""#, "`9999999999`"),
+        (r#"rle="1, 60" left="2" top="1" width="3" height="3""#, "has no usable `rle`"),
+        (r#"rle="9" left="4" top="1" width="3" height="3""#, "7 x 4"),
+        (r#"rle="9" left="-1" top="1" width="3" height="3""#, "`-1`"),
+        (r#"rle="9" top="1" width="3" height="3""#, "has no usable `left`"),
+    ] {
+        file(members);
+        let error = import(Format::Cvat, &path, None).unwrap_err().to_string();
+        assert!(error.starts_with("mask 1 (image a<b.jpg): ") && error.contains(said) && error.ends_with("c.xml"), "{members}: {error}");
+    }
+}
+
+#[test]
 fn a_number_that_is_none_or_far_away_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();

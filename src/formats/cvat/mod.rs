@@ -1,6 +1,8 @@
-//! CVAT for images 1.1: one XML file with polygons and boxes, in hundredths of a pixel.
+//! CVAT for images 1.1: one XML file with polygons and boxes, in hundredths of a pixel, and with masks, which are read.
 //!
 //! An object is one polygon there; parts and holes are joined by lines without width, so that it stays one.
+
+mod mask;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -70,10 +72,13 @@ pub(super) fn read(path: &Path) -> Result<Imported, ExchangeError> {
     let mut tally = Tally::default();
     copy_without_references(path, &copy, &FOREIGN, &mut tally)?;
     let (library, stats) = cvat_to_coco(&copy).map_err(|refusal| error(path, Some(&copy), refusal))?;
-    tally.add_many(Kind::Unsupported, stats.skipped_unsupported, "masks, polylines, points, cuboids, tags");
     tally.add_many(Kind::Object, stats.skipped_degenerate, "polygons with fewer than three points");
     if library.images.is_empty() {
         return Err(ExchangeError::Library { message: "there is no <image> in the file".to_owned(), path: path.to_owned() });
     }
-    Ok(Imported { dataset: from_library(library, path)?, tally, ..Imported::default() })
+    let mut builder = from_library(library, path)?;
+    let text = std::fs::read_to_string(&copy).map_err(ExchangeError::io(path))?;
+    let masks = mask::read(&text, path, &mut builder)?;
+    tally.add_many(Kind::Unsupported, stats.skipped_unsupported.saturating_sub(masks), "polylines, points, cuboids, tags");
+    Ok(Imported { dataset: builder.dataset, tally, ..Imported::default() })
 }

@@ -1,0 +1,84 @@
+//! The `<mask>` elements of CVAT's files, which the library passes over: run lengths row by row inside a box, the first
+//! one of pixels that are not the object's (CVAT, `dump_as_cvat_annotation`).
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::str::FromStr;
+
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
+
+use super::super::exchange::{Builder, ExchangeError, Fault};
+use super::super::library::restored;
+use crate::annotation::{ImageId, Shape};
+use crate::geometry::{Rect, Size};
+use crate::mask::Mask;
+
+/// Adds the masks of `text`, a file without references, to the images of `builder`, where the first of a name counts;
+/// returns how many there are. Errors name the file `path`.
+///
+/// # Errors
+/// When the XML is broken, or a mask's members are no such numbers, do not fill its box or lie outside its image.
+pub(super) fn read(text: &str, path: &Path, builder: &mut Builder) -> Result<usize, ExchangeError> {
+    let images: HashMap<String, (ImageId, Size)> =
+        builder.dataset.images.iter().rev().map(|image| (image.file_name.clone(), (image.id, image.size))).collect();
+    let (mut reader, mut name, mut count) = (Reader::from_str(text), String::new(), 0);
+    let broken = |error: &dyn std::fmt::Display| ExchangeError::Library { message: error.to_string(), path: path.to_owned() };
+    loop {
+        match reader.read_event().map_err(|error| broken(&error))? {
+            Event::Eof => return Ok(count),
+            Event::Start(element) | Event::Empty(element) => match element.name().as_ref() {
+                b"image" => name = member(&element, "name").unwrap_or_default().replace('\\', "/"),
+                b"mask" => {
+                    count += 1;
+                    let Some(&(image, size)) = images.get(&name) else { continue };
+                    let wrong = |fault| ExchangeError::record(path, format!("mask {count} (image {name})"), fault);
+                    let label = member(&element, "label").ok_or_else(|| wrong(Fault::Member("label")))?;
+                    let mask = mask(&element, size).map_err(wrong)?;
+                    if !mask.is_empty() {
+                        let class = builder.class(&label);
+                        builder.object(image, class, Rect::default(), Shape::from_mask(&mask));
+                    }
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+}
+
+fn member(element: &BytesStart<'_>, name: &str) -> Option<String> {
+    let value = element.try_get_attribute(name).ok()??.value;
+    Some(restored(std::str::from_utf8(&value).ok()?))
+}
+
+fn number<T: FromStr>(text: &str) -> Result<T, Fault> {
+    text.trim().parse().ok().ok_or_else(|| Fault::Number(text.trim().to_owned()))
+}
+
+/// The mask of an image of `size`.
+fn mask(element: &BytesStart<'_>, size: Size) -> Result<Mask, Fault> {
+    let text = |name| member(element, name).ok_or(Fault::Member(name));
+    let side = |name| number::<u32>(&text(name)?);
+    let (left, top, place) = (side("left")?, side("top")?, Size::new(side("width")?, side("height")?));
+    let fits = |from: u32, length: u32, all: u32| from.checked_add(length).is_some_and(|end| end <= all);
+    if !fits(left, place.width, size.width) || !fits(top, place.height, size.height) {
+        return Err(Fault::Size { mask: Size::new(left.saturating_add(place.width), top.saturating_add(place.height)), place: size });
+    }
+    let mut mask = Mask::new(size);
+    let (mut at, mut object) = (0_usize, false);
+    for run in text("rle")?.split(',') {
+        let end = number::<u32>(run)? as usize + at;
+        if end > place.pixels() {
+            return Err(Fault::Member("rle"));
+        }
+        while object && at < end {
+            let (x, y) = (at % place.width as usize, at / place.width as usize);
+            let length = (place.width as usize - x).min(end - at);
+            mask.row_mut(top + y as u32)[left as usize + x..][..length].fill(1);
+            at += length;
+        }
+        (at, object) = (end, !object);
+    }
+    if at == place.pixels() { Ok(mask) } else { Err(Fault::Member("rle")) }
+}
