@@ -7,9 +7,10 @@
 //!
 //! A time is the median of at most 5 runs after one that is not counted, and ends when the result is in this program's
 //! memory. A run that takes more than 10 seconds is the only one. `PyTorch` runs the networks alone, as often as the row
-//! does: a box is looked at twice, every look is an encoder and a denoiser call, further samples are denoiser calls; the
-//! rest of such a row (crops, colours, outlines) is work that only the Rust side does. The last column is the CPU's time
-//! divided by `PyTorch`'s. The refiners without shipped weights have random ones.
+//! does: a box is looked at twice, the second time with its mirror image, every look is an encoder and a denoiser call,
+//! further samples are denoiser calls, a rough mask is judged by the segmenter; the rest of such a row (crops, colours,
+//! outlines) is work that only the Rust side does. The last column is the CPU's time divided by `PyTorch`'s. The refiners
+//! without shipped weights have random ones.
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 
 use std::io::Write as _;
@@ -38,11 +39,11 @@ import sys, time
 sys.path.insert(0, sys.argv[1])
 import torch
 from segmenter import Segmenter
-from refiner import Refiner, RefinerConfig, OFFICIAL
+from refiner import LITE, NANO, OFFICIAL, Refiner
 runs, long, threads = int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
 torch.set_num_threads(threads)
 torch.set_grad_enabled(False)
-presets = {'nano': RefinerConfig(), 'lite': RefinerConfig(mult=(1, 1, 2, 3, 4), attn_strides=(16,), patchify=2), 'official': OFFICIAL}
+presets = {'nano': NANO, 'lite': LITE, 'official': OFFICIAL}
 segmenter = Segmenter().eval()
 def call(name, n):
     crop, plane = torch.randn(n, 5, 256, 256), torch.randn(n, 1, 128, 128)
@@ -89,8 +90,9 @@ fn rows(skipped: &[String]) -> Vec<Row> {
         parts: parts.iter().map(|(count, part)| (*count, (*part).to_owned())).collect(),
         work,
     };
-    let looks = |boxes: f64| [(2.0 * boxes, "encoder:8"), (2.0 * boxes, "denoiser:8")];
-    let one = [(2.0, "encoder:1"), (2.0, "denoiser:1")];
+    let looks = |batches: f64| ["encoder:8", "denoiser:8", "encoder:16", "denoiser:16"].map(|part| (batches, part));
+    let one = ["encoder:1", "denoiser:1", "encoder:2", "denoiser:2"].map(|part| (1.0, part));
+    let samples = |more| [one.as_slice(), &[(1.0, more)]].concat();
     let steps = TIMES.len() as f64;
     let mut rows = vec![
         row("encoder", &[(1.0, "encoder:1")], Work::Encoder(1)),
@@ -100,9 +102,9 @@ fn rows(skipped: &[String]) -> Vec<Row> {
         row("box to mask, two looks", &one, Work::Propose(1, 1)),
         row("8 boxes", &looks(1.0), Work::Propose(8, 1)),
         row("32 boxes", &looks(4.0), Work::Propose(32, 1)),
-        row("box to 4 samples", &[one[0], one[1], (1.0, "denoiser:3")], Work::Propose(1, 4)),
-        row("box to 16 samples", &[one[0], one[1], (1.0, "denoiser:15")], Work::Propose(1, 16)),
-        row("a mask refined (nano)", &[(steps, "nano:1")], Work::Refine),
+        row("box to 4 samples", &samples("denoiser:3"), Work::Propose(1, 4)),
+        row("box to 16 samples", &samples("denoiser:15"), Work::Propose(1, 16)),
+        row("a rough mask refined (nano)", &[(steps, "nano:1"), one[0], one[1]], Work::Refine),
         row("refiner nano, 3 steps", &[(steps, "nano:1")], Work::Refiner(RefinerConfig::nano())),
         row("refiner lite, 3 steps", &[(steps, "lite:1")], Work::Refiner(RefinerConfig::lite())),
         row("refiner official, 3 steps", &[(steps, "official:1")], Work::Refiner(RefinerConfig::official())),
