@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::settings::DeviceChoice;
-use crate::annotation::{ImageId, InstanceId};
+use crate::annotation::{ImageId, Instance, InstanceId, Shape};
 use crate::assist::service::{Reply, Request, RequestId, Service};
 use crate::assist::{self, ModelPaths, Proposal, Refinement};
 use crate::geometry::Rect;
@@ -64,10 +64,19 @@ pub struct Running {
     pub image: ImageId,
     /// The objects, in the order of the request.
     pub instances: Vec<InstanceId>,
+    /// Their boxes and shapes when it was sent.
+    pub before: Vec<(Rect, Shape)>,
     /// Steps done.
     pub step: usize,
     /// All steps, 0 while unknown.
     pub of: usize,
+}
+
+impl Running {
+    /// Whether `object`, the one at `index` of the request, is as it was when that was sent.
+    pub fn still_fits(&self, index: usize, object: &Instance) -> bool {
+        self.before.get(index).is_some_and(|(bbox, shape)| *bbox == object.bbox && *shape == object.shape)
+    }
 }
 
 /// How far the models are.
@@ -151,12 +160,13 @@ impl Assistant {
         instances.iter().zip(&self.patches).filter_map(|(&id, patch)| Some((id, &patch.as_ref()?.0)))
     }
 
-    /// Starts a request for `instances` of `image`, in place of a running one. False where there is no thread.
-    pub fn start(&mut self, request: Request, aim: Aim, image: ImageId, instances: Vec<InstanceId>) -> bool {
+    /// Starts a request for `objects` of `image`, in place of a running one. False where there is no thread.
+    pub fn start(&mut self, request: Request, aim: Aim, image: ImageId, objects: Vec<&Instance>) -> bool {
         let Some(service) = &self.service else { return false };
         let id = service.request(request);
-        self.patches = vec![None; instances.len()];
-        self.running = Some(Running { id, aim, image, instances, step: 0, of: 0 });
+        self.patches = vec![None; objects.len()];
+        let (instances, before) = objects.into_iter().map(|object| (object.id, (object.bbox, object.shape.clone()))).unzip();
+        self.running = Some(Running { id, aim, image, instances, before, step: 0, of: 0 });
         true
     }
 

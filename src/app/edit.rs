@@ -10,6 +10,7 @@ impl State {
     pub(super) fn commit(&mut self, label: &str, image: Option<ImageId>, edit: &Edit) -> bool {
         let freed = lvis::freed(self.document.dataset(), edit);
         let whole = Edit::Batch(std::iter::once(edit).chain(freed.iter().map(|(edit, _)| edit)).cloned().collect());
+        self.forget(edit);
         match self.document.commit(label, image, if freed.is_empty() { edit } else { &whole }) {
             Ok(()) => {
                 if let Some((_, class)) = freed.first() {
@@ -214,10 +215,12 @@ impl State {
     /// Gives objects new masks in one step; gives back which have one now. An empty mask leaves the object as it was.
     pub fn set_masks(&mut self, label: &str, image: ImageId, masks: &[(InstanceId, &Mask)]) -> Vec<InstanceId> {
         let mut edits = Vec::new();
-        let mut done = Vec::new();
+        let (mut done, mut drawn) = (Vec::new(), Vec::new());
         for (id, mask) in masks {
             let Some(mut instance) = self.document.instance(*id).cloned() else { continue };
             if !mask.is_empty() {
+                let own = Some(instance.bbox).filter(|_| instance.shape == Shape::Box);
+                drawn.extend(own.or_else(|| self.drawn.get(id).copied()).map(|rect| (*id, rect)));
                 instance.set_mask(mask);
                 edits.push(Edit::Replace(Box::new(instance)));
                 done.push(*id);
@@ -226,6 +229,7 @@ impl State {
         if done.is_empty() || !self.commit(label, Some(image), &Edit::Batch(edits)) {
             return Vec::new();
         }
+        self.drawn.extend(drawn);
         done
     }
 }

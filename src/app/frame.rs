@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 
+use super::assistant::Aim;
 use super::command::Command;
 use super::document::Source;
 use super::keymap;
@@ -118,7 +119,8 @@ impl App {
 
     fn timers(&mut self, ctx: &egui::Context) {
         let now = ctx.input(|input| input.time);
-        if self.propose_due.is_some_and(|due| now >= due && !self.canvas.is_busy()) {
+        let waits = self.assistant.running().is_some_and(|running| running.aim != Aim::Fresh);
+        if self.propose_due.is_some_and(|due| now >= due && !self.canvas.is_busy() && !waits) {
             self.propose();
             ctx.request_repaint();
         }

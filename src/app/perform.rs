@@ -11,7 +11,7 @@ use super::transfer::Wish;
 use crate::annotation::{ImageId, Instance, InstanceId, Shape};
 use crate::assist::service::Request;
 use crate::assist::{ModelPaths, RefineOptions, Refinement};
-use crate::geometry::Rect;
+use crate::geometry::{Rect, Size};
 use crate::mask::Mask;
 use std::sync::Arc;
 
@@ -161,6 +161,7 @@ impl App {
                 let document = &self.state.document;
                 self.state.selection.retain(|&id| document.instance(id).is_some());
                 self.state.proposed.retain(|&id| document.instance(id).is_some_and(|instance| instance.shape != Shape::Box));
+                self.state.forget(entry.edit());
                 self.state.say(Tone::Plain, format!("{}: {}", if redo { "Done again" } else { "Taken back" }, entry.label));
             }
         }
@@ -174,7 +175,7 @@ impl App {
         }
     }
 
-    fn accept(&mut self) {
+    pub(super) fn accept(&mut self) {
         if self.state.review.is_some() {
             return self.decide(true);
         }
@@ -194,6 +195,7 @@ impl App {
             return self.propose();
         }
         self.state.proposed.retain(|id| !shown.contains(id));
+        self.state.looked_at.extend(shown.iter().copied());
         if let Some(&next) = self.state.proposed.first() {
             self.state.selection = vec![next];
             let left = self.state.proposed.len();
@@ -240,7 +242,15 @@ impl App {
     pub(super) fn pixels(&mut self) -> Option<Arc<image::RgbImage>> {
         let image = self.state.shown()?;
         match self.pictures.get(&self.state.document.image_path(image)) {
-            Loaded::Ready(picture) => Some(Arc::clone(&picture.pixels)),
+            Loaded::Ready(picture) => {
+                let (size, (width, height)) = (image.size, picture.pixels.dimensions());
+                if size == Size::new(width, height) {
+                    return Some(Arc::clone(&picture.pixels));
+                }
+                let text = format!("The file has {width} x {height} pixels, the annotations say {} x {}", size.width, size.height);
+                self.state.say(Tone::Warning, text);
+                None
+            }
             Loaded::Waiting => {
                 self.state.say(Tone::Warning, "The image is still loading");
                 None
@@ -255,14 +265,22 @@ impl App {
     /// Proposes masks for all boxes of the shown image.
     pub(super) fn propose(&mut self) {
         self.propose_due = None;
-        let Some(image) = self.state.shown().map(|image| image.id) else { return };
-        let (ids, prompts): (Vec<InstanceId>, Vec<_>) = self.boxes().map(|instance| (instance.id, self.prompt(instance))).unzip();
+        let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
+        let (usable, outside): (Vec<&Instance>, Vec<&Instance>) = self.boxes().partition(|instance| instance.bbox.covers_some_of(size));
+        let (ids, prompts): (Vec<InstanceId>, Vec<_>) = usable.iter().map(|instance| (instance.id, self.prompt(instance))).unzip();
+        let outside: Vec<String> = outside.iter().map(|instance| instance.id.to_string()).collect();
+        if !outside.is_empty() {
+            let text = format!("Left out, as their boxes cover no pixel of the image: {}", outside.join(", "));
+            self.state.say(Tone::Warning, text);
+        } else if ids.is_empty() {
+            self.state.say(Tone::Plain, "Every object of this image has a mask; R draws a box");
+        }
         if ids.is_empty() {
-            return self.state.say(Tone::Plain, "Every object of this image has a mask; R draws a box");
+            return;
         }
         let Some(pixels) = self.pixels() else { return };
         let request = Request::Propose { image: pixels, prompts, options: self.propose_options() };
-        self.request(request, Aim::Fresh, image, ids);
+        self.request(request, Aim::Fresh, image, &ids);
     }
 
     fn refine(&mut self) {
@@ -277,13 +295,18 @@ impl App {
         self.state.review = None;
         let options =
             RefineOptions { strength: self.state.settings.strength, band_px: self.state.settings.band_px, ..RefineOptions::default() };
-        self.request(Request::Refine { image: pixels, masks, options }, Aim::Refinement, image, ids);
+        self.request(Request::Refine { image: pixels, masks, options }, Aim::Refinement, image, &ids);
     }
 
-    pub(super) fn request(&mut self, request: Request, aim: Aim, image: ImageId, ids: Vec<InstanceId>) {
+    pub(super) fn request(&mut self, request: Request, aim: Aim, image: ImageId, ids: &[InstanceId]) {
         // A warning is still read while the model works.
         self.state.message = self.state.message.take().filter(|message| message.tone == Tone::Warning);
-        if !self.assistant.start(request, aim, image, ids) {
+        // Boxes that waited for their masks are seen to afterwards.
+        if aim != Aim::Fresh && self.assistant.running().is_some_and(|running| running.aim == Aim::Fresh) {
+            self.propose_due = Some(0.0);
+        }
+        let objects = ids.iter().filter_map(|&id| self.state.document.instance(id)).collect();
+        if !self.assistant.start(request, aim, image, objects) {
             self.state.say(Tone::Warning, "There is no model here; the brush (B) makes masks by hand");
         }
     }
@@ -294,7 +317,8 @@ impl App {
             Outcome::Failed(message) => self.state.say(Tone::Error, format!("The model failed: {message}")),
             Outcome::Proposed(running, proposals) if running.aim != Aim::Fresh => self.suggested(&running, proposals),
             Outcome::Proposed(running, proposals) => {
-                let proposals: Vec<_> = running.instances.into_iter().zip(proposals).collect();
+                let fits = |(id, _): &(InstanceId, _)| self.is_as_sent(&running, *id);
+                let proposals: Vec<_> = running.instances.iter().copied().zip(proposals).filter(fits).collect();
                 let masks: Vec<(InstanceId, &Mask)> = proposals.iter().map(|(id, proposal)| (*id, &proposal.mask)).collect();
                 let done = self.state.set_masks("Propose masks", running.image, &masks);
                 let expected = proposals.iter().map(|(id, proposal)| (*id, proposal.expected_iou));
@@ -309,7 +333,11 @@ impl App {
                 self.state.say(Tone::Plain, format!("{count} mask{} proposed: Enter accepts, G refines{more}", plural(count)));
             }
             Outcome::Polished(outcome) => self.polished(outcome),
-            Outcome::Refined(running, refinements) => self.review(running.image, running.instances, refinements),
+            Outcome::Refined(running, refinements) => {
+                let fits = |(id, _): &(InstanceId, _)| self.is_as_sent(&running, *id);
+                let (ids, refinements) = running.instances.iter().copied().zip(refinements).filter(fits).unzip();
+                self.review(running.image, ids, refinements);
+            }
         }
     }
 

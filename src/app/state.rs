@@ -10,8 +10,9 @@ use super::document::Document;
 use super::polish::Finding;
 use super::settings::Settings;
 use super::transfer::Wish;
-use crate::annotation::{CategoryId, Image, ImageId, Instance, InstanceId};
+use crate::annotation::{CategoryId, Edit, Image, ImageId, Instance, InstanceId};
 use crate::assist::{ExemplarCrop, Scribble};
+use crate::geometry::Rect;
 use crate::job::Progress;
 use crate::mask::Mask;
 
@@ -142,10 +143,14 @@ pub struct State {
     pub scribbles: HashMap<InstanceId, Vec<Scribble>>,
     /// Objects that condition the proposals of their class.
     pub exemplars: HashMap<CategoryId, Vec<Arc<ExemplarCrop>>>,
+    /// The boxes that masks were proposed in, as long as the masks are the model's.
+    pub drawn: HashMap<InstanceId, Rect>,
     /// Whether disagreement of the samples is tinted.
     pub shows_uncertainty: bool,
-    /// Objects that the queue of the least sure has shown.
+    /// Objects that the queue of the least sure has shown, and those that were accepted or corrected.
     pub looked_at: BTreeSet<InstanceId>,
+    /// Images that the queue of the least sure has shown.
+    pub visited: BTreeSet<ImageId>,
     /// What the status bar says.
     pub message: Option<Message>,
     /// The settings.
@@ -175,8 +180,10 @@ impl State {
             suggestions: HashMap::new(),
             scribbles: HashMap::new(),
             exemplars: HashMap::new(),
+            drawn: HashMap::new(),
             shows_uncertainty: false,
             looked_at: BTreeSet::new(),
+            visited: BTreeSet::new(),
             message: None,
             settings,
         }
@@ -217,6 +224,33 @@ impl State {
     /// The `IoU` that is to be expected of an object's mask: what the segmenter said of it, or the score in its file.
     pub fn confidence(&self, instance: &Instance) -> Option<f64> {
         self.expected_iou.get(&instance.id).map(|&expected| f64::from(expected)).or(instance.score)
+    }
+
+    /// Forgets what is known about the objects that `edit` puts in, takes out or reshapes.
+    pub(super) fn forget(&mut self, edit: &Edit) {
+        match edit {
+            Edit::Batch(edits) => edits.iter().for_each(|edit| self.forget(edit)),
+            Edit::Replace(other) => {
+                let same = |own: &Instance| own.shape == other.shape && own.bbox == other.bbox;
+                if !self.document.instance(other.id).is_some_and(same) {
+                    self.expected_iou.remove(&other.id);
+                    self.drawn.remove(&other.id);
+                }
+            }
+            // An id may come to another object.
+            Edit::Remove(id) => self.forget_object(*id),
+            Edit::Insert { instance, .. } => self.forget_object(instance.id),
+            _ => {}
+        }
+    }
+
+    fn forget_object(&mut self, id: InstanceId) {
+        self.expected_iou.remove(&id);
+        self.drawn.remove(&id);
+        self.suggestions.remove(&id);
+        self.scribbles.remove(&id);
+        self.hidden.remove(&id);
+        self.looked_at.remove(&id);
     }
 
     /// A class's colour.

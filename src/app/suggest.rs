@@ -22,7 +22,9 @@ impl App {
     pub(super) fn prompt(&self, instance: &Instance) -> Prompt {
         let class = self.state.document.category(instance.category_id).map(|(_, category)| category.name.clone());
         let exemplars = self.state.exemplars.get(&instance.category_id).cloned().unwrap_or_default();
-        Prompt { rect: instance.bbox, exemplars, class, ..Prompt::default() }
+        // A first mask that missed a part of the object has a smaller box than the one that was drawn.
+        let rect = self.state.drawn.get(&instance.id).map_or(instance.bbox, |drawn| drawn.united(instance.bbox));
+        Prompt { rect, exemplars, class, ..Prompt::default() }
     }
 
     pub(super) fn propose_options(&self) -> ProposeOptions {
@@ -39,17 +41,23 @@ impl App {
         };
         let present = if instance.shape == Shape::Box { None } else { instance.mask(size).ok() };
         let waits = self.assistant.running().is_some_and(|running| running.aim == Aim::Correction && running.instances == [instance.id]);
-        let strokes = self.state.scribbles.entry(instance.id).or_default();
-        // A mask that was taken back or painted over no longer follows the strokes that it was made with.
-        if let Some(mask) = present.as_ref().filter(|_| !waits) {
-            strokes.retain(|stroke| stroke.is_obeyed(mask));
+        if !waits {
+            self.keep_followed(instance.id, present.as_ref());
         }
+        let strokes = self.state.scribbles.entry(instance.id).or_default();
         strokes.push(scribble);
         let scribbles = strokes.clone();
         let Some(pixels) = self.pixels() else { return };
         let prompt = Prompt { mask: present.map(Arc::new), scribbles, ..self.prompt(&instance) };
         let request = Request::Propose { image: pixels, prompts: vec![prompt], options: self.propose_options() };
-        self.request(request, Aim::Correction, image, vec![instance.id]);
+        self.request(request, Aim::Correction, image, &[instance.id]);
+    }
+
+    /// Forgets the strokes that an object's mask, which was taken back or painted over, does not follow any more.
+    fn keep_followed(&mut self, id: InstanceId, mask: Option<&Mask>) {
+        let Some(strokes) = self.state.scribbles.get_mut(&id) else { return };
+        let mut followed = mask.map(|mask| Scribble::followed(strokes, mask)).unwrap_or_default().into_iter();
+        strokes.retain(|_| followed.next().unwrap_or(false));
     }
 
     /// Shows the next of the masks that are known for the selected object, or looks for them.
@@ -77,8 +85,18 @@ impl App {
     fn look_around(&mut self, instance: &Instance, image: ImageId, aim: Aim) {
         let Some(pixels) = self.pixels() else { return };
         let options = ProposeOptions { samples: self.state.settings.samples, ..self.propose_options() };
-        let request = Request::Propose { image: pixels, prompts: vec![self.prompt(instance)], options };
-        self.request(request, aim, image, vec![instance.id]);
+        let present = self.state.shown().and_then(|image| instance.mask(image.size).ok());
+        self.keep_followed(instance.id, present.as_ref());
+        let scribbles = self.state.scribbles.get(&instance.id).cloned().unwrap_or_default();
+        let prompt = Prompt { scribbles, ..self.prompt(instance) };
+        let request = Request::Propose { image: pixels, prompts: vec![prompt], options };
+        self.request(request, aim, image, &[instance.id]);
+    }
+
+    /// Whether an object of a request is as it was when that was sent.
+    pub(super) fn is_as_sent(&self, running: &Running, id: InstanceId) -> bool {
+        let index = running.instances.iter().position(|&other| other == id);
+        index.zip(self.state.document.instance(id)).is_some_and(|(index, object)| running.still_fits(index, object))
     }
 
     fn show_alternative(&mut self, image: ImageId, id: InstanceId, index: usize) {
@@ -105,19 +123,26 @@ impl App {
     /// Takes the masks as they are shown, though the segmenter has not come to its end.
     pub(super) fn accept_early(&mut self) {
         let aim = self.assistant.running().map(|running| running.aim);
-        let label = match aim {
-            Some(Aim::Fresh) => "Propose masks",
-            Some(Aim::Correction) => "Correct mask",
-            _ => return,
+        let (label, corrects) = match aim {
+            Some(Aim::Fresh) => ("Propose masks", false),
+            Some(Aim::Correction) => ("Correct mask", true),
+            Some(Aim::Refinement) => return self.state.say(Tone::Plain, "The refiner is not done yet; Esc stops it"),
+            // The mask that is shown is the one that is taken.
+            Some(Aim::Alternatives | Aim::Spread) | None => {
+                self.assistant.cancel();
+                return self.accept();
+            }
         };
         let Some((running, shown)) = self.assistant.take_shown() else { return };
         let Some(size) = self.state.document.dataset().image(running.image).map(|image| image.size) else { return };
         let mask = |(id, soft): &(InstanceId, Soft)| {
             let mut mask = soft.mask(size);
-            self.state.scribbles.get(id).into_iter().flatten().for_each(|scribble| scribble.paint(&mut mask));
+            let strokes = self.state.scribbles.get(id).filter(|_| corrects);
+            strokes.into_iter().flatten().for_each(|scribble| scribble.paint(&mut mask));
             (*id, mask)
         };
-        let masks: Vec<(InstanceId, Mask)> = shown.iter().map(mask).collect();
+        let fits = |(id, _): &&(InstanceId, Soft)| self.is_as_sent(&running, *id);
+        let masks: Vec<(InstanceId, Mask)> = shown.iter().filter(fits).map(mask).collect();
         let masks: Vec<(InstanceId, &Mask)> = masks.iter().map(|(id, mask)| (*id, mask)).collect();
         let done = self.state.set_masks(label, running.image, &masks);
         for id in &done {
@@ -134,9 +159,12 @@ impl App {
     pub(super) fn suggested(&mut self, running: &Running, proposals: Vec<Proposal>) {
         let Some(size) = self.state.document.dataset().image(running.image).map(|image| image.size) else { return };
         let Some((&id, proposal)) = running.instances.first().zip(proposals.into_iter().next()) else { return };
+        if !self.is_as_sent(running, id) {
+            return self.state.say(Tone::Plain, "The object was changed meanwhile and stays as it is");
+        }
         if running.aim == Aim::Correction {
             if !self.state.set_masks("Correct mask", running.image, &[(id, &proposal.mask)]).is_empty() {
-                self.state.expected_iou.insert(id, proposal.expected_iou);
+                self.state.looked_at.insert(id);
                 self.state.suggestions.remove(&id);
                 self.state.say(Tone::Plain, "Corrected: what you painted is held fixed; Enter accepts");
             }
@@ -155,18 +183,17 @@ impl App {
     }
 
     pub(super) fn toggle_uncertainty(&mut self) {
-        self.state.shows_uncertainty ^= true;
+        let image = self.state.shown().map(|image| image.id);
+        let chosen = self.state.only_selected().filter(|instance| instance.shape != Shape::Box).cloned();
+        let is_new = chosen.as_ref().is_some_and(|instance| !self.state.suggestions.contains_key(&instance.id));
+        self.state.shows_uncertainty = !self.state.shows_uncertainty || is_new;
         if !self.state.shows_uncertainty {
             return self.state.say(Tone::Plain, "Uncertainty is hidden");
         }
-        let image = self.state.shown().map(|image| image.id);
-        let chosen = self.state.only_selected().filter(|instance| instance.shape != Shape::Box).cloned();
         match chosen.zip(image) {
-            Some((instance, image)) if !self.state.suggestions.contains_key(&instance.id) => {
-                self.look_around(&instance, image, Aim::Spread);
-            }
+            Some((instance, image)) if is_new => self.look_around(&instance, image, Aim::Spread),
             Some(_) => self.state.say(Tone::Plain, "Tinted is where the samples disagree"),
-            None => self.state.say(Tone::Plain, "Uncertainty is shown; select an object with a mask and press Space or U"),
+            None => self.state.say(Tone::Plain, "Uncertainty is shown; select an object with a mask and press U"),
         }
     }
 
@@ -232,11 +259,18 @@ impl App {
         let open = (0..state.document.image_count()).filter(|&index| index != state.image);
         let judged = open.filter_map(|index| {
             let image = state.document.image(index).filter(|image| !state.document.reviewed.contains(&image.id))?;
-            Some((index, mean(image)?))
+            Some((index, state.visited.contains(&image.id), mean(image)?))
         });
-        match judged.min_by(|a, b| a.1.total_cmp(&b.1)) {
-            Some((index, sure)) => {
+        // Those that the queue has shown come last, and then all over again.
+        let least = judged.min_by(|a, b| a.1.cmp(&b.1).then(a.2.total_cmp(&b.2)));
+        match least {
+            Some((index, was_shown, sure)) => {
+                if was_shown {
+                    self.state.visited.clear();
+                }
                 self.go_to(index);
+                let shown = self.state.shown().map(|image| image.id);
+                self.state.visited.extend(shown);
                 self.state.say(Tone::Plain, format!("The least sure image: expected IoU {:.0} % on average", sure * 100.0));
             }
             None => self.state.say(Tone::Plain, "No other unreviewed image has masks that the model has judged"),

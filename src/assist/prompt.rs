@@ -43,10 +43,7 @@ impl Prompt {
     /// The box with room for what was painted as inside.
     pub fn area(&self) -> Rect {
         let painted = self.scribbles.iter().filter(|scribble| scribble.inside).filter_map(Scribble::bounds);
-        painted.fold(self.rect, |area, bounds| {
-            let corner = Point::new(area.x.min(bounds.x), area.y.min(bounds.y));
-            Rect::from_corners(corner, Point::new(area.right().max(bounds.right()), area.bottom().max(bounds.bottom())))
-        })
+        painted.fold(self.rect, Rect::united)
     }
 }
 
@@ -67,11 +64,21 @@ impl Scribble {
         self.draw(mask, self.inside);
     }
 
-    /// Whether every pixel of the stroke lies on its side in `mask`.
-    pub fn is_obeyed(&self, mask: &Mask) -> bool {
-        let mut painted = mask.clone();
-        self.paint(&mut painted);
-        painted == *mask
+    /// For each of `strokes`, in the order of painting, whether `mask` has its pixels on its side; those that a later one
+    /// covers do not count.
+    pub fn followed(strokes: &[Self], mask: &Mask) -> Vec<bool> {
+        let mut covered = Mask::new(mask.size());
+        let mut followed: Vec<bool> = strokes.iter().rev().map(|stroke| stroke.is_followed(mask, &mut covered)).collect();
+        followed.reverse();
+        followed
+    }
+
+    /// Adds the stroke's pixels to `covered`.
+    fn is_followed(&self, mask: &Mask, covered: &mut Mask) -> bool {
+        let before = covered.clone();
+        self.draw(covered, true);
+        let pixels = covered.bytes().iter().zip(before.bytes()).zip(mask.bytes());
+        pixels.filter(|((now, before), _)| now != before).all(|(_, &inside)| (inside != 0) == self.inside)
     }
 
     /// The sides of a grid of `side` x `side` cells over `region`: 1 inside, -1 outside, 0 where no stroke goes. A
@@ -101,11 +108,7 @@ impl Scribble {
 
     fn bounds(&self) -> Option<Rect> {
         let at = |point: &Point| Rect::from_corners(*point, *point);
-        let all = self.points.iter().map(at).reduce(|a, b| {
-            let corner = Point::new(a.x.min(b.x), a.y.min(b.y));
-            Rect::from_corners(corner, Point::new(a.right().max(b.right()), a.bottom().max(b.bottom())))
-        });
-        all.map(|rect| rect.expanded(self.radius_px))
+        self.points.iter().map(at).reduce(Rect::united).map(|rect| rect.expanded(self.radius_px))
     }
 }
 
@@ -146,12 +149,17 @@ mod tests {
     }
 
     #[test]
-    fn a_stroke_is_obeyed_once_it_is_painted() {
+    fn a_mask_follows_the_strokes_that_are_painted_into_it() {
         let line = Scribble { points: vec![Point::new(2.0, 2.0), Point::new(9.0, 4.0)], radius_px: 1.5, inside: true };
+        let across = Scribble { points: vec![Point::new(5.0, 0.0), Point::new(5.0, 7.0)], radius_px: 1.0, inside: false };
+        let strokes = [line.clone(), across];
         let mut mask = Mask::new(Size::new(12, 8));
-        assert!(!line.is_obeyed(&mask));
-        line.paint(&mut mask);
-        assert!(line.is_obeyed(&mask) && mask.area() > 20);
+        assert_eq!(Scribble::followed(&strokes, &mask), [false, true]);
+        strokes[0].paint(&mut mask);
+        assert!(mask.area() > 20);
+        assert_eq!(Scribble::followed(&strokes, &mask), [true, false]);
+        strokes[1].paint(&mut mask);
+        assert_eq!(Scribble::followed(&strokes, &mask), [true, true], "what the later stroke took does not count");
         let prompt = Prompt { scribbles: vec![line], ..Prompt::from(Rect::new(5.0, 5.0, 2.0, 2.0)) };
         assert_eq!(prompt.area(), Rect::new(0.5, 0.5, 10.0, 6.5));
     }

@@ -157,11 +157,13 @@ impl Work<'_> {
         let (encoded, mut found) = self.fresh(&views, std::slice::from_ref(prompt), &mut show)?;
         done.set(self.looks() * self.steps());
         if prompt.is_edit() {
-            // What older strokes reached is in the present mask already.
-            let newest = if present.is_some() { prompt.scribbles.len().saturating_sub(1) } else { 0 };
+            // What a stroke reached is in a mask that follows it.
+            let is_followed = prompt.mask.as_ref().map(|mask| Scribble::followed(&prompt.scribbles, mask));
             let mut mask = present.unwrap_or_else(|| found.logits.iter().map(|&z| f32::from(u8::from(z > 0.0))).collect());
-            for scribble in &prompt.scribbles[newest..] {
-                grow(&mut mask, &found.logits, scribble, region, grid);
+            for (index, scribble) in prompt.scribbles.iter().enumerate() {
+                if is_followed.as_ref().is_none_or(|is_followed| !is_followed[index]) {
+                    grow(&mut mask, &found.logits, scribble, region, grid);
+                }
             }
             let edit = Origin { level: EDIT_LEVEL, masks: Some(mask), sides: sides.clone(), seed: self.options.seed };
             // Of a mask that it was given the network always thinks well.
@@ -213,7 +215,10 @@ impl Work<'_> {
         let shape = [count, 1, grid, grid];
         let features = encoded.features.repeated(count / encoded.count);
         let context = encoded.context.as_ref().map(|context| context.repeated(count / encoded.count));
-        let noise = || planes(Noise::new(origin.seed).normals(grid * grid).repeat(count), shape, device);
+        // Boxes share their noise, so that one gives the same mask whatever else is asked for; samples that begin alike do not.
+        let repeats = if origin.masks.is_some() { LEVELS.len() } else { count };
+        let of = |sample: usize| Noise::new(origin.seed + (sample / repeats) as u64).normals(grid * grid);
+        let noise = || planes((0..count).flat_map(of).collect(), shape, device);
         let hold = origin.sides.as_ref().map(|sides| Hold::new(&planes(sides.repeat(count), shape, device)));
         let start = match &origin.masks {
             None => Start::noise(noise()),

@@ -103,6 +103,18 @@ impl Rect {
         Self::new(left, top, right - left, bottom - top)
     }
 
+    /// Whether there is such a box, and a part of it lies in an image of `size`.
+    pub fn covers_some_of(self, size: Size) -> bool {
+        self.is_drawable() && self.clipped(size).is_drawable()
+    }
+
+    /// The smallest box that holds both.
+    #[must_use]
+    pub fn united(self, other: Self) -> Self {
+        let near = Point::new(self.x.min(other.x), self.y.min(other.y));
+        Self::from_corners(near, Point::new(self.right().max(other.right()), self.bottom().max(other.bottom())))
+    }
+
     /// This box with `margin` more on every side.
     #[must_use]
     pub fn expanded(self, margin: f64) -> Self {

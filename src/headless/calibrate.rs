@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::pictures::{each_batch, tasks};
+use super::propose::prompt;
 use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, dataset, unless_cancelled};
 use crate::annotation::Shape;
@@ -66,7 +67,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
                 continue;
             };
             let Some(rect) = truth.bbox() else { continue };
-            let found = assistant.propose(picture, &[Prompt::from(rect)], &options, cancel, &mut |_| ());
+            let found = assistant.propose(picture, &[Prompt { rect, ..prompt(&data, instance) }], &options, cancel, &mut |_| ());
             let Some(found) = unless_cancelled(found)? else { return Ok(Outcome::Cancelled) };
             observations.extend(found.iter().map(|proposal| Observation {
                 quality: f64::from(proposal.expected_iou),

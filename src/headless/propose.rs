@@ -10,7 +10,7 @@ use image::RgbImage;
 use super::pictures::{Task, each_batch, tasks};
 use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, alternatives, dataset, unless_cancelled};
-use crate::annotation::Dataset;
+use crate::annotation::{Dataset, Instance};
 use crate::assist::{AssistError, Assistant, Engine as _, MOST_SAMPLES, Prompt, Proposal, ProposeOptions, RefineOptions};
 use crate::formats::{coco, lvis};
 use crate::geometry::Rect;
@@ -69,8 +69,8 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     let walk = each_batch(tasks, "boxes to masks", terminal, cancel, |picture, task, batch, terminal| {
         let usable = usable(&data, task, batch, terminal);
         counts.unusable += batch.len() - usable.len();
-        let boxes = usable.iter().map(|&index| data.instances[index].bbox).collect::<Vec<_>>();
-        let Some(masks) = models.masks(picture, &boxes)? else { return Ok(Outcome::Cancelled) };
+        let prompts: Vec<Prompt> = usable.iter().map(|&index| prompt(&data, &data.instances[index])).collect();
+        let Some(masks) = models.masks(picture, &prompts)? else { return Ok(Outcome::Cancelled) };
         for (index, (proposal, mask)) in usable.into_iter().zip(masks) {
             let instance = &mut data.instances[index];
             let score = f64::from(proposal.expected_iou);
@@ -111,7 +111,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
 fn usable(data: &Dataset, task: &Task, batch: &[usize], terminal: &mut Terminal) -> Vec<usize> {
     let covers = |&index: &usize| {
         let instance = &data.instances[index];
-        let covers = instance.bbox.is_drawable() && instance.bbox.clipped(task.size).is_drawable();
+        let covers = instance.bbox.covers_some_of(task.size);
         if !covers {
             let Rect { x, y, width, height } = instance.bbox;
             terminal.warning(&format!(
@@ -123,6 +123,12 @@ fn usable(data: &Dataset, task: &Task, batch: &[usize], terminal: &mut Terminal)
         covers
     };
     batch.iter().copied().filter(covers).collect()
+}
+
+/// What the segmenter is told about an object: its box and its class.
+pub(super) fn prompt(data: &Dataset, instance: &Instance) -> Prompt {
+    let class = data.categories.iter().find(|class| class.id == instance.category_id);
+    Prompt { class: class.map(|class| class.name.clone()), ..Prompt::from(instance.bbox) }
 }
 
 /// The loaded models with the options of each call.
@@ -150,10 +156,9 @@ impl Models {
         })
     }
 
-    /// A proposal for each box with its mask as it is to be written; `None` where the person asked to stop.
-    fn masks(&self, picture: &RgbImage, boxes: &[Rect]) -> Result<Option<Vec<(Proposal, Mask)>>, AssistError> {
-        let prompts: Vec<Prompt> = boxes.iter().map(|&rect| rect.into()).collect();
-        let proposed = self.assistant.propose(picture, &prompts, &self.propose, &self.cancel, &mut |_| ());
+    /// A proposal for each prompt with its mask as it is to be written; `None` where the person asked to stop.
+    fn masks(&self, picture: &RgbImage, prompts: &[Prompt]) -> Result<Option<Vec<(Proposal, Mask)>>, AssistError> {
+        let proposed = self.assistant.propose(picture, prompts, &self.propose, &self.cancel, &mut |_| ());
         let Some(proposals) = unless_cancelled(proposed)? else { return Ok(None) };
         let mut masks = proposals.iter().map(|proposal| proposal.mask.clone()).collect::<Vec<_>>();
         if let Some(options) = &self.refine {

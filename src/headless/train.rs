@@ -155,7 +155,7 @@ fn show(event: &Event, terminal: &mut Terminal) {
             if *epoch > 0 {
                 terminal.message(&format!("going on after epoch {epoch}"));
             }
-            terminal.message(&format!("held-out IoU before: {iou:.4}"));
+            terminal.message(&format!("held-out IoU of the network alone: {iou:.4}"));
         }
         Event::Epoch { epoch, of, loss, iou, best } => {
             let best = if *best { ", the best so far" } else { "" };

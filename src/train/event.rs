@@ -55,11 +55,12 @@ pub enum Event {
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// Mean held-out `IoU` of the start weights.
+    /// Mean held-out `IoU` of the start weights, of masks as a person gets them: of the segmenter with two looks and edges,
+    /// where epochs are measured by the network alone.
     pub iou_before: f64,
-    /// Mean held-out `IoU` of the weights in the file.
+    /// That of the weights in the file.
     pub iou_after: f64,
-    /// Whether any epoch was better than the start; else the file holds the start weights.
+    /// Whether the best epoch is no worse than the start; else the file holds the start weights.
     pub improved: bool,
     /// The epoch whose weights the file holds, from 1; 0 for the start.
     pub best_epoch: usize,

@@ -22,7 +22,7 @@ pub use run::run;
 use std::path::PathBuf;
 
 use crate::assist::AssistError;
-use crate::formats::coco::ReadError;
+use crate::formats::coco::{ReadError, SaveError};
 use crate::model::weights::WeightError;
 
 /// The network to train.
@@ -147,6 +147,9 @@ pub enum TrainError {
     /// The networks could not be measured.
     #[error(transparent)]
     Assist(#[from] AssistError),
+    /// The weights cannot be written.
+    #[error(transparent)]
+    Save(#[from] SaveError),
     /// The checkpoint belongs to another run.
     #[error("the checkpoint is of a run with other {what}: {}", path.display())]
     OtherRun {

@@ -1,5 +1,7 @@
 //! What the refiner learns from a batch, and how it is measured.
 
+use std::path::Path;
+
 use burn::module::Module as _;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -17,7 +19,7 @@ use crate::model::diffusion::schedule::FineShare;
 use crate::model::loss::refining;
 use crate::model::noise::Noise;
 use crate::model::refiner::{NETWORK, Refiner};
-use crate::model::weights::{WeightError, save};
+use crate::model::weights::{WeightError, WeightFile, save};
 
 /// How often each time index is trained, in percent; those of the default sequence 5, 2, 0 most.
 const TIME_SHARES: [usize; 6] = [22, 4, 22, 5, 5, 42];
@@ -69,7 +71,11 @@ impl Task for RefinerTask {
         self.paths.refiner(&self.device)
     }
 
-    fn save(&self, network: &Refiner, path: &std::path::Path) -> Result<(), WeightError> {
+    fn read(&self, path: &Path) -> Result<Refiner, WeightError> {
+        Refiner::load(&WeightFile::read(path)?, &self.device)
+    }
+
+    fn save(&self, network: &Refiner, path: &Path) -> Result<(), WeightError> {
         save(network, NETWORK, &network.config, path)
     }
 

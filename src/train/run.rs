@@ -1,5 +1,6 @@
 //! The training loop, the same for both networks.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
@@ -13,15 +14,19 @@ use super::segmenter::SegmenterTask;
 use super::{Config, Objects, Part, Split, TrainError, What};
 use crate::assist::AssistError;
 use crate::formats::coco;
+use crate::formats::save::replace;
 use crate::job::{Cancel, Meter};
 use crate::model::device::Compute;
 use crate::model::noise::Noise;
-use crate::model::weights::WeightError;
+use crate::model::weights::{WeightError, WeightFile};
 
 /// The share of all steps over which the learning rate rises.
 const WARM_UP: f64 = 0.05;
 /// A step's learning rate never falls under this share of the largest.
 const LEAST_RATE: f64 = 0.02;
+
+/// A key of a weight file's metadata and its value.
+pub(super) type Note = (&'static str, String);
 
 /// What differs between the networks.
 pub(super) trait Task {
@@ -48,6 +53,20 @@ pub(super) trait Task {
 
     /// The mean `IoU` over `chosen` objects.
     fn measure(&self, network: &Self::Network, data: &Objects, chosen: &[usize], cancel: &Cancel) -> Result<f64, TrainError>;
+
+    /// The mean `IoU` over `chosen` objects with all that a person's masks go through besides the network, and what is to
+    /// be noted in the weight file.
+    fn judge(&self, network: &Self::Network, data: &Objects, chosen: &[usize], cancel: &Cancel) -> Result<(f64, Option<Note>), TrainError> {
+        Ok((self.measure(network, data, chosen, cancel)?, None))
+    }
+
+    /// What is noted in the file that the run starts from.
+    fn noted(&self) -> Result<Option<Note>, WeightError> {
+        Ok(None)
+    }
+
+    /// The network in a file that [`Self::save`] wrote.
+    fn read(&self, path: &Path) -> Result<Self::Network, WeightError>;
 }
 
 /// Trains, writes the best weights to `config.out`, and says what happens through `each`.
@@ -165,13 +184,32 @@ impl<T: Task> Run<'_, T> {
             checkpoint::write(&checkpoint, &place, &network, &optimizer)?;
             each(Event::Epoch { epoch: place.epoch, of: config.epochs, loss, iou, best });
         }
-        let improved = place.best_epoch > 0;
-        if !improved {
-            self.task.save(&self.task.load()?, &config.out)?;
+        // An epoch is chosen by the network alone; whether that helps is told by masks as a person gets them.
+        let start = self.task.load()?;
+        let judged = |network| {
+            let judged = self.task.judge(network, &self.data, &self.split.held_out, cancel);
+            judged.map_err(|error| told(error, &checkpoint))
+        };
+        let (iou_before, note_before) = judged(&start)?;
+        let (iou_best, note_best) = if place.best_epoch > 0 { judged(&self.task.read(&config.out)?)? } else { (iou_before, None) };
+        let improved = place.best_epoch > 0 && iou_best >= iou_before;
+        let note = if improved {
+            note_best
+        } else {
+            if place.best_epoch > 0 {
+                place.best_epoch = 0;
+                checkpoint::write(&checkpoint, &place, &network, &optimizer)?;
+            }
+            self.task.save(&start, &config.out)?;
+            self.task.noted()?.or(note_before)
+        };
+        if let Some((key, value)) = note {
+            let bytes = WeightFile::read(&config.out)?.with_metadata(key, &value)?;
+            replace(&config.out, |out| out.write_all(&bytes))?;
         }
         let summary = Summary {
-            iou_before: place.iou_before,
-            iou_after: place.best_iou,
+            iou_before,
+            iou_after: if improved { iou_best } else { iou_before },
             improved,
             best_epoch: place.best_epoch,
             held_out: self.split.held_out.len(),
@@ -257,10 +295,15 @@ impl<T: Task> Run<'_, T> {
     }
 
     fn measured(&self, network: &T::Network, cancel: &Cancel, checkpoint: &Path) -> Result<f64, TrainError> {
-        self.task.measure(network, &self.data, &self.split.held_out, cancel).map_err(|error| match error {
-            TrainError::Assist(AssistError::Cancelled) => TrainError::Cancelled { checkpoint: checkpoint.to_owned() },
-            error => error,
-        })
+        self.task.measure(network, &self.data, &self.split.held_out, cancel).map_err(|error| told(error, checkpoint))
+    }
+}
+
+/// The error; where measuring was stopped, one that says where the checkpoint lies.
+fn told(error: TrainError, checkpoint: &Path) -> TrainError {
+    match error {
+        TrainError::Assist(AssistError::Cancelled) => TrainError::Cancelled { checkpoint: checkpoint.to_owned() },
+        error => error,
     }
 }
 

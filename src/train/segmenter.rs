@@ -1,6 +1,7 @@
 //! What the segmenter learns from a batch, and how it is measured.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::Module as _;
@@ -9,9 +10,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::augment::{Mirror, jittered, recoloured};
 use super::coarse::synthesised;
-use super::run::Task;
+use super::run::{Note, Task};
 use super::{Config, Objects, Part, TrainError};
 use crate::annotation::CategoryId;
+use crate::assist::calibration::{CALIBRATION_KEY, Observation};
 use crate::assist::crop::mask_crop;
 use crate::assist::snap::object;
 use crate::assist::{Calibration, ExemplarCrop, Memory, ModelPaths, Prompt, ProposeOptions, Proposer, View, planes, read};
@@ -24,7 +26,7 @@ use crate::model::layer::per_sample;
 use crate::model::loss::{dice, segmenting};
 use crate::model::noise::Noise;
 use crate::model::segmenter::{Condition, ConditioningConfig, Context, Features, NETWORK, Segmenter};
-use crate::model::weights::{WeightError, save};
+use crate::model::weights::{WeightError, WeightFile, save};
 
 /// The share of batches that are looked at again, with the colours of a first mask, as every proposal is.
 const SECOND_LOOK_SHARE: f64 = 0.35;
@@ -193,7 +195,11 @@ impl Task for SegmenterTask {
         Ok(network.conditioned(own, self.seed, &self.device))
     }
 
-    fn save(&self, network: &Segmenter, path: &std::path::Path) -> Result<(), WeightError> {
+    fn read(&self, path: &Path) -> Result<Segmenter, WeightError> {
+        Segmenter::load(&WeightFile::read(path)?, &self.device)
+    }
+
+    fn save(&self, network: &Segmenter, path: &Path) -> Result<(), WeightError> {
         save(network, NETWORK, &network.config, path)
     }
 
@@ -258,12 +264,37 @@ impl Task for SegmenterTask {
         Ok(loss)
     }
 
+    /// By the network alone: colours and edges of the picture would hide what it has learned.
     fn measure(&self, network: &Segmenter, data: &Objects, chosen: &[usize], cancel: &Cancel) -> Result<f64, TrainError> {
+        let options = ProposeOptions { guidance: 1.0, edges: false, ..ProposeOptions::default() };
+        Ok(mean_iou(&self.observed(network, data, chosen, &options, cancel)?))
+    }
+
+    fn judge(&self, network: &Segmenter, data: &Objects, chosen: &[usize], cancel: &Cancel) -> Result<(f64, Option<Note>), TrainError> {
+        let observed = self.observed(network, data, chosen, &ProposeOptions::default(), cancel)?;
+        let fitted = Calibration::fitted(&observed).and_then(|fitted| serde_json::to_string(&fitted).ok());
+        Ok((mean_iou(&observed), fitted.map(|fitted| (CALIBRATION_KEY, fitted))))
+    }
+
+    fn noted(&self) -> Result<Option<Note>, WeightError> {
+        let file = self.paths.segmenter_file()?;
+        Ok(file.metadata(CALIBRATION_KEY).map(|calibration| (CALIBRATION_KEY, calibration.to_owned())))
+    }
+}
+
+impl SegmenterTask {
+    /// How good the masks of `chosen` are, and how good the network says they are.
+    fn observed(
+        &self,
+        network: &Segmenter,
+        data: &Objects,
+        chosen: &[usize],
+        options: &ProposeOptions,
+        cancel: &Cancel,
+    ) -> Result<Vec<Observation>, TrainError> {
         let memory = Memory::default();
         let proposer = Proposer { segmenter: network, device: &self.device, calibration: Calibration::default(), memory: &memory };
-        // The network alone: colours and edges of the picture would hide what it has learned.
-        let options = ProposeOptions { guidance: 1.0, edges: false, ..ProposeOptions::default() };
-        let mut sum = 0.0;
+        let mut observed = Vec::new();
         for &index in chosen {
             let (image, mask) = data.get(index)?;
             let rect = mask.bbox().unwrap_or_default();
@@ -272,11 +303,19 @@ impl Task for SegmenterTask {
                 prompt.class = self.classes.get(&data.category(index)).cloned();
                 prompt.exemplars = self.exemplars(data, index, SHOWN, &mut Noise::new(0));
             }
-            let proposals = proposer.propose(&image, &[prompt], &options, cancel, &mut |_| {})?;
-            sum += proposals.first().map_or(0.0, |proposal| metric::iou(&proposal.mask, &mask));
+            let proposals = proposer.propose(&image, &[prompt], options, cancel, &mut |_| {})?;
+            observed.extend(proposals.first().map(|proposal| Observation {
+                quality: f64::from(proposal.expected_iou),
+                agreement: None,
+                iou: metric::iou(&proposal.mask, &mask),
+            }));
         }
-        Ok(sum / chosen.len().max(1) as f64)
+        Ok(observed)
     }
+}
+
+fn mean_iou(observed: &[Observation]) -> f64 {
+    observed.iter().map(|one| one.iou).sum::<f64>() / observed.len().max(1) as f64
 }
 
 fn detached(features: &Features) -> Features {

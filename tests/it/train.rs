@@ -19,6 +19,11 @@ struct Bench {
 
 impl Bench {
     fn new(images: u32) -> Self {
+        Self::coloured(images, [[210, 60], [40, 170]])
+    }
+
+    /// Discs and background with these reds and blues.
+    fn coloured(images: u32, [disc, around]: [[u8; 2]; 2]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (mut pictures, mut annotations) = (Vec::new(), Vec::new());
         for id in 1..=images {
@@ -26,7 +31,8 @@ impl Bench {
             let inside = |x: u32, y: u32| (f64::from(x) + 0.5 - cx).hypot(f64::from(y) + 0.5 - cy) < r;
             let picture = RgbImage::from_fn(64, 56, |x, y| {
                 let noise = (x * 31 + y * 17 + id * 7) % 23;
-                if inside(x, y) { Rgb([210, (80 + noise) as u8, 60]) } else { Rgb([40, (90 + noise) as u8, 170]) }
+                let ([red, blue], green) = if inside(x, y) { (disc, 80) } else { (around, 90) };
+                Rgb([red, (green + noise) as u8, blue])
             });
             picture.save(folder.path().join(format!("{id}.png"))).unwrap();
             let ring: Vec<f64> = (0..40)
@@ -110,7 +116,10 @@ fn a_segmenter_learns_discs_and_the_file_holds_the_best_weights() {
     let losses = losses(&events);
     assert_eq!(losses.len(), 12);
     assert!(losses[11] < 0.7 * losses[0], "{losses:?}");
-    assert!(summary.improved && summary.iou_after > summary.iou_before + 0.2, "{summary:?}");
+    assert!(summary.improved && summary.iou_after >= summary.iou_before, "{summary:?}");
+    let alone = |event: &Event| if let Event::Started { iou, .. } | Event::Epoch { iou, .. } = event { Some(*iou) } else { None };
+    let alone: Vec<f64> = events.iter().filter_map(alone).collect();
+    assert!(alone[summary.best_epoch] > alone[0] + 0.2, "{alone:?}");
     assert!(matches!(events[0], Event::Started { objects: 6, held_out: 2, epoch: 0, .. }), "{:?}", events[0]);
     assert!(matches!(events.last(), Some(Event::Finished(_))));
     Segmenter::load(&WeightFile::read(&config.out).unwrap(), &Device::flex()).unwrap();
@@ -164,7 +173,8 @@ fn each_snp_loss_has_its_own_switch() {
 
 #[test]
 fn only_the_conditioning_learns_where_only_it_is_asked_for() {
-    let bench = Bench::new(8);
+    // So faint that colours and edges alone do not find them.
+    let bench = Bench::coloured(8, [[100, 100], [96, 104]]);
     let config = Config { part: Part::Conditioning, conditioned: true, epochs: 8, learning_rate: 2e-2, ..bench.config("out.safetensors") };
     let (summary, events) = trained(&config);
     assert!(matches!(events[0], Event::Started { parameters, trained, .. } if trained > 0 && trained < parameters / 2), "{:?}", events[0]);

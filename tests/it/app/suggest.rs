@@ -90,3 +90,66 @@ fn an_exemplar_is_kept_for_its_class_and_uncertainty_is_toggled() {
     window.press(Key::U);
     assert!(!window.app().state().shows_uncertainty);
 }
+
+#[test]
+fn a_box_outside_the_image_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    RgbImage::from_fn(120, 80, |x, y| image::Rgb([x as u8, y as u8, 90])).save(folder.path().join("a.png")).unwrap();
+    let object =
+        |id: u32, bbox: [f64; 4]| serde_json::json!({"id": id, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 4.0, "bbox": bbox});
+    let json = serde_json::json!({
+        "images": [{"id": 1, "file_name": "a.png", "width": 120, "height": 80}],
+        "annotations": [object(7, [500.0, 10.0, 20.0, 20.0]), object(8, [20.0, 20.0, 50.0, 40.0])],
+        "categories": [{"id": 1, "name": "x"}],
+    });
+    let path = folder.path().join("instances.json");
+    std::fs::write(&path, json.to_string()).unwrap();
+    let mut window = Window::over(folder, path.clone(), false);
+    window.open(&path);
+    window.press(Key::Enter);
+    window.until("a mask", |app| app.state().objects().any(|object| object.shape != Shape::Box));
+    let masks: Vec<i64> = window.app().state().objects().filter(|object| object.shape != Shape::Box).map(|object| object.id.0).collect();
+    assert_eq!(masks, [8]);
+    window.press(Key::Escape);
+    window.press(Key::Enter);
+    assert!(window.says().ends_with("cover no pixel of the image: 7"), "{}", window.says());
+}
+
+#[test]
+fn what_was_changed_while_the_model_worked_stays_as_it_is() {
+    let mut window = Window::new(true);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.until("a step is shown", App::is_waiting);
+    window.harness.run_steps(4);
+    std::thread::sleep(Duration::from_millis(50));
+    window.harness.run_steps(2);
+    let id = window.app().state().objects().next().unwrap().id;
+    window.perform(Command::Move(id, Point::new(10.0, 5.0)));
+    window.press(Key::Enter);
+    assert!(!window.has_mask(), "the mask is of the place before");
+    assert!(window.says().contains("1 stayed a box"), "{}", window.says());
+}
+
+#[test]
+fn what_is_known_of_a_mask_goes_when_a_hand_changes_it() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    let id = window.app().state().objects().next().unwrap().id;
+    let drawn = window.app().state().drawn[&id];
+    window.press(Key::Space);
+    window.answered();
+    assert_eq!(window.app().state().drawn[&id], drawn, "other masks are looked for in the box that was drawn");
+    assert!(window.app().state().expected_iou.contains_key(&id));
+    window.perform(Command::Move(id, Point::new(3.0, 0.0)));
+    assert!(window.app().state().drawn.is_empty() && window.app().state().expected_iou.is_empty());
+    window.press(Key::Q);
+    window.drag((45.0, 40.0), (46.0, 40.0), Modifiers::ALT);
+    window.answered();
+    assert!(window.app().state().expected_iou.is_empty(), "of a mask that it was given the model always thinks well");
+    assert_eq!(window.app().state().scribbles[&id].len(), 1);
+    window.press(Key::V);
+    window.press(Key::Delete);
+    let state = window.app().state();
+    assert!(state.scribbles.is_empty() && state.looked_at.is_empty(), "the id may come to another object");
+}
