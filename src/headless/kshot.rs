@@ -50,7 +50,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "K", value_delimiter = ',', requires = "images")]
     pub(super) kshot: Vec<usize>,
     /// Choices of exemplars for each K
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     seeds: u32,
     /// Strength of the guidance, beside 1, which is none
     #[arg(long, default_value_t = 1.5)]
@@ -195,7 +195,7 @@ impl Protocol<'_> {
         let novel: BTreeSet<CategoryId> =
             self.data.categories.iter().filter(|category| is_novel(&category.name)).map(|category| category.id).collect();
         let mut text = String::new();
-        writeln!(text, "{:<4}{:>9}{:>8}{:>9}{:>17}{:>8}{:>8}", "K", "guidance", "classes", "objects", "IoU", "AP", "AP50")?;
+        writeln!(text, "{:<4}{:>9}{:>8}{:>9}{:>17}{:>17}{:>17}", "K", "guidance", "classes", "objects", "IoU", "AP", "AP50")?;
         let mut kinds: Vec<(usize, f64)> = Vec::new();
         for setting in &self.settings {
             let kind = (setting.shots, setting.guidance);
@@ -211,12 +211,8 @@ impl Protocol<'_> {
                 let count = runs.first().map_or(0, |run| run.count);
                 if count > 0 {
                     let of = |value: fn(&Run) -> f64| spread(&runs.iter().map(value).collect::<Vec<f64>>());
-                    let ((iou, deviation), (ap, _), (ap50, _)) = (of(|run| run.iou), of(|run| run.ap), of(|run| run.ap50));
-                    writeln!(
-                        text,
-                        "{shots:<4}{guidance:>9.1}{name:>8}{count:>9}{:>17}{ap:>8.3}{ap50:>8.3}",
-                        format!("{iou:.4} ± {deviation:.4}")
-                    )?;
+                    let [iou, ap, ap50] = [of(|run| run.iou), of(|run| run.ap), of(|run| run.ap50)];
+                    writeln!(text, "{shots:<4}{guidance:>9.1}{name:>8}{count:>9}{iou:>17}{ap:>17}{ap50:>17}")?;
                 }
             }
         }
@@ -253,9 +249,10 @@ struct Run {
     ap50: f64,
 }
 
-/// Mean and standard deviation.
-fn spread(values: &[f64]) -> (f64, f64) {
+/// Mean and standard deviation over the seeds.
+fn spread(values: &[f64]) -> String {
     let n = values.len().max(1) as f64;
     let mean = values.iter().sum::<f64>() / n;
-    (mean, (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt())
+    let deviation = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt();
+    format!("{mean:.4} ± {deviation:.4}")
 }
