@@ -206,6 +206,10 @@ impl App {
 
     fn cancel(&mut self) {
         self.propose_due = None;
+        // As the status bar offers it.
+        if self.state.review.is_some() && self.assistant.running().is_none() {
+            return self.decide(false);
+        }
         if self.canvas.abort() {
             return;
         }
@@ -223,9 +227,6 @@ impl App {
         }
         if self.stop_task() {
             return;
-        }
-        if self.state.review.is_some() {
-            return self.decide(false);
         }
         if self.state.selection.is_empty() {
             self.state.tool = Tool::Select;
@@ -266,6 +267,9 @@ impl App {
     }
 
     fn refine(&mut self) {
+        if self.state.review.is_some() {
+            return self.state.say(Tone::Warning, "Decide about the refined mask first: Enter takes it, Esc leaves it");
+        }
         let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
         let chosen = self.state.selected().filter(|instance| instance.shape != Shape::Box);
         let (ids, masks): (Vec<InstanceId>, Vec<Mask>) =
@@ -274,7 +278,6 @@ impl App {
             return self.state.say(Tone::Warning, "Select an object with a mask first; for a box, press Enter");
         }
         let Some(pixels) = self.pixels() else { return };
-        self.state.review = None;
         let options =
             RefineOptions { strength: self.state.settings.strength, band_px: self.state.settings.band_px, ..RefineOptions::default() };
         self.request(Request::Refine { image: pixels, masks, options }, Aim::Refinement, image, ids);
