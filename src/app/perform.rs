@@ -66,6 +66,7 @@ impl App {
             Command::PausePolish => self.pause_polish(),
             Command::StopPolish => self.stop_polish(),
             Command::ShowChange(index) => self.show_finding(index),
+            Command::TakePolished => self.decide_polished(true),
             Command::UseWeights(path) => match self.state.settings.models.clone().with(&path) {
                 Ok(models) => self.use_models(models, &format!("The models use {}", path.display()), ctx),
                 Err(error) => self.state.say(Tone::Error, error.to_string()),
@@ -340,7 +341,7 @@ impl App {
         if kept > 0 {
             self.state.say(Tone::Plain, format!("{kept} kept as they were"));
         }
-        self.start_review(image, changes);
+        self.start_review(image, changes, false);
     }
 
     pub(super) fn go_to(&mut self, index: usize) {
