@@ -138,6 +138,8 @@ pub enum Command {
     PausePolish,
     /// Ends polishing, or its review.
     StopPolish,
+    /// Takes all changes of a polished data set, as one step.
+    TakePolished,
     /// Shows one of the changes of a polished data set.
     ShowChange(usize),
     /// Asks for a file of weights.

@@ -141,8 +141,9 @@ pub fn pressed(input: &mut egui::InputState, typing: bool, keymap: &Keymap) -> V
         if typing && !function_key && (!modifiers.command || edits_text) {
             return true;
         }
-        // A key that is held down hides once.
-        if !(*repeat && entry.command == Command::ToggleHidden) {
+        // A key that is held down hides once, and decides about one mask.
+        let is_once = matches!(entry.command, Command::ToggleHidden | Command::Accept | Command::Cancel | Command::DecideAll(_));
+        if !(*repeat && is_once) {
             commands.push(entry.command.clone());
         }
         false
@@ -159,6 +160,25 @@ mod tests {
         for chord in TABLE.iter().flat_map(|entry| entry.keys) {
             assert_eq!(Chord::parsed(&chord.text()), Some(*chord));
         }
+    }
+
+    #[test]
+    fn a_key_that_is_held_down_decides_once() {
+        let pressed = |key, modifiers, repeat| {
+            let mut input = egui::InputState::default();
+            input.events.push(egui::Event::Key { key, physical_key: None, pressed: true, repeat, modifiers });
+            pressed(&mut input, false, &Keymap::default())
+        };
+        for (key, modifiers, command) in [
+            (Key::Enter, egui::Modifiers::NONE, Command::Accept),
+            (Key::Escape, egui::Modifiers::NONE, Command::Cancel),
+            (Key::Enter, egui::Modifiers::SHIFT, Command::DecideAll(true)),
+            (Key::Escape, egui::Modifiers::SHIFT, Command::DecideAll(false)),
+        ] {
+            assert_eq!(pressed(key, modifiers, false), [command]);
+            assert_eq!(pressed(key, modifiers, true), []);
+        }
+        assert_eq!(pressed(Key::D, egui::Modifiers::NONE, true), [Command::NextImage]);
     }
 
     #[test]

@@ -66,6 +66,7 @@ impl App {
             Command::PausePolish => self.pause_polish(),
             Command::StopPolish => self.stop_polish(),
             Command::ShowChange(index) => self.show_finding(index),
+            Command::TakePolished => self.decide_polished(true),
             Command::UseWeights(path) => match self.state.settings.models.clone().with(&path) {
                 Ok(models) => self.use_models(models, &format!("The models use {}", path.display()), ctx),
                 Err(error) => self.state.say(Tone::Error, error.to_string()),
@@ -208,6 +209,10 @@ impl App {
 
     fn cancel(&mut self) {
         self.propose_due = None;
+        // As the status bar offers it.
+        if self.state.review.is_some() && self.assistant.running().is_none() {
+            return self.decide(false);
+        }
         if self.canvas.abort() {
             return;
         }
@@ -225,9 +230,6 @@ impl App {
         }
         if self.stop_task() {
             return;
-        }
-        if self.state.review.is_some() {
-            return self.decide(false);
         }
         if self.state.selection.is_empty() {
             self.state.tool = Tool::Select;
@@ -284,6 +286,9 @@ impl App {
     }
 
     fn refine(&mut self) {
+        if self.state.review.is_some() {
+            return self.state.say(Tone::Warning, "Decide about the refined mask first: Enter takes it, Esc leaves it");
+        }
         let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
         let chosen = self.state.selected().filter(|instance| instance.shape != Shape::Box);
         let (ids, masks): (Vec<InstanceId>, Vec<Mask>) =
@@ -292,7 +297,6 @@ impl App {
             return self.state.say(Tone::Warning, "Select an object with a mask first; for a box, press Enter");
         }
         let Some(pixels) = self.pixels() else { return };
-        self.state.review = None;
         let options =
             RefineOptions { strength: self.state.settings.strength, band_px: self.state.settings.band_px, ..RefineOptions::default() };
         self.request(Request::Refine { image: pixels, masks, options }, Aim::Refinement, image, &ids);
@@ -365,7 +369,7 @@ impl App {
         if kept > 0 {
             self.state.say(Tone::Plain, format!("{kept} kept as they were"));
         }
-        self.start_review(image, changes);
+        self.start_review(image, changes, false);
     }
 
     pub(super) fn go_to(&mut self, index: usize) {

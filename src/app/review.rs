@@ -13,8 +13,8 @@ use crate::mask::{PixelRect, rle};
 
 impl App {
     /// Shows `changes` of an image, to be decided one by one.
-    pub(super) fn start_review(&mut self, image: ImageId, changes: Vec<Change>) {
-        self.state.review = Some(Review { image, changes });
+    pub(super) fn start_review(&mut self, image: ImageId, changes: Vec<Change>, is_polish: bool) {
+        self.state.review = Some(Review { image, changes, is_polish });
         self.show_change();
     }
 
@@ -28,62 +28,114 @@ impl App {
 
     /// Takes or leaves the change that is shown, and shows the next one.
     pub(super) fn decide(&mut self, takes: bool) {
+        if takes && self.is_loading() {
+            return;
+        }
         let Some(review) = &mut self.state.review else { return };
         if review.changes.is_empty() {
             self.state.review = None;
             return;
         }
-        let (image, change) = (review.image, review.changes.remove(0));
-        let left = review.changes.len();
+        let (image, change, is_polish) = (review.image, review.changes.remove(0), review.is_polish);
+        let mut left = review.changes.len();
         if left == 0 {
             self.state.review = None;
         }
-        if takes {
-            self.state.set_masks("Refine mask", image, &[(change.id, &change.after)]);
-        }
-        if let Some(polished) = &mut self.polished {
+        let took = takes && !self.state.set_masks("Refine mask", image, &[(change.id, &change.after)]).is_empty();
+        if is_polish && let Some(polished) = &mut self.polished {
+            let place = polished.findings.iter().position(|finding| finding.id == change.id.0);
             polished.decide(change.id);
-            if left == 0 {
-                self.show_finding(0);
-            }
+            self.show_finding(place.unwrap_or(0));
+            left = self.polished.as_ref().map_or(0, |polished| polished.findings.len());
         }
         self.show_change();
         let more = if left > 0 { format!("; {left} more to look at") } else { String::new() };
-        self.state.say(Tone::Plain, format!("{}{more}", if takes { "Took the refined mask" } else { "Left the mask as it was" }));
+        self.state.say(Tone::Plain, format!("{}{more}", if took { "Took the refined mask" } else { "Left the mask as it was" }));
     }
 
-    /// Takes or leaves all changes that are left, as one step.
+    /// Takes or leaves all changes that are left of the review, as one step.
     pub(super) fn decide_all(&mut self, takes: bool) {
-        let review = self.state.review.take();
-        let image = review.as_ref().map(|review| review.image).or_else(|| self.state.shown().map(|image| image.id));
-        let shown = review.map(|review| review.changes).unwrap_or_default();
-        let polished = self.polished.take();
-        let others = polished.iter().flat_map(|polished| &polished.findings);
-        let others = others.filter(|finding| shown.iter().all(|change| change.id.0 != finding.id));
-        let others = others.filter_map(|finding| self.change(finding)).map(|(_, change)| change);
-        let edit = |change: Change| {
-            let mut instance = self.state.document.instance(change.id)?.clone();
-            instance.set_mask(&change.after);
-            Some(Edit::Replace(Box::new(instance)))
-        };
-        let edits: Vec<Edit> = shown.iter().cloned().chain(others).filter_map(edit).collect();
-        let count = edits.len();
-        if takes && let Err(error) = self.state.document.commit("Refine masks", image, &Edit::Batch(edits)) {
-            return self.state.say(Tone::Error, error.to_string());
+        let Some(review) = &self.state.review else { return };
+        if review.is_polish {
+            return self.decide_polished(takes);
         }
-        if let Some(mut polished) = polished {
-            polished.decide_all();
+        let edits = review.changes.iter().filter_map(|change| self.edit(change)).collect();
+        if self.commit_all(takes, Some(review.image), edits) {
+            self.state.review = None;
+        }
+    }
+
+    /// Takes or leaves all changes of the polished data set, as one step.
+    pub(super) fn decide_polished(&mut self, takes: bool) {
+        if takes && self.is_loading() {
+            return;
+        }
+        let findings = self.polished.iter().flat_map(|polished| &polished.findings);
+        let edits = findings.filter_map(|finding| self.edit(&self.change(finding)?.1)).collect();
+        let image = self.state.shown().map(|image| image.id);
+        if self.commit_all(takes, image, edits) {
+            self.leave_finding();
+            if let Some(mut polished) = self.polished.take() {
+                polished.decide_all();
+            }
         }
         self.sync_polish();
+    }
+
+    fn edit(&self, change: &Change) -> Option<Edit> {
+        let mut instance = self.state.document.instance(change.id)?.clone();
+        instance.set_mask(&change.after);
+        Some(Edit::Replace(Box::new(instance)))
+    }
+
+    /// Says how many were taken or left; false where they cannot be taken.
+    fn commit_all(&mut self, takes: bool, image: Option<ImageId>, edits: Vec<Edit>) -> bool {
+        let count = edits.len();
+        if takes
+            && count > 0
+            && let Err(error) = self.state.document.commit("Refine masks", image, &Edit::Batch(edits))
+        {
+            self.state.say(Tone::Error, error.to_string());
+            return false;
+        }
         let verb = if takes { "Took" } else { "Left" };
         self.state.say(Tone::Plain, format!("{verb} {count} refined mask{}", super::perform::plural(count)));
+        true
+    }
+
+    /// Ends the review where it shows a change of the polished data set.
+    fn leave_finding(&mut self) {
+        self.state.review.take_if(|review| review.is_polish);
+    }
+
+    /// Whether objects are still being read; says so.
+    fn is_loading(&mut self) -> bool {
+        let is_loading = self.state.document.is_loading();
+        if is_loading {
+            self.state.say(Tone::Warning, "Objects of other images are still being read; try again in a moment");
+        }
+        is_loading
     }
 
     /// Asks what is to be polished.
     pub(super) fn ask_polish(&mut self) {
-        let told = self.journal();
+        if self.is_loading() || self.is_polishing() {
+            return;
+        }
+        let told = self.journal().map(|told| {
+            let undecided = told.findings.iter().filter(|finding| finding.after.is_some()).count();
+            (told.findings.len() + told.decided.len(), undecided)
+        });
         let plan = Plan { category: None, least_area: 512, strength: self.state.settings.strength, band_px: self.state.settings.band_px };
-        self.dialog = Some(Dialog::Polish(PolishForm::new(plan, told.as_ref().map(|told| told.findings.len() + told.decided.len()))));
+        self.dialog = Some(Dialog::Polish(PolishForm::new(plan, told)));
+    }
+
+    /// Whether a polish job runs or rests; says so.
+    fn is_polishing(&mut self) -> bool {
+        if self.polish.is_some() {
+            self.state.say(Tone::Warning, "A polish job runs already; Stop polishing ends it");
+        }
+        self.polish.is_some()
     }
 
     fn journal(&self) -> Option<Told> {
@@ -92,8 +144,11 @@ impl App {
 
     /// Starts to polish by `plan`; without one, goes on with the job that was broken off.
     pub(super) fn start_polish(&mut self, plan: Option<Plan>, ctx: &egui::Context) {
+        if self.is_loading() || self.is_polishing() {
+            return;
+        }
+        self.leave_finding();
         self.polished = None;
-        self.assistant.cancel_later();
         let (plan, told) = match (plan, self.journal()) {
             (Some(plan), _) => (plan, None),
             (None, Some(told)) => (told.plan.clone(), Some(told)),
@@ -101,7 +156,14 @@ impl App {
         };
         let wake = ctx.clone();
         match Job::start(&self.state.document, self.folders.state(), (plan, told), move || wake.request_repaint()) {
-            Ok(job) => self.polish = Some(job),
+            Ok(job) => {
+                let is_done = job.progress().done == job.progress().total;
+                self.polish = Some(job);
+                // Nothing is left to wait for but the person who goes on.
+                if is_done {
+                    self.show_polished();
+                }
+            }
             Err(error) => self.state.say(Tone::Error, format!("Polishing cannot start: {error}")),
         }
         self.sync_polish();
@@ -123,10 +185,10 @@ impl App {
     pub(super) fn stop_polish(&mut self) {
         self.assistant.cancel_later();
         if self.polish.is_some() {
-            return self.review_polished();
+            return self.show_polished();
         }
         if self.polished.take().is_some() {
-            self.state.review = None;
+            self.leave_finding();
             self.state.say(Tone::Plain, "The rest of the review is kept: Polish data set goes on with it");
         }
         self.sync_polish();
@@ -149,7 +211,7 @@ impl App {
                     self.state.say(Tone::Warning, "There is no model here to polish with");
                 }
             }
-            Some(Next::Finished) => self.review_polished(),
+            Some(Next::Finished) => self.end_polish(),
             Some(Next::Wait) | None => {}
         }
         self.sync_polish();
@@ -160,7 +222,14 @@ impl App {
         let Some(job) = &mut self.polish else { return };
         let failure = match outcome {
             Ok(refinements) => job.answered(&refinements).err().map(|error| format!("The polish journal cannot be written: {error}")),
-            Err(message) => Some(format!("Polishing rests, the model failed: {message}")),
+            Err(message) => match job.failed() {
+                Some(count) => {
+                    let text =
+                        format!("{count} mask{} left out, the model failed twice: {message}", super::perform::plural(count as usize));
+                    return self.state.say(Tone::Warning, text);
+                }
+                None => Some(format!("Polishing rests, the model failed: {message}; Go on tries once more")),
+            },
         };
         if let Some(text) = failure {
             job.pause(true);
@@ -168,44 +237,49 @@ impl App {
         }
     }
 
-    fn review_polished(&mut self) {
+    /// Ends the job and lists what it has found. A job may end while a person draws: nothing is shown unasked.
+    fn end_polish(&mut self) {
         let Some(job) = self.polish.take() else { return };
         let mut polished = job.finish();
+        self.state.say(Tone::Plain, polished.summary());
         if polished.findings.is_empty() {
             polished.decide_all();
+        } else {
+            self.polished = Some(polished);
         }
-        let count = polished.findings.len();
-        let text = match count {
-            0 => "Polished: every mask stays as it is".to_owned(),
-            _ => format!("Polished: {count} mask{} changed, the largest change first", super::perform::plural(count)),
-        };
-        self.polished = Some(polished);
-        self.show_finding(0);
-        self.state.say(Tone::Plain, text);
+        self.sync_polish();
     }
 
-    /// Shows the change at `index` of the polished ones; those of objects that changed meanwhile are dropped.
+    /// Ends the job as a person wishes, who sees the largest change next.
+    fn show_polished(&mut self) {
+        self.end_polish();
+        let summary = self.state.message.take();
+        self.show_finding(0);
+        self.state.message = summary;
+    }
+
+    /// Shows the change at `index` of the polished ones, the first where there are not so many; those of objects that
+    /// changed meanwhile are dropped.
     pub(super) fn show_finding(&mut self, index: usize) {
-        let next = loop {
-            let Some(finding) = self.polished.as_ref().and_then(|polished| polished.findings.get(index)) else { break None };
-            let found = self.change(finding);
-            if found.is_some() {
-                break found;
-            }
+        if self.is_loading() {
+            return;
+        }
+        while let Some(polished) = &self.polished {
+            let Some(finding) = polished.findings.get(index).or_else(|| polished.findings.first()) else {
+                self.polished = None;
+                break;
+            };
             let id = InstanceId(finding.id);
+            if let Some((image, change)) = self.change(finding) {
+                if let Some(place) = self.state.document.place(image).filter(|&place| place != self.state.image) {
+                    self.go_to(place);
+                }
+                self.start_review(image, vec![change], true);
+                break;
+            }
             if let Some(polished) = &mut self.polished {
                 polished.decide(id);
             }
-        };
-        match next {
-            Some((image, change)) => {
-                let place = self.state.document.place(image);
-                if let Some(place) = place.filter(|&place| place != self.state.image) {
-                    self.go_to(place);
-                }
-                self.start_review(image, vec![change]);
-            }
-            None => self.polished = self.polished.take().filter(|polished| !polished.findings.is_empty()),
         }
         self.sync_polish();
     }
@@ -234,5 +308,56 @@ impl App {
             }
             (None, None) => PolishState::Idle,
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::command::Command;
+    use crate::app::document::{Document, Source};
+    use crate::app::settings::Folders;
+    use crate::app::{App, Base};
+    use crate::store::Contents;
+
+    fn app(folder: &std::path::Path, ctx: &egui::Context) -> App {
+        let format = wgpu::TextureFormat::Rgba8Unorm;
+        App::new(ctx, Base { format, adapter: String::new(), folders: Folders::at(folder), models: None })
+    }
+
+    #[test]
+    fn no_finding_is_lost_while_objects_are_read() {
+        let (folder, ctx) = (tempfile::tempdir().unwrap(), egui::Context::default());
+        let mut app = app(folder.path(), &ctx);
+        app.state.document = Document::new(Contents::default(), Source::Folder(folder.path().to_path_buf()), true);
+        let path = polish::journal_path(app.folders.state(), folder.path());
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let plan = Plan { category: None, least_area: 0, strength: 0.5, band_px: None };
+        let text = format!(
+            "{{\"plan\":{}}}\n{}\n",
+            serde_json::to_string(&plan).unwrap(),
+            r#"{"finding":{"id":1,"before":7,"change":0.5,"added":1,"removed":2,"after":"0n0"}}"#
+        );
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(polish::read(&path).unwrap().findings.len(), 1);
+        for command in [Command::Polish, Command::ResumePolish, Command::StartPolish(plan)] {
+            app.state.message = None;
+            app.perform(command, &ctx);
+            assert!(app.polish.is_none() && app.polished.is_none() && app.dialog.is_none());
+            assert_eq!(app.state.message.as_ref().unwrap().tone, Tone::Warning);
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn cancel_leaves_the_mask_under_review_before_it_stops_anything_else() {
+        let (folder, ctx) = (tempfile::tempdir().unwrap(), egui::Context::default());
+        let mut app = app(folder.path(), &ctx);
+        app.state.review = Some(Review { image: ImageId(1), changes: Vec::new(), is_polish: false });
+        app.after_writing = Some(Command::Quit);
+        app.perform(Command::Cancel, &ctx);
+        assert!(app.state.review.is_none() && app.after_writing.is_some());
+        app.perform(Command::Cancel, &ctx);
+        assert!(app.after_writing.is_none());
     }
 }

@@ -54,6 +54,8 @@ pub struct Review {
     pub image: ImageId,
     /// The masks that changed and are not decided about; the first one is shown.
     pub changes: Vec<Change>,
+    /// Whether it shows one of the changes of a polished data set.
+    pub is_polish: bool,
 }
 
 /// What the objects of an image would keep in another format.

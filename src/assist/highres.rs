@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use image::RgbImage;
 
 use super::crop::mask_crop;
-use super::refine::{BATCH, Finisher, Job, RefineOptions, RefineStep, States, soft};
+use super::refine::{Finisher, Job, RefineOptions, RefineStep, States, soft};
 use super::view::View;
 use super::{AssistError, Patch, patch, planes, read, stop_if};
 use crate::geometry::{Point, Size};
@@ -59,9 +59,9 @@ impl Finisher<'_> {
         let mask = anew.as_ref().unwrap_or(mask);
         let mut refined = if anew.is_some() { mask.clone() } else { thumbnail.corrected(mask, options.margin()) };
         let tiles = tiles(&thumbnail, walk.fine_probability(), &refined);
-        let of = steps + tiles.len().div_ceil(BATCH);
+        let of = steps + tiles.len().div_ceil(self.at_once());
         let mut maps: Vec<Patch> = Vec::with_capacity(tiles.len());
-        for (batch, tiles) in tiles.chunks(BATCH).enumerate() {
+        for (batch, tiles) in tiles.chunks(self.at_once()).enumerate() {
             stop_if(cancel)?;
             let patches = self.last_step(image, &refined, tiles)?;
             for patch in &patches {

@@ -17,11 +17,14 @@ use crate::mask::{Mask, metric, morphology};
 use crate::model::diffusion::process::{StepsError, Walk};
 use crate::model::diffusion::schedule::FineShare;
 use crate::model::noise::Noise;
-use crate::model::refiner::Refiner;
+use crate::model::refiner::{Refiner, RefinerConfig};
 use crate::model::segmenter::Segmenter;
 
-/// Masks that go through the network together.
-pub(super) const BATCH: usize = 4;
+/// Masks that go through the network together ...
+const BATCH: usize = 4;
+/// ... unless its first level has at least so many channels: at 256 x 256 pixels twice as many, where the way up meets
+/// the way down, are 64 MiB a mask, and WebGPU binds no more than 128 MiB everywhere.
+const WIDE: usize = 128;
 /// Masks with fewer pixels are left alone: at 256 x 256 they would be all interpolation.
 const SMALLEST_AREA: u64 = 64;
 /// A result that overlaps its input less than this is dropped.
@@ -226,7 +229,7 @@ impl Finisher<'_> {
             let closely = options.mode == Mode::HighResolution || options.mode == Mode::Auto && has_two && shrink > MOST_SHRINK;
             if closely { close.push(index) } else { large.push(index) }
         }
-        for indices in large.chunks(BATCH) {
+        for indices in large.chunks(self.at_once()) {
             let jobs: Vec<Job> = indices.iter().filter_map(|&index| Job::new(image, index, &masks[index], side)).collect();
             let doubts = self.doubts(image, masks, &jobs, options)?;
             for ((job, doubt), patch) in jobs.iter().zip(doubts).zip(self.batch(&jobs, options, cancel, each)?) {
@@ -246,6 +249,11 @@ impl Finisher<'_> {
             }
         }
         Ok(results)
+    }
+
+    /// How many masks or tiles go through the network together.
+    pub(super) const fn at_once(&self) -> usize {
+        at_once(&self.refiner.config)
     }
 
     /// The walk of `options` over `pixels` pixels.
@@ -289,6 +297,10 @@ impl Finisher<'_> {
         }
         Ok(Vec::new())
     }
+}
+
+const fn at_once(config: &RefinerConfig) -> usize {
+    if config.base >= WIDE { 1 } else { BATCH }
 }
 
 /// The soft mask of `logits` over `region`.
@@ -376,6 +388,15 @@ mod tests {
 
     fn square(side: u32) -> Mask {
         Mask::filled(Size::new(40, 40), Rect::new(5.0, 5.0, f64::from(side), f64::from(side)))
+    }
+
+    #[test]
+    fn what_goes_through_together_can_be_bound() {
+        for config in [RefinerConfig::nano(), RefinerConfig::lite(), RefinerConfig::official()] {
+            let side = config.image / config.patchify;
+            let widest_bytes = 2 * config.base * side * side * 4 * at_once(&config);
+            assert!(widest_bytes < 128 << 20, "{config:?}");
+        }
     }
 
     #[test]

@@ -15,14 +15,16 @@ const ROW: f32 = 26.0;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PolishForm {
     plan: Plan,
-    /// Objects that an earlier job looked at, where one was broken off.
-    told: Option<usize>,
+    /// Where an earlier job was broken off, the objects that it looked at and its changes that are not decided about.
+    told: Option<(usize, usize)>,
+    /// Whether Start was clicked and would drop those changes.
+    asks: bool,
 }
 
 impl PolishForm {
     /// A form that starts with `plan`.
-    pub(crate) const fn new(plan: Plan, told: Option<usize>) -> Self {
-        Self { plan, told }
+    pub(crate) const fn new(plan: Plan, told: Option<(usize, usize)>) -> Self {
+        Self { plan, told, asks: false }
     }
 
     /// Shows the form; whether it closes.
@@ -54,21 +56,33 @@ impl PolishForm {
         ui.add_space(6.0);
         ui.label(RichText::new(format!("{count} of {} objects", state.document.dataset().instances.len())).color(colors.weak));
         ui.add_space(8.0);
-        ui.horizontal(|ui| {
-            let mut closes = false;
-            if ui.add_enabled(count > 0, egui::Button::new("Start")).clicked() {
+        ui.horizontal(|ui| self.start_ui(ui, count > 0, colors, commands) | ui.button("Close").clicked()).inner
+    }
+
+    /// The buttons that start; whether one did.
+    fn start_ui(&mut self, ui: &mut Ui, can_start: bool, colors: &Palette, commands: &mut Vec<Command>) -> bool {
+        let mut starts = false;
+        let dropped = self.told.map_or(0, |(_, undecided)| undecided);
+        let start = if self.asks {
+            let findings = if dropped == 1 { "1 finding is".to_owned() } else { format!("{dropped} findings are") };
+            RichText::new(format!("Start anew, {findings} dropped")).color(colors.bad)
+        } else {
+            RichText::new("Start")
+        };
+        if ui.add_enabled(can_start, egui::Button::new(start)).clicked() {
+            starts = self.asks || dropped == 0;
+            self.asks = true;
+            if starts {
                 commands.push(Command::StartPolish(self.plan.clone()));
-                closes = true;
             }
-            if let Some(told) = self.told
-                && ui.button(format!("Go on ({told} done)")).on_hover_text("Goes on with the job that was broken off").clicked()
-            {
-                commands.push(Command::ResumePolish);
-                closes = true;
-            }
-            closes | ui.button("Close").clicked()
-        })
-        .inner
+        }
+        if let Some((done, _)) = self.told
+            && ui.button(format!("Go on ({done} done)")).on_hover_text("Goes on with the job that was broken off").clicked()
+        {
+            commands.push(Command::ResumePolish);
+            starts = true;
+        }
+        starts
     }
 }
 
@@ -147,7 +161,7 @@ pub(crate) fn list_ui(ui: &mut Ui, state: &State, findings: &[Finding], height: 
     ui.add_space(4.0);
     ui.horizontal(|ui| {
         if ui.small_button("Take all").on_hover_text("Takes every change that is left, as one step").clicked() {
-            commands.push(Command::DecideAll(true));
+            commands.push(Command::TakePolished);
         }
         if ui.small_button("Later").on_hover_text("Ends the review; the rest is kept").clicked() {
             commands.push(Command::StopPolish);

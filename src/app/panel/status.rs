@@ -5,7 +5,7 @@ use egui::{Align, Layout, ProgressBar, RichText, Ui};
 use crate::app::assistant::{Aim, Assistant, Readiness};
 use crate::app::command::Command;
 use crate::app::panel::polish;
-use crate::app::state::{PolishState, State, Tone};
+use crate::app::state::{Message, PolishState, State, Tone};
 use crate::app::task;
 use crate::app::theme::{self, Palette};
 use crate::geometry::Point;
@@ -52,7 +52,7 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
             }
         } else if let Some(review) = &state.review {
             let more = match &state.polish {
-                PolishState::Review(findings) => findings.len(),
+                PolishState::Review(findings) if review.is_polish => findings.len(),
                 _ => review.changes.len(),
             }
             .saturating_sub(1);
@@ -67,13 +67,11 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
             if !more.is_empty() && ui.small_button("Take all (Shift+Enter)").clicked() {
                 commands.push(Command::DecideAll(true));
             }
+            if let Some(message) = state.message.as_ref().filter(|message| message.tone != Tone::Plain) {
+                message_ui(ui, message, colors);
+            }
         } else if let Some(message) = &state.message {
-            let color = match message.tone {
-                Tone::Plain => colors.text,
-                Tone::Warning => colors.warn,
-                Tone::Error => colors.bad,
-            };
-            ui.add(egui::Label::new(RichText::new(&message.text).size(12.5).color(color)).truncate()).on_hover_text(&message.text);
+            message_ui(ui, message, colors);
         }
         polish::status_ui(ui, state, commands);
         if !state.document.warnings.is_empty() {
@@ -103,6 +101,15 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
             }
         });
     });
+}
+
+fn message_ui(ui: &mut Ui, message: &Message, colors: &Palette) {
+    let color = match message.tone {
+        Tone::Plain => colors.text,
+        Tone::Warning => colors.warn,
+        Tone::Error => colors.bad,
+    };
+    ui.add(egui::Label::new(RichText::new(&message.text).size(12.5).color(color)).truncate()).on_hover_text(&message.text);
 }
 
 /// How far the reading or writing of files is, how long it may take, and the button that stops it.

@@ -23,6 +23,8 @@ pub(super) struct Batch {
     pub(super) request: Request,
     /// Objects whose image or mask cannot be used.
     pub(super) left_out: u64,
+    /// Whether the models failed at it.
+    pub(super) has_failed: bool,
 }
 
 /// Batches, one after the other.
@@ -97,7 +99,8 @@ fn send(
     let (ids, masks): (Vec<InstanceId>, Vec<Mask>) = pixels.map_or_else(Default::default, |_| objects.iter().filter_map(usable).unzip());
     let left_out = (objects.len() - ids.len()) as u64;
     let image = pixels.cloned().unwrap_or_default();
-    sender.send(Batch { ids, request: Request::Refine { image, masks, options: options.clone() }, left_out }).is_ok()
+    let request = Request::Refine { image, masks, options: options.clone() };
+    sender.send(Batch { ids, request, left_out, has_failed: false }).is_ok()
 }
 
 /// A number that another mask hardly has (FNV-1a of its run lengths).

@@ -36,8 +36,10 @@ pub(crate) struct Told {
 /// A journal that is open for more.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    file: File,
+    pub(super) file: File,
     path: PathBuf,
+    /// Lines that are not written, where the disk did not take them.
+    waiting: Vec<u8>,
 }
 
 impl Journal {
@@ -49,8 +51,8 @@ impl Journal {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let mut journal = Self { file: File::create(&path)?, path };
-        journal.append(&Line::Plan(plan.clone()))?;
+        let mut journal = Self { file: File::create(&path)?, path, waiting: Vec::new() };
+        journal.append([Line::Plan(plan.clone())])?;
         Ok(journal)
     }
 
@@ -62,23 +64,23 @@ impl Journal {
         let mut file = File::options().append(true).open(&path)?;
         // A line that a crash cut off must not run into the next one; an empty line is skipped.
         file.write_all(b"\n")?;
-        Ok(Self { file, path })
+        Ok(Self { file, path, waiting: Vec::new() })
     }
 
     /// Adds objects that were looked at.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the file cannot be written; the next call tries again.
     pub(crate) fn add(&mut self, findings: &[Finding]) -> std::io::Result<()> {
-        findings.iter().try_for_each(|finding| self.append(&Line::Finding(finding.clone())))
+        self.append(findings.iter().cloned().map(Line::Finding))
     }
 
-    /// Adds that a person has decided about an object.
+    /// Adds that a person has decided about objects.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub(crate) fn decide(&mut self, id: InstanceId) -> std::io::Result<()> {
-        self.append(&Line::Decided(id.0))
+    /// When the file cannot be written; the next call tries again.
+    pub(crate) fn decide(&mut self, ids: impl IntoIterator<Item = i64>) -> std::io::Result<()> {
+        self.append(ids.into_iter().map(Line::Decided))
     }
 
     /// Takes the journal away: everything is decided.
@@ -90,11 +92,18 @@ impl Journal {
         std::fs::remove_file(self.path)
     }
 
-    fn append(&mut self, line: &Line) -> std::io::Result<()> {
-        let mut text = serde_json::to_vec(line)?;
-        text.push(b'\n');
-        self.file.write_all(&text)?;
-        self.file.flush()
+    fn append(&mut self, lines: impl IntoIterator<Item = Line>) -> std::io::Result<()> {
+        for line in lines {
+            serde_json::to_writer(&mut self.waiting, &line)?;
+            self.waiting.push(b'\n');
+        }
+        if let Err(error) = self.file.write_all(&self.waiting) {
+            // Half a line may stand there now.
+            self.waiting.insert(0, b'\n');
+            return Err(error);
+        }
+        self.waiting.clear();
+        Ok(())
     }
 }
 
@@ -134,7 +143,7 @@ mod tests {
         assert_eq!(read(&path), None);
         let mut journal = Journal::create(path.clone(), &plan).unwrap();
         journal.add(&[finding(1), finding(2), finding(3)]).unwrap();
-        journal.decide(InstanceId(2)).unwrap();
+        journal.decide([2]).unwrap();
         drop(journal);
         let mut file = File::options().append(true).open(&path).unwrap();
         file.write_all(b"{\"finding\":{\"id\":4,\"bef").unwrap();
@@ -145,5 +154,21 @@ mod tests {
         assert_eq!(read(&path).unwrap().findings, [finding(1), finding(3), finding(5)]);
         journal.remove().unwrap();
         assert_eq!(read(&path), None);
+    }
+
+    #[test]
+    fn what_the_disk_did_not_take_is_written_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("polish.jsonl");
+        let plan = Plan { category: None, least_area: 0, strength: 0.5, band_px: None };
+        let finding = |id| Finding { id, before: 7, change: 0.5, added: 1, removed: 2, after: None };
+        let mut journal = Journal::create(path.clone(), &plan).unwrap();
+        let writable = std::mem::replace(&mut journal.file, File::open(&path).unwrap());
+        journal.add(&[finding(1)]).unwrap_err();
+        journal.add(&[finding(2)]).unwrap_err();
+        journal.file = writable;
+        journal.file.write_all(b"{\"finding\":{\"id\":1,").unwrap();
+        journal.decide([2]).unwrap();
+        assert_eq!(read(&path).unwrap(), Told { plan, findings: vec![finding(1)], decided: vec![InstanceId(2)] });
     }
 }

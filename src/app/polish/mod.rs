@@ -5,6 +5,7 @@
 
 mod feed;
 mod journal;
+mod polished;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::TryRecvError;
@@ -16,6 +17,7 @@ pub(super) use self::feed::fingerprint;
 use self::feed::{Batch, Feed};
 use self::journal::Journal;
 pub(super) use self::journal::{Told, read};
+pub(super) use self::polished::Polished;
 use crate::annotation::{Instance, InstanceId, Shape};
 use crate::app::document::Document;
 use crate::assist::service::Request;
@@ -107,6 +109,10 @@ pub(super) struct Job {
     findings: Vec<Finding>,
     done: u64,
     total: u64,
+    /// Of those that are done, the ones whose image or mask cannot be used ...
+    unusable: u64,
+    /// ... and the ones at which the models failed.
+    failed: u64,
     active: Duration,
     since: Option<Instant>,
     /// Objects that were done before this start, which say nothing about the speed.
@@ -140,7 +146,8 @@ impl Job {
         let feed = Feed::start(document, wanted, plan.options(), wake)?;
         let done = total.saturating_sub(feed.count);
         let since = Some(Instant::now());
-        Ok(Self { source, feed, asked: None, journal, findings, done, total, active: Duration::ZERO, since, before: done })
+        let (asked, unusable, failed, active) = (None, 0, 0, Duration::ZERO);
+        Ok(Self { source, feed, asked, journal, findings, done, total, unusable, failed, active, since, before: done })
     }
 
     /// Whether it rests.
@@ -176,7 +183,7 @@ impl Job {
         }
         loop {
             match self.feed.next() {
-                Ok(batch) if batch.ids.is_empty() => self.done += batch.left_out,
+                Ok(batch) if batch.ids.is_empty() => self.leave_out(&batch),
                 Ok(batch) => {
                     let request = batch.request.clone();
                     self.asked = Some(batch);
@@ -197,54 +204,165 @@ impl Job {
         let Request::Refine { masks, .. } = &batch.request else { return Ok(()) };
         let found: Vec<Finding> =
             batch.ids.iter().zip(masks).zip(refinements).map(|((&id, before), refinement)| Finding::new(id, before, refinement)).collect();
-        self.done += batch.ids.len() as u64 + batch.left_out;
-        self.journal.add(&found)?;
+        self.done += batch.ids.len() as u64;
+        self.leave_out(&batch);
+        let added = self.journal.add(&found);
         self.findings.extend(found);
-        Ok(())
+        added
+    }
+
+    /// Takes word that the models failed: what they were asked for is asked for once more, then left out. How many objects
+    /// that left out.
+    pub(super) fn failed(&mut self) -> Option<u64> {
+        let mut batch = self.asked.take()?;
+        if !std::mem::replace(&mut batch.has_failed, true) {
+            self.feed.put_back(Some(batch));
+            return None;
+        }
+        let count = batch.ids.len() as u64;
+        self.done += count;
+        self.failed += count;
+        self.leave_out(&batch);
+        Some(count)
+    }
+
+    fn leave_out(&mut self, batch: &Batch) {
+        self.done += batch.left_out;
+        self.unusable += batch.left_out;
     }
 
     /// The changes, the largest first, and the journal in which decisions are kept.
     pub(super) fn finish(self) -> Polished {
         let mut findings: Vec<Finding> = self.findings.into_iter().filter(|finding| finding.after.is_some()).collect();
         findings.sort_by(|a, b| b.change.total_cmp(&a.change));
-        Polished { findings, journal: Some(self.journal), source: self.source }
+        let left_out = self.failed + self.unusable;
+        Polished {
+            findings,
+            journal: Some(self.journal),
+            source: self.source,
+            looked_at: self.done - left_out,
+            left_out,
+            total: self.total,
+            is_whole: self.done == self.total && self.failed == 0,
+        }
     }
 }
 
-/// Changes that wait for a decision.
-#[derive(Debug)]
-pub(super) struct Polished {
-    /// The largest first.
-    pub(super) findings: Vec<Finding>,
-    journal: Option<Journal>,
-    source: PathBuf,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::annotation::{CategoryId, Dataset, Field, Image, ImageId};
+    use crate::app::document::Source;
+    use crate::geometry::{Rect, Size};
+    use crate::mask::Mask;
+    use crate::store::Contents;
 
-impl Polished {
-    /// What was opened when the job began.
-    pub(super) fn source(&self) -> &Path {
-        &self.source
+    const SIZE: Size = Size::new(40, 30);
+    const PLAN: Plan = Plan { category: None, least_area: 0, strength: 0.5, band_px: None };
+
+    fn mask(id: i64) -> Mask {
+        Mask::filled(SIZE, Rect::new(4.0, 4.0, 6.0 + id as f64, 10.0))
     }
 
-    /// Empties the list for good.
-    pub(super) fn decide_all(&mut self) {
-        self.findings.clear();
-        self.forget();
+    /// An image for each of `objects` objects, the last of which has no file.
+    fn document(folder: &Path, objects: i64) -> Document {
+        let mut dataset = Dataset::default();
+        for id in 1..=objects {
+            let file_name = format!("{id}.png");
+            if id < objects {
+                image::RgbImage::new(SIZE.width, SIZE.height).save(folder.join(&file_name)).unwrap();
+            }
+            dataset.images.push(Image { id: ImageId(id), file_name, size: SIZE, source: None });
+            let mut instance = Instance {
+                id: InstanceId(id),
+                image_id: ImageId(id),
+                category_id: CategoryId(1),
+                bbox: Rect::new(0.0, 0.0, 1.0, 1.0),
+                shape: Shape::Box,
+                area: 0.0,
+                crowd: false,
+                score: None,
+                changed: Field::NONE,
+                source: None,
+            };
+            instance.set_mask(&mask(id));
+            dataset.instances.push(instance);
+        }
+        let mut document = Document::new(Contents { dataset, ..Contents::default() }, Source::Folder(folder.to_path_buf()), false);
+        document.image_folder = folder.to_path_buf();
+        document
     }
 
-    fn forget(&mut self) {
-        if let Some(Err(error)) = self.journal.take().map(Journal::remove) {
-            tracing::warn!(%error, "the polish journal cannot be removed");
+    /// Whether the models are asked; else the job is finished.
+    fn is_asked(job: &mut Job) -> bool {
+        let start = Instant::now();
+        loop {
+            match job.next() {
+                Next::Ask(_) => return true,
+                Next::Finished => return false,
+                Next::Wait => assert!(start.elapsed() < Duration::from_secs(30), "nothing comes"),
+            }
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
 
-    /// Takes an object out of the list for good.
-    pub(super) fn decide(&mut self, id: InstanceId) {
-        self.findings.retain(|finding| finding.id != id.0);
-        if self.findings.is_empty() {
-            self.forget();
-        } else if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.decide(id)) {
-            tracing::warn!(%error, "the polish journal cannot be written");
-        }
+    fn answer(job: &mut Job, id: i64) -> std::io::Result<()> {
+        job.answered(&[Refinement { mask: mask(id + 5), kept_original: false, change: 0.1 }])
+    }
+
+    #[test]
+    fn what_the_models_fail_at_twice_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let document = document(folder.path(), 3);
+        let mut job = Job::start(&document, folder.path(), (PLAN, None), || {}).unwrap();
+        assert!(is_asked(&mut job));
+        assert_eq!(job.failed(), None);
+        assert!(is_asked(&mut job), "once more");
+        assert_eq!(job.failed(), Some(1));
+        assert!(is_asked(&mut job), "the next object");
+        answer(&mut job, 2).unwrap();
+        assert!(!is_asked(&mut job));
+        let progress = job.progress();
+        assert_eq!((progress.done, progress.total), (3, 3));
+        let mut polished = job.finish();
+        assert_eq!(polished.summary(), "1 of 3 looked at: 1 mask changed; 2 left out; Polish data set goes on with the rest");
+        polished.decide_all();
+        let told = read(&journal_path(folder.path(), folder.path())).unwrap();
+        assert_eq!((told.findings.len(), told.decided), (0, vec![InstanceId(2)]));
+    }
+
+    #[test]
+    fn findings_stay_where_the_journal_cannot_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = journal_path(folder.path(), folder.path());
+        let mut job = Job::start(&document(folder.path(), 2), folder.path(), (PLAN, None), || {}).unwrap();
+        job.journal.file = std::fs::File::open(&path).unwrap();
+        assert!(is_asked(&mut job));
+        answer(&mut job, 1).unwrap_err();
+        assert!(!is_asked(&mut job));
+        let mut polished = job.finish();
+        assert_eq!(polished.summary(), "Polished: 1 mask changed; 1 left out");
+        polished.decide(InstanceId(1));
+        assert!(!path.exists(), "all is decided");
+    }
+
+    #[test]
+    fn a_job_that_was_stopped_goes_on_after_its_changes_are_decided() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = journal_path(folder.path(), folder.path());
+        let document = document(folder.path(), 3);
+        let mut job = Job::start(&document, folder.path(), (PLAN, None), || {}).unwrap();
+        assert!(is_asked(&mut job));
+        answer(&mut job, 1).unwrap();
+        let mut polished = job.finish();
+        assert_eq!(polished.summary(), "1 of 3 looked at: 1 mask changed; Polish data set goes on with the rest");
+        polished.decide(InstanceId(1));
+        let told = read(&path).unwrap();
+        let mut job = Job::start(&document, folder.path(), (PLAN, Some(told)), || {}).unwrap();
+        assert_eq!(job.progress().done, 1);
+        assert!(is_asked(&mut job));
+        answer(&mut job, 2).unwrap();
+        assert!(!is_asked(&mut job));
+        assert_eq!(job.finish().findings.iter().map(|finding| finding.id).collect::<Vec<_>>(), [2]);
     }
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use annotator::annotation::{Field, Shape};
 use annotator::app::assistant::Readiness;
 use annotator::app::command::{Command, Tool};
-use annotator::app::polish::Plan;
+use annotator::app::polish::{Finding, Plan};
 use annotator::app::settings::Folders;
 use annotator::app::state::{PolishState, Tone};
 use annotator::app::transfer::{Form, Wish};

@@ -39,6 +39,9 @@ fn refined_masks_are_decided_one_by_one_or_together() {
         assert_eq!(window.app().state().review.as_ref().unwrap().changes.len(), 2);
     };
     refine(&mut window);
+    window.press(Key::G);
+    assert!(!window.app().is_waiting() && window.says().contains("first"), "{}", window.says());
+    assert_eq!(window.app().state().review.as_ref().unwrap().changes.len(), 2, "nothing is dropped");
     window.press(Key::Escape);
     window.press(Key::Enter);
     assert!(window.app().state().review.is_none());
@@ -59,8 +62,10 @@ fn refined_masks_are_decided_one_by_one_or_together() {
     assert_eq!(masks(&window), before);
 }
 
-#[test]
-fn a_data_set_is_polished_paused_and_gone_on_with() {
+const PLAN: Plan = Plan { category: None, least_area: 10, strength: 0.5, band_px: None };
+
+/// Three images with a mask each, the last image shown.
+fn three_masks() -> Window {
     let mut window = Window::new(false);
     for image in 0..3 {
         window.perform(Command::GoTo(image));
@@ -68,44 +73,143 @@ fn a_data_set_is_polished_paused_and_gone_on_with() {
         window.draw_box((20.0, 20.0), (20.0 + 15.0 * f64::from(image as u8 + 2), 60.0));
         window.answered();
     }
-    let area = |window: &Window, image: usize| {
-        let document = &window.app().state().document;
-        let id = document.image(image).unwrap().id;
-        document.objects(id).next().unwrap().mask(Size::new(120, 80)).unwrap().area()
-    };
-    let before: Vec<u64> = (0..3).map(|image| area(&window, image)).collect();
-    let plan = Plan { category: None, least_area: 10, strength: 0.5, band_px: None };
-    window.perform(Command::StartPolish(plan.clone()));
-    let reviewing = |app: &App| matches!(app.state().polish, PolishState::Review(_));
+    window
+}
+
+fn areas(window: &Window) -> Vec<u64> {
+    let document = &window.app().state().document;
+    let area = |image| document.objects(image).next().unwrap().mask(Size::new(120, 80)).unwrap().area();
+    (0..3).map(|image| area(document.image(image).unwrap().id)).collect()
+}
+
+fn reviewing(app: &App) -> bool {
+    matches!(app.state().polish, PolishState::Review(_))
+}
+
+fn findings(window: &Window) -> Vec<Finding> {
+    match &window.app().state().polish {
+        PolishState::Review(findings) => findings.clone(),
+        other => panic!("no review but {other:?}"),
+    }
+}
+
+#[test]
+fn a_review_of_some_masks_decides_about_them_alone() {
+    let mut window = three_masks();
+    window.perform(Command::StartPolish(PLAN));
     window.until("every mask was looked at", reviewing);
-    let PolishState::Review(findings) = window.app().state().polish.clone() else { unreachable!() };
+    let before = areas(&window);
+    for key in [Key::Enter, Key::Escape] {
+        window.key(Modifiers::SHIFT, key);
+        assert_eq!((areas(&window), findings(&window).len()), (before.clone(), 3), "no review is open");
+    }
+    for (modifiers, key) in [(Modifiers::SHIFT, Key::Escape), (Modifiers::NONE, Key::Escape), (Modifiers::SHIFT, Key::Enter)] {
+        window.perform(Command::SelectAll);
+        window.press(Key::G);
+        window.answered();
+        window.key(modifiers, key);
+        let state = window.app().state();
+        assert!(state.review.is_none() && state.image == 2 && findings(&window).len() == 3, "{modifiers:?} {key:?}");
+    }
+    let after = areas(&window);
+    assert_eq!((after[0], after[1]), (before[0], before[1]));
+    assert!(after[2] > before[2]);
+    window.harness.get_by_label("Take all").click();
+    window.harness.run_steps(3);
+    let all = areas(&window);
+    assert!(all[0] > before[0] && all[1] > before[1] && all[2] == after[2], "a mask that changed meanwhile stays");
+    assert_eq!(window.app().state().polish, PolishState::Idle);
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(areas(&window), after, "one step");
+}
+
+#[test]
+fn a_polish_job_that_ends_shows_nothing_unasked() {
+    let mut window = three_masks();
+    window.press(Key::P);
+    let click = |window: &mut Window, at| window.drag(at, at, Modifiers::NONE);
+    click(&mut window, (90.0, 20.0));
+    click(&mut window, (110.0, 20.0));
+    window.perform(Command::StartPolish(PLAN));
+    window.until("every mask was looked at", reviewing);
+    let state = window.app().state();
+    assert!(state.image == 2 && state.review.is_none() && window.says().contains("3 masks changed"), "{}", window.says());
+    click(&mut window, (110.0, 60.0));
+    window.press(Key::Enter);
+    assert_eq!(window.objects(), 2, "the outline is whole");
+    // A click on a line shows it; what is decided next is the one below.
+    let ids: Vec<i64> = findings(&window).iter().map(|finding| finding.id).collect();
+    let shown = |window: &Window| window.app().state().review.as_ref().unwrap().changes[0].id.0;
+    window.perform(Command::ShowChange(1));
+    assert_eq!(shown(&window), ids[1]);
+    window.press(Key::Escape);
+    assert_eq!(shown(&window), ids[2]);
+    window.press(Key::Escape);
+    assert_eq!(shown(&window), ids[0]);
+}
+
+#[test]
+fn a_polish_job_that_is_stopped_or_started_anew_loses_nothing_unasked() {
+    let mut window = three_masks();
+    window.perform_at_once(vec![Command::StartPolish(PLAN), Command::StopPolish]);
+    assert!(window.says().starts_with("0 of 3 looked at"), "{}", window.says());
+    window.perform_at_once(vec![Command::ResumePolish, Command::PausePolish, Command::Polish]);
+    assert!(window.harness.query_by_label("Start").is_none(), "a job rests");
+    window.perform(Command::StartPolish(PLAN));
+    assert!(matches!(window.app().state().polish, PolishState::Running { paused: true, .. }));
+    window.perform(Command::PausePolish);
+    window.until("every mask was looked at", reviewing);
+    window.perform(Command::StopPolish);
+    window.perform(Command::Polish);
+    window.harness.get_by_label("Start").click();
+    window.harness.run_steps(3);
+    let anew = "Start anew, 3 findings are dropped";
+    assert!(window.harness.query_by_label(anew).is_some(), "it asks first");
+    window.harness.get_by_label("Go on (3 done)").click();
+    window.harness.run_steps(3);
+    assert_eq!(findings(&window).len(), 3);
+    window.perform(Command::Polish);
+    window.harness.get_by_label("Start").click();
+    window.harness.run_steps(3);
+    window.harness.get_by_label(anew).click();
+    window.harness.run_steps(1);
+    window.until("every mask was looked at anew", reviewing);
+    assert_eq!(findings(&window).len(), 3);
+}
+
+#[test]
+fn a_data_set_is_polished_paused_and_gone_on_with() {
+    let mut window = three_masks();
+    let before = areas(&window);
+    window.perform(Command::StartPolish(PLAN));
+    window.until("every mask was looked at", reviewing);
+    let findings = findings(&window);
     assert_eq!(findings.len(), 3);
     assert!(findings.windows(2).all(|pair| pair[0].change >= pair[1].change), "the largest change comes first");
-    let first = window.app().state().image;
-    assert_eq!(first, 0, "the narrowest object changes most");
+    window.perform(Command::ShowChange(0));
+    assert_eq!(window.app().state().image, 0, "the narrowest object changes most");
     window.press(Key::Enter);
-    assert!(area(&window, 0) > before[0]);
+    assert!(areas(&window)[0] > before[0]);
     assert!(window.app().state().image != 0, "the next change is shown");
 
     // The window is closed in the middle of the review and opened again: two changes are left.
     let (data, folder) = (window.data.clone(), window.close());
     let mut window = Window::over(folder, data.clone(), false);
     window.open(&data);
+    window.until("all is read", |app| !app.state().document.is_loading());
     window.perform(Command::ResumePolish);
-    window.until("the review goes on", reviewing);
-    let PolishState::Review(findings) = window.app().state().polish.clone() else { unreachable!() };
-    assert_eq!(findings.len(), 2);
+    assert_eq!(self::findings(&window).len(), 2, "nothing is left to look at");
     window.press(Key::Escape);
     window.perform(Command::DecideAll(true));
     assert_eq!(window.app().state().polish, PolishState::Idle);
-    let after: Vec<u64> = (0..3).map(|image| area(&window, image)).collect();
+    let after = areas(&window);
     assert_eq!((0..3).filter(|&image| after[image] > before[image]).count(), 2);
     window.perform(Command::ResumePolish);
     assert_eq!(window.app().state().polish, PolishState::Idle, "nothing is left to go on with");
 
-    window.perform(Command::StartPolish(Plan { least_area: 1_000_000, ..plan.clone() }));
+    window.perform(Command::StartPolish(Plan { least_area: 1_000_000, ..PLAN }));
     window.until("nothing is to be done", |app| app.state().polish == PolishState::Idle);
-    window.perform(Command::StartPolish(plan));
+    window.perform(Command::StartPolish(PLAN));
     window.perform(Command::PausePolish);
     if let PolishState::Running { paused, .. } = window.app().state().polish {
         assert!(paused && window.harness.query_by_label("Go on").is_some());
