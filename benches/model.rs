@@ -7,10 +7,10 @@
 //!
 //! A time is the median of at most 5 runs after one that is not counted, and ends when the result is in this program's
 //! memory. A run that takes more than 10 seconds is the only one. `PyTorch` runs the networks alone, as often as the row
-//! does: a box is looked at twice, the second time with its mirror image, every look is an encoder and a denoiser call,
-//! further samples are denoiser calls, a rough mask is judged by the segmenter; the rest of such a row (crops, colours,
-//! outlines) is work that only the Rust side does. The last column is the CPU's time divided by `PyTorch`'s. The refiners
-//! without shipped weights have random ones.
+//! does: a box is looked at twice, the second time with its mirror image and a wider crop, every look is an encoder and a
+//! denoiser call, further samples are denoiser calls, a rough mask is judged by the segmenter; the rest of such a row
+//! (crops, colours, outlines) is work that only the Rust side does. The last column is the CPU's time divided by
+//! `PyTorch`'s. The refiners without shipped weights have random ones.
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 
 use std::io::Write as _;
@@ -90,8 +90,8 @@ fn rows(skipped: &[String]) -> Vec<Row> {
         parts: parts.iter().map(|(count, part)| (*count, (*part).to_owned())).collect(),
         work,
     };
-    let looks = |batches: f64| ["encoder:8", "denoiser:8", "encoder:16", "denoiser:16"].map(|part| (batches, part));
-    let one = ["encoder:1", "denoiser:1", "encoder:2", "denoiser:2"].map(|part| (1.0, part));
+    let looks = |batches: f64| ["encoder:8", "denoiser:8", "encoder:24", "denoiser:24"].map(|part| (batches, part));
+    let one = ["encoder:1", "denoiser:1", "encoder:3", "denoiser:3"].map(|part| (1.0, part));
     let samples = |more| [one.as_slice(), &[(1.0, more)]].concat();
     let steps = TIMES.len() as f64;
     let mut rows = vec![

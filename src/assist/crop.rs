@@ -12,7 +12,16 @@ pub const DEVIATION: [f32; 3] = [58.395, 57.12, 57.375];
 /// The crop around a box: a quarter of each side (16 pixels at least) more on every side, then the shorter side grown
 /// evenly until the aspect is at most 2:1. It may leave the image.
 pub fn box_region(rect: Rect) -> Rect {
-    let (dx, dy) = ((0.25 * rect.width).max(16.0), (0.25 * rect.height).max(16.0));
+    region(rect, 0.25)
+}
+
+/// [`box_region`] with more of what lies around.
+pub fn wide_region(rect: Rect) -> Rect {
+    region(rect, 0.45)
+}
+
+fn region(rect: Rect, share: f64) -> Rect {
+    let (dx, dy) = ((share * rect.width).max(16.0), (share * rect.height).max(16.0));
     let (mut x, mut y, mut w, mut h) = (rect.x - dx, rect.y - dy, rect.width + 2.0 * dx, rect.height + 2.0 * dy);
     if w > 2.0 * h {
         y -= (w / 2.0 - h) / 2.0;

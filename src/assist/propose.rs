@@ -141,8 +141,8 @@ impl Proposer<'_> {
     pub(super) fn features(&self, input: Vec<f32>, count: usize) -> Features {
         let side = self.segmenter.config.crop;
         let encode = |input| self.segmenter.encoder.forward(planes(input, [count, 5, side, side], self.device));
-        // One box, or its second look: the crop and its mirror image.
-        if count <= 2 { self.memory.features(input, encode) } else { encode(input) }
+        // One box, or its second look at three crops.
+        if count == 1 || count == 3 { self.memory.features(input, encode) } else { encode(input) }
     }
 
     /// The part of a prompt that the weights can be conditioned on.
