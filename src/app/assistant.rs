@@ -73,9 +73,10 @@ pub struct Running {
 }
 
 impl Running {
-    /// Whether `object`, the one at `index` of the request, is as it was when that was sent.
-    pub fn still_fits(&self, index: usize, object: &Instance) -> bool {
-        self.before.get(index).is_some_and(|(bbox, shape)| *bbox == object.bbox && *shape == object.shape)
+    /// Whether `object` is one of the request, and as it was when that was sent.
+    pub fn still_fits(&self, object: &Instance) -> bool {
+        let mut sent = self.instances.iter().zip(&self.before);
+        sent.any(|(&id, (bbox, shape))| id == object.id && *bbox == object.bbox && *shape == object.shape)
     }
 }
 

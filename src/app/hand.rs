@@ -67,9 +67,6 @@ impl App {
     fn wand(&mut self, target: Option<InstanceId>, at: Point, adds: bool) {
         let Some(pixels) = self.pixels() else { return };
         let size = Size::new(pixels.width(), pixels.height());
-        if self.state.shown().is_none_or(|image| image.size != size) {
-            return self.state.say(Tone::Warning, "The image has another size than its data set says");
-        }
         let seed = ((at.x as u32).min(size.width.saturating_sub(1)), (at.y as u32).min(size.height.saturating_sub(1)));
         let tolerance = self.state.wand_tolerance.round() as u8;
         let Some(region) = wand::like_region(pixels.as_raw(), size, seed, tolerance, MOST_WAND) else {

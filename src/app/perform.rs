@@ -321,8 +321,7 @@ impl App {
             Outcome::Failed(message) => self.state.say(Tone::Error, format!("The model failed: {message}")),
             Outcome::Proposed(running, proposals) if running.aim != Aim::Fresh => self.suggested(&running, proposals),
             Outcome::Proposed(running, proposals) => {
-                let fits = |(id, _): &(InstanceId, _)| self.is_as_sent(&running, *id);
-                let proposals: Vec<_> = running.instances.iter().copied().zip(proposals).filter(fits).collect();
+                let proposals = self.still_wanted(&running, proposals);
                 let masks: Vec<(InstanceId, &Mask)> = proposals.iter().map(|(id, proposal)| (*id, &proposal.mask)).collect();
                 let done = self.state.set_masks("Propose masks", running.image, &masks);
                 let expected = proposals.iter().map(|(id, proposal)| (*id, proposal.expected_iou));
@@ -337,20 +336,15 @@ impl App {
                 self.state.say(Tone::Plain, format!("{count} mask{} proposed: Enter accepts, G refines{more}", plural(count)));
             }
             Outcome::Polished(outcome) => self.polished(outcome),
-            Outcome::Refined(running, refinements) => {
-                let fits = |(id, _): &(InstanceId, _)| self.is_as_sent(&running, *id);
-                let (ids, refinements) = running.instances.iter().copied().zip(refinements).filter(fits).unzip();
-                self.review(running.image, ids, refinements);
-            }
+            Outcome::Refined(running, refinements) => self.review(running.image, self.still_wanted(&running, refinements)),
         }
     }
 
-    fn review(&mut self, image: ImageId, ids: Vec<InstanceId>, refinements: Vec<Refinement>) {
+    fn review(&mut self, image: ImageId, refinements: Vec<(InstanceId, Refinement)>) {
         let Some(size) = self.state.document.dataset().image(image).map(|image| image.size) else { return };
-        let all = ids.len();
-        let changes: Vec<Change> = ids
+        let all = refinements.len();
+        let changes: Vec<Change> = refinements
             .into_iter()
-            .zip(refinements)
             .filter(|(_, refinement)| !refinement.kept_original)
             .filter_map(|(id, Refinement { mask: after, .. })| {
                 let before = self.state.document.instance(id)?.mask(size).ok()?;

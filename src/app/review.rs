@@ -91,11 +91,7 @@ impl App {
     /// Says how many were taken or left; false where they cannot be taken.
     fn commit_all(&mut self, takes: bool, image: Option<ImageId>, edits: Vec<Edit>) -> bool {
         let count = edits.len();
-        if takes
-            && count > 0
-            && let Err(error) = self.state.document.commit("Refine masks", image, &Edit::Batch(edits))
-        {
-            self.state.say(Tone::Error, error.to_string());
+        if takes && count > 0 && !self.state.commit("Refine masks", image, &Edit::Batch(edits)) {
             return false;
         }
         let verb = if takes { "Took" } else { "Left" };

@@ -95,8 +95,14 @@ impl App {
 
     /// Whether an object of a request is as it was when that was sent.
     pub(super) fn is_as_sent(&self, running: &Running, id: InstanceId) -> bool {
-        let index = running.instances.iter().position(|&other| other == id);
-        index.zip(self.state.document.instance(id)).is_some_and(|(index, object)| running.still_fits(index, object))
+        self.state.document.instance(id).is_some_and(|object| running.still_fits(object))
+    }
+
+    /// The objects of a request that are as they were when it was sent, each with its answer.
+    pub(super) fn still_wanted<T>(&self, running: &Running, answers: Vec<T>) -> Vec<(InstanceId, T)> {
+        let mut pairs: Vec<(InstanceId, T)> = running.instances.iter().copied().zip(answers).collect();
+        pairs.retain(|(id, _)| self.is_as_sent(running, *id));
+        pairs
     }
 
     fn show_alternative(&mut self, image: ImageId, id: InstanceId, index: usize) {

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Proposal;
+use crate::mask::{Mask, metric};
 use crate::model::weights::WeightFile;
 
 /// The metadata entry that holds the calibration as JSON.
@@ -36,6 +38,14 @@ pub struct Observation {
     pub agreement: Option<f64>,
     /// The true `IoU`.
     pub iou: f64,
+}
+
+impl Observation {
+    /// What `proposal`, made without a calibration, tells beside the `truth`.
+    pub fn of(proposal: &Proposal, truth: &Mask) -> Self {
+        let (quality, iou) = (f64::from(proposal.expected_iou), metric::iou(&proposal.mask, truth));
+        Self { quality, agreement: proposal.agreement, iou }
+    }
 }
 
 impl Calibration {

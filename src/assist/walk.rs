@@ -227,17 +227,18 @@ impl Work<'_> {
         let features = encoded.features.repeated(count / encoded.count);
         let context = encoded.context.as_ref().map(|context| context.repeated(count / encoded.count));
         // Boxes share their noise, so that one gives the same mask whatever else is asked for; samples that begin alike do not.
-        let repeats = if origin.masks.is_some() { LEVELS.len() } else { count };
-        let of = |sample: usize| Noise::new(origin.seed + (sample / repeats) as u64).normals(grid * grid);
-        let noise = || planes((0..count).flat_map(of).collect(), shape, device);
+        let alike = if origin.masks.is_some() { LEVELS.len() } else { count };
+        let groups = (0..count.div_ceil(alike)).map(|group| Noise::new(origin.seed.wrapping_add(group as u64)).normals(grid * grid));
+        let values: Vec<f32> = groups.flat_map(|values| values.repeat(alike)).take(count * grid * grid).collect();
+        let noise = planes(values, shape, device);
         let hold = origin.sides.as_ref().map(|sides| Hold::new(&planes(sides.repeat(count), shape, device)));
         let start = match &origin.masks {
-            None => Start::noise(noise()),
+            None => Start::noise(noise),
             Some(masks) => {
                 let known = |at: usize| origin.sides.as_ref().map_or(0.0, |sides| sides[at % (grid * grid)]);
                 let side = |(at, &mask): (usize, &f32)| if known(at) == 0.0 { 2.0 * mask - 1.0 } else { known(at) };
                 let clean = masks.iter().enumerate().map(|value| SIGNAL_SCALE as f32 * side(value)).collect();
-                Start::mask(planes(clean, shape, device), noise(), origin.level)
+                Start::mask(planes(clean, shape, device), noise, origin.level)
             }
         };
         let (mut quality, mut logits, mut failure) = (None, Vec::new(), None);

@@ -337,6 +337,22 @@ pub(super) fn by_image(dataset: &Dataset) -> Vec<Vec<&Instance>> {
     objects
 }
 
+/// The outline of `instance` as one polygon, as [`convert::one_polygon`] makes it; what that loses is counted, also that there is
+/// none.
+pub(super) fn counted_polygon(instance: &Instance, size: Size, tolerance_px: f64, grain_px: f64, tally: &mut Tally) -> Option<Vec<f64>> {
+    let Ok(Some((polygon, iou))) = convert::one_polygon(instance, size, tolerance_px, grain_px) else {
+        tally.add(Kind::Object, format_args!("annotation {}", instance.id));
+        return None;
+    };
+    if matches!(&instance.shape, Shape::Polygons(polygons) if polygons.len() > 1) {
+        tally.add(Kind::Bridged, format_args!("annotation {}", instance.id));
+    }
+    if iou < 1.0 || matches!(instance.shape, Shape::Rle { .. }) {
+        tally.add_iou(instance.id.0, iou);
+    }
+    Some(polygon)
+}
+
 /// The place of each class in the list.
 pub(super) fn class_places(dataset: &Dataset) -> HashMap<CategoryId, usize> {
     dataset.categories.iter().enumerate().rev().map(|(place, category)| (category.id, place)).collect()

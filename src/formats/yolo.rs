@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 
 use hotcoco::convert::yolo_to_coco;
 
-use super::convert::one_polygon;
-use super::exchange::{Builder, ExchangeError, Fault, Imported, Watch, class_places, stem};
+use super::exchange::{Builder, ExchangeError, Fault, Imported, Watch, class_places, counted_polygon, stem};
 use super::folder;
 use super::library::{self, Names};
 use super::loss::{Kind, Tally};
@@ -43,17 +42,9 @@ pub(super) fn write(
         }
         let mut text = String::new();
         for instance in objects {
-            let Ok(Some((polygon, iou))) = one_polygon(instance, image.size, tolerance_px, GRAIN_PX) else {
-                tally.add(Kind::Object, format_args!("annotation {}", instance.id));
-                continue;
-            };
-            match &instance.shape {
-                Shape::Box => tally.add(Kind::Box, format_args!("annotation {}", instance.id)),
-                Shape::Polygons(polygons) if polygons.len() > 1 => tally.add(Kind::Bridged, format_args!("annotation {}", instance.id)),
-                _ => (),
-            }
-            if iou < 1.0 || matches!(instance.shape, Shape::Rle { .. }) {
-                tally.add_iou(instance.id.0, iou);
+            let Some(polygon) = counted_polygon(instance, image.size, tolerance_px, GRAIN_PX, tally) else { continue };
+            if instance.shape == Shape::Box {
+                tally.add(Kind::Box, format_args!("annotation {}", instance.id));
             }
             text.push_str(&classes.get(&instance.category_id).copied().unwrap_or_default().to_string());
             for corner in polygon.as_chunks::<2>().0 {

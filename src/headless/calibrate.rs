@@ -16,7 +16,6 @@ use crate::assist::{Assistant, Engine as _, MOST_SAMPLES, Prompt, ProposeOptions
 use crate::evaluation::Reliability;
 use crate::formats::save::replace;
 use crate::job::Cancel;
-use crate::mask::metric;
 
 /// The options of `calibrate`.
 #[derive(Clone, Debug, clap::Args)]
@@ -69,11 +68,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
             let Some(rect) = truth.bbox() else { continue };
             let found = assistant.propose(picture, &[Prompt { rect, ..prompt(&data, instance) }], &options, cancel, &mut |_| ());
             let Some(found) = unless_cancelled(found)? else { return Ok(Outcome::Cancelled) };
-            observations.extend(found.iter().map(|proposal| Observation {
-                quality: f64::from(proposal.expected_iou),
-                agreement: proposal.agreement,
-                iou: metric::iou(&proposal.mask, &truth),
-            }));
+            observations.extend(found.iter().map(|proposal| Observation::of(proposal, &truth)));
         }
         Ok(Outcome::Done)
     })?;

@@ -120,7 +120,7 @@ fn listed(truth: &Dataset, found: &[(InstanceId, Agreement)]) -> String {
     let line = |(id, agreement): &(InstanceId, Agreement)| {
         let object = truth.instances.iter().find(|object| object.id == *id)?;
         let image = truth.images.iter().find(|image| image.id == object.image_id).map_or("", |image| &image.file_name);
-        let class = truth.categories.iter().find(|category| category.id == object.category_id).map_or("", |category| &category.name);
+        let class = truth.category(object.category_id).map_or("", |category| &category.name);
         Some(format!("\n{:.3}  annotation {id}  {class}  {image}", agreement.iou))
     };
     let lines: String = found.iter().filter_map(line).collect();

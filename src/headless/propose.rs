@@ -127,8 +127,7 @@ fn usable(data: &Dataset, task: &Task, batch: &[usize], terminal: &mut Terminal)
 
 /// What the segmenter is told about an object: its box and its class.
 pub(super) fn prompt(data: &Dataset, instance: &Instance) -> Prompt {
-    let class = data.categories.iter().find(|class| class.id == instance.category_id);
-    Prompt { class: class.map(|class| class.name.clone()), ..Prompt::from(instance.bbox) }
+    Prompt { class: data.category(instance.category_id).map(|class| class.name.clone()), ..Prompt::from(instance.bbox) }
 }
 
 /// The loaded models with the options of each call.

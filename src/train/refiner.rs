@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use burn::module::Module as _;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use super::augment::{Mirror, jittered, recoloured};
 use super::coarse::synthesised;
 use super::run::Task;
 use super::{Config, Objects, TrainError};
 use crate::assist::crop::{centres_inside, frame, mask_crop, mask_region, normalised, resampled};
-use crate::assist::{Finisher, Mode, ModelPaths, Patch, RefineOptions};
+use crate::assist::{Finisher, Mode, ModelPaths, Patch, RefineOptions, planes};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
 use crate::mask::{Mask, metric};
@@ -105,10 +105,10 @@ impl Task for RefinerTask {
             };
             let mut colours = resampled(image.as_raw(), size, 3, region, side);
             recoloured(&mut colours, noise);
-            let mut planes = normalised(&colours, &centres_inside(region, side, frame(size)));
+            let mut pixels = normalised(&colours, &centres_inside(region, side, frame(size)));
             let mut truth = mask_crop(&mask, region, side);
             let mirror = Mirror::random(noise);
-            mirror.apply(&mut planes, side);
+            mirror.apply(&mut pixels, side);
             mirror.apply(&mut truth, side);
             let coarse = match &own {
                 Some(own) => {
@@ -120,11 +120,11 @@ impl Task for RefinerTask {
             };
             let t = time(network.config.timesteps, noise);
             shown.extend(noised(&truth, &coarse, share.at(Some(t)), || noise.uniform()));
-            images.extend(planes);
+            images.extend(pixels);
             targets.extend(truth);
             times.push(t);
         }
-        let tensor = |values: Vec<f32>, channels| Tensor::from_data(TensorData::new(values, [n, channels, side, side]), &self.device);
+        let tensor = |values, channels| planes(values, [n, channels, side, side], &self.device);
         let logits = network.forward(tensor(images, 3), tensor(shown, 1), &times);
         Ok(refining(logits, tensor(targets, 1)))
     }

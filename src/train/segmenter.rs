@@ -19,7 +19,7 @@ use crate::assist::snap::object;
 use crate::assist::{Calibration, ExemplarCrop, Memory, ModelPaths, Prompt, ProposeOptions, Proposer, View, planes, read};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
-use crate::mask::{Mask, metric};
+use crate::mask::Mask;
 use crate::model::diffusion::sampler::signal;
 use crate::model::diffusion::schedule::{SIGNAL_SCALE, alpha_bar};
 use crate::model::layer::per_sample;
@@ -172,8 +172,7 @@ struct Diffused {
 impl Diffused {
     fn new(masks: &[f32], shape: [usize; 4], noise: &mut Noise, device: &Device) -> Self {
         let clean = masks.iter().map(|&m| SIGNAL_SCALE as f32 * (2.0 * m - 1.0)).collect();
-        let tensor = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, shape), device);
-        Self { clean: tensor(clean), epsilon: tensor(noise.normals(masks.len())) }
+        Self { clean: planes(clean, shape, device), epsilon: planes(noise.normals(masks.len()), shape, device) }
     }
 
     fn at(&self, levels: &[f64]) -> Tensor<4> {
@@ -228,7 +227,7 @@ impl Task for SegmenterTask {
         let crops = self.crops(network, &batch, noise)?;
         let (n, side) = (chosen.len(), network.config.mask);
         let shape = [n, 1, side, side];
-        let target = Tensor::<4>::from_data(TensorData::new(masks.clone(), shape), &self.device);
+        let target = planes(masks.clone(), shape, &self.device);
         let features = self.features(network, crops);
         let levels: Vec<f64> = (0..n).map(|_| if noise.chance(ONE_STEP_SHARE) { 1.0 } else { noise.between(0.0, 1.0) }).collect();
         let diffused = Diffused::new(&masks, shape, noise, &self.device);
@@ -304,11 +303,7 @@ impl SegmenterTask {
                 prompt.exemplars = self.exemplars(data, index, SHOWN, &mut Noise::new(0));
             }
             let proposals = proposer.propose(&image, &[prompt], options, cancel, &mut |_| {})?;
-            observed.extend(proposals.first().map(|proposal| Observation {
-                quality: f64::from(proposal.expected_iou),
-                agreement: None,
-                iou: metric::iou(&proposal.mask, &mask),
-            }));
+            observed.extend(proposals.first().map(|proposal| Observation::of(proposal, &mask)));
         }
         Ok(observed)
     }

@@ -32,8 +32,8 @@ def work(rank: int, pools: dict, pairs: list[Pair], args: argparse.Namespace) ->
     model = Refiner(config)
     if args.start:
         given = read_start(args.start)
-        given = widened(given) if config == LITE and "output_blocks.9.0.skip_connection.weight" not in given else given
-        model.load_state_dict(given, strict=len(given) == len(model.state_dict()))
+        grows = config == LITE and "output_blocks.9.0.skip_connection.weight" not in given
+        model.load_state_dict(widened(given) if grows else given, strict=not grows)
     model = model.to(memory_format=torch.channels_last)
     trainer = Trainer(model, args.out, args.lr, args.decay, args.ema)
     if args.resume:

@@ -9,8 +9,7 @@ use std::path::Path;
 
 use hotcoco::convert::{coco_to_cvat, cvat_to_coco};
 
-use super::convert::one_polygon;
-use super::exchange::{ExchangeError, Imported, Watch};
+use super::exchange::{ExchangeError, Imported, Watch, counted_polygon};
 use super::library::{copy_without_references, error, from_library, to_library};
 use super::loss::{Kind, Tally};
 use super::save::replace;
@@ -43,17 +42,7 @@ pub(super) fn write(
             return Some((instance.bbox, None));
         }
         let size = sizes.get(&instance.image_id).copied().unwrap_or_default();
-        let Ok(Some((polygon, iou))) = one_polygon(instance, size, tolerance_px, GRAIN_PX) else {
-            tally.add(Kind::Object, format_args!("annotation {}", instance.id));
-            return None;
-        };
-        let parts = matches!(&instance.shape, Shape::Polygons(polygons) if polygons.len() > 1);
-        if parts {
-            tally.add(Kind::Bridged, format_args!("annotation {}", instance.id));
-        }
-        if iou < 1.0 || matches!(instance.shape, Shape::Rle { .. }) {
-            tally.add_iou(instance.id.0, iou);
-        }
+        let polygon = counted_polygon(instance, size, tolerance_px, GRAIN_PX, tally)?;
         Some((instance.bbox, Some(vec![polygon])))
     });
     stopped?;

@@ -140,10 +140,7 @@ fn images_follow_each_other_and_undo_goes_back_to_its_own() {
 fn enter_takes_the_mask_that_is_shown_while_the_model_still_works() {
     let mut window = Window::new(true);
     window.draw_box((20.0, 20.0), (70.0, 60.0));
-    window.until("a step is shown", App::is_waiting);
-    window.harness.run_steps(4);
-    std::thread::sleep(Duration::from_millis(50));
-    window.harness.run_steps(2);
+    window.step_is_shown();
     window.press(Key::Enter);
     assert!(!window.app().is_waiting() && window.has_mask(), "{}", window.says());
     assert_eq!(window.says(), "1 mask accepted as shown");

@@ -244,6 +244,14 @@ impl Window {
         self.until("the models answer", |app| !app.is_waiting());
     }
 
+    /// Waits for a step of a slow model.
+    fn step_is_shown(&mut self) {
+        self.until("a step is shown", App::is_waiting);
+        self.harness.run_steps(4);
+        std::thread::sleep(Duration::from_millis(50));
+        self.harness.run_steps(2);
+    }
+
     fn says(&self) -> String {
         self.app().state().message.clone().map(|message| message.text).unwrap_or_default()
     }

@@ -119,10 +119,7 @@ fn a_box_outside_the_image_holds_up_no_other() {
 fn what_was_changed_while_the_model_worked_stays_as_it_is() {
     let mut window = Window::new(true);
     window.draw_box((20.0, 20.0), (70.0, 60.0));
-    window.until("a step is shown", App::is_waiting);
-    window.harness.run_steps(4);
-    std::thread::sleep(Duration::from_millis(50));
-    window.harness.run_steps(2);
+    window.step_is_shown();
     let id = window.app().state().objects().next().unwrap().id;
     window.perform(Command::Move(id, Point::new(10.0, 5.0)));
     window.press(Key::Enter);
