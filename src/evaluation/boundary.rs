@@ -1,18 +1,20 @@
-//! Boundary average precision (Cheng et al., 2021): COCO's average precision with the smaller of mask `IoU` and boundary
-//! `IoU` in place of the mask `IoU`. COCO's own evaluation has no place for another overlap, so its matching is here.
+//! Boundary average precision (Cheng et al., 2021): the average precision of COCO or LVIS with the smaller of mask `IoU` and
+//! boundary `IoU` in place of the mask `IoU`. Their own evaluations have no place for another overlap, so the matching is here.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
+use super::federation::Federation;
 use super::precision::Precision;
 use crate::annotation::{CategoryId, Dataset, ImageId, Instance};
+use crate::formats::lvis::Frequency;
 use crate::geometry::Size;
 use crate::mask::morphology::{Border, eroded};
 use crate::mask::{Mask, PixelRect, metric, rle};
 
-/// Detections of one image and category that count.
+/// Detections of one image and category that count; for LVIS see [`Federation::best`].
 const MOST_DETECTIONS: usize = 100;
 /// `IoU` thresholds 0.5, 0.55, ..., 0.95.
 const THRESHOLDS: usize = 10;
@@ -55,6 +57,11 @@ impl<'a> Prepared<'a> {
         Some(Self { area: rle::area(&runs), runs, window, band })
     }
 
+    /// Those of `instances` that fit the image.
+    fn all(instances: &[&'a Instance], size: Size, overlap: Overlap) -> Vec<(&'a Instance, Self)> {
+        instances.iter().filter_map(|&instance| Some((instance, Self::new(instance, size, overlap)?))).collect()
+    }
+
     fn overlap(&self, truth: &Self, crowd: bool) -> f64 {
         let ratio = |shared: u64, all: u64| if all == 0 { 0.0 } else { shared as f64 / all as f64 };
         let shared = rle::intersection(&self.runs, &truth.runs);
@@ -84,6 +91,9 @@ struct Detection {
     ignored: [[bool; THRESHOLDS]; 4],
 }
 
+/// For each range and threshold the average precision of a class; `None` without an object to find.
+type Curve = [[Option<f64>; THRESHOLDS]; 4];
+
 /// One image and category: its detections, best first, and how many objects count in each range.
 struct Group {
     detections: Vec<Detection>,
@@ -98,7 +108,8 @@ struct Pair<'a> {
 }
 
 /// Average precision of the predictions that have a score, by the `overlap` of choice; -1 where there is no object to find.
-/// Masks that do not fit their image are left out.
+/// Masks that do not fit their image are left out. Where `truth` is one of LVIS, only classes that an image is labelled for
+/// count.
 pub fn precision_by(truth: &Dataset, prediction: &Dataset, overlap: Overlap) -> Precision {
     let mut pairs: BTreeMap<(CategoryId, ImageId), Pair<'_>> = BTreeMap::new();
     let sizes: BTreeMap<ImageId, Size> = truth.images.iter().rev().map(|image| (image.id, image.size)).collect();
@@ -112,29 +123,44 @@ pub fn precision_by(truth: &Dataset, prediction: &Dataset, overlap: Overlap) -> 
             pairs.entry(key).or_default().objects.push(instance);
         }
     }
-    for instance in prediction.instances.iter().filter(|instance| instance.score.is_some_and(|score| !score.is_nan())) {
-        if let Some(key) = key(instance) {
+    let federation = Federation::of(truth);
+    let scored = prediction.instances.iter().filter(|instance| instance.score.is_some_and(|score| !score.is_nan()));
+    let scored = if federation.is_some() { Federation::best(scored) } else { scored.collect() };
+    for instance in scored {
+        let counts = |&(class, image): &(CategoryId, ImageId)| federation.as_ref().is_none_or(|all| all.counts(class, image));
+        if let Some(key) = key(instance).filter(counts) {
             pairs.entry(key).or_default().found.push(instance);
         }
     }
     let pairs: Vec<_> = pairs.into_iter().collect();
     let groups: Vec<(CategoryId, Group)> = pairs
         .into_par_iter()
-        .map(|((category, image), pair)| (category, matched(&pair.objects, pair.found, sizes[&image], overlap)))
+        .map(|((category, image), mut pair)| {
+            pair.found.sort_by(|a, b| b.score.unwrap_or(0.0).total_cmp(&a.score.unwrap_or(0.0)));
+            if federation.is_none() {
+                pair.found.truncate(MOST_DETECTIONS);
+            }
+            let is_open = federation.as_ref().is_some_and(|all| all.is_open(category, image));
+            (category, matched(&pair, is_open, sizes[&image], overlap))
+        })
         .collect();
     let mut by_category: BTreeMap<CategoryId, Vec<&Group>> = BTreeMap::new();
     for (category, group) in &groups {
         by_category.entry(*category).or_default().push(group);
     }
-    let curves: Vec<[[Option<f64>; THRESHOLDS]; 4]> = by_category
-        .values()
-        .map(|groups| std::array::from_fn(|range| std::array::from_fn(|threshold| mean_precision(groups, range, threshold))))
-        .collect();
-    let mean = |range: usize, thresholds: std::ops::Range<usize>| {
-        let values: Vec<f64> = curves.iter().flat_map(|curve| curve[range][thresholds.clone()].iter().flatten().copied()).collect();
+    let curve = |groups: &Vec<&Group>| -> Curve {
+        std::array::from_fn(|range| std::array::from_fn(|threshold| mean_precision(groups, range, threshold)))
+    };
+    let curves: Vec<(CategoryId, Curve)> = by_category.iter().map(|(category, groups)| (*category, curve(groups))).collect();
+    let mean_of = |range: usize, thresholds: std::ops::Range<usize>, wanted: &dyn Fn(CategoryId) -> bool| {
+        let values = curves.iter().filter(|(category, _)| wanted(*category)).flat_map(|(_, curve)| &curve[range][thresholds.clone()]);
+        let values: Vec<f64> = values.flatten().copied().collect();
         if values.is_empty() { -1.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
     };
+    let mean = |range, thresholds| mean_of(range, thresholds, &|_| true);
     let all = 0..THRESHOLDS;
+    let of_frequency = |all: &Federation, wanted| mean_of(0, 0..THRESHOLDS, &|class| all.frequency(class) == Some(wanted));
+    let frequencies = [Frequency::Rare, Frequency::Common, Frequency::Frequent];
     Precision {
         ap: mean(0, all.clone()),
         ap50: mean(0, 0..1),
@@ -142,17 +168,14 @@ pub fn precision_by(truth: &Dataset, prediction: &Dataset, overlap: Overlap) -> 
         small: mean(1, all.clone()),
         medium: mean(2, all.clone()),
         large: mean(3, all),
+        by_frequency: federation.as_ref().map(|all| frequencies.map(|wanted| of_frequency(all, wanted))),
     }
 }
 
-/// COCO's greedy matching: the best detection first takes the object that it overlaps most, one that counts if it can.
-fn matched(objects: &[&Instance], mut found: Vec<&Instance>, size: Size, overlap: Overlap) -> Group {
-    found.sort_by(|a, b| b.score.unwrap_or(0.0).total_cmp(&a.score.unwrap_or(0.0)));
-    found.truncate(MOST_DETECTIONS);
-    let truths: Vec<(&Instance, Prepared<'_>)> =
-        objects.iter().filter_map(|instance| Some((*instance, Prepared::new(instance, size, overlap)?))).collect();
-    let found: Vec<(&Instance, Prepared<'_>)> =
-        found.into_iter().filter_map(|instance| Some((instance, Prepared::new(instance, size, overlap)?))).collect();
+/// COCO's greedy matching: the best detection first takes the object that it overlaps most, one that counts if it can. Where
+/// the class `is_open`, a detection that finds nothing does not count.
+fn matched(pair: &Pair<'_>, is_open: bool, size: Size, overlap: Overlap) -> Group {
+    let (truths, found) = (Prepared::all(&pair.objects, size, overlap), Prepared::all(&pair.found, size, overlap));
     let overlaps: Vec<Vec<f64>> =
         found.iter().map(|(_, one)| truths.iter().map(|(object, truth)| one.overlap(truth, object.crowd)).collect()).collect();
     let outside = |area: f64, range: usize| area < RANGES[range].0 || area > RANGES[range].1;
@@ -191,7 +214,7 @@ fn matched(objects: &[&Instance], mut found: Vec<&Instance>, size: Size, overlap
                         taken[object] = true;
                         ignored[object]
                     }
-                    None => outside(found[place].1.area as f64, range),
+                    None => is_open || outside(found[place].1.area as f64, range),
                 };
             }
         }

@@ -6,7 +6,7 @@ use std::fmt;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{Agreement, Scale, Scores, agreement};
+use super::{Agreement, Overlap, Scale, Scores, agreement, precision_by};
 use crate::annotation::{Dataset, Instance, InstanceId, Verbatim};
 
 /// A group of objects before and after.
@@ -18,6 +18,8 @@ pub struct Row {
     pub before: Scores,
     /// After.
     pub after: Scores,
+    /// Boundary average precision before and after, of the group alone. A mask without a score counts with 1.
+    pub boundary_ap: [f64; 2],
     /// Objects whose `IoU` fell by more than 0.01.
     pub worse: usize,
 }
@@ -39,10 +41,12 @@ struct Compared<'a> {
     source: Option<&'a str>,
     before: Agreement,
     after: Agreement,
+    /// The object, then its mask before and after.
+    instances: [&'a Instance; 3],
 }
 
 /// Compares `before` and `after` with `truth`, object by object. Crowds are left out.
-pub fn change(truth: &Dataset, before: &Dataset, after: &Dataset) -> Change {
+pub fn change<'a>(truth: &'a Dataset, before: &'a Dataset, after: &'a Dataset) -> Change {
     let sizes = truth.sizes();
     let index = |dataset: &'_ Dataset| -> HashMap<InstanceId, usize> {
         dataset.instances.iter().enumerate().map(|(place, instance)| (instance.id, place)).collect()
@@ -50,17 +54,18 @@ pub fn change(truth: &Dataset, before: &Dataset, after: &Dataset) -> Change {
     let (old, new) = (index(before), index(after));
     let sources: HashMap<InstanceId, String> =
         before.instances.iter().filter_map(|instance| Some((instance.id, named_source(instance)?))).collect();
-    let objects: Vec<&Instance> = truth.instances.iter().filter(|instance| !instance.crowd).collect();
+    let objects: Vec<&'a Instance> = truth.instances.iter().filter(|instance| !instance.crowd).collect();
     let compared: Vec<Compared<'_>> = objects
         .par_iter()
         .filter_map(|object| {
             let size = *sizes.get(&object.image_id)?;
-            let of = |dataset: &Dataset, places: &HashMap<InstanceId, usize>| {
+            let of = |dataset: &'a Dataset, places: &HashMap<InstanceId, usize>| {
                 let other = dataset.instances.get(*places.get(&object.id)?).filter(|other| other.image_id == object.image_id)?;
-                agreement(object, other, size).ok()
+                Some((agreement(object, other, size).ok()?, other))
             };
             let source = sources.get(&object.id).map(String::as_str);
-            Some(Compared { scale: Scale::of(object.area), source, before: of(before, &old)?, after: of(after, &new)? })
+            let ((before, old), (after, new)) = (of(before, &old)?, of(after, &new)?);
+            Some(Compared { scale: Scale::of(object.area), source, before, after, instances: [object, old, new] })
         })
         .collect();
     let row = |name: &str, wanted: &dyn Fn(&Compared<'_>) -> bool| {
@@ -69,6 +74,7 @@ pub fn change(truth: &Dataset, before: &Dataset, after: &Dataset) -> Change {
             name: name.to_owned(),
             before: Scores::of(chosen.iter().map(|one| &one.before)),
             after: Scores::of(chosen.iter().map(|one| &one.after)),
+            boundary_ap: boundary_ap(truth, &chosen),
             worse: chosen.iter().filter(|one| one.after.iou < one.before.iou - 0.01).count(),
         }
     };
@@ -84,6 +90,20 @@ pub fn change(truth: &Dataset, before: &Dataset, after: &Dataset) -> Change {
     Change { by_size, by_source, left_out: objects.len() - compared.len() }
 }
 
+/// The boundary average precision of these objects alone, before and after.
+fn boundary_ap(truth: &Dataset, objects: &[&Compared<'_>]) -> [f64; 2] {
+    let part = |place: usize| {
+        let scored = |one: &&Compared<'_>| {
+            let instance = one.instances[place].clone();
+            Instance { category_id: one.instances[0].category_id, score: instance.score.or(Some(1.0)), ..instance }
+        };
+        let instances = objects.iter().map(scored).collect();
+        Dataset { images: truth.images.clone(), categories: truth.categories.clone(), instances, document: Vec::new() }
+    };
+    let objects = part(0);
+    [1, 2].map(|place| precision_by(&objects, &part(place), Overlap::Boundary).ap)
+}
+
 /// The member `source` of the record, where it is text.
 fn named_source(instance: &Instance) -> Option<String> {
     let record: serde_json::Value = serde_json::from_str(instance.source.as_ref().map(Verbatim::text)?).ok()?;
@@ -93,14 +113,20 @@ fn named_source(instance: &Instance) -> Option<String> {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let widest = self.by_source.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(8) + 1;
-        writeln!(f, "{:<widest$}{:>6}{:>16}{:>17}{:>16}{:>7}", "objects", "count", "IoU", "boundary IoU", "mBA", "worse")?;
+        writeln!(
+            f,
+            "{:<widest$}{:>6}{:>16}{:>17}{:>16}{:>17}{:>7}",
+            "objects", "count", "IoU", "boundary IoU", "mBA", "boundary AP", "worse"
+        )?;
         for row in self.by_size.iter().chain(&self.by_source) {
             if row.before.count == 0 {
                 continue;
             }
             let cell = |value: fn(&Scores) -> f64| format!("{:.3} -> {:.3}", value(&row.before), value(&row.after));
             let (iou, boundary, accuracy) = (cell(|s| s.iou), cell(|s| s.boundary_iou), cell(|s| s.boundary_accuracy));
-            writeln!(f, "{:<widest$}{:>6}{iou:>16}{boundary:>17}{accuracy:>16}{:>7}", row.name, row.before.count, row.worse)?;
+            let precision = row.boundary_ap.map(|value| format!("{value:.3}")).join(" -> ");
+            let (count, worse) = (row.before.count, row.worse);
+            writeln!(f, "{:<widest$}{count:>6}{iou:>16}{boundary:>17}{accuracy:>16}{precision:>17}{worse:>7}", row.name)?;
         }
         if self.left_out > 0 {
             writeln!(f, "{} objects are not in both files and do not count", self.left_out)?;

@@ -5,6 +5,7 @@
 
 mod boundary;
 mod change;
+mod federation;
 mod object;
 mod precision;
 mod reliability;
@@ -18,7 +19,7 @@ use serde::Serialize;
 use crate::annotation::{Dataset, Instance, InstanceId};
 
 pub use boundary::{Overlap, precision_by};
-pub use change::{Change, change};
+pub use change::{Change, Row, change};
 pub use object::{Agreement, agreement};
 pub use precision::{Precision, PrecisionError, precision};
 pub use reliability::{Bin, Reliability};
@@ -210,9 +211,11 @@ impl fmt::Display for Table {
         }
         for (name, precision) in [("masks", &self.precision), ("boundary", &self.boundary_precision)] {
             if let Some(precision) = precision {
-                let cells = precision
+                let cells: Vec<String> = precision
                     .named()
-                    .map(|(name, value)| format!("{name} {}", if value < 0.0 { "-".to_owned() } else { format!("{value:.3}") }));
+                    .into_iter()
+                    .map(|(name, value)| format!("{name} {}", if value < 0.0 { "-".to_owned() } else { format!("{value:.3}") }))
+                    .collect();
                 writeln!(f, "{name:<8} {}", cells.join("  "))?;
             }
         }

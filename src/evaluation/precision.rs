@@ -1,4 +1,4 @@
-//! COCO's average precision of masks, by the `hotcoco` port of pycocotools.
+//! COCO's and LVIS' average precision of masks, by the `hotcoco` port of pycocotools and lvis-api.
 
 use std::collections::HashMap;
 
@@ -6,10 +6,13 @@ use hotcoco::params::IouType;
 use hotcoco::{Annotation, COCO, COCOeval, Segmentation};
 use serde::Serialize;
 
-use crate::annotation::{Dataset, Instance, Shape};
+use super::federation::Federation;
+use crate::annotation::{CategoryId, Dataset, Instance, Shape};
+use crate::formats::lvis::Frequency;
 use crate::geometry::Rect;
 
-/// Average precision of masks at up to 100 detections an image; a value is -1 where there is no object to find.
+/// Average precision of masks at up to 100 detections an image and class, for LVIS 300 an image; a value is -1 where there is
+/// no object to find.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Precision {
     /// Mean over the `IoU` thresholds 0.5, 0.55, ..., 0.95.
@@ -24,13 +27,18 @@ pub struct Precision {
     pub medium: f64,
     /// Large objects.
     pub large: f64,
+    /// LVIS: rare, common and frequent classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by_frequency: Option<[f64; 3]>,
 }
 
 impl Precision {
     /// The values with their usual names.
-    pub const fn named(&self) -> [(&'static str, f64); 6] {
-        let Self { ap, ap50, ap75, small, medium, large } = *self;
-        [("AP", ap), ("AP50", ap50), ("AP75", ap75), ("APs", small), ("APm", medium), ("APl", large)]
+    pub fn named(&self) -> Vec<(&'static str, f64)> {
+        let Self { ap, ap50, ap75, small, medium, large, by_frequency } = *self;
+        let mut named = vec![("AP", ap), ("AP50", ap50), ("AP75", ap75), ("APs", small), ("APm", medium), ("APl", large)];
+        named.extend(by_frequency.into_iter().flat_map(|values| ["APr", "APc", "APf"].into_iter().zip(values)));
+        named
     }
 }
 
@@ -46,7 +54,7 @@ pub enum PrecisionError {
 }
 
 /// Average precision of the predictions that have a score. Those on images or of categories that `truth` does not have
-/// are left out, as in COCO's own evaluation.
+/// are left out, as in COCO's own evaluation. Where `truth` is one of LVIS, only classes that an image is labelled for count.
 ///
 /// # Errors
 /// When the evaluation refuses its input.
@@ -68,20 +76,35 @@ pub fn precision(truth: &Dataset, prediction: &Dataset) -> Result<Precision, Pre
             ..Annotation::default()
         })
     };
+    let federation = Federation::of(truth);
+    let places = |ids: &[CategoryId]| ids.iter().filter_map(|id| categories.get(id).copied()).collect::<Vec<u64>>();
     let dataset = hotcoco::Dataset {
         images: truth
             .images
             .iter()
             .enumerate()
-            .map(|(place, image)| hotcoco::Image {
-                id: place as u64 + 1,
-                width: image.size.width,
-                height: image.size.height,
-                ..hotcoco::Image::default()
+            .map(|(place, image)| {
+                let marks = federation.as_ref().and_then(|federation| federation.marks(image.id)).cloned().unwrap_or_default();
+                hotcoco::Image {
+                    id: place as u64 + 1,
+                    width: image.size.width,
+                    height: image.size.height,
+                    neg_category_ids: places(&marks.absent),
+                    not_exhaustive_category_ids: places(&marks.not_exhaustive),
+                    ..hotcoco::Image::default()
+                }
             })
             .collect(),
-        categories: (1..=truth.categories.len() as u64)
-            .map(|id| hotcoco::Category { id, name: id.to_string(), ..hotcoco::Category::default() })
+        categories: truth
+            .categories
+            .iter()
+            .zip(1..)
+            .map(|(category, id)| hotcoco::Category {
+                id,
+                name: id.to_string(),
+                frequency: federation.as_ref().and_then(|federation| federation.frequency(category.id)).map(letter),
+                ..hotcoco::Category::default()
+            })
             .collect(),
         annotations: truth.instances.iter().enumerate().filter_map(|(place, instance)| annotation(place, instance)).collect(),
         ..hotcoco::Dataset::default()
@@ -92,14 +115,25 @@ pub fn precision(truth: &Dataset, prediction: &Dataset) -> Result<Precision, Pre
     let results = scored.enumerate().filter_map(result).collect();
     let truth = COCO::from_dataset(dataset);
     let results = truth.load_res_anns(results)?;
-    let mut evaluation = COCOeval::new(truth, results, IouType::Segm);
+    let mut evaluation = match &federation {
+        Some(_) => COCOeval::new_lvis(truth, results, IouType::Segm),
+        None => COCOeval::new(truth, results, IouType::Segm),
+    };
     evaluation.evaluate()?;
     evaluation.accumulate();
     evaluation.summarize_lines();
-    match evaluation.stats() {
-        Some(&[ap, ap50, ap75, small, medium, large, ..]) => Ok(Precision { ap, ap50, ap75, small, medium, large }),
-        _ => Err(PrecisionError::Incomplete),
+    let Some(&[ap, ap50, ap75, small, medium, large, a, b, c, ..]) = evaluation.stats() else { return Err(PrecisionError::Incomplete) };
+    Ok(Precision { ap, ap50, ap75, small, medium, large, by_frequency: federation.map(|_| [a, b, c]) })
+}
+
+/// As LVIS writes it.
+fn letter(frequency: Frequency) -> String {
+    match frequency {
+        Frequency::Rare => "r",
+        Frequency::Common => "c",
+        Frequency::Frequent => "f",
     }
+    .to_owned()
 }
 
 fn corners(bbox: Rect) -> [f64; 4] {

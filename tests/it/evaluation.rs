@@ -7,8 +7,9 @@ use annotator::evaluation::{Overlap, change, compare, precision, precision_by};
 use annotator::formats::coco;
 use annotator::mask::morphology;
 
-fn frozen() -> (Dataset, Dataset, Vec<f64>) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/precision.json");
+/// Truth, results, and their average precision of masks and of boundaries, as `tests/reference` froze them.
+fn frozen_in(file: &str) -> (Dataset, Dataset, [Vec<f64>; 2]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(file);
     let mut value: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, value: &serde_json::Value| {
@@ -20,7 +21,13 @@ fn frozen() -> (Dataset, Dataset, Vec<f64>) {
     assert!(report.is_empty(), "{report:?}");
     let (results, report) = coco::read_results(&write("results.json", &value["results"]), &truth).unwrap();
     assert!(report.is_empty(), "{report:?}");
-    (truth, results, serde_json::from_value(value["stats"].take()).unwrap())
+    let stats = ["stats", "boundary_stats"].map(|name| serde_json::from_value(value[name].take()).unwrap());
+    (truth, results, stats)
+}
+
+fn frozen() -> (Dataset, Dataset, Vec<f64>) {
+    let (truth, results, [stats, _]) = frozen_in("precision.json");
+    (truth, results, stats)
 }
 
 #[test]
@@ -37,15 +44,30 @@ fn average_precision_is_that_of_coco() {
 
 #[test]
 fn boundary_precision_is_that_of_the_reference() {
-    let (truth, results, stats) = frozen();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/precision.json");
-    let value: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let boundary: Vec<f64> = serde_json::from_value(value["boundary_stats"].clone()).unwrap();
-    for (overlap, stats) in [(Overlap::Mask, stats), (Overlap::Boundary, boundary)] {
+    let (truth, results, stats) = frozen_in("precision.json");
+    for (overlap, stats) in [Overlap::Mask, Overlap::Boundary].into_iter().zip(stats) {
         for ((name, found), expected) in precision_by(&truth, &results, overlap).named().into_iter().zip(stats) {
             assert!((found - expected).abs() < 1e-9, "{name} by {overlap:?}: {found} is not {expected}");
         }
     }
+}
+
+#[test]
+fn precision_on_lvis_is_that_of_lvis() {
+    let (truth, results, [masks, boundaries]) = frozen_in("lvis_precision.json");
+    let [by_library, by_mask, by_boundary] = [
+        precision(&truth, &results).unwrap(),
+        precision_by(&truth, &results, Overlap::Mask),
+        precision_by(&truth, &results, Overlap::Boundary),
+    ];
+    for (found, stats) in [(by_library, &masks), (by_mask, &masks), (by_boundary, &boundaries)] {
+        assert_eq!((found.named().len(), stats.len()), (9, 9));
+        for ((name, found), expected) in found.named().into_iter().zip(stats) {
+            assert!((found - expected).abs() < 1e-9, "{name}: {found} is not {expected}");
+        }
+    }
+    let table = compare(&truth, &results).unwrap().to_string();
+    assert!(table.contains("APr") && table.contains("boundary"), "{table}");
 }
 
 #[test]
@@ -68,6 +90,8 @@ fn a_change_is_told_by_size_and_source() {
     let objects = truth.instances.iter().filter(|instance| !instance.crowd).count();
     assert_eq!((told.by_size[0].before.count, told.left_out), (objects - 1, 1));
     assert!(told.by_size[0].after.iou > told.by_size[0].before.iou + 0.05);
+    let gains = |row: &&annotator::evaluation::Row| row.before.count > 0 && row.boundary_ap[1] > row.boundary_ap[0] + 0.05;
+    assert!(told.by_size.iter().take(1).chain(&told.by_source).all(|row| gains(&row)), "{told}");
     assert_eq!(told.by_source.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["grown 0", "grown 1"]);
     assert_eq!(told.by_source.iter().map(|row| row.before.count).sum::<usize>(), objects - 1);
     assert_eq!(told.by_size.iter().map(|row| row.worse).sum::<usize>(), 0);

@@ -12,6 +12,7 @@ from pycocotools import mask as coder
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+
 def band(rle):
     mask = coder.decode(rle).astype(np.uint8)
     height, width = mask.shape
@@ -19,6 +20,7 @@ def band(rle):
     padded = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     inner = cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=distance)[1:-1, 1:-1]
     return coder.encode(np.asfortranarray(mask - inner))
+
 
 class BoundaryEval(COCOeval):
     def computeIoU(self, image, category):
@@ -32,16 +34,22 @@ class BoundaryEval(COCOeval):
         edges = coder.iou([band(x) for x in d], [band(x) for x in g], [0] * len(g))
         return np.where(np.array(crowd)[None] == 1, whole, np.minimum(whole, edges))
 
-path = Path(__file__).parent.parent / "data" / "precision.json"
-document = json.loads(path.read_text())
-with contextlib.redirect_stdout(io.StringIO()):
-    truth = COCO()
-    truth.dataset = copy.deepcopy(document["truth"])
-    truth.createIndex()
-    evaluation = BoundaryEval(truth, truth.loadRes(copy.deepcopy(document["results"])), "segm")
-    evaluation.evaluate()
-    evaluation.accumulate()
-    evaluation.summarize()
-document["boundary_stats"] = [float(value) for value in evaluation.stats[:6]]
-path.write_text(json.dumps(document, separators=(",", ":")))
-sys.stdout.write(f"{document['boundary_stats']}\n")
+
+def main() -> None:
+    path = Path(__file__).parent.parent / "data" / "precision.json"
+    document = json.loads(path.read_text())
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO()
+        truth.dataset = copy.deepcopy(document["truth"])
+        truth.createIndex()
+        evaluation = BoundaryEval(truth, truth.loadRes(copy.deepcopy(document["results"])), "segm")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    document["boundary_stats"] = [float(value) for value in evaluation.stats[:6]]
+    path.write_text(json.dumps(document, separators=(",", ":")))
+    sys.stdout.write(f"{document['boundary_stats']}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -26,6 +26,29 @@ pub fn is_lvis(dataset: &Dataset) -> bool {
         || !has_flags && dataset.categories.iter().any(|category| has(category.source.as_ref(), "\"synset\""))
 }
 
+/// How often a class occurs in LVIS' training set (Gupta, Dollár and Girshick, 2019).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Frequency {
+    /// On up to 10 images.
+    #[serde(rename = "r")]
+    Rare,
+    /// On 11 to 100 images.
+    #[serde(rename = "c")]
+    Common,
+    /// On more images.
+    #[serde(rename = "f")]
+    Frequent,
+}
+
+/// How often a class occurs, where its record says so.
+pub fn frequency(category: &Category) -> Option<Frequency> {
+    #[derive(Deserialize)]
+    struct Record {
+        frequency: Frequency,
+    }
+    category.source.as_ref().and_then(|text| Some(serde_json::from_str::<Record>(text.text()).ok()?.frequency))
+}
+
 /// The synset of a class: its own where the record has one, else the one that LVIS uses for a class of COCO of that name.
 pub fn synset(category: &Category) -> Option<String> {
     #[derive(Deserialize)]
