@@ -14,3 +14,4 @@ pub mod refiner;
 pub mod segmenter;
 pub mod speed;
 pub mod weights;
+mod winograd;
