@@ -214,19 +214,28 @@ impl State {
 
     /// Gives objects new masks in one step; gives back which have one now. An empty mask leaves the object as it was.
     pub fn set_masks(&mut self, label: &str, image: ImageId, masks: &[(InstanceId, &Mask)]) -> Vec<InstanceId> {
+        let shapes = masks.iter().filter(|(_, mask)| !mask.is_empty()).map(|(id, mask)| (*id, Shape::from_mask(mask)));
+        self.set_shapes(label, Some(image), shapes)
+    }
+
+    /// [`Self::set_masks`] with outlines of their pixels, none of which is empty.
+    pub fn set_shapes(
+        &mut self,
+        label: &str,
+        image: Option<ImageId>,
+        shapes: impl Iterator<Item = (InstanceId, Shape)>,
+    ) -> Vec<InstanceId> {
         let mut edits = Vec::new();
         let (mut done, mut drawn) = (Vec::new(), Vec::new());
-        for (id, mask) in masks {
-            let Some(mut instance) = self.document.instance(*id).cloned() else { continue };
-            if !mask.is_empty() {
-                let own = Some(instance.bbox).filter(|_| instance.shape == Shape::Box);
-                drawn.extend(own.or_else(|| self.drawn.get(id).copied()).map(|rect| (*id, rect)));
-                instance.set_mask(mask);
-                edits.push(Edit::Replace(Box::new(instance)));
-                done.push(*id);
-            }
+        for (id, shape) in shapes {
+            let Some(mut instance) = self.document.instance(id).cloned() else { continue };
+            let own = Some(instance.bbox).filter(|_| instance.shape == Shape::Box);
+            drawn.extend(own.or_else(|| self.drawn.get(&id).copied()).map(|rect| (id, rect)));
+            instance.set_pixels(shape);
+            edits.push(Edit::Replace(Box::new(instance)));
+            done.push(id);
         }
-        if done.is_empty() || !self.commit(label, Some(image), &Edit::Batch(edits)) {
+        if done.is_empty() || !self.commit(label, image, &Edit::Batch(edits)) {
             return Vec::new();
         }
         self.drawn.extend(drawn);

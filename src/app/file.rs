@@ -256,7 +256,7 @@ impl App {
 
     /// Leaves what is open to the caller, who lets it go.
     fn leave_document(&mut self) -> State {
-        self.assistant.cancel();
+        self.stop_models();
         self.pending = None;
         let settings = self.state.settings.clone();
         std::mem::replace(&mut self.state, State::new(settings))

@@ -12,7 +12,7 @@ use super::keymap;
 use super::panel::{check, classes, filmstrip::Filmstrip, menu, objects, polish, status, toolbar};
 use super::picture::Loaded;
 use super::state::PolishState;
-use super::{App, theme};
+use super::{App, refine, theme};
 
 impl App {
     /// Shows the window's content and carries out what was asked for.
@@ -85,6 +85,7 @@ impl App {
         Panel::bottom("status").frame(panel(12, 0)).exact_size(30.0).show(ui, |ui| {
             let facts = status::Facts {
                 assistant: &self.assistant,
+                waiting: self.refining.as_ref().map_or(0, refine::Refining::waiting),
                 pointer: self.canvas.pointer(),
                 scale: self.canvas.view.scale(),
                 adapter: &self.adapter,

@@ -26,6 +26,7 @@ mod panel;
 mod perform;
 mod picture;
 pub mod polish;
+mod refine;
 mod review;
 pub mod settings;
 pub mod state;
@@ -75,6 +76,7 @@ pub struct App {
     polish: Option<polish::Job>,
     polished: Option<polish::Polished>,
     propose_due: Option<f64>,
+    refining: Option<refine::Refining>,
     adapter: String,
 }
 
@@ -116,6 +118,7 @@ impl App {
             polish: None,
             polished: None,
             propose_due: None,
+            refining: None,
             adapter: base.adapter,
         }
     }

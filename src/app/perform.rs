@@ -5,12 +5,12 @@ use super::assistant::{Aim, Outcome};
 use super::command::{Command, Tool, entry};
 use super::panel::dialog::{Dialog, KeysForm, Search};
 use super::picture::Loaded;
-use super::state::{Change, Tone};
+use super::state::Tone;
 use super::theme;
 use super::transfer::Wish;
 use crate::annotation::{ImageId, Instance, InstanceId, Shape};
+use crate::assist::ModelPaths;
 use crate::assist::service::Request;
-use crate::assist::{ModelPaths, RefineOptions, Refinement};
 use crate::geometry::{Rect, Size};
 use crate::mask::Mask;
 use std::sync::Arc;
@@ -150,7 +150,7 @@ impl App {
     }
 
     fn step(&mut self, redo: bool) {
-        self.state.review = None;
+        self.leave_finding();
         match self.state.document.step(redo) {
             Ok(None) => self.state.say(Tone::Plain, if redo { "Nothing to do again" } else { "Nothing to take back" }),
             Err(error) => self.state.say(Tone::Error, error.to_string()),
@@ -163,6 +163,7 @@ impl App {
                 self.state.selection.retain(|&id| document.instance(id).is_some());
                 self.state.proposed.retain(|&id| document.instance(id).is_some_and(|instance| instance.shape != Shape::Box));
                 self.state.forget(entry.edit());
+                self.drop_outdated();
                 self.state.say(Tone::Plain, format!("{}: {}", if redo { "Done again" } else { "Taken back" }, entry.label));
             }
         }
@@ -220,7 +221,7 @@ impl App {
             self.stop_task();
             return;
         }
-        if let Some(running) = self.assistant.cancel() {
+        if let Some(running) = self.stop_models() {
             let what = match running.aim {
                 Aim::Refinement => "Refining stopped",
                 Aim::Fresh => "Proposal stopped; the boxes stay",
@@ -285,26 +286,12 @@ impl App {
         self.request(request, Aim::Fresh, image, &ids);
     }
 
-    fn refine(&mut self) {
-        if self.state.review.is_some() {
-            return self.state.say(Tone::Warning, "Decide about the refined mask first: Enter takes it, Esc leaves it");
-        }
-        let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
-        let chosen = self.state.selected().filter(|instance| instance.shape != Shape::Box);
-        let (ids, masks): (Vec<InstanceId>, Vec<Mask>) =
-            chosen.filter_map(|instance| Some((instance.id, instance.mask(size).ok()?))).unzip();
-        if ids.is_empty() {
-            return self.state.say(Tone::Warning, "Select an object with a mask first; for a box, press Enter");
-        }
-        let Some(pixels) = self.pixels() else { return };
-        let options =
-            RefineOptions { strength: self.state.settings.strength, band_px: self.state.settings.band_px, ..RefineOptions::default() };
-        self.request(Request::Refine { image: pixels, masks, options }, Aim::Refinement, image, &ids);
-    }
-
     pub(super) fn request(&mut self, request: Request, aim: Aim, image: ImageId, ids: &[InstanceId]) {
         // A warning is still read while the model works.
         self.state.message = self.state.message.take().filter(|message| message.tone == Tone::Warning);
+        if aim != Aim::Refinement {
+            self.refining = None;
+        }
         // Boxes that waited for their masks are seen to afterwards.
         if aim != Aim::Fresh && self.assistant.running().is_some_and(|running| running.aim == Aim::Fresh) {
             self.propose_due = Some(0.0);
@@ -318,7 +305,13 @@ impl App {
     /// Takes what the models found.
     pub(super) fn receive(&mut self, outcome: Outcome) {
         match outcome {
-            Outcome::Failed(message) => self.state.say(Tone::Error, format!("The model failed: {message}")),
+            Outcome::Failed(message) => {
+                // Weights may fail to load while the refiner works.
+                if self.assistant.running().is_none() {
+                    self.refining = None;
+                }
+                self.state.say(Tone::Error, format!("The model failed: {message}"));
+            }
             Outcome::Proposed(running, proposals) if running.aim != Aim::Fresh => self.suggested(&running, proposals),
             Outcome::Proposed(running, proposals) => {
                 let proposals = self.still_wanted(&running, proposals);
@@ -336,34 +329,8 @@ impl App {
                 self.state.say(Tone::Plain, format!("{count} mask{} proposed: Enter accepts, G refines{more}", plural(count)));
             }
             Outcome::Polished(outcome) => self.polished(outcome),
-            Outcome::Refined(running, refinements) => self.review(running.image, self.still_wanted(&running, refinements)),
+            Outcome::Refined(running, refinements) => self.refined(running.image, self.still_wanted(&running, refinements)),
         }
-    }
-
-    fn review(&mut self, image: ImageId, refinements: Vec<(InstanceId, Refinement)>) {
-        let Some(size) = self.state.document.dataset().image(image).map(|image| image.size) else { return };
-        let all = refinements.len();
-        let changes: Vec<Change> = refinements
-            .into_iter()
-            .filter(|(_, refinement)| !refinement.kept_original)
-            .filter_map(|(id, Refinement { mask: after, .. })| {
-                let before = self.state.document.instance(id)?.mask(size).ok()?;
-                (before != after && !after.is_empty()).then(|| Change { id, before: Arc::new(before), after: Arc::new(after) })
-            })
-            .collect();
-        let kept = all - changes.len();
-        if changes.is_empty() {
-            let text = if all == 1 {
-                "The refiner kept the original mask".to_owned()
-            } else {
-                format!("The refiner kept all {all} original masks")
-            };
-            return self.state.say(Tone::Plain, text);
-        }
-        if kept > 0 {
-            self.state.say(Tone::Plain, format!("{kept} kept as they were"));
-        }
-        self.start_review(image, changes, false);
     }
 
     pub(super) fn go_to(&mut self, index: usize) {
@@ -375,14 +342,15 @@ impl App {
             return self.state.say(Tone::Plain, "This is the last image");
         }
         self.canvas.abort();
-        self.assistant.cancel();
+        self.stop_models();
         self.propose_due = None;
         self.state.image = index;
         self.remember_shown();
         self.state.selection.clear();
         self.state.proposed.clear();
-        self.state.review = None;
+        self.put_review_off();
         self.state.message = None;
+        self.take_review_up();
     }
 
     fn next_unreviewed(&mut self) {

@@ -7,15 +7,47 @@ use super::App;
 use super::panel::dialog::{Dialog, PolishForm};
 use super::polish::{self, Finding, Job, Next, Plan, Polished, Told};
 use super::state::{Change, PolishState, Review, Tone};
-use crate::annotation::{Edit, ImageId, InstanceId};
+use crate::annotation::{ImageId, InstanceId, Shape};
 use crate::geometry::Size;
-use crate::mask::{PixelRect, rle};
+use crate::mask::rle;
 
 impl App {
     /// Shows `changes` of an image, to be decided one by one.
     pub(super) fn start_review(&mut self, image: ImageId, changes: Vec<Change>, is_polish: bool) {
+        self.put_review_off();
         self.state.review = Some(Review { image, changes, is_polish });
         self.show_change();
+    }
+
+    /// Ends the review; one of refined masks goes on when its image is shown again.
+    pub(super) fn put_review_off(&mut self) {
+        if let Some(mut review) = self.state.review.take().filter(|review| !review.is_polish) {
+            let earlier = self.state.put_off.remove(&review.image).map_or_else(Vec::new, |review| review.changes);
+            let is_other = |change: &Change| review.changes.iter().all(|own| own.id != change.id);
+            let others: Vec<Change> = earlier.into_iter().filter(is_other).collect();
+            review.changes.extend(others);
+            self.state.put_off.insert(review.image, review);
+        }
+    }
+
+    /// Goes on with the review of the shown image, where one was put off.
+    pub(super) fn take_review_up(&mut self) {
+        let Some(review) = self.state.shown().map(|image| image.id).and_then(|image| self.state.put_off.remove(&image)) else { return };
+        self.state.review = Some(review);
+        self.drop_outdated();
+        if let Some(review) = &self.state.review {
+            let left = review.changes.len();
+            self.state.say(Tone::Plain, format!("{left} refined mask{} still to look at", super::perform::plural(left)));
+        }
+        self.show_change();
+    }
+
+    /// Drops the changes of masks that are no longer as they were when they were refined.
+    pub(super) fn drop_outdated(&mut self) {
+        let Some(mut review) = self.state.review.take() else { return };
+        let document = &self.state.document;
+        review.changes.retain(|change| document.instance(change.id).is_some_and(|instance| instance.shape == *change.before));
+        self.state.review = Some(review).filter(|review| !review.changes.is_empty());
     }
 
     fn show_change(&mut self) {
@@ -41,12 +73,16 @@ impl App {
         if left == 0 {
             self.state.review = None;
         }
-        let took = takes && !self.state.set_masks("Refine mask", image, &[(change.id, &change.after)]).is_empty();
+        let after = takes.then(|| taken(&change)).into_iter();
+        let took = !self.state.set_shapes("Refine mask", Some(image), after).is_empty();
         if is_polish && let Some(polished) = &mut self.polished {
             let place = polished.findings.iter().position(|finding| finding.id == change.id.0);
             polished.decide(change.id);
             self.show_finding(place.unwrap_or(0));
             left = self.polished.as_ref().map_or(0, |polished| polished.findings.len());
+            if self.state.review.is_none() {
+                self.take_review_up();
+            }
         }
         self.show_change();
         let more = if left > 0 { format!("; {left} more to look at") } else { String::new() };
@@ -59,8 +95,10 @@ impl App {
         if review.is_polish {
             return self.decide_polished(takes);
         }
-        let edits = review.changes.iter().filter_map(|change| self.edit(change)).collect();
-        if self.commit_all(takes, Some(review.image), edits) {
+        self.drop_outdated();
+        let Some(review) = &self.state.review else { return };
+        let (image, shapes) = (review.image, review.changes.iter().map(taken).collect());
+        if self.commit_all(takes, Some(image), shapes) {
             self.state.review = None;
         }
     }
@@ -71,9 +109,9 @@ impl App {
             return;
         }
         let findings = self.polished.iter().flat_map(|polished| &polished.findings);
-        let edits = findings.filter_map(|finding| self.edit(&self.change(finding)?.1)).collect();
+        let shapes = findings.filter_map(|finding| Some(taken(&self.change(finding)?.1))).collect();
         let image = self.state.shown().map(|image| image.id);
-        if self.commit_all(takes, image, edits) {
+        if self.commit_all(takes, image, shapes) {
             self.leave_finding();
             if let Some(mut polished) = self.polished.take() {
                 polished.decide_all();
@@ -82,16 +120,10 @@ impl App {
         self.sync_polish();
     }
 
-    fn edit(&self, change: &Change) -> Option<Edit> {
-        let mut instance = self.state.document.instance(change.id)?.clone();
-        instance.set_mask(&change.after);
-        Some(Edit::Replace(Box::new(instance)))
-    }
-
     /// Says how many were taken or left; false where they cannot be taken.
-    fn commit_all(&mut self, takes: bool, image: Option<ImageId>, edits: Vec<Edit>) -> bool {
-        let count = edits.len();
-        if takes && count > 0 && !self.state.commit("Refine masks", image, &Edit::Batch(edits)) {
+    fn commit_all(&mut self, takes: bool, image: Option<ImageId>, shapes: Vec<(InstanceId, Shape)>) -> bool {
+        let count = shapes.len();
+        if takes && count > 0 && self.state.set_shapes("Refine masks", image, shapes.into_iter()).is_empty() {
             return false;
         }
         let verb = if takes { "Took" } else { "Left" };
@@ -100,8 +132,10 @@ impl App {
     }
 
     /// Ends the review where it shows a change of the polished data set.
-    fn leave_finding(&mut self) {
-        self.state.review.take_if(|review| review.is_polish);
+    pub(super) fn leave_finding(&mut self) {
+        if self.state.review.take_if(|review| review.is_polish).is_some() {
+            self.take_review_up();
+        }
     }
 
     /// Whether objects are still being read; says so.
@@ -284,11 +318,11 @@ impl App {
     fn change(&self, finding: &Finding) -> Option<(ImageId, Change)> {
         let instance = self.state.document.instance(InstanceId(finding.id))?;
         let size: Size = self.state.document.dataset().image(instance.image_id)?.size;
-        let before = instance.mask(size).ok().filter(|mask| polish::fingerprint(mask) == finding.before)?;
+        instance.mask(size).ok().filter(|mask| polish::fingerprint(mask) == finding.before)?;
         let counts = rle::from_text(finding.after.as_deref()?).ok()?;
         rle::check(size, &counts).ok()?;
-        let after = rle::decode_window(size, &counts, PixelRect::of(size));
-        Some((instance.image_id, Change { id: instance.id, before: Arc::new(before), after: Arc::new(after) }))
+        let after = Arc::new(Shape::Rle { size, counts, compressed: true });
+        Some((instance.image_id, Change { id: instance.id, before: Arc::new(instance.shape.clone()), after }))
     }
 
     /// Tells the panels how polishing stands.
@@ -305,6 +339,11 @@ impl App {
             (None, None) => PolishState::Idle,
         };
     }
+}
+
+/// What taking a change gives its object.
+fn taken(change: &Change) -> (InstanceId, Shape) {
+    (change.id, Shape::clone(&change.after))
 }
 
 #[cfg(test)]

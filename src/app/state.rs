@@ -10,7 +10,7 @@ use super::document::Document;
 use super::polish::Finding;
 use super::settings::Settings;
 use super::transfer::Wish;
-use crate::annotation::{CategoryId, Edit, Image, ImageId, Instance, InstanceId};
+use crate::annotation::{CategoryId, Edit, Image, ImageId, Instance, InstanceId, Shape};
 use crate::assist::{ExemplarCrop, Scribble};
 use crate::geometry::Rect;
 use crate::job::Progress;
@@ -41,10 +41,10 @@ pub struct Message {
 pub struct Change {
     /// The object.
     pub id: InstanceId,
-    /// Its mask before.
-    pub before: Arc<Mask>,
-    /// Its mask after.
-    pub after: Arc<Mask>,
+    /// Its outline before.
+    pub before: Arc<Shape>,
+    /// Its outline after: run lengths, for there may be many of these.
+    pub after: Arc<Shape>,
 }
 
 /// Refined masks that wait for a decision.
@@ -131,6 +131,8 @@ pub struct State {
     pub all_hidden: bool,
     /// Refined masks that wait for a decision.
     pub review: Option<Review>,
+    /// Those of other images, until they are shown again.
+    pub put_off: HashMap<ImageId, Review>,
     /// How the polishing of the data set stands.
     pub polish: PolishState,
     /// The expected `IoU` of proposed masks; it is not written to files.
@@ -175,6 +177,7 @@ impl State {
             hidden: BTreeSet::new(),
             all_hidden: false,
             review: None,
+            put_off: HashMap::new(),
             polish: PolishState::Idle,
             expected_iou: HashMap::new(),
             measured: None,

@@ -135,7 +135,7 @@ impl App {
             Some(Aim::Refinement) => return self.state.say(Tone::Plain, "The refiner is not done yet; Esc stops it"),
             // The mask that is shown is the one that is taken.
             Some(Aim::Alternatives | Aim::Spread) | None => {
-                self.assistant.cancel();
+                self.stop_models();
                 return self.accept();
             }
         };

@@ -14,6 +14,7 @@ use crate::app::command::Tool;
 use crate::app::state::State;
 use crate::app::theme::{self, Palette};
 use crate::geometry::{Point, Rect};
+use crate::mask::Mask;
 use crate::mask::overlay::Overlay;
 
 /// Width of a mask's outline, in points.
@@ -67,11 +68,10 @@ impl Canvas {
             if let Some(change) = review.changes.first() {
                 let key = (change.id, std::sync::Arc::as_ptr(&change.after) as usize);
                 let crops = self.compared.entry(key).or_insert_with(|| {
-                    let [kept, added, removed] = [
-                        crop::of_mask(&change.after),
-                        crop::of_difference(&change.after, &change.before),
-                        crop::of_difference(&change.before, &change.after),
-                    ];
+                    let [before, after] = [&change.before, &change.after]
+                        .map(|shape| shape.mask(Rect::default(), image.size).unwrap_or_else(|_| Mask::new(image.size)));
+                    let [kept, added, removed] =
+                        [crop::of_mask(&after), crop::of_difference(&after, &before), crop::of_difference(&before, &after)];
                     [kept.into(), added.into(), removed.into()]
                 });
                 let parts = crops.clone();

@@ -225,8 +225,9 @@ fn settings_ui(ui: &mut Ui, settings: &mut Settings, colors: &Palette, commands:
         ui.checkbox(&mut settings.propose_after_box, "Propose masks a moment after the last box");
         ui.end_row();
         ui.label("");
-        ui.checkbox(&mut settings.edges, "Draw proposed outlines to the picture's edges")
-            .on_hover_text("The network looks twice, and the pixels in doubt go where colours and edges say; about half as fast");
+        ui.checkbox(&mut settings.edges, "Draw proposed outlines to the picture's edges").on_hover_text(
+            "The network looks again at several crops, and the pixels in doubt go where colours and edges say; several times slower",
+        );
         ui.end_row();
     });
     ui.add_space(6.0);

@@ -18,6 +18,8 @@ pub(crate) struct Facts<'a> {
     pub assistant: &'a Assistant,
     /// The image position under the pointer.
     pub pointer: Option<Point>,
+    /// Masks that are refined after those that the models have.
+    pub waiting: usize,
     /// Points an image pixel.
     pub scale: f64,
     /// The adapter that draws the window.
@@ -44,7 +46,8 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
             let count = running.instances.len();
             let masks = if count == 1 { "mask".to_owned() } else { format!("{count} masks") };
             let share = if running.of > 0 { running.step as f32 / running.of as f32 } else { 0.0 };
-            ui.label(RichText::new(format!("{what} {masks}")).size(12.5).color(colors.accent));
+            let waiting = if facts.waiting > 0 { format!(", then {} more", facts.waiting) } else { String::new() };
+            ui.label(RichText::new(format!("{what} {masks}{waiting}")).size(12.5).color(colors.accent));
             let text = if running.of > 0 { format!("step {} of {}", running.step, running.of) } else { "starting".to_owned() };
             ui.add(ProgressBar::new(share).desired_width(130.0).desired_height(14.0).text(RichText::new(text).size(11.0)));
             if ui.small_button("Cancel (Esc)").clicked() {

@@ -62,6 +62,34 @@ fn refined_masks_are_decided_one_by_one_or_together() {
     assert_eq!(masks(&window), before);
 }
 
+#[test]
+fn a_review_waits_while_another_image_is_looked_at() {
+    let mut window = Window::new(false);
+    for at in [20.0, 60.0] {
+        window.draw_box((at, 20.0), (at + 30.0, 50.0));
+    }
+    window.answered();
+    window.perform(Command::SelectAll);
+    window.press(Key::G);
+    window.answered();
+    let left = |window: &Window| window.app().state().review.as_ref().map_or(0, |review| review.changes.len());
+    assert_eq!(left(&window), 2);
+    window.press(Key::D);
+    assert_eq!(left(&window), 0, "the next image has nothing to decide");
+    window.press(Key::A);
+    assert!(left(&window) == 2 && window.says().contains("2 refined masks"), "{}", window.says());
+    window.press(Key::Enter);
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(left(&window), 1, "taking one back leaves the other to be decided");
+    window.press(Key::D);
+    window.press(Key::A);
+    let changed = window.app().state().review.as_ref().unwrap().changes[0].id;
+    window.perform(Command::Delete);
+    window.press(Key::D);
+    window.press(Key::A);
+    assert!(left(&window) == 0 && window.app().state().document.instance(changed).is_none(), "its object is gone");
+}
+
 const PLAN: Plan = Plan { category: None, least_area: 10, strength: 0.5, band_px: None };
 
 /// Three images with a mask each, the last image shown.

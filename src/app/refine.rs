@@ -1,0 +1,132 @@
+//! Finer masks for the selected objects: the models get a few at a time, so that hundreds of masks of a large image never
+//! lie in memory at once; what changed is decided about when all are done.
+
+use std::sync::Arc;
+
+use super::App;
+use super::assistant::{Aim, Running};
+use super::perform::plural;
+use super::state::{Change, Tone};
+use crate::annotation::{ImageId, InstanceId, Shape};
+use crate::assist::service::Request;
+use crate::assist::{RefineOptions, Refinement};
+use crate::geometry::Size;
+use crate::mask::Mask;
+
+/// Pixels of the masks that are asked for together.
+const TOGETHER: usize = 1 << 26;
+
+/// The objects on their way through the refiner.
+pub(super) struct Refining {
+    /// Those that the models have not been asked about.
+    due: Vec<InstanceId>,
+    /// All that were answered for.
+    answered: usize,
+    /// What changed so far.
+    changes: Vec<Change>,
+}
+
+impl Refining {
+    /// How many wait for their turn.
+    pub(super) const fn waiting(&self) -> usize {
+        self.due.len()
+    }
+
+    /// Those whose turn it is, on an image of `size`.
+    fn next(&mut self, size: Size) -> Vec<InstanceId> {
+        let count = (TOGETHER / size.pixels().max(1)).max(1).min(self.due.len());
+        self.due.drain(..count).collect()
+    }
+}
+
+impl App {
+    /// Refines the selected masks.
+    pub(super) fn refine(&mut self) {
+        if self.state.review.is_some() {
+            return self.state.say(Tone::Warning, "Decide about the refined mask first: Enter takes it, Esc leaves it");
+        }
+        let due: Vec<InstanceId> =
+            self.state.selected().filter(|instance| instance.shape != Shape::Box).map(|instance| instance.id).collect();
+        if due.is_empty() {
+            return self.state.say(Tone::Warning, "Select an object with a mask first; for a box, press Enter");
+        }
+        self.refining = Some(Refining { due, answered: 0, changes: Vec::new() });
+        self.refine_next();
+    }
+
+    /// Gives up what the models were asked for, and what they were to be asked after that; gives what it was for.
+    pub(super) fn stop_models(&mut self) -> Option<Running> {
+        self.refining = None;
+        self.assistant.cancel()
+    }
+
+    /// Asks for the next few masks; shows what changed where none are left.
+    fn refine_next(&mut self) {
+        let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
+        let pixels = self.pixels();
+        let Some(refining) = &mut self.refining else { return };
+        let Some(pixels) = pixels else {
+            refining.due.clear();
+            return self.show_refined(image);
+        };
+        let document = &self.state.document;
+        let usable = |id| Some((id, document.instance(id)?.mask(size).ok()?));
+        let (ids, masks): (Vec<InstanceId>, Vec<Mask>) = refining.next(size).into_iter().filter_map(usable).unzip();
+        if ids.is_empty() {
+            return if refining.due.is_empty() { self.show_refined(image) } else { self.refine_next() };
+        }
+        let options =
+            RefineOptions { strength: self.state.settings.strength, band_px: self.state.settings.band_px, ..RefineOptions::default() };
+        self.request(Request::Refine { image: pixels, masks, options }, Aim::Refinement, image, &ids);
+    }
+
+    /// Takes what the refiner made of the last few masks.
+    pub(super) fn refined(&mut self, image: ImageId, refinements: Vec<(InstanceId, Refinement)>) {
+        let Some(size) = self.state.document.dataset().image(image).map(|image| image.size) else { return };
+        let Some(refining) = &mut self.refining else { return };
+        refining.answered += refinements.len();
+        for (id, Refinement { mask, kept_original, .. }) in refinements {
+            let Some(instance) = self.state.document.instance(id).filter(|_| !kept_original && !mask.is_empty()) else { continue };
+            if instance.mask(size).is_ok_and(|before| before != mask) {
+                let (before, after) = (Arc::new(instance.shape.clone()), Arc::new(Shape::from_mask(&mask)));
+                refining.changes.push(Change { id, before, after });
+            }
+        }
+        if refining.due.is_empty() { self.show_refined(image) } else { self.refine_next() }
+    }
+
+    fn show_refined(&mut self, image: ImageId) {
+        let Some(Refining { answered, changes, .. }) = self.refining.take() else { return };
+        let kept = answered - changes.len();
+        if answered == 0 {
+            return;
+        }
+        if changes.is_empty() {
+            let text = if answered == 1 {
+                "The refiner kept the original mask".to_owned()
+            } else {
+                format!("The refiner kept all {answered} original masks")
+            };
+            return self.state.say(Tone::Plain, text);
+        }
+        if kept > 0 {
+            self.state.say(Tone::Plain, format!("{kept} mask{} kept as they were", plural(kept)));
+        }
+        self.start_review(image, changes, false);
+        self.drop_outdated();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_masks_of_a_large_image_lie_in_memory_at_once() {
+        let mut refining = Refining { due: (1..=7).map(InstanceId).collect(), answered: 0, changes: Vec::new() };
+        assert_eq!(refining.next(Size::new(6000, 4000)), [1, 2].map(InstanceId));
+        assert_eq!(refining.next(Size::new(16_000, 16_000)), [InstanceId(3)]);
+        assert_eq!((refining.next(Size::new(640, 480)).len(), refining.waiting()), (4, 0));
+        assert!(refining.next(Size::new(640, 480)).is_empty());
+    }
+}
