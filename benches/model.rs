@@ -7,8 +7,8 @@
 //!
 //! A time is the median of at most 5 runs after one that is not counted, and ends when the result is in this program's
 //! memory. A run that takes more than 10 seconds is the only one. `PyTorch` runs the networks alone, as often as the row
-//! does: a box is looked at twice, the second time with its mirror image and a wider crop, every look is an encoder and a
-//! denoiser call, further samples are denoiser calls, a rough mask is judged by the segmenter; the rest of such a row
+//! does: a box is looked at once and then six times at once, every look is an encoder and a denoiser call, four boxes go
+//! together, further samples are denoiser calls, a rough mask is looked at six times by the segmenter; the rest of such a row
 //! (crops, colours, outlines) is work that only the Rust side does. The last column is the CPU's time divided by
 //! `PyTorch`'s. The refiners without shipped weights have random ones.
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
@@ -40,13 +40,13 @@ sys.path.insert(0, sys.argv[1])
 import torch
 from segmenter import Segmenter
 from refiner import LITE, NANO, OFFICIAL, Refiner
-runs, long, threads = int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
+runs, long, threads, side = int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])
 torch.set_num_threads(threads)
 torch.set_grad_enabled(False)
 presets = {'nano': NANO, 'lite': LITE, 'official': OFFICIAL}
 segmenter = Segmenter().eval()
 def call(name, n):
-    crop, plane = torch.randn(n, 5, 256, 256), torch.randn(n, 1, 128, 128)
+    crop, plane = torch.randn(n, 5, side, side), torch.randn(n, 1, side // 2, side // 2)
     if name == 'encoder':
         return lambda: segmenter.encoder(crop)
     if name == 'denoiser':
@@ -54,7 +54,7 @@ def call(name, n):
         return lambda: segmenter.denoiser(features, plane, torch.ones(n), plane)
     refiner, image, mask = Refiner(presets[name]).eval(), torch.randn(n, 3, 256, 256), (torch.rand(n, 1, 256, 256) > .5).float()
     return lambda: refiner(image, mask, torch.full((n,), 5))
-for part in sys.argv[5:]:
+for part in sys.argv[6:]:
     name, n = part.split(':')
     work, times = call(name, int(n)), []
     while len(times) <= runs and not (times and times[-1] > long):
@@ -90,8 +90,9 @@ fn rows(skipped: &[String]) -> Vec<Row> {
         parts: parts.iter().map(|(count, part)| (*count, (*part).to_owned())).collect(),
         work,
     };
-    let looks = |batches: f64| ["encoder:8", "denoiser:8", "encoder:24", "denoiser:24"].map(|part| (batches, part));
-    let one = ["encoder:1", "denoiser:1", "encoder:3", "denoiser:3"].map(|part| (1.0, part));
+    let looks = |batches: f64| ["encoder:4", "denoiser:4", "encoder:24", "denoiser:24"].map(|part| (batches, part));
+    let again = [(1.0, "encoder:6"), (1.0, "denoiser:6")];
+    let one = [[(1.0, "encoder:1"), (1.0, "denoiser:1")], again].concat();
     let samples = |more| [one.as_slice(), &[(1.0, more)]].concat();
     let steps = TIMES.len() as f64;
     let mut rows = vec![
@@ -99,12 +100,12 @@ fn rows(skipped: &[String]) -> Vec<Row> {
         row("encoder, batch of 8", &[(1.0, "encoder:8")], Work::Encoder(8)),
         row("denoiser step", &[(1.0, "denoiser:1")], Work::Denoiser(1)),
         row("denoiser step, batch of 8", &[(1.0, "denoiser:8")], Work::Denoiser(8)),
-        row("box to mask, two looks", &one, Work::Propose(1, 1)),
-        row("8 boxes", &looks(1.0), Work::Propose(8, 1)),
-        row("32 boxes", &looks(4.0), Work::Propose(32, 1)),
+        row("box to mask", &one, Work::Propose(1, 1)),
+        row("8 boxes", &looks(2.0), Work::Propose(8, 1)),
+        row("32 boxes", &looks(8.0), Work::Propose(32, 1)),
         row("box to 4 samples", &samples("denoiser:3"), Work::Propose(1, 4)),
         row("box to 16 samples", &samples("denoiser:15"), Work::Propose(1, 16)),
-        row("a rough mask refined (nano)", &[(steps, "nano:1"), one[0], one[1]], Work::Refine),
+        row("a rough mask refined (nano)", &[(steps, "nano:1"), again[0], again[1]], Work::Refine),
         row("refiner nano, 3 steps", &[(steps, "nano:1")], Work::Refiner(RefinerConfig::nano())),
         row("refiner lite, 3 steps", &[(steps, "lite:1")], Work::Refiner(RefinerConfig::lite())),
         row("refiner official, 3 steps", &[(steps, "official:1")], Work::Refiner(RefinerConfig::official())),
@@ -121,12 +122,13 @@ impl Row {
     /// Seconds on the assistant's device.
     fn seconds(&self, assistant: &Assistant) -> f64 {
         let device = assistant.compute().device();
+        let config = &assistant.segmenter().config;
         let zeros = |[n, channels, side]: [usize; 3]| Tensor::<4>::zeros([n, channels, side, side], &device);
         match &self.work {
-            Work::Encoder(n) => median(|_| drop(assistant.segmenter().encoder.forward(zeros([*n, 5, 256])).f32.into_data())),
+            Work::Encoder(n) => median(|_| drop(assistant.segmenter().encoder.forward(zeros([*n, 5, config.crop])).f32.into_data())),
             Work::Denoiser(n) => {
-                let features = assistant.segmenter().encoder.forward(zeros([*n, 5, 256]));
-                let plane = || zeros([*n, 1, 128]);
+                let features = assistant.segmenter().encoder.forward(zeros([*n, 5, config.crop]));
+                let plane = || zeros([*n, 1, config.mask]);
                 median(|_| drop(assistant.segmenter().denoise(&features, plane(), &vec![1.0; *n], plane(), None).logits.into_data()))
             }
             Work::Propose(boxes, samples) => {
@@ -179,15 +181,15 @@ fn median(mut call: impl FnMut(usize)) -> f64 {
     times[times.len() / 2]
 }
 
-/// Seconds of `PyTorch` for each row; `None` where no Python is named.
-fn python_seconds(rows: &[Row]) -> Option<Vec<f64>> {
+/// Seconds of `PyTorch` for each row, with crops of `side` pixels a side for the segmenter; `None` where no Python is named.
+fn python_seconds(rows: &[Row], side: usize) -> Option<Vec<f64>> {
     let python = std::env::var_os("ANNOTATOR_TORCH_PYTHON")?;
     let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
     let mut parts: Vec<&str> = rows.iter().flat_map(|row| row.parts.iter().map(|(_, part)| part.as_str())).collect();
     parts.sort_unstable();
     parts.dedup();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let settings = [RUNS.to_string(), LONG.to_string(), threads.to_string()];
+    let settings = [RUNS.to_string(), LONG.to_string(), threads.to_string(), side.to_string()];
     let output = Command::new(python).args(["-c", PYTHON]).arg(reference).args(settings).args(&parts).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -213,7 +215,7 @@ fn main() {
         compute.ok().map(|compute| Assistant::load_on(compute, &ModelPaths::default()).unwrap())
     };
     let software = adapter.as_ref().is_some_and(|assistant| matches!(assistant.compute(), Compute::Gpu(gpu) if gpu.software));
-    let python = python_seconds(&rows);
+    let python = python_seconds(&rows, cpu.segmenter().config.crop);
     if let Some(adapter) = &adapter {
         writeln!(out, "adapter: {}", adapter.compute()).unwrap();
     }

@@ -9,18 +9,17 @@ pub const MEAN: [f32; 3] = [123.675, 116.28, 103.53];
 /// Standard deviation of each colour channel, 0..255.
 pub const DEVIATION: [f32; 3] = [58.395, 57.12, 57.375];
 
-/// The crop around a box: a quarter of each side (16 pixels at least) more on every side, then the shorter side grown
+/// How much of each side of a box its crop holds beyond it, on every side.
+pub const SHARE: f64 = 0.25;
+
+/// The crop around a box: [`SHARE`] of each side (16 pixels at least) more on every side, then the shorter side grown
 /// evenly until the aspect is at most 2:1. It may leave the image.
 pub fn box_region(rect: Rect) -> Rect {
-    region(rect, 0.25)
+    region(rect, SHARE)
 }
 
-/// [`box_region`] with more of what lies around.
-pub fn wide_region(rect: Rect) -> Rect {
-    region(rect, 0.45)
-}
-
-fn region(rect: Rect, share: f64) -> Rect {
+/// [`box_region`] with another share.
+pub fn region(rect: Rect, share: f64) -> Rect {
     let (dx, dy) = ((share * rect.width).max(16.0), (share * rect.height).max(16.0));
     let (mut x, mut y, mut w, mut h) = (rect.x - dx, rect.y - dy, rect.width + 2.0 * dx, rect.height + 2.0 * dy);
     if w > 2.0 * h {

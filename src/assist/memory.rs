@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::prompt::ExemplarCrop;
 use crate::model::segmenter::{Exemplar, Features};
 
-/// So many crops stay encoded; one takes about 4 MB.
-const CROPS: usize = 6;
+/// So many first looks or further looks stay encoded; the latter take about 36 MB.
+const CROPS: usize = 4;
 /// So many exemplars stay encoded.
 const EXEMPLARS: usize = 64;
 

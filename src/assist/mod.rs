@@ -9,6 +9,7 @@ pub mod crop;
 pub mod evidence;
 mod grow;
 mod highres;
+mod looks;
 mod memory;
 mod models;
 mod patch;

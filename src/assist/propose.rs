@@ -10,7 +10,9 @@ use image::RgbImage;
 
 use super::alternatives::Alternative;
 use super::calibration::Calibration;
+use super::looks::LOOKS;
 use super::memory::Memory;
+use super::patch::stretched;
 use super::prompt::{ExemplarCrop, Prompt};
 use super::view::View;
 use super::walk::{Encoded, Work};
@@ -20,8 +22,8 @@ use crate::job::Cancel;
 use crate::mask::Mask;
 use crate::model::segmenter::{Condition, Exemplar, Features, Segmenter};
 
-/// Boxes that go through the networks together; more would only cost memory.
-const BATCH: usize = 8;
+/// Boxes that go through the networks together; in several looks at each, more would only cost memory.
+const BATCH: usize = 4;
 /// No more samples of one object than this.
 pub const MOST_SAMPLES: usize = 16;
 /// How to propose.
@@ -35,7 +37,7 @@ pub struct ProposeOptions {
     pub samples: usize,
     /// Strength of classifier-free guidance by exemplars and class; 1 is none.
     pub guidance: f64,
-    /// Whether the network looks twice, the second time with the colours of the first mask, and the outline is drawn to
+    /// Whether the network looks again, at several crops and with the colours of the first mask, and the outline is drawn to
     /// the picture's edges; see [`snapped`](super::snap::snapped).
     pub edges: bool,
 }
@@ -141,8 +143,8 @@ impl Proposer<'_> {
     pub(super) fn features(&self, input: Vec<f32>, count: usize) -> Features {
         let side = self.segmenter.config.crop;
         let encode = |input| self.segmenter.encoder.forward(planes(input, [count, 5, side, side], self.device));
-        // One box, or its second look at three crops.
-        if count == 1 || count == 3 { self.memory.features(input, encode) } else { encode(input) }
+        // One box, or all further looks at it.
+        if count == 1 || count == LOOKS { self.memory.features(input, encode) } else { encode(input) }
     }
 
     /// The part of a prompt that the weights can be conditioned on.
@@ -166,9 +168,14 @@ impl Proposer<'_> {
             (0..16).map(|row| crop.mask[corner + row * side..][..16].iter().sum::<f32>()).sum::<f32>() / 256.0
         };
         let shares: Vec<f32> = (0..cells * cells).map(share).collect();
-        let colours =
-            || crop.input[..3 * side * side].iter().enumerate().map(|(at, value)| value * crop.mask[at % (side * side)]).collect();
-        Ok(Exemplar::new(&read(features.f16)?, &shares, (side == self.segmenter.config.mask).then(colours)))
+        let config = &self.segmenter.config;
+        let plane = |plane: &[f32]| {
+            let seen: Vec<f32> = plane.iter().zip(&crop.mask).map(|(value, inside)| value * inside).collect();
+            stretched(&seen, config.mask, config.mask)
+        };
+        let colours = || crop.input.chunks_exact(side * side).take(3).flat_map(plane).collect();
+        let is_concatenated = config.conditioning.as_ref().is_some_and(|own| own.concat);
+        Ok(Exemplar::new(&read(features.f16)?, &shares, is_concatenated.then(colours)))
     }
 }
 

@@ -7,9 +7,10 @@
 use image::RgbImage;
 
 use super::crop::mask_crop;
+use super::looks::{LOOKS, Looks};
 use super::refine::{Finisher, Job, RefineOptions};
-use super::view::View;
 use super::{AssistError, Patch, planes, read, sigmoid};
+use crate::geometry::Rect;
 use crate::mask::Mask;
 use crate::model::diffusion::schedule::SIGNAL_SCALE;
 use crate::model::noise::Noise;
@@ -38,22 +39,23 @@ impl Finisher<'_> {
         let mut doubts: Vec<Option<Doubt>> = jobs.iter().map(doubt).collect();
         let rough: Vec<(&Job, &mut Doubt)> = jobs.iter().zip(&mut doubts).filter_map(|(job, doubt)| Some((job, doubt.as_mut()?))).collect();
         let Some(segmenter) = self.segmenter.filter(|_| !rough.is_empty()) else { return Ok(doubts) };
-        let (crop, grid, count) = (segmenter.config.crop, segmenter.config.mask, rough.len());
-        let (mut views, mut input, mut believed) = (Vec::new(), Vec::new(), Vec::new());
-        for mask in rough.iter().map(|(job, _)| &masks[job.index]) {
-            let view = View::new(image, mask.bbox().unwrap_or_default(), crop);
-            let object: Vec<bool> = mask_crop(mask, view.region, crop).into_iter().map(|value| value >= 0.5).collect();
-            let side = |value: f32| (BELIEF * SIGNAL_SCALE) as f32 * (2.0 * value - 1.0);
-            input.extend(view.input_for(&object));
-            believed.extend(mask_crop(mask, view.region, grid).into_iter().map(side));
-            views.push(view);
-        }
+        let (crop, grid, count) = (segmenter.config.crop, segmenter.config.mask, LOOKS * rough.len());
+        let seen = |index: usize| &masks[rough[index].0.index];
+        let rects: Vec<Rect> = (0..rough.len()).map(|index| seen(index).bbox().unwrap_or_default()).collect();
+        let looks = Looks::new(image, &rects, crop);
+        let input = looks.each(crop, |index, view| {
+            let object: Vec<bool> = mask_crop(seen(index), view.region, crop).into_iter().map(|value| value >= 0.5).collect();
+            view.input_for(&object)
+        });
+        let side = |value: f32| (BELIEF * SIGNAL_SCALE) as f32 * (2.0 * value - 1.0);
+        let believed = looks.each(grid, |index, view| mask_crop(seen(index), view.region, grid).into_iter().map(side).collect());
         let shape = [count, 1, grid, grid];
         let features = segmenter.encoder.forward(planes(input, [count, 5, crop, crop], self.device));
         let noise = planes(Noise::new(0).normals(grid * grid).repeat(count), shape, self.device);
         let believed = planes(believed, shape, self.device);
         let logits = read(segmenter.denoise(&features, noise, &vec![1.0; count], believed, None).logits)?;
-        for (((job, doubt), view), logits) in rough.into_iter().zip(views).zip(logits.chunks_exact(grid * grid)) {
+        let logits = looks.merged(&logits, grid);
+        for (((job, doubt), view), logits) in rough.into_iter().zip(looks.first()).zip(logits.chunks_exact(grid * grid)) {
             let seen = Patch { rect: view.region, side: grid, soft: logits.iter().copied().map(sigmoid).collect() };
             let mut found = Patch { rect: job.view.region, side: job.view.side, soft: vec![0.0; job.view.side * job.view.side] };
             found.take(&seen);

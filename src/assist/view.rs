@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 
-use super::crop::{box_region, centres_inside, frame, normalised, resampled, wide_region};
+use super::crop::{SHARE, centres_inside, frame, normalised, region, resampled};
 use super::evidence::colour_evidence;
 use crate::geometry::{Rect, Size};
 
@@ -24,15 +24,12 @@ pub struct View {
 impl View {
     /// The crop around `rect` of `image`.
     pub fn new(image: &RgbImage, rect: Rect, side: usize) -> Self {
-        Self::around(image, rect, box_region(rect), side)
+        Self::around(image, rect, SHARE, side)
     }
 
-    /// [`Self::new`] with more of what lies around.
-    pub fn wide(image: &RgbImage, rect: Rect, side: usize) -> Self {
-        Self::around(image, rect, wide_region(rect), side)
-    }
-
-    fn around(image: &RgbImage, rect: Rect, region: Rect, side: usize) -> Self {
+    /// [`Self::new`] with `share` of each side of `rect` beyond it.
+    pub fn around(image: &RgbImage, rect: Rect, share: f64, side: usize) -> Self {
+        let region = region(rect, share);
         Self { boxed: centres_inside(region, side, rect), ..Self::over(image, region, side) }
     }
 

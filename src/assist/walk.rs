@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::alternatives::{Alternative, agreement, ranked, spread};
 use super::crop::mask_crop;
 use super::grow::grow;
+use super::looks::{LOOKS, Looks, carried, means};
 use super::prompt::{Prompt, Scribble};
 use super::propose::{MOST_SAMPLES, Proposal, ProposeOptions, ProposeStep, Proposer};
 use super::snap::{object, snapped};
@@ -24,8 +25,6 @@ use crate::model::diffusion::schedule::SIGNAL_SCALE;
 use crate::model::noise::Noise;
 use crate::model::segmenter::{Context, Features};
 
-/// Crops of one box in a second look: the first one, its mirror image, and a wider one.
-const LOOKS: usize = 3;
 /// The noise level at which an edit starts.
 const EDIT_LEVEL: f64 = 0.5;
 /// Alternatives begin where the first mask reaches these probabilities, in this order.
@@ -91,9 +90,8 @@ impl Work<'_> {
         Ok(self.outlined(&walked.logits, &views).into_iter().zip(&walked.quality).zip(boxes).map(proposal).collect())
     }
 
-    /// What the network makes of boxes alone: a look at each and, where edges are asked for, another one that knows the
-    /// colours of the first mask and is taken instead: at the crop, at its mirror image, and at a wider crop. Gives the
-    /// first encoding too.
+    /// What the network makes of boxes alone: a look at each and, where edges are asked for, several more that know the
+    /// colours of the first mask and are taken instead. Gives the first encoding too.
     fn fresh(&self, views: &[View], prompts: &[Prompt], boxes: &[Rect], each: Each<'_>) -> Result<(Encoded, Walked), AssistError> {
         stop_if(self.cancel)?;
         let encoded = self.proposer.encoded(views, prompts)?;
@@ -103,27 +101,17 @@ impl Work<'_> {
             return Ok((encoded, first));
         }
         let (side, grid, count) = (self.proposer.segmenter.config.crop, self.grid(), LOOKS * views.len());
-        let wides: Vec<View> = boxes.iter().map(|&rect| View::wide(self.image, rect, side)).collect();
-        let grids = || views.iter().zip(first.logits.chunks_exact(grid * grid));
-        let mut input: Vec<f32> = grids().flat_map(|(view, logits)| view.input_for(&object(logits, view))).collect();
-        input.extend(mirrored(&input, side));
-        for ((view, logits), wide) in grids().zip(&wides) {
-            let known = carried(logits, view.region, wide.region);
-            input.extend(wide.input_for(&object(&known, wide)));
-        }
+        let looks = Looks::new(self.image, boxes, side);
+        let input = looks.each(side, |index, view| {
+            let logits = &first.logits[index * grid * grid..][..grid * grid];
+            view.input_for(&object(&carried(logits, views[index].region, view.region), view))
+        });
         let context = encoded.context.as_ref().map(|context| context.repeated(LOOKS));
         let second = Encoded { count, features: self.proposer.features(input, count), context };
-        let merged = |logits: &[f32]| {
-            let (plain, others) = logits.split_at(logits.len() / LOOKS);
-            let (mirror, wide) = others.split_at(plain.len());
-            let pairs = wide.chunks_exact(grid * grid).zip(views.iter().zip(&wides));
-            let wide: Vec<f32> = pairs.flat_map(|(logits, (view, wide))| carried(logits, wide.region, view.region)).collect();
-            means(&[plain, &mirrored(mirror, grid), &wide])
-        };
         let steps = self.steps();
-        let walked = self.walk(&second, &origin, count, &mut |step, logits| each(steps + step, &merged(logits)))?;
+        let walked = self.walk(&second, &origin, count, &mut |step, logits| each(steps + step, &looks.merged(logits, grid)))?;
         let quality: Vec<&[f32]> = walked.quality.chunks_exact(views.len()).collect();
-        Ok((encoded, Walked { logits: merged(&walked.logits), quality: means(&quality) }))
+        Ok((encoded, Walked { logits: looks.merged(&walked.logits, grid), quality: means(&quality) }))
     }
 
     fn views(&self, boxes: &[Rect]) -> Vec<View> {
@@ -301,25 +289,6 @@ fn unsampled(rect: Rect, size: Size) -> Alternative {
     Alternative { mask: Mask::filled(size, rect), patch: Patch { rect, side: 1, soft: vec![1.0] }, expected_iou: 0.0 }
 }
 
-/// Rows of `side` values, each the other way round.
-fn mirrored(values: &[f32], side: usize) -> Vec<f32> {
-    values.chunks_exact(side).flat_map(|row| row.iter().rev().copied()).collect()
-}
-
-/// The mean of each place over `lists` of one length.
-fn means(lists: &[&[f32]]) -> Vec<f32> {
-    let count = lists.first().map_or(0, |list| list.len());
-    (0..count).map(|at| lists.iter().map(|list| list[at]).sum::<f32>() / lists.len() as f32).collect()
-}
-
-/// Logits of a square grid over `from`, sampled on one over `to`; outside where that reaches farther.
-fn carried(logits: &[f32], from: Rect, to: Rect) -> Vec<f32> {
-    let side = logits.len().isqrt();
-    let mut carried = Patch { rect: to, side, soft: vec![-1.0; logits.len()] };
-    carried.take(&Patch { rect: from, side, soft: logits.to_vec() });
-    carried.soft
-}
-
 /// The soft maps of `logits`, a whole number of grids of `side` cells a side for each view.
 fn softened(logits: &[f32], views: &[View], side: usize) -> Vec<Patch> {
     let soft = |logits: &[f32]| logits.iter().copied().map(sigmoid).collect();
@@ -330,28 +299,6 @@ fn softened(logits: &[f32], views: &[View], side: usize) -> Vec<Patch> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_mirror_of_a_mirror_is_the_crop() {
-        let values: Vec<f32> = (0..12_u8).map(f32::from).collect();
-        assert_eq!(mirrored(&values, 3)[..6], [2.0, 1.0, 0.0, 5.0, 4.0, 3.0]);
-        assert_eq!(means(&[&values, &mirrored(&mirrored(&values, 3), 3)]), values);
-    }
-
-    #[test]
-    fn logits_are_carried_to_a_wider_crop_and_back() {
-        let (near, far) = (Rect::new(10.0, 20.0, 32.0, 32.0), Rect::new(2.0, 12.0, 48.0, 48.0));
-        let slope: Vec<f32> = (0..256).map(|at| (at % 16) as f32 + 1.0).collect();
-        let wide = carried(&slope, near, far);
-        assert!((wide[0] + 1.0).abs() < 1e-6 && wide.iter().filter(|&&logit| logit > 0.0).count() < 144);
-        let back = carried(&wide, far, near);
-        // Inside, where the wider grid holds the slope too.
-        for at in 0..256 {
-            if (3..13).contains(&(at % 16)) && (3..13).contains(&(at / 16)) {
-                assert!((back[at] - slope[at]).abs() < 0.1, "{at}: {} for {}", back[at], slope[at]);
-            }
-        }
-    }
 
     #[test]
     fn a_box_always_gets_a_mask() {

@@ -1,0 +1,123 @@
+//! Several looks at one object: crops that hold more or less of what lies around, and the mirror image of each. What the
+//! network says of them is averaged, which errs less than any of them.
+
+use image::RgbImage;
+
+use super::Patch;
+use super::view::View;
+use crate::geometry::Rect;
+
+/// How much of each side a crop holds beyond the box, on every side; the first one is that of a first look.
+pub(super) const SHARES: [f64; 3] = [super::crop::SHARE, 0.12, 0.45];
+/// Looks at one object: the crops and their mirror images.
+pub(super) const LOOKS: usize = 2 * SHARES.len();
+
+/// The crops of some objects.
+pub(super) struct Looks {
+    /// For each of [`SHARES`] the crop of each object.
+    crops: Vec<Vec<View>>,
+}
+
+impl Looks {
+    /// The crops of `side` x `side` cells around each of `rects`.
+    pub(super) fn new(image: &RgbImage, rects: &[Rect], side: usize) -> Self {
+        let around = |&share: &f64| rects.iter().map(|&rect| View::around(image, rect, share, side)).collect();
+        Self { crops: SHARES.iter().map(around).collect() }
+    }
+
+    /// The crop of each object that [`Self::merged`] speaks about.
+    pub(super) fn first(&self) -> &[View] {
+        &self.crops[0]
+    }
+
+    /// What `of` makes of each look, `side` values in a row: `of(i, view)` of the crops of object `i`, and the mirror image.
+    pub(super) fn each(&self, side: usize, of: impl Fn(usize, &View) -> Vec<f32>) -> Vec<f32> {
+        let mut values = Vec::new();
+        for views in &self.crops {
+            let plain: Vec<f32> = views.iter().enumerate().flat_map(|(index, view)| of(index, view)).collect();
+            let mirror = mirrored(&plain, side);
+            values.extend(plain);
+            values.extend(mirror);
+        }
+        values
+    }
+
+    /// The mean for each object, on its first crop, of the logits of all looks in the order of [`Self::each`], which are
+    /// grids of `side` x `side`.
+    pub(super) fn merged(&self, logits: &[f32], side: usize) -> Vec<f32> {
+        let count = self.first().len() * side * side;
+        let of_crop = |(views, logits): (&Vec<View>, &[f32])| -> Vec<f32> {
+            let (plain, mirror) = logits.split_at(count);
+            let mean = means(&[plain, &mirrored(mirror, side)]);
+            let pairs = mean.chunks_exact(side * side).zip(views.iter().zip(self.first()));
+            pairs.flat_map(|(logits, (view, first))| carried(logits, view.region, first.region)).collect()
+        };
+        let parts: Vec<Vec<f32>> = self.crops.iter().zip(logits.chunks_exact(2 * count)).map(of_crop).collect();
+        means(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+}
+
+/// Rows of `side` values, each the other way round.
+fn mirrored(values: &[f32], side: usize) -> Vec<f32> {
+    values.chunks_exact(side).flat_map(|row| row.iter().rev().copied()).collect()
+}
+
+/// The mean of each place over `lists` of one length.
+pub(super) fn means(lists: &[&[f32]]) -> Vec<f32> {
+    let count = lists.first().map_or(0, |list| list.len());
+    (0..count).map(|at| lists.iter().map(|list| list[at]).sum::<f32>() / lists.len() as f32).collect()
+}
+
+/// Logits of a square grid over `from`, sampled on one over `to`; outside where that reaches farther.
+pub(super) fn carried(logits: &[f32], from: Rect, to: Rect) -> Vec<f32> {
+    if from == to {
+        return logits.to_vec();
+    }
+    let side = logits.len().isqrt();
+    let mut carried = Patch { rect: to, side, soft: vec![-1.0; logits.len()] };
+    carried.take(&Patch { rect: from, side, soft: logits.to_vec() });
+    carried.soft
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_of_a_mirror_is_the_crop() {
+        let values: Vec<f32> = (0..12_u8).map(f32::from).collect();
+        assert_eq!(mirrored(&values, 3)[..6], [2.0, 1.0, 0.0, 5.0, 4.0, 3.0]);
+        assert_eq!(means(&[&values, &mirrored(&mirrored(&values, 3), 3)]), values);
+    }
+
+    #[test]
+    fn logits_are_carried_to_a_wider_crop_and_back() {
+        let (near, far) = (Rect::new(10.0, 20.0, 32.0, 32.0), Rect::new(2.0, 12.0, 48.0, 48.0));
+        let slope: Vec<f32> = (0..256).map(|at| (at % 16) as f32 + 1.0).collect();
+        let wide = carried(&slope, near, far);
+        assert!((wide[0] + 1.0).abs() < 1e-6 && wide.iter().filter(|&&logit| logit > 0.0).count() < 144);
+        let back = carried(&wide, far, near);
+        // Inside, where the wider grid holds the slope too.
+        for at in 0..256 {
+            if (3..13).contains(&(at % 16)) && (3..13).contains(&(at / 16)) {
+                assert!((back[at] - slope[at]).abs() < 0.1, "{at}: {} for {}", back[at], slope[at]);
+            }
+        }
+    }
+
+    #[test]
+    fn every_look_has_its_word_about_the_first_crop() {
+        let image = RgbImage::from_fn(80, 60, |x, _| image::Rgb([x as u8; 3]));
+        let rects = [Rect::new(20.0, 20.0, 30.0, 20.0), Rect::new(5.0, 5.0, 20.0, 40.0)];
+        let looks = Looks::new(&image, &rects, 32);
+        let boxed = |_: usize, view: &View| view.boxed.iter().map(|&boxed| if boxed { 3.0 } else { -3.0 }).collect();
+        let all = looks.each(32, boxed);
+        assert_eq!(all.len(), LOOKS * rects.len() * 32 * 32);
+        let merged = looks.merged(&all, 32);
+        for (view, logits) in looks.first().iter().zip(merged.chunks_exact(32 * 32)) {
+            let wrong = view.boxed.iter().zip(logits).filter(|&(&boxed, &logit)| boxed != (logit > 0.0)).count();
+            assert!(wrong < 70, "{wrong} cells of 1024: no more than along the border of the box");
+            assert!(logits.iter().all(|logit| logit.abs() <= 3.0));
+        }
+    }
+}
