@@ -46,6 +46,9 @@ pub struct Arguments {
     /// Give weights without layers for exemplars and class names such layers, and train them too
     #[arg(long)]
     conditioned: bool,
+    /// Those layers also put the first exemplar's colours into the network's input, as MaskDiff does; an ablation
+    #[arg(long, requires = "conditioned")]
+    concat: bool,
     /// The share of images that is never trained on, only measured
     #[arg(long, default_value_t = 0.2)]
     holdout: f64,
@@ -120,6 +123,7 @@ impl Arguments {
             snp_step: self.snp_step,
             snp_noisy: self.snp_noisy,
             conditioned: self.conditioned,
+            concat: self.concat,
         }
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Place {
     pub(super) snp_step: f64,
     pub(super) snp_noisy: f64,
     pub(super) conditioned: bool,
+    #[serde(default)]
+    pub(super) concat: bool,
     pub(super) batch: usize,
     pub(super) epochs: usize,
     pub(super) learning_rate: f64,
@@ -50,7 +52,7 @@ impl Place {
     pub(super) fn fits(&self, config: &Config, objects: usize, coarse: usize, path: &Path) -> Result<(), TrainError> {
         let same = [
             ("network", self.what == config.what),
-            ("learning part", self.part == config.part && self.conditioned == config.conditioned),
+            ("learning part", (self.part, self.conditioned, self.concat) == (config.part, config.conditioned, config.concat)),
             (
                 "weights of the SNP losses",
                 [self.snp_step, self.snp_noisy].map(f64::to_bits) == [config.snp_step, config.snp_noisy].map(f64::to_bits),

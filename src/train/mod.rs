@@ -87,6 +87,8 @@ pub struct Config {
     pub snp_noisy: f64,
     /// Whether weights without layers for exemplars and class names get some, with the data set's classes.
     pub conditioned: bool,
+    /// Whether those layers put the first exemplar's colours into the denoiser's input too, as `MaskDiff` does; an ablation.
+    pub concat: bool,
 }
 
 impl Default for Config {
@@ -108,6 +110,7 @@ impl Default for Config {
             snp_step: 0.0,
             snp_noisy: 0.0,
             conditioned: false,
+            concat: false,
         }
     }
 }

@@ -125,6 +125,9 @@ fn check(config: &Config) -> Result<(), TrainError> {
     if config.what == What::Segmenter && config.part == Part::Conditioning && !config.conditioned {
         return Err(TrainError::Setting("training the layers for exemplars and classes needs --conditioned"));
     }
+    if config.concat && !config.conditioned {
+        return Err(TrainError::Setting("--concat is for new layers for exemplars and classes: it needs --conditioned"));
+    }
     if config.what == What::Segmenter && config.coarse.is_some() {
         return Err(TrainError::Setting("coarse masks are for the refiner alone"));
     }
@@ -220,13 +223,14 @@ impl<T: Task> Run<'_, T> {
     }
 
     fn first_place(&self, iou: f64) -> Place {
-        let Config { what, part, snp_step, snp_noisy, conditioned, batch, epochs, learning_rate, seed, holdout, .. } = *self.config;
+        let Config { what, part, snp_step, snp_noisy, conditioned, concat, batch, epochs, learning_rate, seed, holdout, .. } = *self.config;
         Place {
             what,
             part,
             snp_step,
             snp_noisy,
             conditioned,
+            concat,
             batch,
             epochs,
             learning_rate,

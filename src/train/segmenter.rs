@@ -14,7 +14,7 @@ use super::run::{Note, Task};
 use super::{Config, Objects, Part, TrainError};
 use crate::annotation::CategoryId;
 use crate::assist::calibration::{CALIBRATION_KEY, Observation};
-use crate::assist::crop::mask_crop;
+use crate::assist::crop::{SHARE, mask_crop};
 use crate::assist::snap::object;
 use crate::assist::{Calibration, ExemplarCrop, Memory, ModelPaths, Prompt, ProposeOptions, Proposer, View, planes, read};
 use crate::geometry::{Rect, Size};
@@ -30,6 +30,8 @@ use crate::model::weights::{WeightError, WeightFile, save};
 
 /// The share of batches that are looked at again, with the colours of a first mask, as every proposal is.
 const SECOND_LOOK_SHARE: f64 = 0.35;
+/// Half the crops hold between these shares of the box beyond it, as the looks at a box do.
+const SHARES: [f64; 2] = [0.12, 0.7];
 /// The share of samples that start from noise alone, as the first step of every proposal does.
 const ONE_STEP_SHARE: f64 = 0.5;
 /// How far apart the two noise levels of the consistency loss may lie.
@@ -48,6 +50,7 @@ pub(super) struct SegmenterTask {
     snp_step: f64,
     snp_noisy: f64,
     conditioned: bool,
+    concat: bool,
     seed: u64,
     classes: BTreeMap<CategoryId, String>,
     /// The objects that may be shown as exemplars.
@@ -58,9 +61,9 @@ pub(super) struct SegmenterTask {
 
 impl SegmenterTask {
     pub(super) fn new(config: &Config, device: Device, classes: BTreeMap<CategoryId, String>, train: Vec<usize>) -> Self {
-        let Config { part, snp_step, snp_noisy, conditioned, seed, .. } = *config;
+        let Config { part, snp_step, snp_noisy, conditioned, concat, seed, .. } = *config;
         let paths = ModelPaths { segmenter: config.start.clone(), refiner: None };
-        Self { part, snp_step, snp_noisy, conditioned, seed, classes, train, paths, device }
+        Self { part, snp_step, snp_noisy, conditioned, concat, seed, classes, train, paths, device }
     }
 
     /// What each of `chosen` is told besides its box; `None` where the network would not listen.
@@ -104,7 +107,8 @@ impl SegmenterTask {
         for &index in chosen {
             let (image, mask) = data.get(index)?;
             let rect = jittered(mask.bbox().unwrap_or_default(), noise);
-            let mut view = View::new(&image, rect, side);
+            let share = if noise.chance(0.5) { SHARE } else { noise.between(SHARES[0], SHARES[1]) };
+            let mut view = View::around(&image, rect, share, side);
             recoloured(&mut view.colours, noise);
             let mut target = mask_crop(&mask, view.region, grid);
             let mirror = Mirror::random(noise);
@@ -190,7 +194,7 @@ impl Task for SegmenterTask {
         if !self.conditioned || network.conditioning.is_some() {
             return Ok(network);
         }
-        let own = ConditioningConfig { classes: self.classes.values().cloned().collect(), concat: false };
+        let own = ConditioningConfig { classes: self.classes.values().cloned().collect(), concat: self.concat };
         Ok(network.conditioned(own, self.seed, &self.device))
     }
 

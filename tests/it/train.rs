@@ -186,8 +186,23 @@ fn only_the_conditioning_learns_where_only_it_is_asked_for() {
     assert!(out.values("conditioning.cross16.proj.weight").unwrap().1.iter().any(|&value| value != 0.0));
     let network = Segmenter::load(&out, &Device::flex()).unwrap();
     assert_eq!(network.config.conditioning.unwrap().classes, ["disc"]);
-    let unready = Config { conditioned: false, ..config };
-    assert!(matches!(run(&unready, &Compute::Cpu, &Cancel::new(), &mut |_| {}), Err(TrainError::Setting(_))));
+    for unready in [Config { conditioned: false, ..config.clone() }, Config { part: Part::All, conditioned: false, concat: true, ..config }]
+    {
+        assert!(matches!(run(&unready, &Compute::Cpu, &Cancel::new(), &mut |_| {}), Err(TrainError::Setting(_))));
+    }
+}
+
+#[test]
+fn the_colours_of_an_exemplar_can_be_an_input() {
+    let bench = Bench::coloured(8, [[100, 100], [96, 104]]);
+    let config =
+        Config { part: Part::Conditioning, conditioned: true, epochs: 8, learning_rate: 2e-2, ..bench.config("plain.safetensors") };
+    let concat = Config { concat: true, out: bench.path("concat.safetensors"), ..config.clone() };
+    let (plain, told) = (trained(&config).1, trained(&concat).1);
+    assert!(losses(&plain).iter().zip(losses(&told)).any(|(plain, told)| plain.to_bits() != told.to_bits()));
+    let network = Segmenter::load(&WeightFile::read(&concat.out).unwrap(), &Device::flex()).unwrap();
+    assert!(network.config.conditioning.unwrap().concat);
+    assert!(WeightFile::read(&concat.out).unwrap().names().any(|name| name == "conditioning.concat.weight"));
 }
 
 #[test]

@@ -328,7 +328,7 @@ class Sample:
 def segmenter_sample(rng: np.random.Generator, scene: Scene, obj: Object, size: int) -> Sample:
     """One object, augmented."""
     box = jitter_box(rng, obj.box)
-    region = crop_region(box)
+    region = crop_region(box, 0.25 if rng.random() < 0.5 else float(rng.uniform(0.12, 0.7)))
     flip = bool(rng.random() < 0.5)
     rgb = jitter_colour(rng, fast_crop(scene.image, region, size, flip))
     mask = mask_crop(obj, region, size // 2, flip)

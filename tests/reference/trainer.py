@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 @dataclass
 class Stage:
-    """Train at this crop size until this many minutes have passed in all."""
+    """Train at this crop size until this many minutes of processor time have passed in all."""
 
     size: int
     batch: int
@@ -51,7 +51,7 @@ def learning_rate(progress: float, peak: float, warmup: float = 0.03) -> float:
 
 
 class Trainer:
-    """State of one run. ``minutes`` counts training time over all resumed parts."""
+    """State of one run. ``minutes`` counts the processor time of one worker over all resumed parts."""
 
     def __init__(self, model: nn.Module, out: Path, lr: float, decay: float, ema: float) -> None:
         self.model, self.out, self.lr, self.ema_rate = model, out, lr, ema
@@ -137,11 +137,11 @@ class Trainer:
     ) -> None:
         """Train until the last stage's time is up; in the first stage for ``steps`` steps where that is given."""
         total, begin = stages[-1].until, self.step
-        last, saved, seen = time.time(), time.time(), 0
+        last, saved, seen = time.process_time(), time.time(), 0
         sums: dict[str, list[float]] = {}
         logged = time.time()
         while True:
-            now = time.time()
+            now = time.process_time()
             self.minutes += (now - last) / 60
             last = now
             minutes = self.agree(self.minutes)
