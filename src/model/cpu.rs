@@ -10,10 +10,8 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use bytemuck::{cast_slice, cast_slice_mut};
 use rayon::prelude::*;
 
-use super::winograd;
-
 /// Floats of one block of columns: half a MiB.
-pub(super) const BLOCK: usize = 1 << 17;
+const BLOCK: usize = 1 << 17;
 /// Values of an activation for one thread at a time.
 const RUN: usize = 1 << 13;
 
@@ -30,9 +28,6 @@ pub(super) fn takes<const D: usize>(x: &Tensor<D>) -> bool {
 pub(super) fn convolved(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, stride: usize) -> Tensor<4> {
     let device = x.device();
     let [n, from, height, width] = x.dims();
-    if stride == 1 && winograd::pays(height, width) {
-        return winograd::convolved(x, weight, bias);
-    }
     let [to, depth] = [weight.dims()[0], 9 * from];
     let [rows, columns] = [height, width].map(|side| side.div_ceil(stride));
     let weight = weight.reshape([to, depth]);
@@ -200,9 +195,8 @@ mod tests {
                 let (x, weight, bias) = (random([n, from, height, width], 1), random([to, from, 3, 3], 2), random([to], 3));
                 let options = ConvOptions::new([stride; 2], [1, 1], [1, 1], 1);
                 let expected = conv2d(x.clone(), weight.clone(), Some(bias.clone()), options);
-                let largest = expected.clone().abs().max().into_scalar::<f32>();
                 let worst = difference(convolved(x, weight, bias, stride), expected);
-                assert!(worst < 2e-5 * largest, "{n} x {from} -> {to}, {height} x {width}, stride {stride}: off by {worst}");
+                assert!(worst < 1e-4, "{n} x {from} -> {to}, {height} x {width}, stride {stride}: off by {worst}");
             }
         }
     }

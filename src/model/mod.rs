@@ -14,4 +14,3 @@ pub mod refiner;
 pub mod segmenter;
 pub mod speed;
 pub mod weights;
-mod winograd;
