@@ -40,10 +40,13 @@ const LEAST_DOUBT: f64 = 0.05;
 const CRISP: f32 = 1.3;
 /// ... unless its crop is enlarged so much that it has no crisp edges.
 const LEAST_SHRINK: f64 = 0.35;
+/// A mask with a crisp outline is drawn anew where the segmenter would change at least this share of it (at the normal
+/// strength): it follows the edges of another thing, as the masks of methods that look at colours alone do.
+const GROSS: f64 = 0.2;
 /// No network's word counts more than this logit where a mask is drawn anew.
 const LOUDEST: f32 = 4.0;
-/// Cells within which a given outline is as likely as not.
-const OUTLINE: f32 = 8.0;
+/// How much the segmenter's word counts where a mask is drawn anew; the rest is the refiner's.
+const SEEN: f32 = 0.75;
 
 /// How closely the network looks at an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,26 +147,24 @@ impl Job {
         Some(Self { index, coarse: mask_crop(mask, region, side), view })
     }
 
-    /// The signed distance of each cell from the mask's outline, where that follows nothing in the picture.
-    pub(super) fn rough(&self, options: &RefineOptions) -> Option<Vec<f32>> {
-        if shrink(self.view.region, self.view.side) < LEAST_SHRINK {
-            return None;
-        }
+    /// Whether the mask's outline follows nothing in the picture.
+    pub(super) fn is_rough(&self, options: &RefineOptions) -> bool {
         let coarse: Vec<bool> = self.coarse.iter().map(|&value| value >= 0.5).collect();
-        let distance = signed(&coarse, self.view.side);
-        (crispness(&distance, &self.view) * options.reserve() < CRISP).then_some(distance)
+        shrink(self.view.region, self.view.side) >= LEAST_SHRINK
+            && crispness(&signed(&coarse, self.view.side), &self.view) * options.reserve() < CRISP
     }
 
     /// The mask drawn anew, where both networks together do not agree with it. The refiner's probabilities are `soft`.
     pub(super) fn redrawn(&self, soft: &[f32], doubt: &Doubt, options: &RefineOptions) -> Option<Patch> {
-        let mixed = |(cell, (&soft, &distance)): (usize, (&f32, &f32))| {
-            let refined = logit(soft).clamp(-LOUDEST, LOUDEST);
-            let seen = doubt.opinion.as_ref().map_or(refined, |opinion| opinion[cell]);
-            0.5 * seen + 0.25 * refined + 0.25 * (distance / OUTLINE).clamp(-3.0, 3.0)
+        let refined = soft.iter().map(|&soft| logit(soft).clamp(-LOUDEST, LOUDEST));
+        let leaning: Vec<f32> = match &doubt.opinion {
+            Some(opinion) => refined.zip(opinion).map(|(refined, &seen)| SEEN * seen + (1.0 - SEEN) * refined).collect(),
+            None if doubt.is_rough => refined.collect(),
+            None => return None,
         };
-        let leaning: Vec<f32> = soft.iter().zip(&doubt.distance).enumerate().map(mixed).collect();
+        let least = if doubt.is_rough { LEAST_DOUBT } else { GROSS };
         let agreement = metric::cell_iou(self.coarse.iter().zip(&leaning).map(|(&coarse, &leaning)| (coarse >= 0.5, leaning > 0.0)));
-        if agreement >= 1.0 - LEAST_DOUBT * f64::from(options.reserve()) {
+        if agreement >= 1.0 - least * f64::from(options.reserve()) {
             return None;
         }
         let soft = redrawn(&leaning, &self.view).into_iter().map(|object| f32::from(u8::from(object))).collect();
@@ -234,7 +235,7 @@ impl Finisher<'_> {
             let doubts = self.doubts(image, masks, &jobs, options)?;
             for ((job, doubt), patch) in jobs.iter().zip(doubts).zip(self.batch(&jobs, options, cancel, each)?) {
                 let mask = &masks[job.index];
-                results[job.index] = if let Some(patch) = doubt.and_then(|doubt| job.redrawn(&patch.soft, &doubt, options)) {
+                results[job.index] = if let Some(patch) = job.redrawn(&patch.soft, &doubt, options) {
                     settled(mask, patch.corrected(mask, 0.0), 0, options)
                 } else {
                     let reach = options.least_reach(shrink(job.view.region, side));
@@ -435,7 +436,7 @@ mod tests {
         };
         let with = |opinion: &[f32], strength| {
             let options = RefineOptions { strength, ..RefineOptions::default() };
-            job.redrawn(&unsure, &Doubt { distance: job.rough(&options)?, opinion: Some(opinion.to_vec()) }, &options)
+            job.redrawn(&unsure, &Doubt { is_rough: job.is_rough(&options), opinion: Some(opinion.to_vec()) }, &options)
         };
         let anew = with(&opinion(&disc), 1.0).unwrap().corrected(&rough, 0.0);
         assert!(metric::iou(&rough, &disc) < 0.9 && metric::iou(&anew, &disc) > 0.98, "{}", metric::iou(&anew, &disc));
