@@ -40,9 +40,6 @@ const LEAST_DOUBT: f64 = 0.05;
 const CRISP: f32 = 1.3;
 /// ... unless its crop is enlarged so much that it has no crisp edges.
 const LEAST_SHRINK: f64 = 0.35;
-/// A mask with a crisp outline is drawn anew where the segmenter would change at least this share of it (at the normal
-/// strength): it follows the edges of another thing, as the masks of methods that look at colours alone do.
-const GROSS: f64 = 0.2;
 /// No network's word counts more than this logit where a mask is drawn anew.
 const LOUDEST: f32 = 4.0;
 /// How much the segmenter's word counts where a mask is drawn anew; the rest is the refiner's.
@@ -159,12 +156,10 @@ impl Job {
         let refined = soft.iter().map(|&soft| logit(soft).clamp(-LOUDEST, LOUDEST));
         let leaning: Vec<f32> = match &doubt.opinion {
             Some(opinion) => refined.zip(opinion).map(|(refined, &seen)| SEEN * seen + (1.0 - SEEN) * refined).collect(),
-            None if doubt.is_rough => refined.collect(),
-            None => return None,
+            None => refined.collect(),
         };
-        let least = if doubt.is_rough { LEAST_DOUBT } else { GROSS };
         let agreement = metric::cell_iou(self.coarse.iter().zip(&leaning).map(|(&coarse, &leaning)| (coarse >= 0.5, leaning > 0.0)));
-        if agreement >= 1.0 - least * f64::from(options.reserve()) {
+        if agreement >= 1.0 - LEAST_DOUBT * f64::from(options.reserve()) {
             return None;
         }
         let soft = redrawn(&leaning, &self.view).into_iter().map(|object| f32::from(u8::from(object))).collect();
@@ -235,7 +230,7 @@ impl Finisher<'_> {
             let doubts = self.doubts(image, masks, &jobs, options)?;
             for ((job, doubt), patch) in jobs.iter().zip(doubts).zip(self.batch(&jobs, options, cancel, each)?) {
                 let mask = &masks[job.index];
-                results[job.index] = if let Some(patch) = job.redrawn(&patch.soft, &doubt, options) {
+                results[job.index] = if let Some(patch) = doubt.and_then(|doubt| job.redrawn(&patch.soft, &doubt, options)) {
                     settled(mask, patch.corrected(mask, 0.0), 0, options)
                 } else {
                     let reach = options.least_reach(shrink(job.view.region, side));
@@ -436,7 +431,7 @@ mod tests {
         };
         let with = |opinion: &[f32], strength| {
             let options = RefineOptions { strength, ..RefineOptions::default() };
-            job.redrawn(&unsure, &Doubt { is_rough: job.is_rough(&options), opinion: Some(opinion.to_vec()) }, &options)
+            job.is_rough(&options).then(|| job.redrawn(&unsure, &Doubt { opinion: Some(opinion.to_vec()) }, &options))?
         };
         let anew = with(&opinion(&disc), 1.0).unwrap().corrected(&rough, 0.0);
         assert!(metric::iou(&rough, &disc) < 0.9 && metric::iou(&anew, &disc) > 0.98, "{}", metric::iou(&anew, &disc));

@@ -18,28 +18,28 @@ use crate::model::noise::Noise;
 /// How sure of the mask the segmenter is told to be, of 1.
 const BELIEF: f64 = 0.8;
 
-/// What speaks for drawing a mask anew.
+/// What there is to say about a mask whose outline follows nothing in the picture.
+#[derive(Default)]
 pub(super) struct Doubt {
-    /// Whether its outline follows nothing in the picture.
-    pub(super) is_rough: bool,
     /// The segmenter's logits on the job's grid, where there is a segmenter.
     pub(super) opinion: Option<Vec<f32>>,
 }
 
 impl Finisher<'_> {
-    /// The doubt about the mask of each of `jobs`.
+    /// The doubt about the mask of each of `jobs`; none about one with a crisp outline, and the segmenter is not asked.
     pub(super) fn doubts(
         &self,
         image: &RgbImage,
         masks: &[Mask],
         jobs: &[Job],
         options: &RefineOptions,
-    ) -> Result<Vec<Doubt>, AssistError> {
-        let mut doubts: Vec<Doubt> = jobs.iter().map(|job| Doubt { is_rough: job.is_rough(options), opinion: None }).collect();
-        let Some(segmenter) = self.segmenter.filter(|_| !jobs.is_empty()) else { return Ok(doubts) };
-        let (crop, grid, count) = (segmenter.config.crop, segmenter.config.mask, LOOKS * jobs.len());
-        let seen = |index: usize| &masks[jobs[index].index];
-        let rects: Vec<Rect> = (0..jobs.len()).map(|index| seen(index).bbox().unwrap_or_default()).collect();
+    ) -> Result<Vec<Option<Doubt>>, AssistError> {
+        let mut doubts: Vec<Option<Doubt>> = jobs.iter().map(|job| job.is_rough(options).then(Doubt::default)).collect();
+        let rough: Vec<(&Job, &mut Doubt)> = jobs.iter().zip(&mut doubts).filter_map(|(job, doubt)| Some((job, doubt.as_mut()?))).collect();
+        let Some(segmenter) = self.segmenter.filter(|_| !rough.is_empty()) else { return Ok(doubts) };
+        let (crop, grid, count) = (segmenter.config.crop, segmenter.config.mask, LOOKS * rough.len());
+        let seen = |index: usize| &masks[rough[index].0.index];
+        let rects: Vec<Rect> = (0..rough.len()).map(|index| seen(index).bbox().unwrap_or_default()).collect();
         let looks = Looks::new(image, &rects, crop);
         let input = looks.each(crop, |index, view| {
             let object: Vec<bool> = mask_crop(seen(index), view.region, crop).into_iter().map(|value| value >= 0.5).collect();
@@ -53,7 +53,7 @@ impl Finisher<'_> {
         let believed = planes(believed, shape, self.device);
         let logits = read(segmenter.denoise(&features, noise, &vec![1.0; count], believed, None).logits)?;
         let logits = looks.merged(&logits, grid);
-        for (((job, doubt), view), logits) in jobs.iter().zip(&mut doubts).zip(looks.first()).zip(logits.chunks_exact(grid * grid)) {
+        for (((job, doubt), view), logits) in rough.into_iter().zip(looks.first()).zip(logits.chunks_exact(grid * grid)) {
             let seen = Patch { rect: view.region, side: grid, soft: logits.iter().copied().map(sigmoid).collect() };
             let mut found = Patch { rect: job.view.region, side: job.view.side, soft: vec![0.0; job.view.side * job.view.side] };
             found.take(&seen);
