@@ -11,8 +11,10 @@ use super::sigmoid;
 use super::view::View;
 use crate::mask::cut::least_cost;
 
-/// A cell whose logit is farther from 0 than this keeps its side.
-const DOUBT: f32 = 2.0;
+/// A cell whose logit is farther from 0 than this keeps its side ...
+const DOUBT: f32 = 1.0;
+/// ... and farther than this where a rough mask is drawn anew.
+const DOUBT_OF_ROUGH: f32 = 2.0;
 /// Neighbours of the same colour pay so much for lying on different sides.
 const SMOOTHNESS: f32 = 8.0;
 /// A colour speaks no louder than this.
@@ -26,7 +28,7 @@ const DECIDED: f32 = 0.75;
 pub fn snapped(logits: &[f32], view: &View) -> Vec<f32> {
     let fine = stretched(logits, view.side, view.side);
     let soft: Vec<f32> = fine.iter().copied().map(sigmoid).collect();
-    let labels = decided(&fine, &soft, view);
+    let labels = decided(&fine, &soft, view, DOUBT);
     let settled = |(&object, soft): (&bool, f32)| (1.0 - DECIDED) * soft + if object { DECIDED } else { 0.0 };
     labels.iter().zip(soft).map(settled).collect()
 }
@@ -34,7 +36,7 @@ pub fn snapped(logits: &[f32], view: &View) -> Vec<f32> {
 /// The view's cells that belong to the object by `leaning`, logits for each cell, and by the picture's edges.
 pub(super) fn redrawn(leaning: &[f32], view: &View) -> Vec<bool> {
     let soft: Vec<f32> = leaning.iter().copied().map(sigmoid).collect();
-    decided(leaning, &soft, view)
+    decided(leaning, &soft, view, DOUBT_OF_ROUGH)
 }
 
 /// How much more the colours change along the outline that each cell has its signed `distance` from than around it: near
@@ -72,17 +74,18 @@ fn steepness(view: &View) -> Vec<f32> {
     (0..side).flat_map(|y| (0..side).map(move |x| (x, y))).map(|(x, y)| step(x, y)).collect()
 }
 
-/// The cells of the object: those that `leaning` is sure of, and of the others those that cost least, with colours by `soft`.
-fn decided(leaning: &[f32], soft: &[f32], view: &View) -> Vec<bool> {
+/// The cells of the object: those that `leaning` is sure of, by more than `doubt`, and of the others those that cost least,
+/// with colours by `soft`.
+fn decided(leaning: &[f32], soft: &[f32], view: &View, doubt: f32) -> Vec<bool> {
     let colour = colour_log_ratio(&view.colours, soft, &view.inside);
-    let side = |((&value, &colour), &boxed): ((&f32, &f32), &bool)| match (boxed, value.abs() < DOUBT) {
+    let side = |((&value, &colour), &boxed): ((&f32, &f32), &bool)| match (boxed, value.abs() < doubt) {
         (false, _) => -LOUDEST,
         (true, true) => value + colour.clamp(-LOUDEST, LOUDEST),
         (true, false) => value,
     };
     let sides: Vec<f32> = leaning.iter().zip(&colour).zip(&view.boxed).map(side).collect();
     let apart = Apart::new(view);
-    least_cost(&sides, view.side, |cell| view.boxed[cell] && leaning[cell].abs() < DOUBT, |a, b| apart.cost(a, b))
+    least_cost(&sides, view.side, |cell| view.boxed[cell] && leaning[cell].abs() < doubt, |a, b| apart.cost(a, b))
 }
 
 /// The view's cells that `logits`, a square grid over the same crop, give to the object; those of the box where that is none.
@@ -143,9 +146,9 @@ mod tests {
 
     #[test]
     fn an_outline_moves_to_the_edge_of_the_colours() {
-        let (view, logits, truth) = disc(3.0);
+        let (view, logits, truth) = disc(2.0);
         let wrong = |labels: &mut dyn Iterator<Item = bool>| labels.zip(&truth).filter(|(label, truth)| label != *truth).count();
-        assert!(wrong(&mut logits.iter().map(|&logit| logit > 0.0)) > 150);
+        assert!(wrong(&mut logits.iter().map(|&logit| logit > 0.0)) > 100);
         assert_eq!(wrong(&mut snapped(&logits, &view).into_iter().map(|soft| soft >= 0.5)), 0);
     }
 
