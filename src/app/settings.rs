@@ -94,7 +94,7 @@ impl Default for Settings {
             steps: 1,
             edges: true,
             samples: 4,
-            guidance: 1.5,
+            guidance: 1.0,
             device: DeviceChoice::Auto,
             models: ModelPaths::default(),
             look: Look::Dark,

@@ -44,7 +44,7 @@ pub struct ProposeOptions {
 
 impl Default for ProposeOptions {
     fn default() -> Self {
-        Self { steps: 1, seed: 0, samples: 1, guidance: 1.5, edges: true }
+        Self { steps: 1, seed: 0, samples: 1, guidance: 1.0, edges: true }
     }
 }
 

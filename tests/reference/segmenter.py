@@ -347,7 +347,10 @@ class Denoiser(nn.Module):
         x = torch.cat([F.pixel_unshuffle(x_in, 4), F.pixel_unshuffle(x0_hat, 4)], dim=1)
         x = self.input_conv(x)
         if context is not None and context.colours is not None:
-            x = x + conditioning.concat(F.pixel_unshuffle(context.colours, 4)) * context.present
+            colours = context.colours
+            if colours.shape[-2:] != x_u.shape[-2:]:
+                colours = F.interpolate(colours, x_u.shape[-2:], mode="bilinear", align_corners=False)
+            x = x + conditioning.concat(F.pixel_unshuffle(colours, 4)) * context.present
         a = self.res8(x + self.lat8(f8), emb)
         b = self.res16(self.down16(a) + self.lat16(f16), emb)
         h = self.res32a(self.down32(b) + self.lat32(f32), emb)
