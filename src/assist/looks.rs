@@ -7,33 +7,35 @@ use super::Patch;
 use super::view::View;
 use crate::geometry::Rect;
 
-/// How much of each side a crop holds beyond the box, on every side; the first one is that of a first look.
-pub(super) const SHARES: [f64; 3] = [super::crop::SHARE, 0.12, 0.45];
+/// How much of each side the crops hold beyond the box, on every side, besides that of a first look.
+const SHARES: [f64; 2] = [0.12, 0.45];
 /// Looks at one object: the crops and their mirror images.
-pub(super) const LOOKS: usize = 2 * SHARES.len();
+pub(super) const LOOKS: usize = 2 * (1 + SHARES.len());
 
 /// The crops of some objects.
-pub(super) struct Looks {
+pub(super) struct Looks<'a> {
+    /// The crop of each object at a first look, about which [`Self::merged`] speaks.
+    first: &'a [View],
     /// For each of [`SHARES`] the crop of each object.
-    crops: Vec<Vec<View>>,
+    others: Vec<Vec<View>>,
 }
 
-impl Looks {
-    /// The crops of `side` x `side` cells around each of `rects`.
-    pub(super) fn new(image: &RgbImage, rects: &[Rect], side: usize) -> Self {
-        let around = |&share: &f64| rects.iter().map(|&rect| View::around(image, rect, share, side)).collect();
-        Self { crops: SHARES.iter().map(around).collect() }
+impl<'a> Looks<'a> {
+    /// The crops around each of `rects`, of which those of a first look are there already.
+    pub(super) fn new(image: &RgbImage, rects: &[Rect], first: &'a [View]) -> Self {
+        let around = |&share: &f64| rects.iter().zip(first).map(|(&rect, view)| View::around(image, rect, share, view.side)).collect();
+        Self { first, others: SHARES.iter().map(around).collect() }
     }
 
-    /// The crop of each object that [`Self::merged`] speaks about.
-    pub(super) fn first(&self) -> &[View] {
-        &self.crops[0]
+    /// The crops of all objects, one width after another.
+    fn crops(&self) -> impl Iterator<Item = &[View]> {
+        std::iter::once(self.first).chain(self.others.iter().map(Vec::as_slice))
     }
 
     /// What `of` makes of each look, `side` values in a row: `of(i, view)` of the crops of object `i`, and the mirror image.
     pub(super) fn each(&self, side: usize, of: impl Fn(usize, &View) -> Vec<f32>) -> Vec<f32> {
         let mut values = Vec::new();
-        for views in &self.crops {
+        for views in self.crops() {
             let plain: Vec<f32> = views.iter().enumerate().flat_map(|(index, view)| of(index, view)).collect();
             let mirror = mirrored(&plain, side);
             values.extend(plain);
@@ -45,14 +47,14 @@ impl Looks {
     /// The mean for each object, on its first crop, of the logits of all looks in the order of [`Self::each`], which are
     /// grids of `side` x `side`.
     pub(super) fn merged(&self, logits: &[f32], side: usize) -> Vec<f32> {
-        let count = self.first().len() * side * side;
-        let of_crop = |(views, logits): (&Vec<View>, &[f32])| -> Vec<f32> {
+        let count = self.first.len() * side * side;
+        let of_crop = |(views, logits): (&[View], &[f32])| -> Vec<f32> {
             let (plain, mirror) = logits.split_at(count);
             let mean = means(&[plain, &mirrored(mirror, side)]);
-            let pairs = mean.chunks_exact(side * side).zip(views.iter().zip(self.first()));
+            let pairs = mean.chunks_exact(side * side).zip(views.iter().zip(self.first));
             pairs.flat_map(|(logits, (view, first))| carried(logits, view.region, first.region)).collect()
         };
-        let parts: Vec<Vec<f32>> = self.crops.iter().zip(logits.chunks_exact(2 * count)).map(of_crop).collect();
+        let parts: Vec<Vec<f32>> = self.crops().zip(logits.chunks_exact(2 * count)).map(of_crop).collect();
         means(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
 }
@@ -109,12 +111,13 @@ mod tests {
     fn every_look_has_its_word_about_the_first_crop() {
         let image = RgbImage::from_fn(80, 60, |x, _| image::Rgb([x as u8; 3]));
         let rects = [Rect::new(20.0, 20.0, 30.0, 20.0), Rect::new(5.0, 5.0, 20.0, 40.0)];
-        let looks = Looks::new(&image, &rects, 32);
+        let first = rects.map(|rect| View::new(&image, rect, 32));
+        let looks = Looks::new(&image, &rects, &first);
         let boxed = |_: usize, view: &View| view.boxed.iter().map(|&boxed| if boxed { 3.0 } else { -3.0 }).collect();
         let all = looks.each(32, boxed);
         assert_eq!(all.len(), LOOKS * rects.len() * 32 * 32);
         let merged = looks.merged(&all, 32);
-        for (view, logits) in looks.first().iter().zip(merged.chunks_exact(32 * 32)) {
+        for (view, logits) in first.iter().zip(merged.chunks_exact(32 * 32)) {
             let wrong = view.boxed.iter().zip(logits).filter(|&(&boxed, &logit)| boxed != (logit > 0.0)).count();
             assert!(wrong < 70, "{wrong} cells of 1024: no more than along the border of the box");
             assert!(logits.iter().all(|logit| logit.abs() <= 3.0));

@@ -9,6 +9,7 @@ use image::RgbImage;
 use super::crop::mask_crop;
 use super::looks::{LOOKS, Looks};
 use super::refine::{Finisher, Job, RefineOptions};
+use super::view::View;
 use super::{AssistError, Patch, planes, read, sigmoid};
 use crate::geometry::Rect;
 use crate::mask::Mask;
@@ -40,7 +41,8 @@ impl Finisher<'_> {
         let (crop, grid, count) = (segmenter.config.crop, segmenter.config.mask, LOOKS * rough.len());
         let seen = |index: usize| &masks[rough[index].0.index];
         let rects: Vec<Rect> = (0..rough.len()).map(|index| seen(index).bbox().unwrap_or_default()).collect();
-        let looks = Looks::new(image, &rects, crop);
+        let first: Vec<View> = rects.iter().map(|&rect| View::new(image, rect, crop)).collect();
+        let looks = Looks::new(image, &rects, &first);
         let input = looks.each(crop, |index, view| {
             let object: Vec<bool> = mask_crop(seen(index), view.region, crop).into_iter().map(|value| value >= 0.5).collect();
             view.input_for(&object)
@@ -53,7 +55,7 @@ impl Finisher<'_> {
         let believed = planes(believed, shape, self.device);
         let logits = read(segmenter.denoise(&features, noise, &vec![1.0; count], believed, None).logits)?;
         let logits = looks.merged(&logits, grid);
-        for (((job, doubt), view), logits) in rough.into_iter().zip(looks.first()).zip(logits.chunks_exact(grid * grid)) {
+        for (((job, doubt), view), logits) in rough.into_iter().zip(&first).zip(logits.chunks_exact(grid * grid)) {
             let seen = Patch { rect: view.region, side: grid, soft: logits.iter().copied().map(sigmoid).collect() };
             let mut found = Patch { rect: job.view.region, side: job.view.side, soft: vec![0.0; job.view.side * job.view.side] };
             found.take(&seen);

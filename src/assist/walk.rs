@@ -101,7 +101,7 @@ impl Work<'_> {
             return Ok((encoded, first));
         }
         let (side, grid, count) = (self.proposer.segmenter.config.crop, self.grid(), LOOKS * views.len());
-        let looks = Looks::new(self.image, boxes, side);
+        let looks = Looks::new(self.image, boxes, views);
         let input = looks.each(side, |index, view| {
             let logits = &first.logits[index * grid * grid..][..grid * grid];
             view.input_for(&object(&carried(logits, views[index].region, view.region), view))

@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use super::federation::Federation;
 use crate::annotation::{CategoryId, Dataset, Instance, Shape};
-use crate::formats::lvis::Frequency;
 use crate::geometry::Rect;
 
 /// Average precision of masks at up to 100 detections an image and class, for LVIS 300 an image; a value is -1 where there is
@@ -102,7 +101,10 @@ pub fn precision(truth: &Dataset, prediction: &Dataset) -> Result<Precision, Pre
             .map(|(category, id)| hotcoco::Category {
                 id,
                 name: id.to_string(),
-                frequency: federation.as_ref().and_then(|federation| federation.frequency(category.id)).map(letter),
+                frequency: federation
+                    .as_ref()
+                    .and_then(|federation| federation.frequency(category.id))
+                    .map(|frequency| frequency.letter().to_owned()),
                 ..hotcoco::Category::default()
             })
             .collect(),
@@ -124,16 +126,6 @@ pub fn precision(truth: &Dataset, prediction: &Dataset) -> Result<Precision, Pre
     evaluation.summarize_lines();
     let Some(&[ap, ap50, ap75, small, medium, large, a, b, c, ..]) = evaluation.stats() else { return Err(PrecisionError::Incomplete) };
     Ok(Precision { ap, ap50, ap75, small, medium, large, by_frequency: federation.map(|_| [a, b, c]) })
-}
-
-/// As LVIS writes it.
-fn letter(frequency: Frequency) -> String {
-    match frequency {
-        Frequency::Rare => "r",
-        Frequency::Common => "c",
-        Frequency::Frequent => "f",
-    }
-    .to_owned()
 }
 
 fn corners(bbox: Rect) -> [f64; 4] {

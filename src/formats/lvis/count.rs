@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{is_lvis, synset};
+use super::{Frequency, is_lvis, synset};
 use crate::annotation::{Category, CategoryId, Dataset, ImageId, Verbatim};
 use crate::formats::coco;
 use crate::formats::coco::patch::{Change, patched};
@@ -99,13 +99,7 @@ pub(super) fn described(category: &mut Category, counts: &Counts, tally: &mut Ta
     missing("synset", quoted(&name));
     missing("synonyms", format!("[{}]", quoted(&category.name)));
     missing("def", quoted(""));
-    // The rule of Gupta, Dollár and Girshick 2019: in up to 10 images of the training set rare, in up to 100 common.
-    let frequency = match image_count {
-        0..=10 => "r",
-        11..=100 => "c",
-        _ => "f",
-    };
-    missing("frequency", quoted(frequency));
+    missing("frequency", quoted(Frequency::of(image_count).letter()));
     changes.extend(corrections(&found, (image_count, instance_count), true));
     if let Some(text) = patched(&text, &changes) {
         category.source = Some(Verbatim::whole(text));

@@ -40,6 +40,26 @@ pub enum Frequency {
     Frequent,
 }
 
+impl Frequency {
+    /// That of a class on so many images of the training set.
+    pub const fn of(image_count: usize) -> Self {
+        match image_count {
+            0..=10 => Self::Rare,
+            11..=100 => Self::Common,
+            _ => Self::Frequent,
+        }
+    }
+
+    /// As LVIS writes it.
+    pub const fn letter(self) -> &'static str {
+        match self {
+            Self::Rare => "r",
+            Self::Common => "c",
+            Self::Frequent => "f",
+        }
+    }
+}
+
 /// How often a class occurs, where its record says so.
 pub fn frequency(category: &Category) -> Option<Frequency> {
     #[derive(Deserialize)]
