@@ -8,7 +8,7 @@ use super::settings::DeviceChoice;
 use crate::annotation::{ImageId, Instance, InstanceId, Shape};
 use crate::assist::service::{Reply, Request, RequestId, Service};
 use crate::assist::{self, ModelPaths, Proposal, Refinement};
-use crate::geometry::Rect;
+use crate::geometry::{Rect, Size};
 use crate::model::device::ComputeChoice;
 
 /// Soft masks are shown on a grid of so many values a side, so that their cells are not seen.
@@ -37,6 +37,14 @@ impl Patch {
         let (size, values) = ((columns as u32, rows as u32), Arc::from(values));
         Self { key: NEXT.fetch_add(1, Ordering::Relaxed), area: patch.rect, size, values }
     }
+}
+
+/// Pixels of the masks that a request is answered with.
+const TOGETHER: usize = 1 << 26;
+
+/// How many masks of an image of `size` may be asked for together: hundreds of a large one would fill the memory.
+pub(super) fn at_once(size: Size) -> usize {
+    (TOGETHER / size.pixels().max(1)).max(1)
 }
 
 /// What a request to the models is for.

@@ -139,6 +139,9 @@ impl Check {
 impl App {
     /// Shows the window of the check and begins one.
     pub(super) fn check(&mut self, ctx: &egui::Context) {
+        if self.is_loading() {
+            return;
+        }
         self.check.open = true;
         if let Err(error) = self.check.start(&self.state.document, ctx) {
             self.state.say(Tone::Error, format!("The check cannot run: {error}"));

@@ -143,6 +143,7 @@ impl App {
         self.state.document = opened.document;
         self.state.image = opened.image;
         self.check = Check::default();
+        self.canvas.forget();
         tracing::debug!(whole = !self.state.document.is_loading(), "the first image is shown");
         self.pictures.clear();
         self.canvas.view.fit();
@@ -227,6 +228,10 @@ impl App {
 
     /// Saves to the file that was opened; for a folder without one, beside the images.
     pub(super) fn save(&mut self, ctx: &egui::Context) {
+        // What is there meanwhile is one image's objects.
+        if self.is_loading() {
+            return;
+        }
         let document = &self.state.document;
         match (&document.target, &document.source) {
             (Some(target), _) => self.write(&target.clone(), ctx),
@@ -240,6 +245,9 @@ impl App {
 
     /// Writes the annotations to a path.
     pub(super) fn write(&mut self, path: &Path, ctx: &egui::Context) {
+        if self.is_loading() {
+            return;
+        }
         let document = &self.state.document;
         let own = match (&document.target, &document.source) {
             (Some(target), _) => target == path,
@@ -257,6 +265,8 @@ impl App {
     /// Leaves what is open to the caller, who lets it go.
     fn leave_document(&mut self) -> State {
         self.stop_models();
+        self.outcomes.clear();
+        self.canvas.forget();
         self.pending = None;
         let settings = self.state.settings.clone();
         std::mem::replace(&mut self.state, State::new(settings))

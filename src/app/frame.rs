@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use egui::{CentralPanel, Frame, Margin, Panel, Ui};
 
-use super::assistant::Aim;
+use super::assistant::{Aim, Outcome};
 use super::command::Command;
 use super::document::Source;
 use super::keymap;
 use super::panel::{check, classes, filmstrip::Filmstrip, menu, objects, polish, status, toolbar};
 use super::picture::Loaded;
 use super::state::PolishState;
-use super::{App, refine, theme};
+use super::{App, propose, refine, theme};
 
 impl App {
     /// Shows the window's content and carries out what was asked for.
@@ -22,9 +22,7 @@ impl App {
         self.collect_transfer(&ctx);
         self.collect_check();
         self.watch_close(&ctx);
-        for outcome in self.assistant.poll() {
-            self.receive(outcome);
-        }
+        self.take_outcomes();
         self.tick_polish();
         // Before the pointer: on a slow machine a key and the drag that follows it may come in one frame.
         let mut commands = self.input(&ctx);
@@ -45,6 +43,19 @@ impl App {
         self.timers(&ctx);
     }
 
+    /// Takes what the models found, but nothing that would change what a hand is drawing.
+    fn take_outcomes(&mut self) {
+        self.outcomes.extend(self.assistant.poll());
+        let (is_busy, has_outline) = (self.canvas.is_busy(), self.canvas.has_outline());
+        let (later, now) = std::mem::take(&mut self.outcomes)
+            .into_iter()
+            .partition(|outcome| is_busy || has_outline && matches!(outcome, Outcome::Refined(..)));
+        self.outcomes = later;
+        for outcome in now {
+            self.receive(outcome);
+        }
+    }
+
     fn perform_all(&mut self, commands: Vec<Command>, ctx: &egui::Context) {
         for command in commands {
             self.perform(command, ctx);
@@ -55,11 +66,18 @@ impl App {
     fn input(&self, ctx: &egui::Context) -> Vec<Command> {
         let dropped = ctx.input(|input| input.raw.dropped_files.first().map(|file| file.path().to_path_buf()));
         let mut commands: Vec<Command> = dropped.map(opened).into_iter().collect();
-        if self.dialog.is_none() {
+        // An open menu has the keys, Esc above all.
+        if self.dialog.is_none() && !egui::Popup::is_any_open(ctx) {
             let typing = ctx.text_edit_focused();
             commands.extend(ctx.input_mut(|input| keymap::pressed(input, typing, &self.state.settings.keymap)));
         }
         commands
+    }
+
+    /// Masks that the models are asked for after those that they are at.
+    fn waiting(&self) -> usize {
+        let refined = self.refining.as_ref().map(refine::Refining::waiting);
+        refined.or_else(|| self.proposing.as_ref().map(propose::Proposing::waiting)).unwrap_or(0)
     }
 
     fn want_pictures(&mut self) {
@@ -85,7 +103,7 @@ impl App {
         Panel::bottom("status").frame(panel(12, 0)).exact_size(30.0).show(ui, |ui| {
             let facts = status::Facts {
                 assistant: &self.assistant,
-                waiting: self.refining.as_ref().map_or(0, refine::Refining::waiting),
+                waiting: self.waiting(),
                 pointer: self.canvas.pointer(),
                 scale: self.canvas.view.scale(),
                 adapter: &self.adapter,

@@ -26,6 +26,7 @@ mod panel;
 mod perform;
 mod picture;
 pub mod polish;
+mod propose;
 mod refine;
 mod review;
 pub mod settings;
@@ -76,6 +77,9 @@ pub struct App {
     polish: Option<polish::Job>,
     polished: Option<polish::Polished>,
     propose_due: Option<f64>,
+    /// What the models found while a hand was drawing.
+    outcomes: Vec<assistant::Outcome>,
+    proposing: Option<propose::Proposing>,
     refining: Option<refine::Refining>,
     adapter: String,
 }
@@ -118,6 +122,8 @@ impl App {
             polish: None,
             polished: None,
             propose_due: None,
+            outcomes: Vec::new(),
+            proposing: None,
             refining: None,
             adapter: base.adapter,
         }

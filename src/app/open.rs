@@ -93,8 +93,17 @@ impl Opening<'_> {
     }
 
     /// Goes on with a project; begins it anew where its file was changed by others and nothing would be lost.
-    fn reopen(self, project: Project, path: &Path) -> anyhow::Result<Opened> {
-        let first = project.first()?;
+    fn reopen(self, mut project: Project, path: &Path) -> anyhow::Result<Opened> {
+        let mut first = project.first()?;
+        let moved = first.target.as_ref().and_then(|target| moved(target, path));
+        if let Some(target) = moved {
+            // Where the disk takes nothing now, it is found again next time.
+            if let Err(error) = project.write(&Change::Exported(target.clone(), first.exported)) {
+                tracing::warn!(%error, "a project that was moved");
+            }
+            first.target = Some(target);
+        }
+        let target = first.target.clone();
         let is_saved = first.history.revision() == first.exported;
         let is_outdated = first.target.as_ref().is_some_and(Target::is_outdated);
         if is_saved && is_outdated && first.target.as_ref().is_some_and(|target| target.path.is_file()) {
@@ -102,6 +111,7 @@ impl Opening<'_> {
         }
         (self.first)(opened(first, path, true, String::new()));
         let mut contents = project.load(self.cancel, self.progress)?;
+        contents.target = target;
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut note = match (&contents.target, is_saved) {
             (Some(target), _) if is_outdated => {
@@ -110,7 +120,6 @@ impl Opening<'_> {
             (Some(target), false) => format!("Reopened your work; Save writes it into {}", name(&target.path)),
             _ => format!("Reopened {} images, {} objects", contents.dataset.images.len(), contents.dataset.instances.len()),
         };
-        let mut project = project;
         if path.is_dir() {
             let first = contents.dataset.images.len();
             let known: HashSet<&str> = contents.dataset.images.iter().map(|image| image.file_name.as_str()).collect();
@@ -180,6 +189,17 @@ fn opened(contents: Contents, path: &Path, is_loading: bool, note: String) -> Op
     let mut document = Document::new(contents, source, is_loading);
     document.image_folder = image_folder;
     Opened { document, note, image }
+}
+
+/// The annotation file of a project that was copied or moved together with its data; `None` where it is where it was.
+fn moved(target: &Target, path: &Path) -> Option<Target> {
+    let here = if path.is_dir() { path.join(target.path.file_name()?) } else { path.to_path_buf() };
+    if here == target.path {
+        return None;
+    }
+    // A copy was changed at another time, but it is as long.
+    let copy = Target::of(&here).ok().filter(|copy| copy.length_bytes == target.length_bytes);
+    Some(copy.unwrap_or_else(|| Target { path: here, ..target.clone() }))
 }
 
 /// Whether nobody has done anything in a project yet.

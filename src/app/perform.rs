@@ -4,16 +4,13 @@ use super::App;
 use super::assistant::{Aim, Outcome};
 use super::command::{Command, Tool, entry};
 use super::panel::dialog::{Dialog, KeysForm, Search};
-use super::picture::Loaded;
 use super::state::Tone;
 use super::theme;
 use super::transfer::Wish;
-use crate::annotation::{ImageId, Instance, InstanceId, Shape};
+use crate::annotation::{ImageId, InstanceId, Shape};
 use crate::assist::ModelPaths;
 use crate::assist::service::Request;
-use crate::geometry::{Rect, Size};
-use crate::mask::Mask;
-use std::sync::Arc;
+use crate::geometry::Rect;
 
 /// Time from the last box to the proposal, in seconds.
 const PROPOSE_DELAY_SECS: f64 = 0.4;
@@ -164,6 +161,7 @@ impl App {
                 self.state.proposed.retain(|&id| document.instance(id).is_some_and(|instance| instance.shape != Shape::Box));
                 self.state.forget(entry.edit());
                 self.drop_outdated();
+                self.review_again();
                 self.state.say(Tone::Plain, format!("{}: {}", if redo { "Done again" } else { "Taken back" }, entry.label));
             }
         }
@@ -217,10 +215,6 @@ impl App {
         if self.canvas.abort() {
             return;
         }
-        if self.pending.is_some() {
-            self.stop_task();
-            return;
-        }
         if let Some(running) = self.stop_models() {
             let what = match running.aim {
                 Aim::Refinement => "Refining stopped",
@@ -229,61 +223,14 @@ impl App {
             };
             return self.state.say(Tone::Plain, what);
         }
-        if self.stop_task() {
+        // While a document is read one can look at it already, and leave what one has selected.
+        if (self.pending.is_none() || self.state.selection.is_empty()) && self.stop_task() {
             return;
         }
         if self.state.selection.is_empty() {
             self.state.tool = Tool::Select;
         }
         self.state.selection.clear();
-    }
-
-    fn boxes(&self) -> impl Iterator<Item = &Instance> {
-        self.state.objects().filter(|instance| instance.shape == Shape::Box)
-    }
-
-    pub(super) fn pixels(&mut self) -> Option<Arc<image::RgbImage>> {
-        let image = self.state.shown()?;
-        match self.pictures.get(&self.state.document.image_path(image)) {
-            Loaded::Ready(picture) => {
-                let (size, (width, height)) = (image.size, picture.pixels.dimensions());
-                if size == Size::new(width, height) {
-                    return Some(Arc::clone(&picture.pixels));
-                }
-                let text = format!("The file has {width} x {height} pixels, the annotations say {} x {}", size.width, size.height);
-                self.state.say(Tone::Warning, text);
-                None
-            }
-            Loaded::Waiting => {
-                self.state.say(Tone::Warning, "The image is still loading");
-                None
-            }
-            Loaded::Broken(_) => {
-                self.state.say(Tone::Warning, "The image cannot be read, so there is nothing to look at");
-                None
-            }
-        }
-    }
-
-    /// Proposes masks for all boxes of the shown image.
-    pub(super) fn propose(&mut self) {
-        self.propose_due = None;
-        let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
-        let (usable, outside): (Vec<&Instance>, Vec<&Instance>) = self.boxes().partition(|instance| instance.bbox.covers_some_of(size));
-        let (ids, prompts): (Vec<InstanceId>, Vec<_>) = usable.iter().map(|instance| (instance.id, self.prompt(instance))).unzip();
-        let outside: Vec<String> = outside.iter().map(|instance| instance.id.to_string()).collect();
-        if !outside.is_empty() {
-            let text = format!("Left out, as their boxes cover no pixel of the image: {}", outside.join(", "));
-            self.state.say(Tone::Warning, text);
-        } else if ids.is_empty() {
-            self.state.say(Tone::Plain, "Every object of this image has a mask; R draws a box");
-        }
-        if ids.is_empty() {
-            return;
-        }
-        let Some(pixels) = self.pixels() else { return };
-        let request = Request::Propose { image: pixels, prompts, options: self.propose_options() };
-        self.request(request, Aim::Fresh, image, &ids);
     }
 
     pub(super) fn request(&mut self, request: Request, aim: Aim, image: ImageId, ids: &[InstanceId]) {
@@ -309,25 +256,12 @@ impl App {
                 // Weights may fail to load while the refiner works.
                 if self.assistant.running().is_none() {
                     self.refining = None;
+                    self.proposing = None;
                 }
                 self.state.say(Tone::Error, format!("The model failed: {message}"));
             }
             Outcome::Proposed(running, proposals) if running.aim != Aim::Fresh => self.suggested(&running, proposals),
-            Outcome::Proposed(running, proposals) => {
-                let proposals = self.still_wanted(&running, proposals);
-                let masks: Vec<(InstanceId, &Mask)> = proposals.iter().map(|(id, proposal)| (*id, &proposal.mask)).collect();
-                let done = self.state.set_masks("Propose masks", running.image, &masks);
-                let expected = proposals.iter().map(|(id, proposal)| (*id, proposal.expected_iou));
-                self.state.expected_iou.extend(expected.filter(|(id, _)| done.contains(id)));
-                let empty = proposals.len() - done.len();
-                if self.state.shown().is_some_and(|image| image.id == running.image) {
-                    self.state.proposed.clone_from(&done);
-                    self.state.selection = done.first().copied().into_iter().collect();
-                }
-                let count = done.len();
-                let more = if empty > 0 { format!("; {empty} stayed a box: nothing was found in it") } else { String::new() };
-                self.state.say(Tone::Plain, format!("{count} mask{} proposed: Enter accepts, G refines{more}", plural(count)));
-            }
+            Outcome::Proposed(running, proposals) => self.proposed(&running, proposals),
             Outcome::Polished(outcome) => self.polished(outcome),
             Outcome::Refined(running, refinements) => self.refined(running.image, self.still_wanted(&running, refinements)),
         }
@@ -342,6 +276,7 @@ impl App {
             return self.state.say(Tone::Plain, "This is the last image");
         }
         self.canvas.abort();
+        let left = self.boxes_waiting();
         self.stop_models();
         self.propose_due = None;
         self.state.image = index;
@@ -350,6 +285,10 @@ impl App {
         self.state.proposed.clear();
         self.put_review_off();
         self.state.message = None;
+        if left > 0 {
+            let text = format!("{left} box{} of the image before got no mask; Enter there asks for it", if left == 1 { "" } else { "es" });
+            self.state.say(Tone::Warning, text);
+        }
         self.take_review_up();
     }
 
@@ -364,6 +303,9 @@ impl App {
     }
 
     fn toggle_reviewed(&mut self) {
+        if self.is_loading() {
+            return;
+        }
         let Some(image) = self.state.shown().map(|image| image.id) else { return };
         let marked = !self.state.document.reviewed.contains(&image);
         self.state.document.review(image, marked);

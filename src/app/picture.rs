@@ -17,7 +17,7 @@ use crate::job;
 pub(super) const THUMBNAIL_PX: u32 = 128;
 /// The longest side of the picture that stands for a whole large image, in pixels.
 pub(super) const OVERVIEW_PX: u32 = 2048;
-/// Decoded images are dropped, the oldest first, beyond this.
+/// Decoded images are dropped beyond this, those that are not wanted first, then the least urgent one.
 const BUDGET_BYTES: usize = 1 << 30;
 
 /// A decoded image.
@@ -53,6 +53,9 @@ enum Job {
 struct Shelf {
     wanted: VecDeque<Job>,
     working: Vec<Job>,
+    /// The whole images that are wanted, the most urgent first; those among them that found no room are not tried again.
+    urgent: Vec<PathBuf>,
+    refused: Vec<PathBuf>,
     whole: HashMap<PathBuf, Loaded>,
     order: VecDeque<PathBuf>,
     thumbnails: HashMap<PathBuf, Option<Arc<ColorImage>>>,
@@ -87,8 +90,13 @@ impl Pictures {
     /// Says what is wanted now: whole images, the most urgent first, and thumbnails after them.
     pub(super) fn want(&self, whole: &[PathBuf], thumbnails: &[PathBuf]) {
         let mut shelf = self.shared.lock();
+        if shelf.urgent != whole {
+            shelf.urgent = whole.to_vec();
+            shelf.refused.clear();
+        }
         let mut wanted: VecDeque<Job> = VecDeque::new();
-        wanted.extend(whole.iter().filter(|path| !shelf.whole.contains_key(*path)).cloned().map(Job::Whole));
+        let is_missing = |path: &&PathBuf| !shelf.whole.contains_key(*path) && !shelf.refused.contains(path);
+        wanted.extend(whole.iter().filter(is_missing).cloned().map(Job::Whole));
         // A whole image brings its thumbnail along.
         let comes = |path: &PathBuf| {
             let whole = Job::Whole(path.clone());
@@ -183,12 +191,26 @@ impl Shelf {
         }
         self.order.retain(|other| *other != path);
         self.order.push_back(path);
-        while self.bytes > BUDGET_BYTES && self.order.len() > 3 {
-            let Some(oldest) = self.order.pop_front() else { break };
-            if let Some(old) = self.whole.remove(&oldest) {
+        while self.bytes > BUDGET_BYTES
+            && let Some(place) = self.least_wanted()
+            && let Some(path) = self.order.remove(place)
+        {
+            if let Some(old) = self.whole.remove(&path) {
                 self.bytes -= bytes(&old);
             }
+            if self.urgent.contains(&path) {
+                self.refused.push(path);
+            }
         }
+    }
+
+    /// The place in the order of decoding of the image that is let go first; the most urgent one never is.
+    fn least_wanted(&self) -> Option<usize> {
+        let urgency = |path: &PathBuf| self.urgent.iter().position(|urgent| urgent == path);
+        let places = self.order.iter().enumerate().map(|(place, path)| (place, urgency(path)));
+        let unwanted = places.clone().find(|(_, urgency)| urgency.is_none());
+        let last = || places.filter(|(_, urgency)| urgency.is_some_and(|urgency| urgency > 0)).max_by_key(|(_, urgency)| *urgency);
+        unwanted.or_else(last).map(|(place, _)| place)
     }
 }
 
@@ -215,4 +237,28 @@ fn scaled(pixels: &RgbImage, longest_px: u32) -> RgbImage {
 /// RGB pixels in the form that egui uploads.
 pub(super) fn screen_image(pixels: &RgbImage) -> ColorImage {
     ColorImage::from_rgb([pixels.width() as usize, pixels.height() as usize], pixels.as_raw())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_stays_and_what_finds_no_room_is_not_tried_again() {
+        // As large as a third of the room.
+        let large = || {
+            let pixels = Arc::new(RgbImage::new(BUDGET_BYTES as u32 / 27_000, 3000));
+            Loaded::Ready(Arc::new(Picture { pixels, turn: None, overview: Arc::new(ColorImage::example()) }))
+        };
+        let [old, shown, next, before, after] = ["old", "shown", "next", "before", "after"].map(PathBuf::from);
+        let mut shelf = Shelf { urgent: vec![shown.clone(), next.clone(), before.clone(), after.clone()], ..Shelf::default() };
+        for path in [&old, &shown, &next, &before, &after] {
+            shelf.store(path.clone(), large());
+        }
+        let mut kept: Vec<&PathBuf> = shelf.whole.keys().collect();
+        kept.sort();
+        assert_eq!(kept, [&next, &shown], "the thumbnails take some room too");
+        assert_eq!(shelf.refused, [before, after]);
+        assert_eq!(shelf.bytes, shelf.whole.values().map(bytes).sum::<usize>());
+    }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::App;
-use super::assistant::{Aim, Running};
+use super::assistant::{Aim, Running, at_once};
 use super::perform::plural;
 use super::state::{Change, Tone};
 use crate::annotation::{ImageId, InstanceId, Shape};
@@ -12,9 +12,6 @@ use crate::assist::service::Request;
 use crate::assist::{RefineOptions, Refinement};
 use crate::geometry::Size;
 use crate::mask::Mask;
-
-/// Pixels of the masks that are asked for together.
-const TOGETHER: usize = 1 << 26;
 
 /// The objects on their way through the refiner.
 pub(super) struct Refining {
@@ -34,7 +31,7 @@ impl Refining {
 
     /// Those whose turn it is, on an image of `size`.
     fn next(&mut self, size: Size) -> Vec<InstanceId> {
-        let count = (TOGETHER / size.pixels().max(1)).max(1).min(self.due.len());
+        let count = at_once(size).min(self.due.len());
         self.due.drain(..count).collect()
     }
 }
@@ -57,6 +54,7 @@ impl App {
     /// Gives up what the models were asked for, and what they were to be asked after that; gives what it was for.
     pub(super) fn stop_models(&mut self) -> Option<Running> {
         self.refining = None;
+        self.proposing = None;
         self.assistant.cancel()
     }
 

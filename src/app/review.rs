@@ -77,7 +77,7 @@ impl App {
         let took = !self.state.set_shapes("Refine mask", Some(image), after).is_empty();
         if is_polish && let Some(polished) = &mut self.polished {
             let place = polished.findings.iter().position(|finding| finding.id == change.id.0);
-            polished.decide(change.id);
+            polished.decide(change.id, took);
             self.show_finding(place.unwrap_or(0));
             left = self.polished.as_ref().map_or(0, |polished| polished.findings.len());
             if self.state.review.is_none() {
@@ -138,8 +138,17 @@ impl App {
         }
     }
 
+    /// Offers the polished change that was taken last once more, where its object is again as it was.
+    pub(super) fn review_again(&mut self) {
+        let is_back = self.polished.as_ref().and_then(|polished| polished.taken()).is_some_and(|finding| self.change(finding).is_some());
+        let place = self.polished.as_mut().filter(|_| is_back).and_then(Polished::take_back);
+        if let Some(place) = place {
+            self.show_finding(place);
+        }
+    }
+
     /// Whether objects are still being read; says so.
-    fn is_loading(&mut self) -> bool {
+    pub(super) fn is_loading(&mut self) -> bool {
         let is_loading = self.state.document.is_loading();
         if is_loading {
             self.state.say(Tone::Warning, "Objects of other images are still being read; try again in a moment");
@@ -308,7 +317,7 @@ impl App {
                 break;
             }
             if let Some(polished) = &mut self.polished {
-                polished.decide(id);
+                polished.decide(id, false);
             }
         }
         self.sync_polish();

@@ -159,6 +159,9 @@ impl App {
         let (count, rest) = (done.len(), running.instances.len() - done.len());
         let rest = if rest > 0 && running.aim == Aim::Fresh { format!("; {rest} stayed a box") } else { String::new() };
         self.state.say(Tone::Plain, format!("{count} mask{} accepted as shown{rest}", plural(count)));
+        if running.aim == Aim::Fresh {
+            self.propose_rest();
+        }
     }
 
     /// Takes what the segmenter answered to a request that was not for fresh boxes.

@@ -106,6 +106,10 @@ impl App {
         if let Some(measured) = self.transfer.measured.take() {
             self.state.measured = Some(measured);
         }
+        // An import opens another file, which would end what is being drawn.
+        if self.canvas.is_drawing() {
+            return;
+        }
         let Some(done) = self.transfer.done.take() else { return };
         self.transfer.running = None;
         match done {
@@ -144,6 +148,9 @@ impl App {
 
     /// Writes the data set in another format.
     pub(super) fn export(&mut self, wish: Wish, path: &Path, ctx: &egui::Context) {
+        if self.is_loading() {
+            return;
+        }
         let (path, dataset) = (path.to_path_buf(), self.state.document.shared());
         self.state.message = None;
         self.work(&format!("Writing {}", wish.format.name()), ctx, move |report| {

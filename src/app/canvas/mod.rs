@@ -72,6 +72,18 @@ impl Canvas {
         self.gesture.is_some()
     }
 
+    /// Whether a gesture or an outline of several points is under way.
+    pub(super) fn is_drawing(&self) -> bool {
+        self.is_busy() || self.has_outline()
+    }
+
+    /// Forgets what was drawn and made for the screen: another document is shown.
+    pub(super) fn forget(&mut self) {
+        self.abort();
+        self.objects = Objects::default();
+        self.compared.clear();
+    }
+
     /// Whether Space, which was released, moved the image; the next time it has not yet.
     pub(super) fn take_moved_by_space(&mut self) -> bool {
         std::mem::take(&mut self.moved_by_space)

@@ -67,6 +67,7 @@ impl Canvas {
         if let Some(review) = reviewed {
             if let Some(change) = review.changes.first() {
                 let key = (change.id, std::sync::Arc::as_ptr(&change.after) as usize);
+                self.compared.retain(|known, _| *known == key);
                 let crops = self.compared.entry(key).or_insert_with(|| {
                     let [before, after] = [&change.before, &change.after]
                         .map(|shape| shape.mask(Rect::default(), image.size).unwrap_or_else(|_| Mask::new(image.size)));

@@ -87,8 +87,8 @@ fn object_ui(ui: &mut Ui, state: &State, instance: &Instance, index: usize, colo
 
 fn note(state: &State, instance: &Instance) -> String {
     if let Some(expected) = state.expected_iou.get(&instance.id) {
-        let of =
-            state.suggestions.get(&instance.id).map(|known| format!("{} of {}  ", known.shown + 1, known.masks.len())).unwrap_or_default();
+        let several = state.suggestions.get(&instance.id).filter(|known| known.masks.len() > 1);
+        let of = several.map(|known| format!("{} of {}  ", known.shown + 1, known.masks.len())).unwrap_or_default();
         return format!("{of}≈ {:.0} %", expected * 100.0);
     }
     match (instance.score, instance.shape == Shape::Box) {

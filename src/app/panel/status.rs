@@ -18,7 +18,7 @@ pub(crate) struct Facts<'a> {
     pub assistant: &'a Assistant,
     /// The image position under the pointer.
     pub pointer: Option<Point>,
-    /// Masks that are refined after those that the models have.
+    /// Masks that the models are asked for after those that they are at.
     pub waiting: usize,
     /// Points an image pixel.
     pub scale: f64,
@@ -93,6 +93,9 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
             models_ui(ui, state, facts);
             ui.label(weak(short(facts.adapter.split(" (").next().unwrap_or_default(), 34)))
                 .on_hover_text(format!("The window is drawn by {}", facts.adapter));
+            if state.all_hidden {
+                ui.label(RichText::new("objects hidden (H)").size(12.5).color(colors.warn)).on_hover_text("H shows them again");
+            }
             if let Some(image) = state.shown() {
                 ui.label(weak(format!("{} / {}", state.image + 1, state.document.image_count()))).on_hover_text("Image");
                 ui.label(weak(format!("{} × {}", image.size.width, image.size.height))).on_hover_text("Image size");

@@ -1,6 +1,6 @@
 //! What a polish job found so far, on disk: one JSON record a line, so that a crash loses the line in progress at most.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -111,23 +111,25 @@ impl Journal {
 pub(crate) fn read(path: &Path) -> Option<Told> {
     let mut lines = BufReader::new(File::open(path).ok()?).lines().map_while(Result::ok);
     let Ok(Line::Plan(plan)) = serde_json::from_str(&lines.next()?) else { return None };
-    let (mut findings, mut decided) = (HashMap::new(), Vec::new());
+    let (mut findings, mut decided) = (HashMap::new(), BTreeSet::new());
     let mut order = Vec::new();
     for line in lines {
         match serde_json::from_str(&line) {
             Ok(Line::Finding(finding)) => {
+                // One that was decided about comes again where that was taken back.
+                decided.remove(&finding.id);
                 order.push(finding.id);
                 findings.insert(finding.id, finding);
             }
             Ok(Line::Decided(id)) => {
-                decided.push(InstanceId(id));
+                decided.insert(id);
                 findings.remove(&id);
             }
             Ok(Line::Plan(_)) | Err(_) => {}
         }
     }
     let findings = order.iter().filter_map(|id| findings.remove(id)).collect();
-    Some(Told { plan, findings, decided })
+    Some(Told { plan, findings, decided: decided.into_iter().map(InstanceId).collect() })
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use crate::annotation::InstanceId;
 pub(crate) struct Polished {
     /// The largest first.
     pub(crate) findings: Vec<Finding>,
+    /// The one that was taken last, and where it stood.
+    pub(super) taken: Option<(usize, Finding)>,
     pub(super) journal: Option<Journal>,
     pub(super) source: PathBuf,
     /// Objects that the models looked at ...
@@ -49,10 +51,29 @@ impl Polished {
         self.keep(ids);
     }
 
-    /// Takes an object out of the list for good.
-    pub(crate) fn decide(&mut self, id: InstanceId) {
-        self.findings.retain(|finding| finding.id != id.0);
+    /// Takes an object out of the list, for good unless the change that was `taken` is taken back.
+    pub(crate) fn decide(&mut self, id: InstanceId, taken: bool) {
+        if let Some(place) = self.findings.iter().position(|finding| finding.id == id.0) {
+            let finding = self.findings.remove(place);
+            self.taken = taken.then_some((place, finding));
+        }
         self.keep([id.0]);
+    }
+
+    /// The finding that was taken last.
+    pub(crate) fn taken(&self) -> Option<&Finding> {
+        self.taken.as_ref().map(|(_, finding)| finding)
+    }
+
+    /// Puts the finding that was taken last where it stood; gives its place.
+    pub(crate) fn take_back(&mut self) -> Option<usize> {
+        let (place, finding) = self.taken.take()?;
+        if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.add(std::slice::from_ref(&finding))) {
+            tracing::warn!(%error, "what was taken back is not in the polish journal");
+        }
+        let place = place.min(self.findings.len());
+        self.findings.insert(place, finding);
+        Some(place)
     }
 
     /// Keeps that `ids` are decided; the journal goes when that is all there is to keep.

@@ -232,3 +232,35 @@ fn reading_and_writing_can_be_stopped_and_leave_nothing_half_done() {
     let leftovers = std::fs::read_dir(&data).unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with('.'));
     assert_eq!(leftovers.count(), 0);
 }
+
+#[test]
+fn a_data_set_that_is_copied_is_saved_where_the_copy_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    RgbImage::new(120, 80).save(data.join("a.png")).unwrap();
+    let text = r#"{"images": [{"id": 1, "file_name": "a.png", "width": 120, "height": 80}], "categories": [{"id": 1, "name": "x"}],
+        "annotations": [{"id": 5, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 400, "bbox": [5, 5, 20, 20]}]}"#;
+    std::fs::write(data.join("set.json"), text).unwrap();
+    let mut window = Window::over(folder, data.join("set.json"), false);
+    window.open(&data.join("set.json"));
+    window.until("all is read", |app| !app.state().document.is_loading());
+    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    let folder = window.close();
+    let copy = folder.path().join("copy");
+    std::fs::create_dir(&copy).unwrap();
+    for entry in std::fs::read_dir(&data).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
+    }
+    let mut window = Window::over(folder, copy.clone(), false);
+    window.open(&copy.join("set.json"));
+    window.until("all is read", |app| !app.state().document.is_loading());
+    assert!(window.says().contains("Reopened"), "{}", window.says());
+    window.press(Key::Tab);
+    window.press(Key::Delete);
+    window.key(Modifiers::COMMAND, Key::S);
+    window.until("the file is written", |app| !app.state().document.is_changed());
+    assert_eq!(coco::read(&copy.join("set.json")).unwrap().0.instances.len(), 0);
+    assert_eq!(std::fs::read_to_string(data.join("set.json")).unwrap(), text, "the first one is as it was");
+}

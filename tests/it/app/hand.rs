@@ -106,6 +106,14 @@ fn the_hide_key_toggles_when_tapped_and_peeks_when_held() {
     window.press(Key::H);
     window.key(Modifiers::SHIFT, Key::H);
     assert!(!window.app().state().all_hidden);
+
+    window.draw_box((10.0, 10.0), (40.0, 40.0));
+    window.press(Key::Escape);
+    window.press(Key::H);
+    window.draw_box((50.0, 10.0), (90.0, 40.0));
+    let state = window.app().state();
+    let seen: Vec<bool> = state.objects().map(|object| state.is_visible(object.id)).collect();
+    assert_eq!(seen, [false, true], "what is drawn is seen, though all else is hidden");
 }
 
 #[test]

@@ -177,6 +177,28 @@ fn a_polish_job_that_ends_shows_nothing_unasked() {
 }
 
 #[test]
+fn a_polished_mask_that_was_taken_by_mistake_is_offered_again() {
+    let mut window = three_masks();
+    window.perform(Command::StartPolish(PLAN));
+    window.until("every mask was looked at", reviewing);
+    let all = findings(&window);
+    window.perform(Command::ShowChange(0));
+    window.press(Key::Enter);
+    assert_eq!(findings(&window), all[1..]);
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(findings(&window), all);
+    assert_eq!(window.app().state().review.as_ref().unwrap().changes[0].id.0, all[0].id);
+
+    // It is kept that it was taken back.
+    let (data, folder) = (window.data.clone(), window.close());
+    let mut window = Window::over(folder, data.clone(), false);
+    window.open(&data);
+    window.until("all is read", |app| !app.state().document.is_loading());
+    window.perform(Command::ResumePolish);
+    assert_eq!(findings(&window).len(), 3);
+}
+
+#[test]
 fn a_polish_job_that_is_stopped_or_started_anew_loses_nothing_unasked() {
     let mut window = three_masks();
     window.perform_at_once(vec![Command::StartPolish(PLAN), Command::StopPolish]);

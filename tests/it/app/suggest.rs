@@ -150,3 +150,53 @@ fn what_is_known_of_a_mask_goes_when_a_hand_changes_it() {
     let state = window.app().state();
     assert!(state.scribbles.is_empty() && state.looked_at.is_empty(), "the id may come to another object");
 }
+
+#[test]
+fn a_mask_that_comes_late_leaves_the_selection_alone() {
+    let mut window = Window::new(false);
+    window.draw_box((10.0, 10.0), (40.0, 40.0));
+    window.answered();
+    let first = window.app().state().objects().next().unwrap().id;
+    window.draw_box((50.0, 20.0), (90.0, 60.0));
+    window.perform(Command::Select(vec![first]));
+    window.answered();
+    let state = window.app().state();
+    assert!(state.objects().all(|object| object.shape != Shape::Box));
+    assert_eq!(state.selection, [first]);
+}
+
+#[test]
+fn many_boxes_get_their_masks_a_few_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    RgbImage::from_fn(120, 80, |x, y| image::Rgb([x as u8, y as u8, 90])).save(folder.path().join("a.png")).unwrap();
+    let object = |id: u32| {
+        let bbox = [f64::from(id % 7) * 16.0, f64::from(id / 7) * 18.0, 14.0, 16.0];
+        serde_json::json!({"id": id, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 224.0, "bbox": bbox})
+    };
+    let json = serde_json::json!({
+        "images": [{"id": 1, "file_name": "a.png", "width": 120, "height": 80}],
+        "annotations": (1..=20).map(object).collect::<Vec<_>>(),
+        "categories": [{"id": 1, "name": "x"}],
+    });
+    let path = folder.path().join("instances.json");
+    std::fs::write(&path, json.to_string()).unwrap();
+    let mut window = Window::over(folder, path.clone(), false);
+    window.open(&path);
+    window.until("all is read", |app| !app.state().document.is_loading());
+    let boxes = |window: &Window| window.app().state().objects().filter(|object| object.shape == Shape::Box).count();
+    window.press(Key::Enter);
+    window.answered();
+    assert_eq!(boxes(&window), 0);
+    assert!(window.says().starts_with("20 masks proposed"), "{}", window.says());
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(boxes(&window), 4, "the first sixteen were a step of their own");
+}
+
+#[test]
+fn boxes_that_are_left_without_a_mask_are_told_of() {
+    let mut window = Window::new(true);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.step_is_shown();
+    window.press(Key::D);
+    assert!(window.says().starts_with("1 box of the image before got no mask"), "{}", window.says());
+}

@@ -1,0 +1,157 @@
+//! Masks for the boxes of the shown image: the models get a few boxes at a time, so that what is done stays when a person
+//! goes on, and masks of a large image never all lie in memory at once.
+
+use std::sync::Arc;
+
+use super::App;
+use super::assistant::{Aim, Running, at_once};
+use super::perform::plural;
+use super::picture::Loaded;
+use super::state::Tone;
+use crate::annotation::{Instance, InstanceId, Shape};
+use crate::assist::Proposal;
+use crate::assist::service::Request;
+use crate::geometry::Size;
+use crate::mask::Mask;
+
+/// The most boxes that the models get together.
+const MOST: usize = 16;
+
+/// The boxes of an image on their way through the segmenter.
+#[derive(Default)]
+pub(super) struct Proposing {
+    /// Those that the models have not been asked about.
+    due: Vec<InstanceId>,
+    /// Those that have a mask now.
+    found: usize,
+    /// Those in which nothing was found.
+    empty: usize,
+}
+
+impl Proposing {
+    /// How many wait for their turn.
+    pub(super) const fn waiting(&self) -> usize {
+        self.due.len()
+    }
+}
+
+impl App {
+    pub(super) fn boxes(&self) -> impl Iterator<Item = &Instance> {
+        self.state.objects().filter(|instance| instance.shape == Shape::Box)
+    }
+
+    pub(super) fn pixels(&mut self) -> Option<Arc<image::RgbImage>> {
+        let image = self.state.shown()?;
+        match self.pictures.get(&self.state.document.image_path(image)) {
+            Loaded::Ready(picture) => {
+                let (size, (width, height)) = (image.size, picture.pixels.dimensions());
+                if size == Size::new(width, height) {
+                    return Some(Arc::clone(&picture.pixels));
+                }
+                let text = format!("The file has {width} x {height} pixels, the annotations say {} x {}", size.width, size.height);
+                self.state.say(Tone::Warning, text);
+                None
+            }
+            Loaded::Waiting => {
+                self.state.say(Tone::Warning, "The image is still loading");
+                None
+            }
+            Loaded::Broken(_) => {
+                self.state.say(Tone::Warning, "The image cannot be read, so there is nothing to look at");
+                None
+            }
+        }
+    }
+
+    /// Proposes masks for all boxes of the shown image; those that the models are at already keep their turn.
+    pub(super) fn propose(&mut self) {
+        self.propose_due = None;
+        let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
+        let under_way = self.assistant.running().filter(|running| running.aim == Aim::Fresh && running.image == image);
+        let is_due = |instance: &&Instance| under_way.is_none_or(|running| !running.still_fits(instance));
+        let (due, outside): (Vec<&Instance>, Vec<&Instance>) =
+            self.boxes().filter(is_due).partition(|instance| instance.bbox.covers_some_of(size));
+        let due: Vec<InstanceId> = due.iter().map(|instance| instance.id).collect();
+        let outside: Vec<String> = outside.iter().map(|instance| instance.id.to_string()).collect();
+        let is_under_way = under_way.is_some();
+        if !outside.is_empty() {
+            let text = format!("Left out, as their boxes cover no pixel of the image: {}", outside.join(", "));
+            self.state.say(Tone::Warning, text);
+        } else if due.is_empty() && !is_under_way {
+            self.state.say(Tone::Plain, "Every object of this image has a mask; R draws a box");
+        }
+        if is_under_way {
+            self.proposing.get_or_insert_default().due = due;
+        } else if !due.is_empty() {
+            self.proposing = Some(Proposing { due, ..Proposing::default() });
+            self.propose_next();
+        }
+    }
+
+    /// Asks for the next few masks.
+    fn propose_next(&mut self) {
+        let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
+        let Some(pixels) = self.pixels() else {
+            self.proposing = None;
+            return;
+        };
+        while let Some(proposing) = self.proposing.as_mut().filter(|proposing| !proposing.due.is_empty()) {
+            let count = at_once(size).min(MOST).min(proposing.due.len());
+            let ids: Vec<InstanceId> = proposing.due.drain(..count).collect();
+            let instances = ids.iter().filter_map(|&id| self.state.document.instance(id));
+            let boxes = instances.filter(|instance| instance.shape == Shape::Box);
+            let (ids, prompts): (Vec<InstanceId>, Vec<_>) = boxes.map(|instance| (instance.id, self.prompt(instance))).unzip();
+            if !ids.is_empty() {
+                let request = Request::Propose { image: pixels, prompts, options: self.propose_options() };
+                return self.request(request, Aim::Fresh, image, &ids);
+            }
+        }
+        self.proposing = None;
+    }
+
+    /// Goes on with the boxes that are left after those of the last request.
+    pub(super) fn propose_rest(&mut self) {
+        if self.proposing.as_ref().is_some_and(|proposing| proposing.waiting() > 0) {
+            self.propose_next();
+        } else {
+            self.proposing = None;
+        }
+    }
+
+    /// Takes the masks for boxes that the models found. The selection stays where a person has chosen other objects.
+    pub(super) fn proposed(&mut self, running: &Running, proposals: Vec<Proposal>) {
+        let proposals = self.still_wanted(running, proposals);
+        let masks: Vec<(InstanceId, &Mask)> = proposals.iter().map(|(id, proposal)| (*id, &proposal.mask)).collect();
+        let done = self.state.set_masks("Propose masks", running.image, &masks);
+        let expected = proposals.iter().map(|(id, proposal)| (*id, proposal.expected_iou));
+        self.state.expected_iou.extend(expected.filter(|(id, _)| done.contains(id)));
+        let proposing = self.proposing.get_or_insert_default();
+        let is_first = proposing.found == 0;
+        proposing.found += done.len();
+        proposing.empty += proposals.len() - done.len();
+        let (found, empty) = (proposing.found, proposing.empty);
+        if self.state.shown().is_some_and(|image| image.id == running.image) {
+            if is_first {
+                self.state.proposed.clear();
+            }
+            self.state.proposed.extend(&done);
+            let is_asked = |id: &InstanceId| running.instances.contains(id);
+            if let Some(&first) = done.first()
+                && self.state.selection.iter().all(is_asked)
+            {
+                self.state.selection = vec![first];
+            }
+        }
+        if found + empty > 0 {
+            let more = if empty > 0 { format!("; {empty} stayed a box: nothing was found in it") } else { String::new() };
+            self.state.say(Tone::Plain, format!("{found} mask{} proposed: Enter accepts, G refines{more}", plural(found)));
+        }
+        self.propose_rest();
+    }
+
+    /// How many boxes of the shown image wait for a mask that was asked for.
+    pub(super) fn boxes_waiting(&self) -> usize {
+        let is_asked = self.propose_due.is_some() || self.assistant.running().is_some_and(|running| running.aim == Aim::Fresh);
+        if is_asked { self.boxes().count() } else { 0 }
+    }
+}
