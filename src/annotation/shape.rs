@@ -18,6 +18,12 @@ pub enum ShapeError {
         /// The image's grid.
         image: Size,
     },
+    /// The image's size is unknown, or no mask can have it.
+    #[error("an image of {} x {} pixels has no place for a mask", image.width, image.height)]
+    NoPlace {
+        /// The image's grid.
+        image: Size,
+    },
     /// The run lengths are not those of a mask.
     #[error(transparent)]
     Rle(#[from] RleError),
@@ -32,9 +38,12 @@ impl Shape {
     /// The run lengths on an image of `size`, column-major from zeros. A [`Shape::Box`] is `bbox`, filled.
     ///
     /// # Errors
-    /// When the outline's own run lengths do not fit the image.
+    /// When the outline's own run lengths do not fit the image, or the image's size is unknown (0) or beyond what run
+    /// lengths can count.
     pub fn runs(&self, bbox: Rect, size: Size) -> Result<Cow<'_, [u32]>, ShapeError> {
+        let has_place = size.pixels() > 0 && u32::try_from(size.pixels()).is_ok();
         match self {
+            Self::Box | Self::Polygons(_) if !has_place => Err(ShapeError::NoPlace { image: size }),
             Self::Box => Ok(Cow::Owned(polygon::runs(&[polygon::of_rect(bbox)], size))),
             Self::Polygons(polygons) => Ok(Cow::Owned(polygon::runs(polygons, size))),
             Self::Rle { size: grid, .. } if *grid != size => Err(ShapeError::Size { mask: *grid, image: size }),
@@ -48,7 +57,7 @@ impl Shape {
     /// The pixels on an image of `size`. A [`Shape::Box`] is `bbox`, filled.
     ///
     /// # Errors
-    /// When the outline's own run lengths do not fit the image.
+    /// As for [`Self::runs`].
     pub fn mask(&self, bbox: Rect, size: Size) -> Result<Mask, ShapeError> {
         Ok(rle::decode_window(size, &self.runs(bbox, size)?, PixelRect::of(size)))
     }

@@ -1,6 +1,6 @@
 //! What a change of masks gained: the same objects before and after, by size and by where the masks came from.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use rayon::prelude::*;
@@ -8,6 +8,9 @@ use serde::Serialize;
 
 use super::{Agreement, Overlap, Scale, Scores, agreement, precision_by};
 use crate::annotation::{Dataset, Instance, InstanceId, Verbatim};
+
+/// Sources with a row of their own, those with the most objects.
+const MOST_SOURCES: usize = 24;
 
 /// A group of objects before and after.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -29,7 +32,7 @@ pub struct Row {
 pub struct Change {
     /// All, then small, medium and large ones.
     pub by_size: Vec<Row>,
-    /// By the `source` that the record before names, where some do.
+    /// By the `source` that the record before names, where some do; the most frequent ones.
     pub by_source: Vec<Row>,
     /// Objects that are missing in one of both, or that cannot be compared; they do not count.
     pub left_out: usize,
@@ -58,7 +61,7 @@ pub fn change<'a>(truth: &'a Dataset, before: &'a Dataset, after: &'a Dataset) -
     let compared: Vec<Compared<'_>> = objects
         .par_iter()
         .filter_map(|object| {
-            let size = *sizes.get(&object.image_id)?;
+            let size = *sizes.get(&object.image_id).filter(|size| size.pixels() > 0)?;
             let of = |dataset: &'a Dataset, places: &HashMap<InstanceId, usize>| {
                 let other = dataset.instances.get(*places.get(&object.id)?).filter(|other| other.image_id == object.image_id)?;
                 Some((agreement(object, other, size).ok()?, other))
@@ -68,25 +71,31 @@ pub fn change<'a>(truth: &'a Dataset, before: &'a Dataset, after: &'a Dataset) -
             Some(Compared { scale: Scale::of(object.area), source, before, after, instances: [object, old, new] })
         })
         .collect();
-    let row = |name: &str, wanted: &dyn Fn(&Compared<'_>) -> bool| {
-        let chosen: Vec<&Compared<'_>> = compared.iter().filter(|one| wanted(one)).collect();
-        Row {
-            name: name.to_owned(),
-            before: Scores::of(chosen.iter().map(|one| &one.before)),
-            after: Scores::of(chosen.iter().map(|one| &one.after)),
-            boundary_ap: boundary_ap(truth, &chosen),
-            worse: chosen.iter().filter(|one| one.after.iou < one.before.iou - 0.01).count(),
-        }
+    let row = |name: &str, chosen: &[&Compared<'_>]| Row {
+        name: name.to_owned(),
+        before: Scores::of(chosen.iter().map(|one| &one.before)),
+        after: Scores::of(chosen.iter().map(|one| &one.after)),
+        boundary_ap: boundary_ap(truth, chosen),
+        worse: chosen.iter().filter(|one| one.after.iou < one.before.iou - 0.01).count(),
     };
-    let scaled = |scale| move |one: &Compared<'_>| one.scale == scale;
+    let scaled = |scale| compared.iter().filter(|one| one.scale == scale).collect::<Vec<_>>();
     let by_size = vec![
-        row("all", &|_| true),
+        row("all", &compared.iter().collect::<Vec<_>>()),
         row("small", &scaled(Scale::Small)),
         row("medium", &scaled(Scale::Medium)),
         row("large", &scaled(Scale::Large)),
     ];
-    let names: BTreeSet<&str> = compared.iter().filter_map(|one| one.source).collect();
-    let by_source = names.into_iter().map(|name| row(name, &|one| one.source == Some(name))).collect();
+    let mut named = BTreeMap::<&str, Vec<&Compared<'_>>>::new();
+    for one in &compared {
+        if let Some(name) = one.source {
+            named.entry(name).or_default().push(one);
+        }
+    }
+    let mut largest: Vec<(&str, Vec<&Compared<'_>>)> = named.into_iter().collect();
+    largest.sort_by_key(|(_, chosen)| std::cmp::Reverse(chosen.len()));
+    largest.truncate(MOST_SOURCES);
+    largest.sort_by_key(|(name, _)| *name);
+    let by_source = largest.iter().map(|(name, chosen)| row(name, chosen)).collect();
     Change { by_size, by_source, left_out: objects.len() - compared.len() }
 }
 

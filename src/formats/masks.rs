@@ -174,7 +174,7 @@ struct Source {
     files: Vec<String>,
     classes: Vec<CategoryId>,
     has_classes: bool,
-    images: BTreeMap<String, ImageId>,
+    images: BTreeMap<String, (ImageId, Size)>,
     has_pictures: bool,
     builder: Builder,
     tally: Tally,
@@ -207,7 +207,7 @@ impl Source {
             let (scanned, _) = folder::scan(pictures).map_err(ExchangeError::io(pictures))?;
             for image in scanned.images {
                 let id = source.builder.image(image.file_name.clone(), image.size);
-                source.images.insert(stem(&image.file_name), id);
+                source.images.insert(stem(&image.file_name), (id, image.size));
             }
         }
         Ok(source)
@@ -215,19 +215,18 @@ impl Source {
 
     /// The image called `stem`; `None`, and counted, where there are pictures but none of that name.
     fn image(&mut self, stem: &str, size: Size, file: &Path) -> Result<Option<ImageId>, ExchangeError> {
-        let id = match self.images.get(stem) {
-            Some(id) => *id,
+        let (id, known) = match self.images.get(stem) {
+            Some(known) => *known,
             None if self.has_pictures => {
                 self.tally.add(Kind::Picture, file.display());
                 return Ok(None);
             }
             None => {
                 let id = self.builder.image(format!("{stem}.png"), size);
-                self.images.insert(stem.to_owned(), id);
-                id
+                self.images.insert(stem.to_owned(), (id, size));
+                (id, size)
             }
         };
-        let known = self.builder.dataset.image(id).map_or(size, |image| image.size);
         if known != size {
             return Err(ExchangeError::record(file, "the mask", Fault::Size { mask: size, place: known }));
         }

@@ -1,13 +1,13 @@
 //! The file of alternatives: every distinct mask that was found for an object, the one in the data set first; and what
 //! such a file is worth against the truth.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use crate::annotation::{Dataset, Instance, InstanceId, Shape};
+use crate::annotation::{Dataset, Instance, Shape};
 use crate::assist::Proposal;
 use crate::evaluation::agreement;
 use crate::formats::save::replace;
@@ -36,9 +36,9 @@ struct Runs {
     counts: Vec<u32>,
 }
 
-/// The records of one object.
-pub(super) fn records(instance: &Instance, proposal: &Proposal) -> Vec<Record> {
-    let first = (&proposal.mask, proposal.expected_iou);
+/// The records of one object, whose mask in the data set is `mask`.
+pub(super) fn records(instance: &Instance, mask: &Mask, proposal: &Proposal) -> Vec<Record> {
+    let first = (mask, proposal.expected_iou);
     let all = std::iter::once(first).chain(proposal.others.iter().map(|other| (&other.mask, other.expected_iou)));
     let record = |(index, (mask, score)): (usize, (&Mask, f32))| Record {
         annotation_id: instance.id.0,
@@ -65,9 +65,10 @@ pub(super) fn measured(truth: &Dataset, path: &Path) -> anyhow::Result<String> {
     for record in records {
         of_object.entry(record.annotation_id).or_default().push(record);
     }
+    let objects: HashMap<i64, &Instance> = truth.instances.iter().map(|instance| (instance.id.0, instance)).collect();
     let (mut count, mut masks, mut first, mut best, mut as_good, mut distinct) = (0_usize, 0_usize, 0.0, 0.0, 0_usize, 0_usize);
     for (id, mut records) in of_object {
-        let Some(object) = truth.instance(InstanceId(id)) else { continue };
+        let Some(&object) = objects.get(&id) else { continue };
         records.sort_by_key(|record| record.rank);
         let ious = records.into_iter().map(|record| iou(object, record)).collect::<anyhow::Result<Vec<f64>>>();
         let ious = ious.with_context(|| format!("annotation {id}: {}", path.display()))?;

@@ -1,7 +1,8 @@
 //! `compose`: a COCO data set of made pictures, from photos with masks, cut-outs and backgrounds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use image::codecs::jpeg::JpegEncoder;
@@ -24,6 +25,8 @@ use crate::train::compose::{Cutout, Parts, Scene, cut_out, scene};
 const LEAST_DONOR_AREA: f64 = 3000.0;
 /// The class of cut-outs.
 const CUTOUT_CLASS: &str = "object";
+/// A part that is broken is drawn again; so many in a row are no accident.
+const TRIES: u32 = 20;
 /// So many pictures are made at a time, on all cores.
 const BATCH: usize = 16;
 
@@ -79,6 +82,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
             }
             terminal.progress(&meter.at(u64::from(number)));
         }
+        for message in parts.news() {
+            terminal.warning(&message);
+        }
     }
     let data = data.dataset;
     coco::save(&data, &stage.path().join("instances.json"))?;
@@ -106,9 +112,44 @@ struct Files {
     donors: Vec<(PathBuf, Size, Instance, String)>,
     cutouts: Vec<PathBuf>,
     backgrounds: Vec<PathBuf>,
+    broken: Mutex<Broken>,
+}
+
+/// What cannot be used of the parts, in words; each is told of once.
+#[derive(Default)]
+struct Broken {
+    known: BTreeSet<String>,
+    news: Vec<String>,
 }
 
 impl Files {
+    /// What of the parts was found to be broken since this was asked last.
+    fn news(&self) -> Vec<String> {
+        let mut news = std::mem::take(&mut self.broken.lock().unwrap_or_else(PoisonError::into_inner).news);
+        news.sort();
+        news
+    }
+
+    /// What `draw` gives; it draws again where that is broken, a few times.
+    fn tried<T>(&self, noise: &mut Noise, draw: impl Fn(&mut Noise) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let mut left = TRIES;
+        loop {
+            let error = match draw(noise) {
+                Ok(drawn) => return Ok(drawn),
+                Err(error) => error,
+            };
+            left -= 1;
+            if left == 0 {
+                return Err(error);
+            }
+            let message = format!("left out: {error:#}");
+            let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+            if broken.known.insert(message.clone()) {
+                broken.news.push(message);
+            }
+        }
+    }
+
     fn open(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Self> {
         let data = dataset::read(&arguments.data, terminal, cancel)?;
         let place = |image: &Image| arguments.images.join(&image.file_name);
@@ -129,6 +170,7 @@ impl Files {
             donors: data.instances.iter().filter_map(donor).collect(),
             cutouts: list(&arguments.cutouts)?,
             backgrounds: list(&arguments.backgrounds)?,
+            broken: Mutex::default(),
         };
         anyhow::ensure!(!files.photos.is_empty(), "no photos in {}", arguments.data.display());
         anyhow::ensure!(
@@ -144,12 +186,20 @@ impl Parts for Files {
     type Error = anyhow::Error;
 
     fn background(&self, noise: &mut Noise) -> anyhow::Result<RgbImage> {
-        let own = !self.backgrounds.is_empty() && noise.chance(0.4);
-        let among = if own { &self.backgrounds } else { &self.photos };
-        Ok(picture::load(&among[noise.below(among.len())])?)
+        self.tried(noise, |noise| {
+            let own = !self.backgrounds.is_empty() && noise.chance(0.4);
+            let among = if own { &self.backgrounds } else { &self.photos };
+            Ok(picture::load(&among[noise.below(among.len())])?)
+        })
     }
 
     fn object(&self, noise: &mut Noise) -> anyhow::Result<Cutout> {
+        self.tried(noise, |noise| self.cut(noise))
+    }
+}
+
+impl Files {
+    fn cut(&self, noise: &mut Noise) -> anyhow::Result<Cutout> {
         let ready = self.donors.is_empty() || !self.cutouts.is_empty() && noise.chance(0.6);
         if ready {
             let path = &self.cutouts[noise.below(self.cutouts.len())];

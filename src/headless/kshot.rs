@@ -11,13 +11,14 @@ use std::sync::Arc;
 
 use super::pictures::{Task, each_batch, tasks};
 use super::terminal::Terminal;
-use super::{ModelOptions, Outcome, dataset, unless_cancelled};
+use super::{ModelOptions, Outcome, unless_cancelled};
 use crate::annotation::{CategoryId, Dataset, Field, Instance, Shape};
 use crate::assist::{Assistant, Engine as _, ExemplarCrop, Prompt, ProposeOptions};
 use crate::evaluation::precision;
 use crate::job::Cancel;
-use crate::mask::{Mask, metric};
+use crate::mask::metric;
 use crate::model::noise::Noise;
+use crate::model::segmenter::MOST_EXEMPLARS;
 
 /// COCO's names of the 20 classes of PASCAL VOC.
 const VOC: [&str; 20] = [
@@ -85,7 +86,8 @@ struct Measured {
     object: usize,
     iou: f64,
     score: f32,
-    mask: Mask,
+    /// As run lengths: masks of all settings lie in memory.
+    shape: Shape,
 }
 
 /// What is asked for and what is known so far.
@@ -143,7 +145,7 @@ pub(super) fn run(options: &Options, data: &Dataset, images: &Path, terminal: &m
                     object: index,
                     iou: metric::iou(&proposal.mask, &truth),
                     score: proposal.expected_iou,
-                    mask: proposal.mask,
+                    shape: Shape::from_mask(&proposal.mask),
                 }));
             }
         }
@@ -175,7 +177,7 @@ fn sampled(data: &Dataset, settings: &[Setting], options: &Options) -> (BTreeSet
         }
         for (place, setting) in settings.iter().enumerate() {
             let shown = order(1 + u64::from(setting.seed)).filter(|index| !others.contains(&image(index)));
-            chosen.insert((class, place), shown.take(setting.shots).collect());
+            chosen.insert((class, place), shown.take(setting.shots.min(MOST_EXEMPLARS)).collect());
         }
         targets.extend(measured);
     }
@@ -236,12 +238,14 @@ impl Protocol<'_> {
         if count == 0 {
             return Ok(Run::default());
         }
-        let part = |instances: Vec<Instance>| Dataset { instances, document: Vec::new(), ..self.data.clone() };
+        let (images, categories) = (&self.data.images, &self.data.categories);
+        let part =
+            |instances: Vec<Instance>| Dataset { images: images.clone(), categories: categories.clone(), instances, document: Vec::new() };
         let truth = part(measured.iter().map(|one| self.data.instances[one.object].clone()).collect());
         let predicted = |one: &&Measured| {
             let mut instance = self.data.instances[one.object].clone();
-            dataset::set_mask(&mut instance, &one.mask, Some(f64::from(one.score)));
-            Instance { changed: Field::NONE, ..instance }
+            instance.set_shape(one.shape.clone());
+            Instance { score: Some(f64::from(one.score)), changed: Field::NONE, ..instance }
         };
         let found = precision(&truth, &part(measured.iter().map(predicted).collect()))?;
         Ok(Run { count, iou: measured.iter().map(|one| one.iou).sum::<f64>() / count as f64, ap: found.ap, ap50: found.ap50 })

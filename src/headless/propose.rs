@@ -74,11 +74,11 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
         for (index, (proposal, mask)) in usable.into_iter().zip(masks) {
             let instance = &mut data.instances[index];
             let score = f64::from(proposal.expected_iou);
-            if arguments.alternatives.is_some() {
-                found.extend(alternatives::records(instance, &proposal));
-            }
             if dataset::set_mask(instance, &mask, Some(score)) {
                 counts.proposed += 1;
+                if arguments.alternatives.is_some() {
+                    found.extend(alternatives::records(instance, &mask, &proposal));
+                }
             } else {
                 counts.unusable += 1;
                 terminal.warning(&format!("no object was found in the box of annotation {}: {}", instance.id, task.path.display()));

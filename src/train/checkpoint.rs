@@ -12,7 +12,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::optimizer::{Optimizer, Snapshot};
-use super::{Config, Part, TrainError, What};
+use super::{Part, TrainError, What};
 
 /// Where in the run the checkpoint was taken, and of which run it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub(super) struct Place {
     pub(super) holdout: f64,
     /// Objects that are learned from.
     pub(super) objects: usize,
+    /// Which objects, and the weights that the run started from.
+    #[serde(default)]
+    pub(super) inputs: u64,
     /// Objects with a coarse mask of their own.
     #[serde(default)]
     pub(super) coarse: usize,
@@ -48,22 +51,22 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Whether a run with `config` over `objects` objects may go on from here.
-    pub(super) fn fits(&self, config: &Config, objects: usize, coarse: usize, path: &Path) -> Result<(), TrainError> {
+    /// Whether a run whose first place is `first` may go on from here.
+    pub(super) fn fits(&self, first: &Self, path: &Path) -> Result<(), TrainError> {
         let same = [
-            ("network", self.what == config.what),
-            ("learning part", (self.part, self.conditioned, self.concat) == (config.part, config.conditioned, config.concat)),
+            ("network", self.what == first.what),
+            ("learning part", (self.part, self.conditioned, self.concat) == (first.part, first.conditioned, first.concat)),
             (
                 "weights of the SNP losses",
-                [self.snp_step, self.snp_noisy].map(f64::to_bits) == [config.snp_step, config.snp_noisy].map(f64::to_bits),
+                [self.snp_step, self.snp_noisy].map(f64::to_bits) == [first.snp_step, first.snp_noisy].map(f64::to_bits),
             ),
-            ("batch", self.batch == config.batch),
-            ("number of epochs", self.epochs == config.epochs),
-            ("learning rate", self.learning_rate.to_bits() == config.learning_rate.to_bits()),
-            ("seed", self.seed == config.seed),
-            ("held-out share", self.holdout.to_bits() == config.holdout.to_bits()),
-            ("data", self.objects == objects),
-            ("coarse masks", self.coarse == coarse),
+            ("batch", self.batch == first.batch),
+            ("number of epochs", self.epochs == first.epochs),
+            ("learning rate", self.learning_rate.to_bits() == first.learning_rate.to_bits()),
+            ("seed", self.seed == first.seed),
+            ("held-out share", self.holdout.to_bits() == first.holdout.to_bits()),
+            ("data or start", (self.objects, self.inputs) == (first.objects, first.inputs)),
+            ("coarse masks", self.coarse == first.coarse),
         ];
         match same.into_iter().find(|(_, same)| !same) {
             Some((what, _)) => Err(TrainError::OtherRun { what, path: path.to_owned() }),
@@ -74,7 +77,11 @@ impl Place {
 
 /// The checkpoint of the run that writes `out`.
 pub(super) fn path_beside(out: &Path) -> PathBuf {
-    out.with_extension("checkpoint")
+    // A dot elsewhere in the name belongs to it.
+    let name = if out.extension().is_some_and(|extension| extension == "safetensors") { out.with_extension("") } else { out.to_owned() };
+    let mut name = name.into_os_string();
+    name.push(".checkpoint");
+    name.into()
 }
 
 /// Writes the state; an older checkpoint is replaced only once the new one is complete.

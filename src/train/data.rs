@@ -46,7 +46,8 @@ struct Object {
 struct Cache {
     images: HashMap<usize, Arc<RgbImage>>,
     bytes: usize,
-    broken: BTreeSet<usize>,
+    /// What was told of already: pictures, and objects on pictures that can be read.
+    told: BTreeSet<(usize, Option<usize>)>,
 }
 
 /// Which objects are learned from and which are held out, as indices.
@@ -150,14 +151,20 @@ impl Objects {
     pub fn get(&self, index: usize) -> Result<(Arc<RgbImage>, Mask), TrainError> {
         let object = &self.items[index];
         let picture = &self.pictures[object.picture];
-        let lost = || TrainError::Lost { path: picture.path.clone() };
-        let image = self.image(object.picture).ok_or_else(lost)?;
-        let mask = object.instance.shape.mask(object.instance.bbox, picture.size).map_err(|error| {
-            tracing::debug!(%error, "a mask cannot be drawn");
-            lost()
-        })?;
-        let same = Size::new(image.width(), image.height()) == mask.size();
-        if same && !mask.is_empty() { Ok((image, mask)) } else { Err(lost()) }
+        let lost = |reason: String| TrainError::Lost { id: object.instance.id.0, reason, path: picture.path.clone() };
+        let image = self.image(object.picture).map_err(lost)?;
+        let (found, told) = (Size::new(image.width(), image.height()), picture.size);
+        if found != told {
+            let reason = format!("its image has {} x {} pixels and not {} x {}", found.width, found.height, told.width, told.height);
+            return Err(lost(reason));
+        }
+        let mask = object.instance.shape.mask(object.instance.bbox, told).map_err(|error| lost(error.to_string()))?;
+        if mask.is_empty() { Err(lost("its mask holds nothing".to_owned())) } else { Ok((image, mask)) }
+    }
+
+    /// An object's id.
+    pub fn id(&self, index: usize) -> i64 {
+        self.items[index].instance.id.0
     }
 
     /// An object's class.
@@ -175,35 +182,32 @@ impl Objects {
         among.iter().copied().filter(|&other| differs(other) && same(other)).collect()
     }
 
-    /// Whether [`Self::get`] works; `each` hears of every image that cannot be read, once.
+    /// Whether [`Self::get`] works; `each` hears once of every image that cannot be read, and of every object on others.
     pub fn is_readable(&self, index: usize, each: &mut dyn FnMut(Event)) -> bool {
         let Err(error) = self.get(index) else { return true };
         let mut cache = self.cache.borrow_mut();
-        if cache.broken.insert(self.items[index].picture) {
+        let picture = self.items[index].picture;
+        let object = cache.images.contains_key(&picture).then_some(index);
+        if cache.told.insert((picture, object)) {
             each(Event::Warning { message: error.to_string() });
         }
         false
     }
 
-    fn image(&self, index: usize) -> Option<Arc<RgbImage>> {
+    /// A picture, or why it cannot be read.
+    fn image(&self, index: usize) -> Result<Arc<RgbImage>, String> {
         let mut cache = self.cache.borrow_mut();
         if let Some(image) = cache.images.get(&index) {
-            return Some(Arc::clone(image));
+            return Ok(Arc::clone(image));
         }
-        let image = match picture::load(&self.pictures[index].path) {
-            Ok(image) => Arc::new(image),
-            Err(error) => {
-                tracing::warn!(%error, "an image cannot be read");
-                return None;
-            }
-        };
+        let image = Arc::new(picture::load(&self.pictures[index].path).map_err(|error| error.to_string())?);
         cache.bytes += image.as_raw().len();
         if cache.bytes > CACHE_BYTES {
             cache.images.clear();
             cache.bytes = image.as_raw().len();
         }
         cache.images.insert(index, Arc::clone(&image));
-        Some(image)
+        Ok(image)
     }
 }
 

@@ -118,11 +118,11 @@ impl Default for Config {
 /// Why training did not come to an end.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// It was stopped on request; the checkpoint is written.
-    #[error("stopped; --resume goes on from {}", checkpoint.display())]
+    /// It was stopped on request; the checkpoint is written, once there is anything to go on from.
+    #[error("stopped; {}", checkpoint.as_ref().map_or("nothing was learned yet".to_owned(), |path| format!("--resume goes on from {}", path.display())))]
     Cancelled {
         /// Where the checkpoint lies.
-        checkpoint: PathBuf,
+        checkpoint: Option<PathBuf>,
     },
     /// The data set cannot be read.
     #[error(transparent)]
@@ -139,8 +139,12 @@ pub enum TrainError {
     #[error("{0}")]
     Setting(&'static str),
     /// An object's image cannot be read, has another size than the data set says, or its mask holds nothing.
-    #[error("an object is left out, its image or mask cannot be used: {}", path.display())]
+    #[error("annotation {id} is left out, {reason}: {}", path.display())]
     Lost {
+        /// The object.
+        id: i64,
+        /// What is wrong.
+        reason: String,
         /// The image.
         path: PathBuf,
     },

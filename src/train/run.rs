@@ -1,7 +1,7 @@
 //! The training loop, the same for both networks.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
@@ -131,6 +131,10 @@ fn check(config: &Config) -> Result<(), TrainError> {
     if config.what == What::Segmenter && config.coarse.is_some() {
         return Err(TrainError::Setting("coarse masks are for the refiner alone"));
     }
+    let same = |start: &PathBuf| start.canonicalize().is_ok_and(|start| config.out.canonicalize().is_ok_and(|out| out == start));
+    if config.start.as_ref().is_some_and(same) {
+        return Err(TrainError::Setting("--out must be another file than --start, which stays where training does not help"));
+    }
     if !(config.holdout > 0.0 && config.holdout < 1.0) {
         return Err(TrainError::Setting("the held-out share must lie between 0 and 1"));
     }
@@ -151,9 +155,14 @@ impl<T: Task> Run<'_, T> {
         let checkpoint = checkpoint::path_beside(&config.out);
         let plain = self.task.load()?;
         let resumed = config.resume && checkpoint.is_file();
+        if !resumed && checkpoint.is_file() {
+            // Of another run, from which this one must not be resumed.
+            std::fs::remove_file(&checkpoint)
+                .map_err(|error| TrainError::Checkpoint { reason: error.to_string(), path: checkpoint.clone() })?;
+        }
         let (mut place, mut network, mut optimizer) = if resumed {
             let read = checkpoint::read(&checkpoint, self.task.trained(plain), &self.device)?;
-            read.0.fits(config, self.split.train.len(), self.data.coarse_count(), &checkpoint)?;
+            read.0.fits(&self.first_place(0.0), &checkpoint)?;
             read
         } else {
             let iou = self.measured(&plain, cancel, &checkpoint)?;
@@ -237,6 +246,7 @@ impl<T: Task> Run<'_, T> {
             seed,
             holdout,
             objects: self.split.train.len(),
+            inputs: inputs(self.config, &self.data, &self.split),
             coarse: self.data.coarse_count(),
             epoch: 0,
             step: 0,
@@ -293,7 +303,7 @@ impl<T: Task> Run<'_, T> {
     fn stopped(&self, place: &Place, network: &T::Network, optimizer: &Optimizer) -> TrainError {
         let checkpoint = checkpoint::path_beside(&self.config.out);
         match checkpoint::write(&checkpoint, place, network, optimizer) {
-            Ok(()) => TrainError::Cancelled { checkpoint },
+            Ok(()) => TrainError::Cancelled { checkpoint: Some(checkpoint) },
             Err(error) => error,
         }
     }
@@ -306,9 +316,18 @@ impl<T: Task> Run<'_, T> {
 /// The error; where measuring was stopped, one that says where the checkpoint lies.
 fn told(error: TrainError, checkpoint: &Path) -> TrainError {
     match error {
-        TrainError::Assist(AssistError::Cancelled) => TrainError::Cancelled { checkpoint: checkpoint.to_owned() },
+        TrainError::Assist(AssistError::Cancelled) => {
+            TrainError::Cancelled { checkpoint: checkpoint.is_file().then(|| checkpoint.to_owned()) }
+        }
         error => error,
     }
+}
+
+/// A number that stands for the objects that are learned from and the weights that the run starts from.
+fn inputs(config: &Config, data: &Objects, split: &Split) -> u64 {
+    let start = config.start.as_ref().map_or_else(String::new, |path| path.display().to_string());
+    let ids = split.train.iter().map(|&index| data.id(index) as u64);
+    start.bytes().map(u64::from).chain(ids).fold(0, |sum, next| mixed(sum, next, 0))
 }
 
 /// A learning rate that rises linearly, then falls along a cosine.

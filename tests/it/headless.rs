@@ -211,6 +211,23 @@ fn forms_convert_both_ways() {
 }
 
 #[test]
+fn no_mask_is_made_for_an_image_of_unknown_size() {
+    let folder = project(|document| {
+        let image = document["images"][0].as_object_mut().unwrap();
+        image.remove("width");
+        image.remove("height");
+    });
+    for (words, file) in [("--shape rle", "shape.json"), ("--to results --reference in.json", "results.json")] {
+        let output = run(folder.path(), &format!("--headless convert --data in.json --out {file} {words}"));
+        assert_code(&output, 0);
+        let told = format!("{}{}", out(&output), err(&output));
+        assert!(told.contains("annotation 11") && told.contains("no place for a mask"), "{told}");
+    }
+    let whole = read(&folder.path().join("shape.json"));
+    assert!(annotation(&whole, 11)["segmentation"].is_array(), "the polygon is as it was");
+}
+
+#[test]
 fn formats_convert_and_the_loss_is_told() {
     let truth = sample().join("instances.json");
     let folder = TempDir::new().unwrap();
@@ -375,6 +392,13 @@ fn pictures_are_composed_with_exact_masks() {
     }
     // Now and then a disc is made grey.
     assert!(f64::from(right) > 0.8 * f64::from(all), "{right} of {all} pixels");
+
+    // A picture that is cut off is told of, and another one takes its place.
+    let whole = std::fs::read(folder.path().join("cutouts/disc.png")).unwrap();
+    std::fs::write(folder.path().join("cutouts/cut off.png"), &whole[..whole.len() / 2]).unwrap();
+    let made = run(folder.path(), &format!("{words} third"));
+    assert_code(&made, 0);
+    assert_eq!(err(&made).matches("cut off.png").count(), 1, "{}", err(&made));
 
     let refused = run(folder.path(), &format!("{words} made"));
     assert_code(&refused, 1);

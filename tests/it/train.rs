@@ -263,6 +263,14 @@ fn wrong_settings_and_data_are_named() {
     let other = failed(Config { start: Some(bench.refiner()), ..good.clone() });
     assert!(other.to_string().contains("refiner.safetensors"), "{other}");
     trained(&Config { epochs: 1, ..good.clone() });
-    let changed = failed(Config { epochs: 1, batch: 3, resume: true, ..good });
+    let changed = failed(Config { epochs: 1, batch: 3, resume: true, ..good.clone() });
     assert!(matches!(changed, TrainError::OtherRun { what: "batch", .. }), "{changed}");
+    // The start must outlive the run, which goes back to it where nothing helps.
+    let onto_itself = failed(Config { start: Some(bench.path("out.safetensors")), ..good.clone() });
+    assert!(matches!(onto_itself, TrainError::Setting(_)), "{onto_itself}");
+    // A run that is stopped before it learned anything leaves no checkpoint, least of all that of the run before.
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let stopped = run(&good, &Compute::Cpu, &cancel, &mut |_| {}).unwrap_err();
+    assert!(matches!(stopped, TrainError::Cancelled { checkpoint: None }) && !bench.path("out.checkpoint").exists(), "{stopped}");
 }

@@ -20,7 +20,7 @@ use crate::job::Meter;
 pub(super) const GRAIN_PX: f64 = 0.01;
 
 /// What CVAT's files say of an object and a data set of masks has no place for.
-const FOREIGN: [&str; 3] = ["<attribute name=", " occluded=\"1\"", " group_id="];
+const FOREIGN: [&str; 4] = ["<attribute name=", " occluded=\"1\"", " group_id=", " rotation=\""];
 
 /// Writes the file.
 pub(super) fn write(
