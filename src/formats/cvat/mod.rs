@@ -1,8 +1,9 @@
-//! CVAT for images 1.1: one XML file with polygons and boxes, in hundredths of a pixel, and with masks, which are read.
+//! CVAT for images 1.1: one XML file with polygons and boxes, in hundredths of a pixel, and with masks and turned boxes,
+//! which are read.
 //!
 //! An object is one polygon there; parts and holes are joined by lines without width, so that it stays one.
 
-mod mask;
+mod element;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -20,7 +21,7 @@ use crate::job::Meter;
 pub(super) const GRAIN_PX: f64 = 0.01;
 
 /// What CVAT's files say of an object and a data set of masks has no place for.
-const FOREIGN: [&str; 4] = ["<attribute name=", " occluded=\"1\"", " group_id=", " rotation=\""];
+const FOREIGN: [&str; 3] = ["<attribute name=", " occluded=\"1\"", " group_id="];
 
 /// Writes the file.
 pub(super) fn write(
@@ -67,7 +68,7 @@ pub(super) fn read(path: &Path) -> Result<Imported, ExchangeError> {
     }
     let mut builder = from_library(library, path)?;
     let text = std::fs::read_to_string(&copy).map_err(ExchangeError::io(path))?;
-    let masks = mask::read(&text, path, &mut builder)?;
+    let masks = element::read(&text, path, &mut builder, &mut tally)?;
     tally.add_many(Kind::Unsupported, stats.skipped_unsupported.saturating_sub(masks), "polylines, points, cuboids, tags");
     Ok(Imported { dataset: builder.dataset, tally, ..Imported::default() })
 }

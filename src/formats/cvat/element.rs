@@ -1,5 +1,6 @@
-//! The `<mask>` elements of CVAT's files, which the library passes over: run lengths row by row inside a box, the first
-//! one of pixels that are not the object's (CVAT, `dump_as_cvat_annotation`).
+//! What the library passes over in CVAT's files (CVAT, `dump_as_cvat_annotation`): `<mask>` elements, run lengths row by
+//! row inside a box, the first one of pixels that are not the object's; and the rotation of boxes, in degrees clockwise
+//! about their centres.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,25 +11,40 @@ use quick_xml::events::{BytesStart, Event};
 
 use super::super::exchange::{Builder, ExchangeError, Fault};
 use super::super::library::restored;
-use crate::annotation::{ImageId, Shape};
+use super::super::loss::{Kind, Tally};
+use crate::annotation::{ImageId, Instance, Shape};
 use crate::geometry::{Rect, Size};
 use crate::mask::Mask;
 
-/// Adds the masks of `text`, a file without references, to the images of `builder`, where the first of a name counts;
-/// returns how many there are. Errors name the file `path`.
+/// Adds the masks of `text`, a file without references, to the images of `builder`, where the first of a name counts, and
+/// turns its boxes, which become polygons; returns how many masks there are. Errors name the file `path`.
 ///
 /// # Errors
 /// When the XML is broken, or a mask's members are no such numbers, do not fill its box or lie outside its image.
-pub(super) fn read(text: &str, path: &Path, builder: &mut Builder) -> Result<usize, ExchangeError> {
+pub(super) fn read(text: &str, path: &Path, builder: &mut Builder, tally: &mut Tally) -> Result<usize, ExchangeError> {
     let images: HashMap<String, (ImageId, Size)> =
         builder.dataset.images.iter().rev().map(|image| (image.file_name.clone(), (image.id, image.size))).collect();
     let (mut reader, mut name, mut count) = (Reader::from_str(text), String::new(), 0);
+    // Boxes stand in the file in the order in which the library has read them.
+    let mut next = 0;
     let broken = |error: &dyn std::fmt::Display| ExchangeError::Library { message: error.to_string(), path: path.to_owned() };
     loop {
         match reader.read_event().map_err(|error| broken(&error))? {
             Event::Eof => return Ok(count),
             Event::Start(element) | Event::Empty(element) => match element.name().as_ref() {
                 b"image" => name = member(&element, "name").unwrap_or_default().replace('\\', "/"),
+                b"box" => {
+                    let Some(turned) = turned(&element) else { continue };
+                    let image = images.get(&name).map(|(image, _)| *image);
+                    let is_it = |one: &Instance| Some(one.image_id) == image && one.shape == Shape::Box && near(one.bbox, turned.0);
+                    match builder.dataset.instances[next..].iter().position(is_it) {
+                        Some(place) => {
+                            next += place;
+                            builder.dataset.instances[next].set_shape(Shape::Polygons(vec![turned.1]));
+                        }
+                        None => tally.add(Kind::Member, format_args!("the rotation of a box on {name}")),
+                    }
+                }
                 b"mask" => {
                     count += 1;
                     let Some(&(image, size)) = images.get(&name) else { continue };
@@ -50,6 +66,23 @@ pub(super) fn read(text: &str, path: &Path, builder: &mut Builder) -> Result<usi
 fn member(element: &BytesStart<'_>, name: &str) -> Option<String> {
     let value = element.try_get_attribute(name).ok()??.value;
     Some(restored(std::str::from_utf8(&value).ok()?))
+}
+
+/// A box with a rotation, and the polygon that it is.
+fn turned(element: &BytesStart<'_>) -> Option<(Rect, Vec<f64>)> {
+    let value = |name| member(element, name)?.trim().parse::<f64>().ok().filter(|value| value.is_finite());
+    let angle = value("rotation").filter(|angle| *angle != 0.0)?.to_radians();
+    let [left, top, right, bottom] = [value("xtl")?, value("ytl")?, value("xbr")?, value("ybr")?];
+    let rect = Rect::new(left, top, right - left, bottom - top);
+    let (middle, (sin, cos)) = (rect.center(), angle.sin_cos());
+    let corners = [(left, top), (right, top), (right, bottom), (left, bottom)].map(|(x, y)| (x - middle.x, y - middle.y));
+    let hundredths = |value: f64| (value * 100.0).round() / 100.0;
+    let polygon = corners.into_iter().flat_map(|(x, y)| [middle.x + x * cos - y * sin, middle.y + x * sin + y * cos].map(hundredths));
+    Some((rect, polygon.collect()))
+}
+
+fn near(a: Rect, b: Rect) -> bool {
+    [a.x - b.x, a.y - b.y, a.width - b.width, a.height - b.height].iter().all(|difference| difference.abs() < 0.01)
 }
 
 fn number<T: FromStr>(text: &str) -> Result<T, Fault> {
