@@ -37,12 +37,8 @@ impl State {
         (dataset.free_category_id(), Some(edit))
     }
 
-    /// Adds an object of the shown image, which is seen though all others are hidden.
+    /// Adds an object, which is seen though all others may be hidden.
     pub(super) fn insert(&mut self, label: &str, mut instance: Instance) -> Option<InstanceId> {
-        if std::mem::take(&mut self.all_hidden) {
-            let others: Vec<InstanceId> = self.objects().map(|instance| instance.id).collect();
-            self.hidden.extend(others);
-        }
         let (category_id, first) = self.class_for_new();
         instance.category_id = category_id;
         let (id, image) = (instance.id, instance.image_id);
@@ -51,6 +47,9 @@ impl State {
         self.commit(label, Some(image), &Edit::Batch(edits)).then(|| {
             self.category = Some(category_id);
             self.selection = vec![id];
+            if self.all_hidden {
+                self.shown_anyway.insert(id);
+            }
             id
         })
     }

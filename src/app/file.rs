@@ -265,7 +265,7 @@ impl App {
     /// Leaves what is open to the caller, who lets it go.
     fn leave_document(&mut self) -> State {
         self.stop_models();
-        self.outcomes.clear();
+        self.held.clear();
         self.canvas.forget();
         self.pending = None;
         let settings = self.state.settings.clone();

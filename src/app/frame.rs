@@ -44,13 +44,13 @@ impl App {
     }
 
     /// Takes what the models found, but nothing that would change what a hand is drawing.
-    fn take_outcomes(&mut self) {
-        self.outcomes.extend(self.assistant.poll());
+    pub(super) fn take_outcomes(&mut self) {
+        self.held.extend(self.assistant.poll());
         let (is_busy, has_outline) = (self.canvas.is_busy(), self.canvas.has_outline());
-        let (later, now) = std::mem::take(&mut self.outcomes)
+        let (later, now) = std::mem::take(&mut self.held)
             .into_iter()
             .partition(|outcome| is_busy || has_outline && matches!(outcome, Outcome::Refined(..)));
-        self.outcomes = later;
+        self.held = later;
         for outcome in now {
             self.receive(outcome);
         }
@@ -138,7 +138,8 @@ impl App {
 
     fn timers(&mut self, ctx: &egui::Context) {
         let now = ctx.input(|input| input.time);
-        let waits = self.assistant.running().is_some_and(|running| running.aim != Aim::Fresh);
+        // What is held back comes first: it may be the mask that is waited for.
+        let waits = !self.held.is_empty() || self.assistant.running().is_some_and(|running| running.aim != Aim::Fresh);
         if self.propose_due.is_some_and(|due| now >= due && !self.canvas.is_busy() && !waits) {
             self.propose();
             ctx.request_repaint();

@@ -97,6 +97,7 @@ impl App {
         let ids: Vec<InstanceId> = self.state.selected().map(|instance| instance.id).collect();
         if ids.is_empty() {
             self.state.all_hidden = !self.state.all_hidden;
+            self.state.shown_anyway.clear();
             return;
         }
         let hides = ids.iter().any(|&id| self.state.is_visible(id));

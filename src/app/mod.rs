@@ -77,8 +77,8 @@ pub struct App {
     polish: Option<polish::Job>,
     polished: Option<polish::Polished>,
     propose_due: Option<f64>,
-    /// What the models found while a hand was drawing.
-    outcomes: Vec<assistant::Outcome>,
+    /// What the models found while a hand was drawing, until that ends.
+    held: Vec<assistant::Outcome>,
     proposing: Option<propose::Proposing>,
     refining: Option<refine::Refining>,
     adapter: String,
@@ -122,7 +122,7 @@ impl App {
             polish: None,
             polished: None,
             propose_due: None,
-            outcomes: Vec::new(),
+            held: Vec::new(),
             proposing: None,
             refining: None,
             adapter: base.adapter,

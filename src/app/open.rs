@@ -193,13 +193,16 @@ fn opened(contents: Contents, path: &Path, is_loading: bool, note: String) -> Op
 
 /// The annotation file of a project that was copied or moved together with its data; `None` where it is where it was.
 fn moved(target: &Target, path: &Path) -> Option<Target> {
-    let here = if path.is_dir() { path.join(target.path.file_name()?) } else { path.to_path_buf() };
-    if here == target.path {
+    let name = target.path.file_name()?;
+    let here = if path.is_dir() { path.join(name) } else { path.to_path_buf() };
+    let is_there = here.canonicalize().is_ok_and(|here| target.path.canonicalize().is_ok_and(|there| here == there));
+    if here == target.path || is_there || here.file_name() != Some(name) {
         return None;
     }
+    let moved = Target { path: here, ..target.clone() };
     // A copy was changed at another time, but it is as long.
-    let copy = Target::of(&here).ok().filter(|copy| copy.length_bytes == target.length_bytes);
-    Some(copy.unwrap_or_else(|| Target { path: here, ..target.clone() }))
+    let copy = Target::of(&moved.path).ok().filter(|copy| moved.is_outdated() && copy.length_bytes == moved.length_bytes);
+    Some(copy.unwrap_or(moved))
 }
 
 /// Whether nobody has done anything in a project yet.

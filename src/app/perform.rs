@@ -1,16 +1,19 @@
 //! The one place where commands are carried out.
 
+use std::sync::Arc;
+
 use super::App;
 use super::assistant::{Aim, Outcome};
 use super::command::{Command, Tool, entry};
 use super::panel::dialog::{Dialog, KeysForm, Search};
+use super::picture::Loaded;
 use super::state::Tone;
 use super::theme;
 use super::transfer::Wish;
 use crate::annotation::{ImageId, InstanceId, Shape};
 use crate::assist::ModelPaths;
 use crate::assist::service::Request;
-use crate::geometry::Rect;
+use crate::geometry::{Rect, Size};
 
 /// Time from the last box to the proposal, in seconds.
 const PROPOSE_DELAY_SECS: f64 = 0.4;
@@ -233,10 +236,34 @@ impl App {
         self.state.selection.clear();
     }
 
+    /// The pixels of the shown image; says why where there are none.
+    pub(super) fn pixels(&mut self) -> Option<Arc<image::RgbImage>> {
+        let image = self.state.shown()?;
+        match self.pictures.get(&self.state.document.image_path(image)) {
+            Loaded::Ready(picture) => {
+                let (size, (width, height)) = (image.size, picture.pixels.dimensions());
+                if size == Size::new(width, height) {
+                    return Some(Arc::clone(&picture.pixels));
+                }
+                let text = format!("The file has {width} x {height} pixels, the annotations say {} x {}", size.width, size.height);
+                self.state.say(Tone::Warning, text);
+                None
+            }
+            Loaded::Waiting => {
+                self.state.say(Tone::Warning, "The image is still loading");
+                None
+            }
+            Loaded::Broken(_) => {
+                self.state.say(Tone::Warning, "The image cannot be read, so there is nothing to look at");
+                None
+            }
+        }
+    }
+
     pub(super) fn request(&mut self, request: Request, aim: Aim, image: ImageId, ids: &[InstanceId]) {
         // A warning is still read while the model works.
         self.state.message = self.state.message.take().filter(|message| message.tone == Tone::Warning);
-        if aim != Aim::Refinement {
+        if aim != Aim::Refinement && !self.held.iter().any(|outcome| matches!(outcome, Outcome::Refined(..))) {
             self.refining = None;
         }
         // Boxes that waited for their masks are seen to afterwards.

@@ -1,17 +1,13 @@
 //! Masks for the boxes of the shown image: the models get a few boxes at a time, so that what is done stays when a person
 //! goes on, and masks of a large image never all lie in memory at once.
 
-use std::sync::Arc;
-
 use super::App;
 use super::assistant::{Aim, Running, at_once};
 use super::perform::plural;
-use super::picture::Loaded;
 use super::state::Tone;
 use crate::annotation::{Instance, InstanceId, Shape};
 use crate::assist::Proposal;
 use crate::assist::service::Request;
-use crate::geometry::Size;
 use crate::mask::Mask;
 
 /// The most boxes that the models get together.
@@ -38,29 +34,6 @@ impl Proposing {
 impl App {
     pub(super) fn boxes(&self) -> impl Iterator<Item = &Instance> {
         self.state.objects().filter(|instance| instance.shape == Shape::Box)
-    }
-
-    pub(super) fn pixels(&mut self) -> Option<Arc<image::RgbImage>> {
-        let image = self.state.shown()?;
-        match self.pictures.get(&self.state.document.image_path(image)) {
-            Loaded::Ready(picture) => {
-                let (size, (width, height)) = (image.size, picture.pixels.dimensions());
-                if size == Size::new(width, height) {
-                    return Some(Arc::clone(&picture.pixels));
-                }
-                let text = format!("The file has {width} x {height} pixels, the annotations say {} x {}", size.width, size.height);
-                self.state.say(Tone::Warning, text);
-                None
-            }
-            Loaded::Waiting => {
-                self.state.say(Tone::Warning, "The image is still loading");
-                None
-            }
-            Loaded::Broken(_) => {
-                self.state.say(Tone::Warning, "The image cannot be read, so there is nothing to look at");
-                None
-            }
-        }
     }
 
     /// Proposes masks for all boxes of the shown image; those that the models are at already keep their turn.
@@ -109,13 +82,16 @@ impl App {
         self.proposing = None;
     }
 
-    /// Goes on with the boxes that are left after those of the last request.
+    /// Goes on with the boxes that are left after those of the last request; later, where the models are at something else.
     pub(super) fn propose_rest(&mut self) {
-        if self.proposing.as_ref().is_some_and(|proposing| proposing.waiting() > 0) {
-            self.propose_next();
-        } else {
-            self.proposing = None;
+        let is_left = self.proposing.as_ref().is_some_and(|proposing| proposing.waiting() > 0);
+        if is_left && self.assistant.running().is_none() {
+            return self.propose_next();
         }
+        if is_left {
+            self.propose_due = Some(0.0);
+        }
+        self.proposing = None;
     }
 
     /// Takes the masks for boxes that the models found. The selection stays where a person has chosen other objects.

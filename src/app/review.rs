@@ -77,7 +77,11 @@ impl App {
         let took = !self.state.set_shapes("Refine mask", Some(image), after).is_empty();
         if is_polish && let Some(polished) = &mut self.polished {
             let place = polished.findings.iter().position(|finding| finding.id == change.id.0);
-            polished.decide(change.id, took);
+            if took {
+                polished.take(change.id)
+            } else {
+                polished.decide(change.id)
+            }
             self.show_finding(place.unwrap_or(0));
             left = self.polished.as_ref().map_or(0, |polished| polished.findings.len());
             if self.state.review.is_none() {
@@ -138,10 +142,11 @@ impl App {
         }
     }
 
-    /// Offers the polished change that was taken last once more, where its object is again as it was.
+    /// Offers a polished change that was taken once more, where its object is again as it was.
     pub(super) fn review_again(&mut self) {
-        let is_back = self.polished.as_ref().and_then(|polished| polished.taken()).is_some_and(|finding| self.change(finding).is_some());
-        let place = self.polished.as_mut().filter(|_| is_back).and_then(Polished::take_back);
+        let Some(mut polished) = self.polished.take() else { return };
+        let place = polished.put_back(|finding| self.change(finding).is_some());
+        self.polished = Some(polished);
         if let Some(place) = place {
             self.show_finding(place);
         }
@@ -317,7 +322,7 @@ impl App {
                 break;
             }
             if let Some(polished) = &mut self.polished {
-                polished.decide(id, false);
+                polished.decide(id);
             }
         }
         self.sync_polish();

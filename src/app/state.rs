@@ -129,6 +129,8 @@ pub struct State {
     pub hidden: BTreeSet<InstanceId>,
     /// Whether no object is shown.
     pub all_hidden: bool,
+    /// The objects that are shown though all are hidden: they were drawn since.
+    pub shown_anyway: BTreeSet<InstanceId>,
     /// Refined masks that wait for a decision.
     pub review: Option<Review>,
     /// Those of other images, until they are shown again.
@@ -176,6 +178,7 @@ impl State {
             category: None,
             hidden: BTreeSet::new(),
             all_hidden: false,
+            shown_anyway: BTreeSet::new(),
             review: None,
             put_off: HashMap::new(),
             polish: PolishState::Idle,
@@ -206,7 +209,7 @@ impl State {
 
     /// Whether an object is drawn.
     pub fn is_visible(&self, id: InstanceId) -> bool {
-        !self.all_hidden && !self.hidden.contains(&id)
+        !self.hidden.contains(&id) && (!self.all_hidden || self.shown_anyway.contains(&id))
     }
 
     /// Whether an object is selected.

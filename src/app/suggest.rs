@@ -35,6 +35,8 @@ impl App {
 
     /// Corrects an object's mask by one more stroke.
     pub(super) fn scribble(&mut self, target: Option<InstanceId>, scribble: Scribble) {
+        // The mask that the stroke before asked for may have come while this one was drawn.
+        self.take_outcomes();
         let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
         let Some(instance) = target.and_then(|id| self.state.document.instance(id)).cloned() else {
             return self.state.say(Tone::Plain, "Draw a box around the object first (R), then say with Q what belongs to it");

@@ -31,9 +31,9 @@ pub(super) struct Place {
     pub(super) holdout: f64,
     /// Objects that are learned from.
     pub(super) objects: usize,
-    /// Which objects, and the weights that the run started from.
+    /// Stands for these objects and the weights that the run started from; nothing in older files.
     #[serde(default)]
-    pub(super) inputs: u64,
+    pub(super) inputs: Option<u64>,
     /// Objects with a coarse mask of their own.
     #[serde(default)]
     pub(super) coarse: usize,
@@ -65,7 +65,8 @@ impl Place {
             ("learning rate", self.learning_rate.to_bits() == first.learning_rate.to_bits()),
             ("seed", self.seed == first.seed),
             ("held-out share", self.holdout.to_bits() == first.holdout.to_bits()),
-            ("data or start", (self.objects, self.inputs) == (first.objects, first.inputs)),
+            ("data", self.objects == first.objects),
+            ("data or start", self.inputs.is_none() || self.inputs == first.inputs),
             ("coarse masks", self.coarse == first.coarse),
         ];
         match same.into_iter().find(|(_, same)| !same) {

@@ -151,20 +151,22 @@ impl Objects {
     pub fn get(&self, index: usize) -> Result<(Arc<RgbImage>, Mask), TrainError> {
         let object = &self.items[index];
         let picture = &self.pictures[object.picture];
-        let lost = |reason: String| TrainError::Lost { id: object.instance.id.0, reason, path: picture.path.clone() };
+        let lost = |reason: String| TrainError::Lost { id: object.instance.id.0, reason };
+        let named = |reason: &dyn std::fmt::Display| lost(format!("{reason}: {}", picture.path.display()));
         let image = self.image(object.picture).map_err(lost)?;
         let (found, told) = (Size::new(image.width(), image.height()), picture.size);
         if found != told {
-            let reason = format!("its image has {} x {} pixels and not {} x {}", found.width, found.height, told.width, told.height);
-            return Err(lost(reason));
+            let size = format_args!("its image has {} x {} pixels and not {} x {}", found.width, found.height, told.width, told.height);
+            return Err(named(&size));
         }
-        let mask = object.instance.shape.mask(object.instance.bbox, told).map_err(|error| lost(error.to_string()))?;
-        if mask.is_empty() { Err(lost("its mask holds nothing".to_owned())) } else { Ok((image, mask)) }
+        let mask = object.instance.shape.mask(object.instance.bbox, told).map_err(|error| named(&error))?;
+        if mask.is_empty() { Err(named(&"its mask holds nothing")) } else { Ok((image, mask)) }
     }
 
-    /// An object's id.
-    pub fn id(&self, index: usize) -> i64 {
-        self.items[index].instance.id.0
+    /// Numbers by which an object is told from others and from itself with another mask.
+    pub fn marks(&self, index: usize) -> [u64; 6] {
+        let Instance { id, bbox, area, .. } = &self.items[index].instance;
+        [id.0 as u64, bbox.x.to_bits(), bbox.y.to_bits(), bbox.width.to_bits(), bbox.height.to_bits(), area.to_bits()]
     }
 
     /// An object's class.

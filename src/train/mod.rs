@@ -139,14 +139,12 @@ pub enum TrainError {
     #[error("{0}")]
     Setting(&'static str),
     /// An object's image cannot be read, has another size than the data set says, or its mask holds nothing.
-    #[error("annotation {id} is left out, {reason}: {}", path.display())]
+    #[error("annotation {id} is left out: {reason}")]
     Lost {
         /// The object.
         id: i64,
-        /// What is wrong.
+        /// What is wrong with which image.
         reason: String,
-        /// The image.
-        path: PathBuf,
     },
     /// The weights cannot be read or written.
     #[error(transparent)]

@@ -155,18 +155,13 @@ impl<T: Task> Run<'_, T> {
         let checkpoint = checkpoint::path_beside(&config.out);
         let plain = self.task.load()?;
         let resumed = config.resume && checkpoint.is_file();
-        if !resumed && checkpoint.is_file() {
-            // Of another run, from which this one must not be resumed.
-            std::fs::remove_file(&checkpoint)
-                .map_err(|error| TrainError::Checkpoint { reason: error.to_string(), path: checkpoint.clone() })?;
-        }
         let (mut place, mut network, mut optimizer) = if resumed {
             let read = checkpoint::read(&checkpoint, self.task.trained(plain), &self.device)?;
-            read.0.fits(&self.first_place(0.0), &checkpoint)?;
+            read.0.fits(&self.first_place(0.0)?, &checkpoint)?;
             read
         } else {
-            let iou = self.measured(&plain, cancel, &checkpoint)?;
-            (self.first_place(iou), self.task.trained(plain), Optimizer::new())
+            let iou = self.measured(&plain, cancel, None)?;
+            (self.first_place(iou)?, self.task.trained(plain), Optimizer::new())
         };
         let (parameters, trained) = counted(&network);
         each(Event::Started {
@@ -182,7 +177,7 @@ impl<T: Task> Run<'_, T> {
         while place.epoch < config.epochs {
             network = self.epoch(&mut place, network, &mut optimizer, cancel, each)?;
             let average = optimizer.averaged(network.clone()).valid();
-            let iou = self.measured(&average, cancel, &checkpoint).map_err(|error| match error {
+            let iou = self.measured(&average, cancel, Some(&checkpoint)).map_err(|error| match error {
                 TrainError::Cancelled { .. } => self.stopped(&place, &network, &optimizer),
                 error => error,
             })?;
@@ -200,7 +195,7 @@ impl<T: Task> Run<'_, T> {
         let start = self.task.load()?;
         let judged = |network| {
             let judged = self.task.judge(network, &self.data, &self.split.held_out, cancel);
-            judged.map_err(|error| told(error, &checkpoint))
+            judged.map_err(|error| told(error, Some(&checkpoint)))
         };
         let (iou_before, note_before) = judged(&start)?;
         let (iou_best, note_best) = if place.best_epoch > 0 { judged(&self.task.read(&config.out)?)? } else { (iou_before, None) };
@@ -231,9 +226,9 @@ impl<T: Task> Run<'_, T> {
         Ok(summary)
     }
 
-    fn first_place(&self, iou: f64) -> Place {
+    fn first_place(&self, iou: f64) -> Result<Place, TrainError> {
         let Config { what, part, snp_step, snp_noisy, conditioned, concat, batch, epochs, learning_rate, seed, holdout, .. } = *self.config;
-        Place {
+        Ok(Place {
             what,
             part,
             snp_step,
@@ -246,7 +241,7 @@ impl<T: Task> Run<'_, T> {
             seed,
             holdout,
             objects: self.split.train.len(),
-            inputs: inputs(self.config, &self.data, &self.split),
+            inputs: Some(inputs(self.config, &self.data, &self.split)?),
             coarse: self.data.coarse_count(),
             epoch: 0,
             step: 0,
@@ -255,7 +250,7 @@ impl<T: Task> Run<'_, T> {
             iou_before: iou,
             best_iou: iou,
             best_epoch: 0,
-        }
+        })
     }
 
     /// The rest of the epoch that `place` stands in.
@@ -308,26 +303,29 @@ impl<T: Task> Run<'_, T> {
         }
     }
 
-    fn measured(&self, network: &T::Network, cancel: &Cancel, checkpoint: &Path) -> Result<f64, TrainError> {
+    fn measured(&self, network: &T::Network, cancel: &Cancel, checkpoint: Option<&Path>) -> Result<f64, TrainError> {
         self.task.measure(network, &self.data, &self.split.held_out, cancel).map_err(|error| told(error, checkpoint))
     }
 }
 
-/// The error; where measuring was stopped, one that says where the checkpoint lies.
-fn told(error: TrainError, checkpoint: &Path) -> TrainError {
+/// The error; where measuring was stopped, one that says where the run's checkpoint lies, if it has one yet.
+fn told(error: TrainError, checkpoint: Option<&Path>) -> TrainError {
     match error {
-        TrainError::Assist(AssistError::Cancelled) => {
-            TrainError::Cancelled { checkpoint: checkpoint.is_file().then(|| checkpoint.to_owned()) }
-        }
+        TrainError::Assist(AssistError::Cancelled) => TrainError::Cancelled { checkpoint: checkpoint.map(Path::to_owned) },
         error => error,
     }
 }
 
 /// A number that stands for the objects that are learned from and the weights that the run starts from.
-fn inputs(config: &Config, data: &Objects, split: &Split) -> u64 {
-    let start = config.start.as_ref().map_or_else(String::new, |path| path.display().to_string());
-    let ids = split.train.iter().map(|&index| data.id(index) as u64);
-    start.bytes().map(u64::from).chain(ids).fold(0, |sum, next| mixed(sum, next, 0))
+///
+/// # Errors
+/// When these cannot be read.
+fn inputs(config: &Config, data: &Objects, split: &Split) -> Result<u64, TrainError> {
+    let read = |path: &PathBuf| std::fs::read(path).map_err(|source| WeightError::Io { path: path.clone(), source });
+    let start = config.start.as_ref().map(read).transpose()?.unwrap_or_default();
+    let start = start.chunks(8).map(|bytes| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)));
+    let objects = split.train.iter().flat_map(|&index| data.marks(index));
+    Ok(start.chain(objects).fold(0, |sum, next| mixed(sum, next, 0)))
 }
 
 /// A learning rate that rises linearly, then falls along a cosine.

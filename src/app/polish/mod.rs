@@ -238,7 +238,7 @@ impl Job {
         let left_out = self.failed + self.unusable;
         Polished {
             findings,
-            taken: None,
+            taken: Vec::new(),
             journal: Some(self.journal),
             source: self.source,
             looked_at: self.done - left_out,
@@ -343,7 +343,7 @@ mod tests {
         assert!(!is_asked(&mut job));
         let mut polished = job.finish();
         assert_eq!(polished.summary(), "Polished: 1 mask changed; 1 left out");
-        polished.decide(InstanceId(1), false);
+        polished.decide(InstanceId(1));
         assert!(!path.exists(), "all is decided");
     }
 
@@ -357,7 +357,7 @@ mod tests {
         answer(&mut job, 1).unwrap();
         let mut polished = job.finish();
         assert_eq!(polished.summary(), "1 of 3 looked at: 1 mask changed; Polish data set goes on with the rest");
-        polished.decide(InstanceId(1), false);
+        polished.decide(InstanceId(1));
         let told = read(&path).unwrap();
         let mut job = Job::start(&document, folder.path(), (PLAN, Some(told)), || {}).unwrap();
         assert_eq!(job.progress().done, 1);

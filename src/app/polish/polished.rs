@@ -11,8 +11,8 @@ use crate::annotation::InstanceId;
 pub(crate) struct Polished {
     /// The largest first.
     pub(crate) findings: Vec<Finding>,
-    /// The one that was taken last, and where it stood.
-    pub(super) taken: Option<(usize, Finding)>,
+    /// Those that were taken one by one, and where they stood.
+    pub(super) taken: Vec<(usize, Finding)>,
     pub(super) journal: Option<Journal>,
     pub(super) source: PathBuf,
     /// Objects that the models looked at ...
@@ -51,23 +51,23 @@ impl Polished {
         self.keep(ids);
     }
 
-    /// Takes an object out of the list, for good unless the change that was `taken` is taken back.
-    pub(crate) fn decide(&mut self, id: InstanceId, taken: bool) {
+    /// Takes an object out of the list for good.
+    pub(crate) fn decide(&mut self, id: InstanceId) {
+        self.findings.retain(|finding| finding.id != id.0);
+        self.keep([id.0]);
+    }
+
+    /// [`Self::decide`] about a change that was taken, which undo may put back.
+    pub(crate) fn take(&mut self, id: InstanceId) {
         if let Some(place) = self.findings.iter().position(|finding| finding.id == id.0) {
-            let finding = self.findings.remove(place);
-            self.taken = taken.then_some((place, finding));
+            self.taken.push((place, self.findings.remove(place)));
         }
         self.keep([id.0]);
     }
 
-    /// The finding that was taken last.
-    pub(crate) fn taken(&self) -> Option<&Finding> {
-        self.taken.as_ref().map(|(_, finding)| finding)
-    }
-
-    /// Puts the finding that was taken last where it stood; gives its place.
-    pub(crate) fn take_back(&mut self) -> Option<usize> {
-        let (place, finding) = self.taken.take()?;
+    /// Puts the last of the taken findings back that `is_back`, where it stood; gives its place.
+    pub(crate) fn put_back(&mut self, is_back: impl Fn(&Finding) -> bool) -> Option<usize> {
+        let (place, finding) = self.taken.remove(self.taken.iter().rposition(|(_, finding)| is_back(finding))?);
         if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.add(std::slice::from_ref(&finding))) {
             tracing::warn!(%error, "what was taken back is not in the polish journal");
         }

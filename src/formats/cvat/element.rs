@@ -34,15 +34,15 @@ pub(super) fn read(text: &str, path: &Path, builder: &mut Builder, tally: &mut T
             Event::Start(element) | Event::Empty(element) => match element.name().as_ref() {
                 b"image" => name = member(&element, "name").unwrap_or_default().replace('\\', "/"),
                 b"box" => {
-                    let Some(turned) = turned(&element) else { continue };
+                    let Some((rect, polygon)) = boxed(&element) else { continue };
                     let image = images.get(&name).map(|(image, _)| *image);
-                    let is_it = |one: &Instance| Some(one.image_id) == image && one.shape == Shape::Box && near(one.bbox, turned.0);
-                    match builder.dataset.instances[next..].iter().position(is_it) {
-                        Some(place) => {
-                            next += place;
-                            builder.dataset.instances[next].set_shape(Shape::Polygons(vec![turned.1]));
-                        }
-                        None => tally.add(Kind::Member, format_args!("the rotation of a box on {name}")),
+                    let is_it = |one: &Instance| Some(one.image_id) == image && one.shape == Shape::Box && near(one.bbox, rect);
+                    let place = builder.dataset.instances[next..].iter().position(is_it).map(|place| next + place);
+                    next = place.map_or(next, |place| place + 1);
+                    match (place, polygon) {
+                        (Some(place), Some(polygon)) => builder.dataset.instances[place].set_shape(Shape::Polygons(vec![polygon])),
+                        (None, Some(_)) => tally.add(Kind::Member, format_args!("the rotation of a box on {name}")),
+                        (_, None) => {}
                     }
                 }
                 b"mask" => {
@@ -68,17 +68,17 @@ fn member(element: &BytesStart<'_>, name: &str) -> Option<String> {
     Some(restored(std::str::from_utf8(&value).ok()?))
 }
 
-/// A box with a rotation, and the polygon that it is.
-fn turned(element: &BytesStart<'_>) -> Option<(Rect, Vec<f64>)> {
+/// A box without its rotation, and the polygon that it is where it has one.
+fn boxed(element: &BytesStart<'_>) -> Option<(Rect, Option<Vec<f64>>)> {
     let value = |name| member(element, name)?.trim().parse::<f64>().ok().filter(|value| value.is_finite());
-    let angle = value("rotation").filter(|angle| *angle != 0.0)?.to_radians();
     let [left, top, right, bottom] = [value("xtl")?, value("ytl")?, value("xbr")?, value("ybr")?];
     let rect = Rect::new(left, top, right - left, bottom - top);
-    let (middle, (sin, cos)) = (rect.center(), angle.sin_cos());
+    let Some(angle) = value("rotation").filter(|angle| *angle != 0.0) else { return Some((rect, None)) };
+    let (middle, (sin, cos)) = (rect.center(), angle.to_radians().sin_cos());
     let corners = [(left, top), (right, top), (right, bottom), (left, bottom)].map(|(x, y)| (x - middle.x, y - middle.y));
     let hundredths = |value: f64| (value * 100.0).round() / 100.0;
     let polygon = corners.into_iter().flat_map(|(x, y)| [middle.x + x * cos - y * sin, middle.y + x * sin + y * cos].map(hundredths));
-    Some((rect, polygon.collect()))
+    Some((rect, Some(polygon.collect())))
 }
 
 fn near(a: Rect, b: Rect) -> bool {

@@ -343,12 +343,13 @@ fn the_masks_of_cvat_are_read() {
 fn the_turned_boxes_of_cvat_are_polygons() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.xml");
-    let boxed = |rotation: &str| format!(r#"<box label="x" xtl="10.00" ytl="60.00" xbr="110.00" ybr="80.00"{rotation}/>"#);
+    let boxed =
+        |label: &str, rotation: &str| format!(r#"<box label="{label}" xtl="10.00" ytl="60.00" xbr="110.00" ybr="80.00"{rotation}/>"#);
     let image = format!(
         r#"<image id="0" name="a" width="200" height="200">{}{}<mask label="x" rle="0, 4" left="0" top="0" width="2" height="2"/>{}</image>"#,
-        boxed(""),
-        boxed(r#" rotation="90.00""#),
-        boxed(r#" rotation="0""#)
+        boxed("before", ""),
+        boxed("turned", r#" rotation="90.00""#),
+        boxed("after", r#" rotation="0""#)
     );
     fs::write(&path, format!("<annotations>{image}</annotations>")).unwrap();
     let imported = import(Format::Cvat, &path, None).unwrap();
@@ -356,6 +357,8 @@ fn the_turned_boxes_of_cvat_are_polygons() {
     let objects = &imported.dataset.instances;
     let turned: Vec<&Instance> = objects.iter().filter(|object| matches!(object.shape, Shape::Polygons(_))).collect();
     assert_eq!((objects.len(), turned.len()), (4, 1));
+    let class = imported.dataset.categories.iter().find(|class| class.id == turned[0].category_id).unwrap();
+    assert_eq!(class.name, "turned");
     assert_eq!((turned[0].bbox, turned[0].area), (Rect::new(50.0, 20.0, 20.0, 100.0), 2000.0));
 }
 
