@@ -304,11 +304,11 @@ pub static TABLE: &[Entry] = table! {
     Edit Command::SelectAll, "Select all objects", [ctrl(Key::A)], "Selects every object of this image";
     Edit Command::Delete, "Delete", [bare(Key::Delete), bare(Key::Backspace)], "Deletes the selected objects; undo brings them back";
     Object Command::Accept, "Propose or accept", [bare(Key::Enter)], "Proposes masks for boxes without one, or takes what is shown and goes on";
-    Object Command::Cancel, "Cancel", [bare(Key::Escape)], "Stops the model, leaves the review, ends the selection; the box stays";
+    Object Command::Cancel, "Cancel", [bare(Key::Escape)], "Stops the model, leaves the refined mask that is shown, ends the selection; the box stays";
     Object Command::Propose, "Propose masks for boxes", [], "Runs the diffusion segmenter over every box of this image that has no mask";
     Object Command::Refine, "Refine selected masks", [bare(Key::G)], "Runs the diffusion refiner over the selected masks and shows what it changes";
     Object Command::NextAlternative, "Next alternative mask", [bare(Key::Space)], "Shows another mask that the model finds for the selected object";
-    Object Command::UseAsExemplar, "Use as exemplar", [bare(Key::K)], "The next proposals for its class follow the selected object, without training";
+    Object Command::UseAsExemplar, "Use as exemplar", [bare(Key::K)], "With weights that look at exemplars, the next proposals for its class follow the selected object";
     Object Command::ForgetExemplars, "Forget exemplars", [], "Proposals follow no exemplars any more";
     Object Command::DecideAll(true), "Take all refined masks", [shift(Key::Enter)], "Takes every change of the review that is left, as one step";
     Object Command::DecideAll(false), "Leave all refined masks", [shift(Key::Escape)], "Leaves every mask of the review as it was";

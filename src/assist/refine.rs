@@ -68,7 +68,7 @@ pub struct RefineOptions {
     pub deterministic: bool,
     /// How closely to look.
     pub mode: Mode,
-    /// How easily a pixel changes: 0 keeps the input, 1 takes the network's mask as it is; between them a pixel changes
+    /// How easily a pixel changes: 0 keeps the input, 1 takes the networks' mask; between them a pixel changes
     /// where the network is sure of the other side by (1 - strength) / 2 beyond one half, and where the change is not just
     /// a sliver along the outline: it must be thicker than 2.5 (1 - strength) pixels of the network's
     /// input, and than one of the image. The stronger, the more readily a rough outline is drawn anew.

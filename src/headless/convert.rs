@@ -35,7 +35,8 @@ pub struct Arguments {
     /// How far a polygon may lie from the pixels' edge; 0 keeps every pixel
     #[arg(long, value_name = "PIXELS", default_value_t = 0.75)]
     tolerance: f64,
-    /// The folder of the pictures, for formats that do not tell their sizes (yolo-seg, masks, semantic)
+    /// The folder of the pictures: their sizes for yolo-seg (else `images` in the data), their file names for masks and
+    /// semantic (else STEM.png)
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
     /// A COCO or LVIS file: the data set that results belong to, and whose class ids COCO and LVIS output get

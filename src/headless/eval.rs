@@ -33,7 +33,7 @@ pub struct Arguments {
     gallery: gallery::Options,
     #[command(flatten)]
     kshot: kshot::Options,
-    /// Also write the numbers as JSON
+    /// Also write the numbers of --pred as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }

@@ -37,10 +37,10 @@ pub struct Arguments {
     /// Only objects of these classes, by name
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     only_category: Vec<String>,
-    /// Only masks of at least so many pixels
+    /// Only masks of at least so many pixels; fewer than 64 are never refined
     #[arg(long, value_name = "PIXELS", default_value_t = 64)]
     min_area: u64,
-    /// From 0, which keeps every mask, to 1, which takes the refiner's as it is
+    /// From 0, which keeps every mask, to 1, which takes what both networks make of it, unless that strays too far
     #[arg(long, value_name = "SHARE", default_value_t = RefineOptions::STRENGTH, value_parser = share)]
     strength: f32,
     /// Change only what lies so near to the outline of the mask

@@ -91,7 +91,7 @@ pub(crate) fn refiner_ui(ui: &mut Ui, strength: &mut f32, band_px: &mut Option<u
     let name = ui.label("Strength of refining").id;
     ui.add(egui::Slider::new(strength, 0.0..=1.0).step_by(0.05).fixed_decimals(2))
         .labelled_by(name)
-        .on_hover_text("0 keeps every mask, 1 takes the refiner's as it is; between them a pixel changes where the refiner is sure");
+        .on_hover_text("0 keeps every mask, 1 takes what both networks make of it; between them a pixel changes where the refiner is sure");
     ui.end_row();
     let mut limited = band_px.is_some();
     ui.checkbox(&mut limited, "Only near the outline");
