@@ -122,6 +122,8 @@ pub struct Assistant {
     /// The soft masks of the last step, as they are drawn and as they came.
     patches: Vec<Option<(Patch, assist::Patch)>>,
     readiness: Readiness,
+    /// The device that the present weights run on.
+    ready: Option<String>,
     takes_exemplars: bool,
 }
 
@@ -136,16 +138,27 @@ pub enum Outcome {
     Failed(String),
     /// Masks for masks that could wait, or why there are none.
     Polished(Result<Vec<Refinement>, String>),
+    /// The weights that were asked for are in use, or why not.
+    Loaded(Result<(), String>),
 }
 
 impl Assistant {
     /// An assistant on `service`; without one it says so when asked.
     pub fn new(service: Option<Service>) -> Self {
         let readiness = match service {
-            Some(_) => Readiness::Preparing("Loading the models".to_owned(), None),
+            Some(_) => Readiness::Preparing("Preparing the models".to_owned(), None),
             None => Readiness::Failed("no thread for the models".to_owned()),
         };
-        Self { service, loading: RequestId(0), running: None, later: None, patches: Vec::new(), readiness, takes_exemplars: false }
+        Self {
+            service,
+            loading: RequestId(0),
+            running: None,
+            later: None,
+            patches: Vec::new(),
+            readiness,
+            ready: None,
+            takes_exemplars: false,
+        }
     }
 
     /// How far the models are.
@@ -221,9 +234,13 @@ impl Assistant {
         let mut outcomes = Vec::new();
         while let Some(reply) = self.service.as_ref().and_then(Service::poll) {
             match reply {
-                Reply::Ready { device, takes_exemplars } => {
-                    self.readiness = Readiness::Ready(device);
+                Reply::Ready { id, device, takes_exemplars } => {
+                    self.readiness = Readiness::Ready(device.clone());
+                    self.ready = Some(device);
                     self.takes_exemplars = takes_exemplars;
+                    if id == self.loading {
+                        outcomes.push(Outcome::Loaded(Ok(())));
+                    }
                 }
                 Reply::Progress(progress) => self.readiness = Readiness::Preparing(progress.label.clone(), progress.fraction()),
                 Reply::Proposing { id, step } if self.is_running(id) => {
@@ -239,8 +256,9 @@ impl Assistant {
                     outcomes.extend(self.finish().map(|running| Outcome::Refined(running, refinements)));
                 }
                 Reply::Failed { id, message } if id == self.loading => {
-                    self.readiness = Readiness::Failed(message.clone());
-                    outcomes.push(Outcome::Failed(message));
+                    // The weights before stay in use.
+                    self.readiness = self.ready.clone().map_or_else(|| Readiness::Failed(message.clone()), Readiness::Ready);
+                    outcomes.push(Outcome::Loaded(Err(message)));
                 }
                 Reply::Failed { id, message } if self.is_running(id) => {
                     self.finish();

@@ -54,6 +54,7 @@ use self::picture::Pictures;
 use self::settings::Folders;
 use self::state::State;
 use self::transfer::Transfer;
+use crate::assist::ModelPaths;
 use crate::assist::service::Service;
 use crate::job::Latest;
 
@@ -79,6 +80,8 @@ pub struct App {
     propose_due: Option<f64>,
     /// What the models found while a hand was drawing, until that ends.
     held: Vec<assistant::Outcome>,
+    /// Weights that are being loaded, and what is said once they are in use.
+    wanted_models: Option<(ModelPaths, String)>,
     proposing: Option<propose::Proposing>,
     refining: Option<refine::Refining>,
     adapter: String,
@@ -123,6 +126,7 @@ impl App {
             polished: None,
             propose_due: None,
             held: Vec::new(),
+            wanted_models: None,
             proposing: None,
             refining: None,
             adapter: base.adapter,
@@ -142,6 +146,11 @@ impl App {
     /// Whether the models have been asked for something and have not answered yet; for tests.
     pub const fn is_waiting(&self) -> bool {
         self.assistant.running().is_some()
+    }
+
+    /// Whether a step of the models is shown; for tests.
+    pub fn is_step_shown(&self) -> bool {
+        self.assistant.patches().next().is_some()
     }
 
     /// The findings of the last check, in words; for tests.

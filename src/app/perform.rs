@@ -68,10 +68,12 @@ impl App {
             Command::ShowChange(index) => self.show_finding(index),
             Command::TakePolished => self.decide_polished(true),
             Command::UseWeights(path) => match self.state.settings.models.clone().with(&path) {
-                Ok(models) => self.use_models(models, &format!("The models use {}", path.display()), ctx),
+                Ok(models) => self.use_models(models, format!("The models use {}", path.display())),
                 Err(error) => self.state.say(Tone::Error, error.to_string()),
             },
-            Command::BuiltInWeights => self.use_models(ModelPaths::default(), "The models use the built-in weights", ctx),
+            Command::BuiltInWeights => {
+                self.use_models(ModelPaths::default(), "The models use the built-in weights".to_owned());
+            }
             Command::NextImage => self.go_to(self.state.image + 1),
             Command::PreviousImage => self.go_to(self.state.image.saturating_sub(1)),
             Command::NextUnreviewed => self.next_unreviewed(),
@@ -134,16 +136,40 @@ impl App {
         }
     }
 
-    fn use_models(&mut self, models: ModelPaths, note: &str, ctx: &egui::Context) {
-        self.state.say(Tone::Plain, note.to_owned());
+    /// Asks for other weights; they are kept in the settings once they are in use.
+    fn use_models(&mut self, models: ModelPaths, note: String) {
         self.assistant.load(models.clone());
-        self.change_settings(super::settings::Settings { models, ..self.state.settings.clone() }, ctx);
+        self.wanted_models = Some((models, note));
+    }
+
+    /// Keeps the weights that were asked for, or says why they cannot be used.
+    fn loaded(&mut self, result: Result<(), String>) {
+        let wanted = self.wanted_models.take();
+        match (result, wanted) {
+            (Ok(()), Some((models, note))) => {
+                self.state.settings.models = models;
+                self.store_settings();
+                self.state.say(Tone::Plain, note);
+            }
+            (Ok(()), None) => {}
+            (Err(message), wanted) => {
+                self.state.say(Tone::Error, format!("These weights cannot be used: {message}"));
+                // At the start, with weights of an earlier time: the window has its own.
+                if wanted.is_none() && self.state.settings.models != ModelPaths::default() {
+                    self.use_models(ModelPaths::default(), format!("The models use the built-in weights: {message}"));
+                }
+            }
+        }
     }
 
     fn change_settings(&mut self, settings: super::settings::Settings, ctx: &egui::Context) {
         self.state.settings = settings;
         theme::apply(ctx, self.state.settings.look);
         ctx.set_zoom_factor(self.state.settings.zoom);
+        self.store_settings();
+    }
+
+    fn store_settings(&mut self) {
         if let Err(error) = self.folders.store(&self.state.settings) {
             self.state.say(Tone::Warning, format!("The settings cannot be stored: {error}"));
         }
@@ -290,6 +316,7 @@ impl App {
             Outcome::Proposed(running, proposals) if running.aim != Aim::Fresh => self.suggested(&running, proposals),
             Outcome::Proposed(running, proposals) => self.proposed(&running, proposals),
             Outcome::Polished(outcome) => self.polished(outcome),
+            Outcome::Loaded(result) => self.loaded(result),
             Outcome::Refined(running, refinements) => self.refined(running.image, self.still_wanted(&running, refinements)),
         }
     }

@@ -332,7 +332,7 @@ impl App {
     fn change(&self, finding: &Finding) -> Option<(ImageId, Change)> {
         let instance = self.state.document.instance(InstanceId(finding.id))?;
         let size: Size = self.state.document.dataset().image(instance.image_id)?.size;
-        instance.mask(size).ok().filter(|mask| polish::fingerprint(mask) == finding.before)?;
+        instance.shape.runs(instance.bbox, size).ok().filter(|counts| polish::fingerprint(counts) == finding.before)?;
         let counts = rle::from_text(finding.after.as_deref()?).ok()?;
         rle::check(size, &counts).ok()?;
         let after = Arc::new(Shape::Rle { size, counts, compressed: true });

@@ -114,6 +114,23 @@ impl Assistant {
         Ok(Self { compute, segmenter, refiner, calibration: Calibration::of(&file), memory: Memory::default() })
     }
 
+    /// As [`Self::load_on`], with each network run once. On a graphics adapter this compiles and tunes the kernels, which
+    /// takes from seconds to minutes the first time and is remembered in the user's cache folder.
+    ///
+    /// # Errors
+    /// As for [`Self::load_on`], and when the device cannot do the work.
+    pub fn warmed_on(compute: Compute, paths: &ModelPaths) -> Result<Self, AssistError> {
+        let found = Self::load_on(compute, paths)?;
+        let image = RgbImage::new(64, 64);
+        let rect = Rect::new(8.0, 8.0, 48.0, 48.0);
+        let steps = ProposeOptions { steps: 1, ..ProposeOptions::default() };
+        found.propose(&image, &[rect.into()], &steps, &Cancel::new(), &mut |_| {})?;
+        let mask = Mask::filled(Size::new(64, 64), rect);
+        let last = RefineOptions { timesteps: vec![0], ..RefineOptions::default() };
+        found.refine(&image, &[mask], &last, &Cancel::new(), &mut |_| {})?;
+        Ok(found)
+    }
+
     /// An assistant of networks that are in memory already.
     pub fn from_networks(compute: Compute, segmenter: Segmenter, refiner: Refiner) -> Self {
         Self { compute, segmenter, refiner, calibration: Calibration::default(), memory: Memory::default() }
@@ -175,17 +192,8 @@ impl Engine for Assistant {
         self.segmenter.conditioning.is_some()
     }
 
-    /// Runs each network once. On a graphics adapter this compiles and tunes the kernels, which takes from seconds to
-    /// minutes the first time and is remembered in the user's cache folder.
-    fn warm_up(&self) -> Result<(), AssistError> {
-        let image = RgbImage::new(64, 64);
-        let rect = Rect::new(8.0, 8.0, 48.0, 48.0);
-        let steps = ProposeOptions { steps: 1, ..ProposeOptions::default() };
-        self.propose(&image, &[rect.into()], &steps, &Cancel::new(), &mut |_| {})?;
-        let mask = Mask::filled(Size::new(64, 64), rect);
-        let last = RefineOptions { timesteps: vec![0], ..RefineOptions::default() };
-        self.refine(&image, &[mask], &last, &Cancel::new(), &mut |_| {})?;
-        Ok(())
+    fn answers(&self) -> bool {
+        self.compute.answers()
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -52,6 +52,8 @@ pub enum Request {
 pub enum Reply {
     /// The networks are loaded.
     Ready {
+        /// The request that asked for them; 0 stands for the start.
+        id: RequestId,
         /// The device that they run on, for people.
         device: String,
         /// Whether the segmenter looks at exemplars.
@@ -132,16 +134,14 @@ pub trait Engine {
         false
     }
 
-    /// Does once what takes longer the first time.
-    ///
-    /// # Errors
-    /// When the device cannot do the work at all.
-    fn warm_up(&self) -> Result<(), AssistError> {
-        Ok(())
+    /// Whether the device still does what it is asked for.
+    fn answers(&self) -> bool {
+        true
     }
 }
 
-/// A handle on the thread. Dropping it stops the thread after its current step.
+/// A handle on the thread. Dropping it stops the thread after its current step; one that loads is left to the end of the
+/// program.
 pub struct Service {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -161,6 +161,8 @@ struct State {
     running: Cancel,
     later: Option<(RequestId, Arc<Request>)>,
     running_later: Cancel,
+    /// Whether networks are being loaded, which cannot be stopped.
+    is_loading: bool,
     stop: bool,
     replies: VecDeque<Reply>,
 }
@@ -172,13 +174,21 @@ impl Service {
     /// # Errors
     /// When the operating system refuses the thread.
     pub fn start(choice: ComputeChoice, paths: ModelPaths, wake: impl Fn() + Send + Sync + 'static) -> std::io::Result<Self> {
-        let mut compute: Option<Compute> = None;
+        let mut known: Option<Compute> = None;
         let load = move |paths: &ModelPaths| {
-            let compute = match &compute {
-                Some(open) => open.clone(),
-                None => compute.insert(open(choice)?).clone(),
+            let compute = match known.take().filter(Compute::answers) {
+                Some(known) => known,
+                None => open(choice)?,
             };
-            Assistant::load_on(compute, paths)
+            let found = catch_unwind(AssertUnwindSafe(|| Assistant::warmed_on(compute.clone(), paths)));
+            let may_fall_back = choice == ComputeChoice::Auto && matches!(compute, Compute::Gpu(_)) && !matches!(found, Ok(Ok(_)));
+            if may_fall_back && let Ok(found) = Assistant::warmed_on(Compute::Cpu, paths) {
+                tracing::warn!("{compute} cannot run the networks; they run on the CPU");
+                known = Some(Compute::Cpu);
+                return Ok(found);
+            }
+            known = Some(compute);
+            found.unwrap_or_else(|panic| resume_unwind(panic))
         };
         Self::start_with(load, paths, wake)
     }
@@ -257,9 +267,11 @@ impl Drop for Service {
         state.stop = true;
         state.running.cancel();
         state.running_later.cancel();
+        let is_loading = state.is_loading;
         drop(state);
         self.shared.changed.notify_one();
         if let Some(thread) = self.thread.take()
+            && !is_loading
             && thread.join().is_err()
         {
             tracing::error!("the compute thread ended in a panic");
@@ -285,6 +297,7 @@ impl Shared {
             if state.stop {
                 return Task::Stop;
             }
+            state.is_loading = state.load.is_some();
             if let Some((id, paths)) = state.load.take() {
                 return Task::Load(id, paths);
             }
@@ -317,29 +330,25 @@ impl Shared {
     }
 
     fn work<E: Engine>(&self, mut load: impl FnMut(&ModelPaths) -> Result<E, AssistError>) {
-        let mut engine: Option<E> = None;
+        let (mut engine, mut last) = (None, (RequestId(0), ModelPaths::default()));
         loop {
             match self.next() {
                 Task::Stop => return,
                 Task::Load(id, paths) => {
-                    self.say(Reply::Progress(Meter::start("Loading the models", 2).at(0)));
-                    let warmed = |loaded: E| {
-                        self.say(Reply::Progress(Meter::start("Warming up", 2).at(1)));
-                        loaded.warm_up().map(|()| loaded)
-                    };
-                    match caught(|| load(&paths).and_then(warmed)) {
-                        Ok(loaded) => {
-                            self.say(Reply::Ready { device: loaded.device(), takes_exemplars: loaded.takes_exemplars() });
-                            engine = Some(loaded);
-                        }
-                        Err(message) => self.say(Reply::Failed { id, message }),
+                    if let Some(found) = self.loaded(id, &mut load, &paths) {
+                        (engine, last) = (Some(found), (id, paths));
                     }
                 }
                 Task::Work(id, request, cancel) => {
                     let mut tell = |reply| self.say(reply);
-                    match answered(engine.as_ref(), id, &request, &cancel, &mut tell) {
-                        _ if cancel.is_cancelled() => {}
-                        reply => self.say(reply),
+                    let reply = answered(engine.as_ref(), id, &request, &cancel, &mut tell);
+                    let has_failed = matches!(reply, Reply::Failed { .. });
+                    if !cancel.is_cancelled() {
+                        self.say(reply);
+                    }
+                    // A driver that was reset gives nothing any more; another device may.
+                    if has_failed && engine.as_ref().is_some_and(|engine: &E| caught(|| Ok(engine.answers())) != Ok(true)) {
+                        engine = self.loaded(last.0, &mut load, &last.1);
                     }
                 }
                 Task::Later(id, request, cancel) => {
@@ -352,6 +361,24 @@ impl Shared {
                         self.say(reply);
                     }
                 }
+            }
+        }
+    }
+
+    /// The engine with the weights at `paths`; a failure is told as one of request `id`.
+    fn loaded<E>(&self, id: RequestId, load: &mut impl FnMut(&ModelPaths) -> Result<E, AssistError>, paths: &ModelPaths) -> Option<E>
+    where
+        E: Engine,
+    {
+        self.say(Reply::Progress(Meter::start("Preparing the models", 0).at(0)));
+        match caught(|| load(paths)) {
+            Ok(engine) => {
+                self.say(Reply::Ready { id, device: engine.device(), takes_exemplars: engine.takes_exemplars() });
+                Some(engine)
+            }
+            Err(message) => {
+                self.say(Reply::Failed { id, message });
+                None
             }
         }
     }
@@ -381,7 +408,7 @@ fn answer<E: Engine>(
             let refinements = engine.refine(image, masks, options, cancel, &mut each)?;
             Ok(Reply::Refined { id, refinements })
         }
-        Request::Load(_) => Ok(Reply::Ready { device: engine.device(), takes_exemplars: engine.takes_exemplars() }),
+        Request::Load(_) => Ok(Reply::Ready { id, device: engine.device(), takes_exemplars: engine.takes_exemplars() }),
     }
 }
 

@@ -128,6 +128,19 @@ pub fn decode_window(size: Size, counts: &[u32], window: PixelRect) -> Mask {
     mask
 }
 
+/// The run lengths of the same pixels without runs of length 0 but for the first one: those that [`encode`] gives.
+pub fn merged(counts: &[u32]) -> Vec<u32> {
+    let mut merged: Vec<u32> = Vec::with_capacity(counts.len());
+    for (index, &count) in counts.iter().enumerate() {
+        let is_same = merged.len() % 2 != index % 2;
+        match merged.last_mut() {
+            Some(last) if count == 0 || is_same => *last += count,
+            _ => merged.push(count),
+        }
+    }
+    merged
+}
+
 /// Whether `counts` cover a grid of `size` exactly.
 ///
 /// # Errors
@@ -239,6 +252,17 @@ mod tests {
         }
         assert_eq!(encode_placed(&Mask::new(Size::default()), 0, 0, size), [63]);
         assert_eq!(encode_placed(&Mask::from_fn(size, |_, _| true), 0, 0, size), [0, 63]);
+    }
+
+    #[test]
+    fn empty_runs_are_merged() {
+        for (counts, expected) in
+            [(&[3_u32, 0, 4, 2][..], &[7_u32, 2][..]), (&[0, 5, 0, 0, 1], &[0, 5, 1]), (&[0, 0, 6], &[6]), (&[2, 1, 0, 3, 4], &[2, 4, 4])]
+        {
+            assert_eq!(merged(counts), expected);
+            let size = Size::new(counts.iter().sum(), 1);
+            assert_eq!(encode(&decode(size, counts).unwrap()), expected);
+        }
     }
 
     #[test]

@@ -85,6 +85,9 @@ fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
         to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         if log(from).is_file() {
             std::fs::copy(log(from), log(to))?;
+        } else if log(to).is_file() {
+            // Of another project; it would be taken for this one's.
+            std::fs::remove_file(log(to))?;
         }
         let new = tempfile::NamedTempFile::new_in(to.parent().unwrap_or(Path::new(".")))?;
         std::fs::copy(from, new.path())?;

@@ -121,6 +121,25 @@ fn proposed(assistant: &Assistant, image: &RgbImage, prompt: Prompt, options: &P
 }
 
 #[test]
+fn each_of_many_boxes_gets_its_own_mask() {
+    let (assistant, image, options) = (assistant(), picture(90, 60), ProposeOptions::default());
+    let boxes: Vec<Rect> = (0..5).map(|index| Rect::new(4.0 + 16.0 * f64::from(index), 8.0, 14.0, 30.0)).collect();
+    let mut shown = vec![None; boxes.len()];
+    let each = &mut |step: ProposeStep| {
+        for (index, patch) in step.masks.iter().enumerate() {
+            shown[step.first + index] = Some(patch.rect);
+        }
+    };
+    let all = assistant.propose(&image, &prompts(&boxes), &options, &Cancel::new(), each).unwrap();
+    for ((all, shown), &rect) in all.iter().zip(shown).zip(&boxes) {
+        let one = proposed(&assistant, &image, rect.into(), &options);
+        assert_eq!((all.patch.rect, shown), (one.patch.rect, Some(one.patch.rect)));
+        let worst = all.patch.soft.iter().zip(&one.patch.soft).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-4, "{worst}");
+    }
+}
+
+#[test]
 fn strokes_are_obeyed_to_the_pixel() {
     let (assistant, image) = (assistant(), picture(90, 60));
     let rect = Rect::new(10.0, 10.0, 50.0, 40.0);

@@ -84,6 +84,11 @@ fn boxes_become_masks() {
         let (old, new) = (annotation(&before, id), annotation(&after, id));
         assert_eq!(new["segmentation"]["size"], json!([407, 640]));
         assert!(new["area"].as_f64().unwrap() >= 1.0 && new["score"].as_f64().unwrap() > 0.0);
+        let number = |record: &Value, place: usize| record["bbox"][place].as_f64().unwrap();
+        for axis in [0, 1] {
+            let middle = number(new, axis) + number(new, axis + 2) / 2.0;
+            assert!((number(old, axis)..number(old, axis) + number(old, axis + 2)).contains(&middle), "the mask of {id} lies in its box");
+        }
         for member in ["image_id", "category_id", "iscrowd", "note"] {
             assert_eq!(old.get(member), new.get(member), "{member} of {id}");
         }
@@ -99,6 +104,22 @@ fn proposing_looks_at_boxes_only() {
         annotation(&read(&folder.path().join("out.json")), 11).clone()
     };
     assert_eq!(proposed(json!([])), proposed(json!([[440, 200, 500, 200, 500, 210]])));
+}
+
+#[test]
+fn a_picture_of_another_size_is_left_as_it_is() {
+    let folder = project(|document| {
+        document["images"][0]["width"] = json!(320);
+        document["images"][0]["height"] = json!(204);
+    });
+    let output = run(folder.path(), "--headless propose --data in.json --images images --out out.json --plain --device cpu");
+    assert_code(&output, 0);
+    assert!(err(&output).contains("640 x 407"), "{}", err(&output));
+    assert!(last_line(&output).contains("its 2 annotations are as they were"), "{}", last_line(&output));
+    let [before, after] = ["in.json", "out.json"].map(|name| read(&folder.path().join(name)));
+    for id in [11, 12] {
+        assert_eq!(annotation(&before, id), annotation(&after, id));
+    }
 }
 
 #[test]
@@ -200,6 +221,20 @@ fn forms_convert_both_ways() {
     let folder = TempDir::new().unwrap();
     assert_code(&run(folder.path(), &format!("--headless convert --data {} --out rle.json --shape rle", truth.display())), 0);
     assert_code(&run(folder.path(), "--headless convert --data rle.json --out polygon.json --shape polygon"), 0);
+    let masks = |path: &Path| {
+        let (data, _) = annotator::formats::coco::read(path).unwrap();
+        let sizes = data.sizes();
+        let mask = |one: &annotator::annotation::Instance| (one.id, one.mask(sizes[&one.image_id]).unwrap());
+        data.instances.iter().filter(|one| one.shape != annotator::annotation::Shape::Box).map(mask).collect::<Vec<_>>()
+    };
+    assert!(masks(&truth) == masks(&folder.path().join("rle.json")), "run lengths lose nothing");
+    let overlaps: Vec<f64> = masks(&truth)
+        .iter()
+        .zip(masks(&folder.path().join("polygon.json")))
+        .map(|((id, before), (other, after))| if *id == other { annotator::mask::metric::iou(before, &after) } else { 0.0 })
+        .collect();
+    let mean = overlaps.iter().sum::<f64>() / overlaps.len() as f64;
+    assert!(mean > 0.95 && overlaps.iter().all(|iou| *iou > 0.7), "{overlaps:?}");
     let (truth, rle, polygon) = (read(&truth), read(&folder.path().join("rle.json")), read(&folder.path().join("polygon.json")));
     for (index, record) in truth["annotations"].as_array().unwrap().iter().enumerate() {
         let has_mask = record["segmentation"] != json!([]);

@@ -47,14 +47,20 @@ impl ImageTextures {
 
     fn paint_tiles(&mut self, painter: &Painter, view: &View, picture: &Arc<Picture>, sharp: bool) {
         let (width, height) = picture.pixels.dimensions();
-        let visible = view.visible();
+        // The file may be smaller than its record says.
+        let visible = view.visible().clipped(Size::new(width, height));
         let range = |low: f64, high: f64| (low as u32 / TILE_PX)..(high.ceil() as u32).div_ceil(TILE_PX);
+        let (rows, columns) = (range(visible.y, visible.bottom()), range(visible.x, visible.right()));
+        if rows.len() * columns.len() > KEPT_TILES {
+            // From so far the overview shows nearly as much.
+            return;
+        }
         if self.tiles.len() > KEPT_TILES {
-            self.tiles.clear();
+            self.tiles.retain(|(column, row, is_sharp), _| *is_sharp == sharp && rows.contains(row) && columns.contains(column));
         }
         let mut loads = 0;
-        for row in range(visible.y, visible.bottom()) {
-            for column in range(visible.x, visible.right()) {
+        for row in rows {
+            for column in columns.clone() {
                 let (x, y) = (column * TILE_PX, row * TILE_PX);
                 let (w, h) = (TILE_PX.min(width - x), TILE_PX.min(height - y));
                 let key = (column, row, sharp);

@@ -28,7 +28,7 @@ use super::picture::Loaded;
 use super::state::State;
 use super::theme;
 use crate::annotation::InstanceId;
-use crate::geometry::Point;
+use crate::geometry::{Point, Size};
 
 /// The canvas: the view, the gesture under way, and what was made for the screen.
 pub(super) struct Canvas {
@@ -108,7 +108,7 @@ impl Canvas {
         let response = ui.allocate_rect(area, Sense::click_and_drag());
         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, "Canvas"));
         hold_focus(ui, &response);
-        self.view.layout(area, image.size);
+        self.view.layout(area, known_size(image.size, picture));
         self.interact(ui, &response, state, commands);
         let mut turned = None;
         match picture {
@@ -138,9 +138,20 @@ impl Canvas {
     }
 }
 
+/// The size that the record of an image tells, or else its file.
+fn known_size(told: Size, picture: &Loaded) -> Size {
+    match picture {
+        Loaded::Ready(picture) if told.pixels() == 0 => Size::new(picture.pixels.width(), picture.pixels.height()),
+        _ => told,
+    }
+}
+
 /// Gives the canvas the keyboard where nothing else has it, so that Tab and Enter are its own.
 fn hold_focus(ui: &Ui, response: &Response) {
-    let free = ui.memory(|memory| memory.focused().is_none());
+    let (free, is_reached) = ui.memory(|memory| (memory.focused().is_none(), memory.is_above_modal_layer(ui.layer_id())));
+    if !is_reached {
+        return;
+    }
     if free || (response.contains_pointer() && ui.input(|input| input.pointer.any_pressed())) {
         response.request_focus();
     }

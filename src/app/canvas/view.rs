@@ -31,6 +31,9 @@ impl View {
         (self.area, self.size) = (area, size);
         if moved && self.fitted {
             self.fit();
+        } else if moved {
+            // Another image may be smaller.
+            self.pan(egui::Vec2::ZERO);
         }
     }
 

@@ -185,6 +185,22 @@ fn settings_ui(ui: &mut Ui, settings: &mut Settings, colors: &Palette, commands:
     let before = settings.clone();
     ui.heading("Settings");
     ui.add_space(8.0);
+    let height = (ui.ctx().content_rect().height() - 200.0).max(120.0);
+    egui::ScrollArea::vertical().max_height(height).show(ui, |ui| settings_grid(ui, settings));
+    ui.add_space(6.0);
+    ui.label(
+        RichText::new("Every step is in the project file at once; your annotation file is written only when you save.")
+            .size(12.5)
+            .color(colors.weak),
+    );
+    ui.add_space(8.0);
+    if *settings != before {
+        commands.push(Command::Change(settings.clone()));
+    }
+    ui.button("Close").clicked()
+}
+
+fn settings_grid(ui: &mut Ui, settings: &mut Settings) {
     egui::Grid::new("settings").num_columns(2).spacing([24.0, 12.0]).show(ui, |ui| {
         let name = ui.label("Steps of the segmenter").id;
         ui.add(egui::Slider::new(&mut settings.steps, 1..=20))
@@ -230,17 +246,6 @@ fn settings_ui(ui: &mut Ui, settings: &mut Settings, colors: &Palette, commands:
         );
         ui.end_row();
     });
-    ui.add_space(6.0);
-    ui.label(
-        RichText::new("Every step is in the project file at once; your annotation file is written only when you save.")
-            .size(12.5)
-            .color(colors.weak),
-    );
-    ui.add_space(8.0);
-    if *settings != before {
-        commands.push(Command::Change(settings.clone()));
-    }
-    ui.button("Close").clicked()
 }
 
 fn unwritten_ui(ui: &mut Ui, why: &str, then: Option<&Path>, colors: &Palette, commands: &mut Vec<Command>) -> bool {

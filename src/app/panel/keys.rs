@@ -19,7 +19,7 @@ pub(crate) struct KeysForm {
 impl KeysForm {
     /// Shows the page; whether it closes.
     pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
-        ui.set_width(760.0);
+        ui.set_width(760.0_f32.min(ui.ctx().content_rect().width() - 60.0));
         let mut settings = state.settings.clone();
         self.take_key(ui, &mut settings);
         ui.horizontal(|ui| {

@@ -104,7 +104,7 @@ fn send(
 }
 
 /// A number that another mask hardly has (FNV-1a of its run lengths).
-pub(crate) fn fingerprint(mask: &Mask) -> u64 {
-    let bytes = rle::encode(mask).into_iter().flat_map(u32::to_le_bytes);
+pub(crate) fn fingerprint(counts: &[u32]) -> u64 {
+    let bytes = rle::merged(counts).into_iter().flat_map(u32::to_le_bytes);
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -73,12 +73,13 @@ pub struct Finding {
 impl Finding {
     fn new(id: InstanceId, before: &crate::mask::Mask, refinement: &Refinement) -> Self {
         let after = &refinement.mask;
-        let kept = Self { id: id.0, before: fingerprint(before), change: 0.0, added: 0, removed: 0, after: None };
+        let old = rle::encode(before);
+        let kept = Self { id: id.0, before: fingerprint(&old), change: 0.0, added: 0, removed: 0, after: None };
         if refinement.kept_original || after.is_empty() || after == before {
             return kept;
         }
         let counts = rle::encode(after);
-        let shared = rle::intersection(&rle::encode(before), &counts);
+        let shared = rle::intersection(&old, &counts);
         Self {
             change: 1.0 - metric::iou(before, after),
             added: rle::area(&counts) - shared,

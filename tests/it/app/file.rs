@@ -86,6 +86,13 @@ fn work_goes_on_in_memory_where_nothing_can_be_written_and_is_not_lost_by_closin
     window.answered();
     window.until("the mask is at risk", |app| app.state().document.at_risk().is_some());
     assert!(window.has_mask());
+    let root = egui::ViewportId::ROOT;
+    window.harness.input_mut().viewports.get_mut(&root).unwrap().events.push(egui::ViewportEvent::Close);
+    window.harness.step();
+    assert!(window.harness.output().viewport_output[&root].commands.contains(&egui::ViewportCommand::CancelClose));
+    window.harness.run_steps(2);
+    window.harness.get_by_label("Stay").click();
+    window.harness.run_steps(2);
     window.perform(Command::Open(data.join("a.png")));
     assert!(window.harness.query_by_label("Lose them and go on").is_some());
     window.harness.get_by_label("Stay").click();
@@ -263,4 +270,24 @@ fn a_data_set_that_is_copied_is_saved_where_the_copy_is() {
     window.until("the file is written", |app| !app.state().document.is_changed());
     assert_eq!(coco::read(&copy.join("set.json")).unwrap().0.instances.len(), 0);
     assert_eq!(std::fs::read_to_string(data.join("set.json")).unwrap(), text, "the first one is as it was");
+}
+
+#[test]
+fn unsaved_work_outlives_a_file_that_others_change() {
+    let folder = data_set("instances.json");
+    let file = folder.path().join("instances.json");
+    let mut window = Window::over(folder, file.clone(), false);
+    window.open(&file);
+    window.until("all is read", |app| !app.state().document.is_loading());
+    window.draw_box((60.0, 20.0), (100.0, 60.0));
+    window.answered();
+    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    let folder = window.close();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("kite", "other thing")).unwrap();
+    let mut window = Window::over(folder, file.clone(), false);
+    window.open(&file);
+    window.until("all is read", |app| !app.state().document.is_loading());
+    assert_eq!((window.objects(), window.class_of_first().as_str()), (2, "kite"));
+    assert!(window.says().contains("changed by others"), "{}", window.says());
 }

@@ -246,10 +246,7 @@ impl Window {
 
     /// Waits for a step of a slow model.
     fn step_is_shown(&mut self) {
-        self.until("a step is shown", App::is_waiting);
-        self.harness.run_steps(4);
-        std::thread::sleep(Duration::from_millis(50));
-        self.harness.run_steps(2);
+        self.until("a step is shown", App::is_step_shown);
     }
 
     fn says(&self) -> String {

@@ -200,3 +200,15 @@ fn boxes_that_are_left_without_a_mask_are_told_of() {
     window.press(Key::D);
     assert!(window.says().starts_with("1 box of the image before got no mask"), "{}", window.says());
 }
+
+#[test]
+fn a_mask_of_a_box_that_moved_meanwhile_is_dropped() {
+    let mut window = Window::new(false);
+    let settings = annotator::app::settings::Settings { propose_after_box: false, ..window.app().state().settings.clone() };
+    window.perform(Command::Change(settings));
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    let id = window.app().state().objects().next().unwrap().id;
+    window.perform_at_once(vec![Command::Propose, Command::Move(id, Point::new(10.0, 5.0))]);
+    window.answered();
+    assert!(!window.has_mask(), "the mask is of the place before");
+}
