@@ -49,6 +49,8 @@ class SegmenterConfig:
     heads: int = 4
     noise_dim: int = 64
     emb: int = 256
+    depths: tuple[int, ...] = (1, 2, 3, 4)
+    """Residual blocks of the encoder at strides 4, 8, 16 and 32."""
     conditioning: ConditioningConfig | None = None
 
     def to_dict(self) -> dict:
@@ -62,7 +64,8 @@ class SegmenterConfig:
     def from_dict(d: dict) -> "SegmenterConfig":
         own = d.get("conditioning")
         own = own and ConditioningConfig(tuple(own.get("classes", ())), own.get("concat", False))
-        return SegmenterConfig(**{**d, "conditioning": own})
+        depths = tuple(d.get("depths", (1, 2, 2, 2)))
+        return SegmenterConfig(**{**d, "depths": depths, "conditioning": own})
 
 
 def conv3(cin: int, cout: int, stride: int = 1) -> nn.Conv2d:
@@ -143,16 +146,21 @@ class Encoder(nn.Module):
 
     def __init__(self, cfg: SegmenterConfig) -> None:
         super().__init__()
+        d4, d8, d16, d32 = cfg.depths
+
+        def stage(c: int, depth: int) -> nn.ModuleList:
+            return nn.ModuleList([Res(c) for _ in range(depth)])
+
         self.stem1 = conv3(cfg.in_channels, 24, 2)
         self.stem2_norm = group_norm(24)
         self.stem2 = conv3(24, cfg.c4, 2)
-        self.stage4 = nn.ModuleList([Res(cfg.c4)])
+        self.stage4 = stage(cfg.c4, d4)
         self.down8 = conv3(cfg.c4, cfg.c8, 2)
-        self.stage8 = nn.ModuleList([Res(cfg.c8), Res(cfg.c8)])
+        self.stage8 = stage(cfg.c8, d8)
         self.down16 = conv3(cfg.c8, cfg.c16, 2)
-        self.stage16 = nn.ModuleList([Res(cfg.c16), Res(cfg.c16)])
+        self.stage16 = stage(cfg.c16, d16)
         self.down32 = conv3(cfg.c16, cfg.c32, 2)
-        self.stage32 = nn.ModuleList([Res(cfg.c32), Res(cfg.c32)])
+        self.stage32 = stage(cfg.c32, d32)
         self.attn32 = Attn(cfg.c32, cfg.heads)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

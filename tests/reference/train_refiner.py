@@ -95,9 +95,9 @@ def main() -> None:
     torch.set_num_threads(1)
     pools = load_pools(args.data, args.scenes, args.seed)
     # exact edges count most here
-    share = {"photos": 0.22, "rotated": 0.08, "composed": 0.65, "nuclei": 0.05}
+    share = {"crowded": 0.09, "single": 0.13, "rotated": 0.08, "composed": 0.65, "nuclei": 0.05}
     pools = {k: (share[k], scenes) for k, (_, scenes) in pools.items()}
-    items = [(s, o) for k in ("photos", "composed", "nuclei") for s in pools[k][1] for o in s.objects]
+    items = [(s, o) for k in ("crowded", "single", "composed", "nuclei") for s in pools[k][1] for o in s.objects]
     items = [(s, o) for s, o in items if o.area >= 300]
     pairs = collect(items, args.segmenter, args.pairs, args.seed)
     launch(work, (pools, pairs, args), args.workers)

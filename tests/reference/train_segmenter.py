@@ -64,7 +64,7 @@ def load_pools(
     without: frozenset[str] = frozenset(),
 ) -> dict[str, tuple[float, list[D.Scene]]]:
     start = time.time()
-    photos = D.load_coco(root / "train" / "photos", min_area=300)
+    photos = D.load_coco(root / "train" / "photos", min_area=100)
     nuclei = D.load_coco(root / "nuclei" / "train", min_area=60)
     for scene in photos + nuclei:
         scene.objects = [o for o in scene.objects if o.label not in without]
@@ -84,10 +84,13 @@ def load_pools(
     print(f"composed {len(composed)} + {len(rotated)} scenes in {time.time() - start:.0f} s", flush=True)
     if conditioned:
         return {"photos": (0.6, photos), "rotated": (0.25, rotated), "nuclei": (0.15, nuclei)}
+    crowded = [s for s in photos if not s.name.startswith("caltech")]
+    single = [s for s in photos if s.name.startswith("caltech")]
     return {
-        "photos": (0.45, photos),
+        "crowded": (0.35, crowded),
+        "single": (0.18, single),
         "rotated": (0.15, rotated),
-        "composed": (0.35, composed),
+        "composed": (0.27, composed),
         "nuclei": (0.05, nuclei),
     }
 
@@ -121,12 +124,16 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
         shown = D.Exemplars([s for name in ("photos", "nuclei") for s in pools[name][1]])
         classes = tuple(sorted(shown.of_class))
     own = ConditioningConfig(classes, args.concat) if classes else None
-    config = SegmenterConfig(conditioning=own)
+    config = SegmenterConfig(depths=tuple(args.depths), conditioning=own)
     model = Segmenter(config)
     if args.start:
         missing, extra = model.load_state_dict(read_start(args.start), strict=False)
-        if extra or any(not name.startswith("conditioning.") for name in missing):
+        new = [name for name in missing if name.startswith("encoder.stage")]
+        if extra or any(name not in new and not name.startswith("conditioning.") for name in missing):
             raise SystemExit(f"{args.start} holds other weights: {[*missing, *extra][:3]}")
+        for name in new:  # blocks that are added change nothing at first
+            if ".conv2." in name:
+                torch.nn.init.zeros_(model.get_parameter(name))
     if own:
         model.encoder.requires_grad_(False)
         model.denoiser.requires_grad_(False)
@@ -246,6 +253,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, O
     p.add_argument("--stages", default="128x24:50,256x8:20", help="SIZExBATCH:MINUTES, in order")
     p.add_argument("--resume", type=Path)
     p.add_argument("--start", type=Path, help="weights or checkpoint to begin with")
+    p.add_argument("--depths", type=int, nargs=4, default=(1, 2, 3, 4), help="encoder blocks at strides 4, 8, 16, 32")
     p.add_argument("--train", choices=("all", "conditioning"), default="all")
     p.add_argument("--concat", action="store_true", help="ablation: the first exemplar's colours as input channels")
     p.add_argument("--without-voc", action="store_true", help="never show objects of VOC's classes (few-shot protocol)")

@@ -26,9 +26,17 @@ pub struct SegmenterConfig {
     pub noise_dim: usize,
     /// Length of the noise embedding.
     pub emb: usize,
+    /// Residual blocks of the encoder at strides 4, 8, 16 and 32; the first networks' in files that do not say.
+    #[serde(default = "first_depths")]
+    pub depths: [usize; 4],
     /// What conditions the denoiser besides; nothing in files that do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conditioning: Option<ConditioningConfig>,
+}
+
+/// What files without `depths` hold.
+fn first_depths() -> [usize; 4] {
+    [1, 2, 2, 2]
 }
 
 /// What conditions the denoiser besides the box.
@@ -56,6 +64,7 @@ impl Default for SegmenterConfig {
             heads: 4,
             noise_dim: 64,
             emb: 256,
+            depths: [1, 2, 3, 4],
             conditioning: None,
         }
     }
@@ -64,7 +73,19 @@ impl Default for SegmenterConfig {
 impl SegmenterConfig {
     /// The smallest shape that still has every part; for tests.
     pub fn tiny() -> Self {
-        Self { crop: 64, mask: 32, c4: 8, c8: 8, c16: 16, c32: 16, heads: 2, noise_dim: 16, emb: 16, ..Self::default() }
+        Self {
+            crop: 64,
+            mask: 32,
+            c4: 8,
+            c8: 8,
+            c16: 16,
+            c32: 16,
+            heads: 2,
+            noise_dim: 16,
+            emb: 16,
+            depths: first_depths(),
+            ..Self::default()
+        }
     }
 
     /// Whether a network can be built.
@@ -81,6 +102,9 @@ impl SegmenterConfig {
         }
         if widths.iter().any(|&c| c == 0 || !c.is_multiple_of(8) || c > 8192) {
             return Err("every width must be a multiple of 8");
+        }
+        if self.depths.iter().any(|d| !(1..=64).contains(d)) {
+            return Err("every stage of the encoder has 1 to 64 blocks");
         }
         if self.conditioning.is_some() && (self.heads == 0 || !self.c16.is_multiple_of(self.heads)) {
             return Err("the heads must divide the width at stride 16 where exemplars condition the network");

@@ -44,19 +44,19 @@ pub struct Encoder {
 impl Encoder {
     /// An encoder with random weights.
     pub fn new(config: &SegmenterConfig, device: &Device) -> Self {
-        let SegmenterConfig { in_channels, c4, c8, c16, c32, heads, .. } = *config;
+        let SegmenterConfig { in_channels, c4, c8, c16, c32, heads, depths: [d4, d8, d16, d32], .. } = *config;
         let blocks = |count: usize, channels| (0..count).map(|_| Res::new(channels, device)).collect();
         Self {
             stem1: conv3([in_channels, STEM], 2, device),
             stem2_norm: group_norm(GROUPS, STEM, device),
             stem2: conv3([STEM, c4], 2, device),
-            stage4: blocks(1, c4),
+            stage4: blocks(d4, c4),
             down8: conv3([c4, c8], 2, device),
-            stage8: blocks(2, c8),
+            stage8: blocks(d8, c8),
             down16: conv3([c8, c16], 2, device),
-            stage16: blocks(2, c16),
+            stage16: blocks(d16, c16),
             down32: conv3([c16, c32], 2, device),
-            stage32: blocks(2, c32),
+            stage32: blocks(d32, c32),
             attn32: Attention::new(c32, heads, device),
         }
     }
