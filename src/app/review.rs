@@ -78,9 +78,9 @@ impl App {
         if is_polish && let Some(polished) = &mut self.polished {
             let place = polished.findings.iter().position(|finding| finding.id == change.id.0);
             if took {
-                polished.take(change.id)
+                polished.take(change.id);
             } else {
-                polished.decide(change.id)
+                polished.decide(change.id);
             }
             self.show_finding(place.unwrap_or(0));
             left = self.polished.as_ref().map_or(0, |polished| polished.findings.len());

@@ -55,7 +55,7 @@ impl Finisher<'_> {
             shown = walk.advance(&logits, &coarse, || states.draw()).unwrap_or_default();
         }
         let doubt = self.doubts(image, masks, std::slice::from_ref(&job), options)?.remove(0);
-        let anew = doubt.and_then(|doubt| job.redrawn(&thumbnail.soft, &doubt, options)).map(|patch| patch.corrected(mask, 0.0));
+        let anew = doubt.and_then(|doubt| job.redrawn(mask, &thumbnail.soft, &doubt, options)).map(|patch| patch.corrected(mask, 0.0));
         let mask = anew.as_ref().unwrap_or(mask);
         let mut refined = if anew.is_some() { mask.clone() } else { thumbnail.corrected(mask, options.margin()) };
         let tiles = tiles(&thumbnail, walk.fine_probability(), &refined);

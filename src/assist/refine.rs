@@ -36,6 +36,10 @@ const MOST_SHRINK: f64 = 2.0;
 
 /// A mask of which the networks would change at least this share (1 - `IoU`) ...
 const LEAST_DOUBT: f64 = 0.05;
+/// ... or this one, where its outline is smooth, as those are that a person drew, ...
+const LEAST_DOUBT_OF_SMOOTH: f64 = 0.14;
+/// ... which it is where it is less ragged than this, ...
+const RAGGED: f64 = 0.15;
 /// ... and whose outline is less crisp than this is drawn anew (at the normal strength; a stronger one asks for less), ...
 const CRISP: f32 = 1.3;
 /// ... unless its crop is enlarged so much that it has no crisp edges.
@@ -151,15 +155,16 @@ impl Job {
             && crispness(&signed(&coarse, self.view.side), &self.view) * options.reserve() < CRISP
     }
 
-    /// The mask drawn anew, where both networks together do not agree with it. The refiner's probabilities are `soft`.
-    pub(super) fn redrawn(&self, soft: &[f32], doubt: &Doubt, options: &RefineOptions) -> Option<Patch> {
+    /// `mask`, this job's, drawn anew, where both networks together do not agree with it. The refiner's probabilities are `soft`.
+    pub(super) fn redrawn(&self, mask: &Mask, soft: &[f32], doubt: &Doubt, options: &RefineOptions) -> Option<Patch> {
         let refined = soft.iter().map(|&soft| logit(soft).clamp(-LOUDEST, LOUDEST));
         let leaning: Vec<f32> = match &doubt.opinion {
             Some(opinion) => refined.zip(opinion).map(|(refined, &seen)| SEEN * seen + (1.0 - SEEN) * refined).collect(),
             None => refined.collect(),
         };
         let agreement = metric::cell_iou(self.coarse.iter().zip(&leaning).map(|(&coarse, &leaning)| (coarse >= 0.5, leaning > 0.0)));
-        if agreement >= 1.0 - LEAST_DOUBT * f64::from(options.reserve()) {
+        let least = if morphology::raggedness(mask) < RAGGED { LEAST_DOUBT_OF_SMOOTH } else { LEAST_DOUBT };
+        if agreement >= 1.0 - least * f64::from(options.reserve()) {
             return None;
         }
         let soft = redrawn(&leaning, &self.view).into_iter().map(|object| f32::from(u8::from(object))).collect();
@@ -230,7 +235,7 @@ impl Finisher<'_> {
             let doubts = self.doubts(image, masks, &jobs, options)?;
             for ((job, doubt), patch) in jobs.iter().zip(doubts).zip(self.batch(&jobs, options, cancel, each)?) {
                 let mask = &masks[job.index];
-                results[job.index] = if let Some(patch) = doubt.and_then(|doubt| job.redrawn(&patch.soft, &doubt, options)) {
+                results[job.index] = if let Some(patch) = doubt.and_then(|doubt| job.redrawn(mask, &patch.soft, &doubt, options)) {
                     settled(mask, patch.corrected(mask, 0.0), 0, options)
                 } else {
                     let reach = options.least_reach(shrink(job.view.region, side));
@@ -431,7 +436,7 @@ mod tests {
         };
         let with = |opinion: &[f32], strength| {
             let options = RefineOptions { strength, ..RefineOptions::default() };
-            job.is_rough(&options).then(|| job.redrawn(&unsure, &Doubt { opinion: Some(opinion.to_vec()) }, &options))?
+            job.is_rough(&options).then(|| job.redrawn(&rough, &unsure, &Doubt { opinion: Some(opinion.to_vec()) }, &options))?
         };
         let anew = with(&opinion(&disc), 1.0).unwrap().corrected(&rough, 0.0);
         assert!(metric::iou(&rough, &disc) < 0.9 && metric::iou(&anew, &disc) > 0.98, "{}", metric::iou(&anew, &disc));
