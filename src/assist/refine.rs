@@ -39,7 +39,7 @@ const LEAST_DOUBT: f64 = 0.05;
 /// ... or this one, where its outline is smooth, as those are that a person drew, ...
 const LEAST_DOUBT_OF_SMOOTH: f64 = 0.14;
 /// ... which it is where it is less ragged than this, ...
-const RAGGED: f64 = 0.15;
+const RAGGED: f64 = 0.13;
 /// ... and whose outline is less crisp than this is drawn anew (at the normal strength; a stronger one asks for less), ...
 const CRISP: f32 = 1.3;
 /// ... unless its crop is enlarged so much that it has no crisp edges.
@@ -163,7 +163,7 @@ impl Job {
             None => refined.collect(),
         };
         let agreement = metric::cell_iou(self.coarse.iter().zip(&leaning).map(|(&coarse, &leaning)| (coarse >= 0.5, leaning > 0.0)));
-        let least = if morphology::raggedness(mask) < RAGGED { LEAST_DOUBT_OF_SMOOTH } else { LEAST_DOUBT };
+        let least = if is_smooth(mask) { LEAST_DOUBT_OF_SMOOTH } else { LEAST_DOUBT };
         if agreement >= 1.0 - least * f64::from(options.reserve()) {
             return None;
         }
@@ -314,12 +314,19 @@ fn shrink(region: Rect, side: usize) -> f64 {
     region.width.max(region.height) / side as f64
 }
 
+/// Whether the outline is as smooth as one that a person drew.
+fn is_smooth(mask: &Mask) -> bool {
+    morphology::raggedness(mask) < RAGGED
+}
+
 fn kept(mask: &Mask) -> Refinement {
     Refinement { mask: mask.clone(), kept_original: true, change: 0.0 }
 }
 
 /// `refined` without slivers and within the band that `options` allow, if it passes the guard.
 fn settled(original: &Mask, refined: Mask, least_reach: u32, options: &RefineOptions) -> Refinement {
+    // What a person drew is changed for larger reasons.
+    let least_reach = if is_smooth(original) { 2 * least_reach } else { least_reach };
     let refined = without_slivers(original, refined, least_reach);
     match options.band_px {
         Some(reach) => guarded(original, near_outline(original, &refined, reach)),
