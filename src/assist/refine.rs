@@ -44,6 +44,8 @@ const RAGGED: f64 = 0.13;
 const CRISP: f32 = 1.3;
 /// ... unless its crop is enlarged so much that it has no crisp edges.
 const LEAST_SHRINK: f64 = 0.35;
+/// Half the thickness in image pixels, the middle not counted, that a change of a smooth mask must have.
+const SMOOTH_REACH: u32 = 2;
 /// No network's word counts more than this logit where a mask is drawn anew.
 const LOUDEST: f32 = 4.0;
 /// How much the segmenter's word counts where a mask is drawn anew; the rest is the refiner's.
@@ -326,7 +328,7 @@ fn kept(mask: &Mask) -> Refinement {
 /// `refined` without slivers and within the band that `options` allow, if it passes the guard.
 fn settled(original: &Mask, refined: Mask, least_reach: u32, options: &RefineOptions) -> Refinement {
     // What a person drew is changed for larger reasons.
-    let least_reach = if is_smooth(original) { 2 * least_reach } else { least_reach };
+    let least_reach = if least_reach > 0 && is_smooth(original) { least_reach.max(SMOOTH_REACH) } else { least_reach };
     let refined = without_slivers(original, refined, least_reach);
     match options.band_px {
         Some(reach) => guarded(original, near_outline(original, &refined, reach)),
