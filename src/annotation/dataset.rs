@@ -212,6 +212,12 @@ impl Dataset {
         self.instances.iter().filter(move |instance| instance.image_id == image)
     }
 
+    /// Other instances on the same images, of the same classes.
+    #[must_use]
+    pub fn with_instances(&self, instances: Vec<Instance>) -> Self {
+        Self { images: self.images.clone(), categories: self.categories.clone(), instances, document: Vec::new() }
+    }
+
     /// The size of each image; of several with one id the first counts.
     pub fn sizes(&self) -> HashMap<ImageId, Size> {
         self.images.iter().rev().map(|image| (image.id, image.size)).collect()

@@ -134,7 +134,7 @@ pub trait Engine {
         false
     }
 
-    /// Whether the device still does what it is asked for.
+    /// Whether the device still does what it is asked for; never panics.
     fn answers(&self) -> bool {
         true
     }
@@ -347,7 +347,7 @@ impl Shared {
                         self.say(reply);
                     }
                     // A driver that was reset gives nothing any more; another device may.
-                    if has_failed && engine.as_ref().is_some_and(|engine: &E| caught(|| Ok(engine.answers())) != Ok(true)) {
+                    if has_failed && engine.as_ref().is_some_and(|engine: &E| !engine.answers()) {
                         engine = self.loaded(last.0, &mut load, &last.1);
                     }
                 }
@@ -366,10 +366,12 @@ impl Shared {
     }
 
     /// The engine with the weights at `paths`; a failure is told as one of request `id`.
-    fn loaded<E>(&self, id: RequestId, load: &mut impl FnMut(&ModelPaths) -> Result<E, AssistError>, paths: &ModelPaths) -> Option<E>
-    where
-        E: Engine,
-    {
+    fn loaded<E: Engine>(
+        &self,
+        id: RequestId,
+        load: &mut impl FnMut(&ModelPaths) -> Result<E, AssistError>,
+        paths: &ModelPaths,
+    ) -> Option<E> {
         self.say(Reply::Progress(Meter::start("Preparing the models", 0).at(0)));
         match caught(|| load(paths)) {
             Ok(engine) => {

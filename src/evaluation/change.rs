@@ -106,8 +106,7 @@ fn boundary_ap(truth: &Dataset, objects: &[&Compared<'_>]) -> [f64; 2] {
             let instance = one.instances[place].clone();
             Instance { category_id: one.instances[0].category_id, score: instance.score.or(Some(1.0)), ..instance }
         };
-        let instances = objects.iter().map(scored).collect();
-        Dataset { images: truth.images.clone(), categories: truth.categories.clone(), instances, document: Vec::new() }
+        truth.with_instances(objects.iter().map(scored).collect())
     };
     let objects = part(0);
     [1, 2].map(|place| precision_by(&objects, &part(place), Overlap::Boundary).ap)

@@ -180,25 +180,8 @@ impl Files {
         );
         Ok(files)
     }
-}
 
-impl Parts for Files {
-    type Error = anyhow::Error;
-
-    fn background(&self, noise: &mut Noise) -> anyhow::Result<RgbImage> {
-        self.tried(noise, |noise| {
-            let own = !self.backgrounds.is_empty() && noise.chance(0.4);
-            let among = if own { &self.backgrounds } else { &self.photos };
-            Ok(picture::load(&among[noise.below(among.len())])?)
-        })
-    }
-
-    fn object(&self, noise: &mut Noise) -> anyhow::Result<Cutout> {
-        self.tried(noise, |noise| self.cut(noise))
-    }
-}
-
-impl Files {
+    /// A cut-out, or an object out of a photo.
     fn cut(&self, noise: &mut Noise) -> anyhow::Result<Cutout> {
         let ready = self.donors.is_empty() || !self.cutouts.is_empty() && noise.chance(0.6);
         if ready {
@@ -219,6 +202,22 @@ impl Files {
         let mask = instance.mask(*size).with_context(|| format!("annotation {} on {}", instance.id, path.display()))?;
         let pixels = cut_out(&photo, &mask).with_context(|| format!("annotation {} is empty on {}", instance.id, path.display()))?;
         Ok(Cutout { pixels, class: class.clone() })
+    }
+}
+
+impl Parts for Files {
+    type Error = anyhow::Error;
+
+    fn background(&self, noise: &mut Noise) -> anyhow::Result<RgbImage> {
+        self.tried(noise, |noise| {
+            let own = !self.backgrounds.is_empty() && noise.chance(0.4);
+            let among = if own { &self.backgrounds } else { &self.photos };
+            Ok(picture::load(&among[noise.below(among.len())])?)
+        })
+    }
+
+    fn object(&self, noise: &mut Noise) -> anyhow::Result<Cutout> {
+        self.tried(noise, |noise| self.cut(noise))
     }
 }
 

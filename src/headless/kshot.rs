@@ -238,16 +238,13 @@ impl Protocol<'_> {
         if count == 0 {
             return Ok(Run::default());
         }
-        let (images, categories) = (&self.data.images, &self.data.categories);
-        let part =
-            |instances: Vec<Instance>| Dataset { images: images.clone(), categories: categories.clone(), instances, document: Vec::new() };
-        let truth = part(measured.iter().map(|one| self.data.instances[one.object].clone()).collect());
+        let truth = self.data.with_instances(measured.iter().map(|one| self.data.instances[one.object].clone()).collect());
         let predicted = |one: &&Measured| {
             let mut instance = self.data.instances[one.object].clone();
             instance.set_shape(one.shape.clone());
             Instance { score: Some(f64::from(one.score)), changed: Field::NONE, ..instance }
         };
-        let found = precision(&truth, &part(measured.iter().map(predicted).collect()))?;
+        let found = precision(&truth, &self.data.with_instances(measured.iter().map(predicted).collect()))?;
         Ok(Run { count, iou: measured.iter().map(|one| one.iou).sum::<f64>() / count as f64, ap: found.ap, ap50: found.ap50 })
     }
 }

@@ -91,21 +91,27 @@ fn an_exemplar_is_kept_for_its_class_and_uncertainty_is_toggled() {
     assert!(!window.app().state().shows_uncertainty);
 }
 
-#[test]
-fn a_box_outside_the_image_holds_up_no_other() {
+/// A window on one image of 120 x 80 pixels with these boxes, by their ids.
+fn over_boxes(boxes: &[(u32, [f64; 4])]) -> Window {
     let folder = tempfile::tempdir().unwrap();
     RgbImage::from_fn(120, 80, |x, y| image::Rgb([x as u8, y as u8, 90])).save(folder.path().join("a.png")).unwrap();
-    let object =
-        |id: u32, bbox: [f64; 4]| serde_json::json!({"id": id, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 4.0, "bbox": bbox});
+    let object = |(id, bbox): &(u32, [f64; 4])| serde_json::json!({"id": id, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 4.0, "bbox": bbox});
     let json = serde_json::json!({
         "images": [{"id": 1, "file_name": "a.png", "width": 120, "height": 80}],
-        "annotations": [object(7, [500.0, 10.0, 20.0, 20.0]), object(8, [20.0, 20.0, 50.0, 40.0])],
+        "annotations": boxes.iter().map(object).collect::<Vec<_>>(),
         "categories": [{"id": 1, "name": "x"}],
     });
     let path = folder.path().join("instances.json");
     std::fs::write(&path, json.to_string()).unwrap();
     let mut window = Window::over(folder, path.clone(), false);
     window.open(&path);
+    window.until("all is read", |app| !app.state().document.is_loading());
+    window
+}
+
+#[test]
+fn a_box_outside_the_image_holds_up_no_other() {
+    let mut window = over_boxes(&[(7, [500.0, 10.0, 20.0, 20.0]), (8, [20.0, 20.0, 50.0, 40.0])]);
     window.press(Key::Enter);
     window.until("a mask", |app| app.state().objects().any(|object| object.shape != Shape::Box));
     let masks: Vec<i64> = window.app().state().objects().filter(|object| object.shape != Shape::Box).map(|object| object.id.0).collect();
@@ -167,22 +173,8 @@ fn a_mask_that_comes_late_leaves_the_selection_alone() {
 
 #[test]
 fn many_boxes_get_their_masks_a_few_at_a_time() {
-    let folder = tempfile::tempdir().unwrap();
-    RgbImage::from_fn(120, 80, |x, y| image::Rgb([x as u8, y as u8, 90])).save(folder.path().join("a.png")).unwrap();
-    let object = |id: u32| {
-        let bbox = [f64::from(id % 7) * 16.0, f64::from(id / 7) * 18.0, 14.0, 16.0];
-        serde_json::json!({"id": id, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 224.0, "bbox": bbox})
-    };
-    let json = serde_json::json!({
-        "images": [{"id": 1, "file_name": "a.png", "width": 120, "height": 80}],
-        "annotations": (1..=20).map(object).collect::<Vec<_>>(),
-        "categories": [{"id": 1, "name": "x"}],
-    });
-    let path = folder.path().join("instances.json");
-    std::fs::write(&path, json.to_string()).unwrap();
-    let mut window = Window::over(folder, path.clone(), false);
-    window.open(&path);
-    window.until("all is read", |app| !app.state().document.is_loading());
+    let place = |id: u32| (id, [f64::from(id % 7) * 16.0, f64::from(id / 7) * 18.0, 14.0, 16.0]);
+    let mut window = over_boxes(&(1..=20).map(place).collect::<Vec<_>>());
     let boxes = |window: &Window| window.app().state().objects().filter(|object| object.shape == Shape::Box).count();
     window.press(Key::Enter);
     window.answered();
