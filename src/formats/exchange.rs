@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use super::coco;
+use super::coco::{self, record::NO_ID};
 use super::convert::{self, Policy};
 pub use super::fault::{ExchangeError, Fault};
 use super::loss::{Kind, Tally};
 use super::picture::MOST_PIXELS;
 use super::{Report, cvat, labelme, lvis, masks, voc, yolo};
-use crate::annotation::{Category, CategoryId, Dataset, Field, Image, ImageId, Instance, InstanceId, Shape};
+use crate::annotation::{Category, CategoryId, Dataset, Field, Image, ImageId, Instance, InstanceId, Shape, Verbatim};
 use crate::geometry::{Rect, Size};
 use crate::job::{Cancel, Meter, Progress};
 
@@ -162,6 +162,9 @@ pub fn export(
         if let Some(policy) = policy.filter(|_| format.has_forms()) {
             shaped(&mut dataset, policy, &mut tally, watch)?;
         }
+        if format == Format::Lvis {
+            placed(&mut dataset, &mut tally);
+        }
         match format {
             Format::Lvis => lvis::to_lvis(&mut dataset, reference, &mut tally),
             Format::Coco => lvis::to_coco(&mut dataset, reference, &mut tally),
@@ -207,6 +210,7 @@ fn shaped(dataset: &mut Dataset, policy: Policy, tally: &mut Tally, watch: &mut 
 /// A result has an image, a class, an outline and a score. COCO's own reader takes the area of results from their
 /// outlines, and only from compressed run lengths, so that polygons become those.
 fn as_results(dataset: &mut Dataset, tally: &mut Tally) {
+    placed(dataset, tally);
     let sizes = dataset.sizes();
     for instance in &mut dataset.instances {
         if instance.crowd {
@@ -216,6 +220,7 @@ fn as_results(dataset: &mut Dataset, tally: &mut Tally) {
         if instance.score.is_some() && instance.source.as_ref().is_some_and(|source| is_result(source.text())) {
             continue;
         }
+        lost_of_instance(instance, tally);
         instance.source = None;
         let size = sizes.get(&instance.image_id).copied().unwrap_or_default();
         match convert::converted(instance, size, Policy::Rle { compressed: true }) {
@@ -237,8 +242,36 @@ fn is_result(text: &str) -> bool {
     serde_json::from_str::<Record>(text).is_ok_and(|record| record.id.is_none())
 }
 
+/// Leaves out the records without an image or a class: captions, and what is broken.
+fn placed(dataset: &mut Dataset, tally: &mut Tally) {
+    dataset.instances.retain(|instance| {
+        let kept = instance.image_id.0 != NO_ID && instance.category_id.0 != NO_ID;
+        if !kept {
+            tally.add(Kind::Object, format_args!("annotation {}", instance.id));
+        }
+        kept
+    });
+}
+
+/// The names of the members that a record's text has besides `known`, without those that are `null`.
+fn others(source: Option<&Verbatim>, known: &[&str]) -> Vec<String> {
+    let members: serde_json::Map<String, serde_json::Value> =
+        source.and_then(|source| serde_json::from_str(source.text()).ok()).unwrap_or_default();
+    members.into_iter().filter(|(name, value)| !value.is_null() && !known.contains(&name.as_str())).map(|(name, _)| name).collect()
+}
+
+/// Counts the members of annotations that only COCO knows.
+fn lost_of_instance(instance: &Instance, tally: &mut Tally) {
+    let known = ["id", "image_id", "category_id", "segmentation", "area", "bbox", "iscrowd", "score"];
+    let lost = others(instance.source.as_ref(), &known);
+    if !lost.is_empty() {
+        tally.add(Kind::Member, format_args!("annotation {} ({})", instance.id, lost.join(", ")));
+    }
+}
+
 /// Leaves out the objects without a known image or class, and those whose run lengths fit no image.
 fn usable(dataset: &mut Dataset, tally: &mut Tally) {
+    placed(dataset, tally);
     let sizes = dataset.sizes();
     let classes: HashSet<CategoryId> = dataset.categories.iter().map(|category| category.id).collect();
     dataset.instances.retain(|instance| {
@@ -261,10 +294,24 @@ fn lost_members(dataset: &Dataset, format: Format, tally: &mut Tally) {
     for category in dataset.categories.iter().filter(|category| !category.supercategory.is_empty()) {
         tally.add(Kind::Group, format_args!("{} ({})", category.name, category.supercategory));
     }
-    for image in dataset.images.iter().filter(|image| lvis::marks(image) != lvis::Marks::default()) {
-        tally.add(Kind::Mark, format_args!("image {}", image.id));
+    for category in &dataset.categories {
+        let lost = others(category.source.as_ref(), &["id", "name", "supercategory"]);
+        if !lost.is_empty() {
+            tally.add(Kind::Member, format_args!("category {} ({})", category.id, lost.join(", ")));
+        }
+    }
+    for image in &dataset.images {
+        if lvis::marks(image) != lvis::Marks::default() {
+            tally.add(Kind::Mark, format_args!("image {}", image.id));
+        }
+        let known = ["id", "width", "height", "file_name", lvis::MARKS[0], lvis::MARKS[1]];
+        let lost = others(image.source.as_ref(), &known);
+        if !lost.is_empty() {
+            tally.add(Kind::Member, format_args!("image {} ({})", image.id, lost.join(", ")));
+        }
     }
     for instance in &dataset.instances {
+        lost_of_instance(instance, tally);
         if instance.crowd && !matches!(format, Format::Voc | Format::Labelme) {
             tally.add(Kind::Crowd, format_args!("annotation {}", instance.id));
         }
@@ -295,6 +342,13 @@ pub fn kept_iou(instance: &Instance, size: Size, format: Format, policy: Option<
         Format::Labelme if matches!(instance.shape, Shape::Box | Shape::Polygons(_)) => Some(1.0),
         Format::Labelme | Format::Masks | Format::Semantic => (crate::mask::rle::area(&counts) > 0).then_some(1.0),
     }
+}
+
+/// A text file, without the mark that some editors put before it.
+pub(super) fn read_text(path: &Path) -> Result<String, ExchangeError> {
+    let bytes = std::fs::read(path).map_err(ExchangeError::io(path))?;
+    let text = String::from_utf8(bytes).ok().ok_or_else(|| ExchangeError::record(path, "the file", Fault::Text))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// The name of each image's file of labels: its own without the ending.

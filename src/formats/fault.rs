@@ -121,6 +121,9 @@ pub enum Fault {
     /// No JSON.
     #[error("{0}")]
     Json(#[from] serde_json::Error),
+    /// No YAML.
+    #[error("{0}")]
+    Yaml(#[from] yaml_rust2::ScanError),
     /// No text.
     #[error("is not UTF-8 text")]
     Text,
@@ -130,6 +133,9 @@ pub enum Fault {
     /// A mask that is no picture.
     #[error("its mask cannot be read: {0}")]
     Picture(#[from] image::ImageError),
+    /// A picture of class numbers that is no PNG.
+    #[error("it cannot be read: {0}")]
+    Png(#[from] png::DecodingError),
     /// A mask of another size than its place.
     #[error("its mask is {} x {} pixels, its place {} x {}", mask.width, mask.height, place.width, place.height)]
     Size {

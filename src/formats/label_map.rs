@@ -1,12 +1,11 @@
 //! PNG pictures whose values are class numbers: grey ones of up to 16 bits, and ones with a palette, whose numbers count
 //! and not their colours.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
-use image::{DynamicImage, ImageFormat, ImageReader};
+use png::{BitDepth, ColorType};
 
 use super::exchange::{ExchangeError, Fault};
 use super::picture::MOST_PIXELS;
@@ -22,53 +21,42 @@ pub(super) fn read(path: &Path) -> Result<(Size, Vec<u16>), ExchangeError> {
 }
 
 fn decoded(bytes: &[u8]) -> Result<(Size, Vec<u16>), Fault> {
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png);
-    let mut limits = image::Limits::default();
-    limits.max_alloc = Some(MOST_PIXELS * 4);
-    reader.limits(limits);
-    let picture = reader.decode()?;
-    let size = Size::new(picture.width(), picture.height());
-    let bits = bytes.get(24).copied().unwrap_or(8);
-    let values = match picture {
-        // Grey of fewer than 8 bits comes spread over 0..=255.
-        DynamicImage::ImageLuma8(grey) if bits < 8 => {
-            let most = (1_u16 << bits) - 1;
-            grey.into_raw().into_iter().map(|value| u16::from(value) * most / 255).collect()
-        }
-        DynamicImage::ImageLuma8(grey) => grey.into_raw().into_iter().map(u16::from).collect(),
-        DynamicImage::ImageLuma16(grey) => grey.into_raw(),
-        other => {
-            let numbers = palette(bytes).ok_or(Fault::Coloured)?;
-            let colours = other.into_rgb8();
-            let number = |pixel: &image::Rgb<u8>| numbers.get(&pixel.0).copied().ok_or(Fault::Coloured);
-            colours.pixels().map(number).collect::<Result<_, _>>()?
-        }
-    };
+    let limits = png::Limits { bytes: usize::try_from(MOST_PIXELS * 4).unwrap_or(usize::MAX) };
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
+    // Numbers as they are stored: palettes are not looked up, and few bits not spread over 0..=255.
+    decoder.set_transformations(png::Transformations::IDENTITY);
+    let mut reader = decoder.read_info()?;
+    let (kind, depth) = reader.output_color_type();
+    if !matches!(kind, ColorType::Grayscale | ColorType::Indexed) {
+        return Err(Fault::Coloured);
+    }
+    let size = Size::new(reader.info().width, reader.info().height);
+    if size.pixels() as u64 > MOST_PIXELS {
+        return Err(png::DecodingError::LimitsExceeded.into());
+    }
+    let mut packed = vec![0; reader.output_buffer_size().ok_or(png::DecodingError::LimitsExceeded)?];
+    let line = reader.next_frame(&mut packed)?.line_size;
+    let mut values = Vec::with_capacity(size.pixels());
+    for row in packed.chunks_exact(line.max(1)).take(size.height as usize) {
+        values.extend((0..size.width as usize).map(|x| number(row, x, depth)));
+    }
     Ok((size, values))
 }
 
-/// The number of each colour of the palette; `None` where there is no palette, or it has a colour twice.
-fn palette(bytes: &[u8]) -> Option<HashMap<[u8; 3], u16>> {
-    // Signature, then chunks: length, kind, content, checksum. Kind of colour 3 is a palette.
-    if bytes.get(25) != Some(&3) {
-        return None;
+/// The number at `x` of a row with so many bits a pixel, the first one in the highest bits.
+fn number(row: &[u8], x: usize, depth: BitDepth) -> u16 {
+    if depth == BitDepth::Sixteen {
+        return u16::from_be_bytes([row[2 * x], row[2 * x + 1]]);
     }
-    let mut at = 8;
-    loop {
-        let length = u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize;
-        if bytes.get(at + 4..at + 8)? == b"PLTE" {
-            let colours = bytes.get(at + 8..at + 8 + length)?.as_chunks::<3>().0;
-            let numbers: HashMap<_, _> = colours.iter().copied().zip(0..).collect();
-            return (numbers.len() == colours.len()).then_some(numbers);
-        }
-        at += length + 12;
-    }
+    let bits = depth as usize;
+    let shift = 8 - bits - x * bits % 8;
+    u16::from(row[x * bits / 8] >> shift) & ((1 << bits) - 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::{ImageBuffer, Luma, Rgb};
+    use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, Rgb};
 
     fn png(picture: impl Into<DynamicImage>) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
@@ -84,7 +72,7 @@ mod tests {
         assert_eq!(decoded(&png(deep)).unwrap().1, [300, 301]);
         let colour = ImageBuffer::from_pixel(2, 1, Rgb([9_u8, 8, 7]));
         assert!(matches!(decoded(&png(colour)), Err(Fault::Coloured)));
-        assert!(matches!(decoded(b"no picture"), Err(Fault::Picture(_))));
+        assert!(matches!(decoded(b"no picture"), Err(Fault::Png(_))));
     }
 
     #[test]
@@ -95,5 +83,15 @@ mod tests {
         for end in 0..bytes.len() {
             drop(decoded(&bytes[..end]));
         }
+    }
+
+    #[test]
+    fn a_palette_may_have_a_colour_twice() {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, 3, 2);
+        encoder.set_color(ColorType::Indexed);
+        encoder.set_palette(vec![0; 3 * 256]);
+        encoder.write_header().unwrap().write_image_data(&[0, 7, 255, 1, 1, 2]).unwrap();
+        assert_eq!(decoded(&bytes).unwrap(), (Size::new(3, 2), vec![0, 7, 255, 1, 1, 2]));
     }
 }

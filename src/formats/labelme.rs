@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image::{ExtendedColorType, ImageEncoder as _, ImageFormat, ImageReader};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::exchange::{Builder, ExchangeError, Fault, Imported, Watch, class_places};
+use super::exchange::{Builder, ExchangeError, Fault, Imported, Watch, class_places, read_text};
 use super::loss::{Kind, Tally};
 use super::picture::MOST_PIXELS;
 use super::stage::filled;
@@ -37,19 +38,36 @@ const CIRCLE_CORNERS: u32 = 64;
 struct File {
     version: Option<String>,
     #[serde(default)]
-    flags: BTreeMap<String, serde_json::Value>,
+    flags: Option<BTreeMap<String, serde_json::Value>>,
     #[serde(default)]
     shapes: Vec<serde_json::Value>,
     image_path: String,
     image_data: Option<serde_json::Value>,
+    #[serde(deserialize_with = "side")]
     image_height: u32,
+    #[serde(deserialize_with = "side")]
     image_width: u32,
+}
+
+/// A whole number of pixels, also as `20.0`.
+fn side<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    if number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number) {
+        return Ok(number as u32);
+    }
+    Err(D::Error::custom(format!("{number} is no count of pixels")))
+}
+
+/// A group's number, also as `1.0`.
+fn group<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.map(|number| number as i64))
 }
 
 #[derive(Deserialize, Serialize)]
 struct Outline {
     label: String,
     points: Vec<[f64; 2]>,
+    #[serde(default, deserialize_with = "group")]
     group_id: Option<i64>,
     #[serde(default)]
     description: Option<String>,
@@ -90,7 +108,7 @@ pub(super) fn write(dataset: &Dataset, path: &Path, tally: &mut Tally, watch: &m
         let image_path = image.file_name.rsplit('/').next().unwrap_or_default().to_owned();
         let (image_height, image_width) = (image.size.height, image.size.width);
         let version = Some(VERSION.to_owned());
-        let file = File { version, flags: BTreeMap::new(), shapes, image_path, image_data: None, image_height, image_width };
+        let file = File { version, flags: Some(BTreeMap::new()), shapes, image_path, image_data: None, image_height, image_width };
         stage.write(&format!("{stem}.json"), &serde_json::to_vec_pretty(&file).map_err(json)?)
     })?;
     let labels: Vec<String> = dataset.categories.iter().map(|category| category.name.replace(['\r', '\n'], " ")).collect();
@@ -147,7 +165,7 @@ pub(super) fn read(path: &Path, watch: &mut Watch<'_>) -> Result<Imported, Excha
     files.sort();
     let mut builder = Builder::default();
     let mut tally = Tally::default();
-    if let Ok(text) = fs::read_to_string(root.join("labels.txt")) {
+    if let Ok(text) = read_text(&root.join("labels.txt")) {
         // labelme's own lists begin with these two, which are no classes.
         for name in text.lines().filter(|name| !matches!(*name, "" | "__ignore__" | "_background_")) {
             builder.class(name);
@@ -180,7 +198,7 @@ fn is_own(name: &OsStr) -> bool {
 }
 
 fn read_file(path: &Path, root: &Path, builder: &mut Builder, tally: &mut Tally) -> Result<(), ExchangeError> {
-    let text = fs::read_to_string(path).map_err(ExchangeError::io(path))?;
+    let text = read_text(path)?;
     let file: File = serde_json::from_str(&text).map_err(|error| ExchangeError::record(path, "the file", Fault::Json(error)))?;
     let size = Size::new(file.image_width, file.image_height);
     if size.pixels() == 0 || size.pixels() as u64 > MOST_PIXELS {
@@ -193,7 +211,7 @@ fn read_file(path: &Path, root: &Path, builder: &mut Builder, tally: &mut Tally)
         _ => image_path,
     };
     let image = builder.image(file_name, size);
-    if !file.flags.is_empty() {
+    if file.flags.is_some_and(|flags| !flags.is_empty()) {
         tally.add(Kind::Member, format_args!("{}: flags of the image", path.display()));
     }
     let mut groups: HashMap<(String, i64), usize> = HashMap::new();
@@ -206,7 +224,8 @@ fn read_file(path: &Path, root: &Path, builder: &mut Builder, tally: &mut Tally)
         }
         let crowd = outline.flags.as_ref().and_then(|flags| flags.get(CROWD)).is_some_and(|flag| flag == true);
         let Some((bbox, shape)) = shape_of(&outline, size).map_err(at)? else {
-            tally.add(Kind::Unsupported, format_args!("{}: shapes[{index}] ({})", path.display(), kind(&outline)));
+            let why = if kind(&outline) == "polygon" { Kind::Object } else { Kind::Unsupported };
+            tally.add(why, format_args!("{}: shapes[{index}] ({})", path.display(), kind(&outline)));
             continue;
         };
         let group = outline.group_id.map(|group| (outline.label.clone(), group));
@@ -240,7 +259,7 @@ fn joined(whole: &Instance, part: &Shape, part_bbox: Rect, size: Size) -> Option
     Some(Shape::from_mask(&Mask::from_fn(size, |x, y| old.get(x, y) || new.get(x, y))))
 }
 
-/// The box and outline of a shape; `None` where it is of a kind that has no pixels.
+/// The box and outline of a shape; `None` where it is of a kind that has no pixels, or a polygon of fewer than three corners.
 fn shape_of(outline: &Outline, size: Size) -> Result<Option<(Rect, Shape)>, Fault> {
     if let Some(far) = outline.points.iter().flatten().find(|value| value.abs() > FARTHEST) {
         return Err(Fault::Number(far.to_string()));
@@ -262,7 +281,7 @@ fn shape_of(outline: &Outline, size: Size) -> Result<Option<(Rect, Shape)>, Faul
             let mask = outline.mask.as_ref().ok_or(Fault::Member("mask"))?;
             Some((Rect::default(), mask_of(mask, Rect::from_corners(*a, *b), size)?))
         }
-        ("polygon" | "rectangle" | "circle" | "mask", _) => return Err(Fault::Member("points")),
+        ("rectangle" | "circle" | "mask", _) => return Err(Fault::Member("points")),
         _ => None,
     })
 }

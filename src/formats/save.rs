@@ -52,17 +52,7 @@ pub enum SaveError {
 /// # Errors
 /// When the folder or the disk does not allow it; the old file is left as it was.
 pub fn replace(path: &Path, content: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> Result<(), SaveError> {
-    // A link stays a link: the file that it leads to is replaced.
-    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let old = fs::metadata(path).ok().map(|old| old.permissions());
-    if old.as_ref().is_some_and(Permissions::readonly) {
-        return Err(SaveError::ReadOnly { path: path.clone() });
-    }
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let new = temporary(folder, old).map_err(|source| SaveError::Folder { folder: folder.to_owned(), source })?;
+    let (path, folder, new) = begun(path)?;
     let written = || {
         let mut out = BufWriter::with_capacity(1 << 20, new.as_file());
         content(&mut out)?;
@@ -70,7 +60,7 @@ pub fn replace(path: &Path, content: impl FnOnce(&mut BufWriter<&File>) -> io::R
         new.as_file().sync_all()
     };
     written().map_err(|source| SaveError::Write { path: path.clone(), source })?;
-    new.persist(path).map_err(|error| SaveError::Replace { path: path.clone(), source: error.error })?;
+    new.persist(&path).map_err(|error| SaveError::Replace { path, source: error.error })?;
     // The name is on the disk once the folder is. Where a folder cannot be synchronised, the file itself is safe.
     if let Ok(folder) = File::open(folder)
         && let Err(error) = folder.sync_all()
@@ -78,6 +68,32 @@ pub fn replace(path: &Path, content: impl FnOnce(&mut BufWriter<&File>) -> io::R
         tracing::debug!(%error, "the folder cannot be synchronised");
     }
     Ok(())
+}
+
+/// Looks at once, before hours of work, whether [`replace`] could write a file at `path`.
+///
+/// # Errors
+/// When the file is read-only, or its folder is missing or closed to writing.
+pub fn writable(path: &Path) -> Result<(), SaveError> {
+    begun(path).map(|_| ())
+}
+
+/// The file that `path` leads to, its folder, and an empty file there that is to take its place.
+fn begun(path: &Path) -> Result<(PathBuf, PathBuf, NamedTempFile), SaveError> {
+    // A link stays a link: the file that it leads to is replaced.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let old = fs::metadata(&path).ok().map(|old| old.permissions());
+    if old.as_ref().is_some_and(Permissions::readonly) {
+        return Err(SaveError::ReadOnly { path });
+    }
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    match temporary(&folder, old) {
+        Ok(new) => Ok((path, folder, new)),
+        Err(source) => Err(SaveError::Folder { folder, source }),
+    }
 }
 
 /// An empty file in `folder` with the permissions of the old one, or those that any new file gets.

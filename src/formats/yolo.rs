@@ -3,20 +3,21 @@
 //!
 //! An object is one polygon there; parts and holes are joined by lines without width, so that it stays one.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hotcoco::convert::yolo_to_coco;
+use yaml_rust2::{Yaml, YamlLoader};
 
-use super::exchange::{Builder, ExchangeError, Fault, Imported, Watch, class_places, counted_polygon, stem};
+use super::exchange::{Builder, ExchangeError, Fault, Imported, Watch, class_places, counted_polygon, read_text, stem};
 use super::folder;
-use super::library::{self, Names};
+use super::library::Names;
 use super::loss::{Kind, Tally};
 use super::stage::filled;
-use crate::annotation::{CategoryId, Dataset, ImageId, Shape};
+use crate::annotation::{CategoryId, Dataset, ImageId, Instance, Shape};
 use crate::geometry::{Rect, Size};
 use crate::job::Meter;
 
@@ -26,6 +27,8 @@ const DECIMALS: usize = 9;
 pub(super) const GRAIN_PX: f64 = 1e-4;
 /// The farthest share of an image's side that is still believed.
 const FARTHEST: f64 = 1e3;
+/// The highest class number that is still believed.
+const MOST_CLASSES: usize = 1 << 20;
 
 /// Writes `data.yaml` and the folder `labels` into the folder `path`; the pictures belong into `images` beside it.
 pub(super) fn write(
@@ -42,6 +45,7 @@ pub(super) fn write(
         }
         let mut text = String::new();
         for instance in objects {
+            let instance = &*within(instance, image.size);
             let Some(polygon) = counted_polygon(instance, image.size, tolerance_px, GRAIN_PX, tally) else { continue };
             if instance.shape == Shape::Box {
                 tally.add(Kind::Box, format_args!("annotation {}", instance.id));
@@ -59,13 +63,31 @@ pub(super) fn write(
     stage.publish()
 }
 
+/// The object, or where it leaves the image, its pixels: Ultralytics refuses every object of an image for one corner outside.
+fn within(instance: &Instance, size: Size) -> Cow<'_, Instance> {
+    let leaves = |x: f64, y: f64| x.min(y) < 0.0 || x > f64::from(size.width) || y > f64::from(size.height);
+    let bbox = instance.bbox;
+    let is_outside = match &instance.shape {
+        Shape::Box => leaves(bbox.x, bbox.y) || leaves(bbox.right(), bbox.bottom()),
+        Shape::Polygons(polygons) => polygons.iter().flat_map(|polygon| polygon.as_chunks::<2>().0).any(|&[x, y]| leaves(x, y)),
+        Shape::Rle { .. } => false,
+    };
+    match instance.shape.runs(bbox, size) {
+        Ok(counts) if is_outside => {
+            let shape = Shape::Rle { size, counts: counts.into_owned(), compressed: true };
+            Cow::Owned(Instance { shape, ..instance.clone() })
+        }
+        _ => Cow::Borrowed(instance),
+    }
+}
+
 fn share(value: f64, side: u32) -> String {
     let text = format!(" {:.DECIMALS$}", value / f64::from(side));
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn data_yaml(dataset: &Dataset, tally: &mut Tally) -> String {
-    let mut text = format!("path: .\ntrain: images\nval: images\nnc: {}\nnames:\n", dataset.categories.len());
+    let mut text = format!("train: images\nval: images\nnc: {}\nnames:\n", dataset.categories.len());
     let mut names = Names::default();
     for (place, category) in dataset.categories.iter().enumerate() {
         let name = names.plain(&category.name, &format!("class {}", category.id), tally);
@@ -81,11 +103,9 @@ fn data_yaml(dataset: &Dataset, tally: &mut Tally) -> String {
 pub(super) fn read(path: &Path, images: Option<&Path>, watch: &mut Watch<'_>) -> Result<Imported, ExchangeError> {
     let root = if path.is_file() { path.parent().unwrap_or(Path::new(".")) } else { path };
     let classes = classes(&if path.is_file() { path.to_owned() } else { root.join("data.yaml") })?;
-    let labels = [root.join("labels"), root.to_owned()].into_iter().find(|folder| folder.is_dir()).unwrap_or_default();
-    let pictures = images.map_or_else(
-        || [root.join("images"), root.to_owned()].into_iter().find(|folder| folder.is_dir()).unwrap_or_default(),
-        Path::to_owned,
-    );
+    let first = |name| [root.join(name), root.to_owned()].into_iter().find(|folder| folder.is_dir()).unwrap_or_default();
+    let labels = first("labels");
+    let pictures = images.map_or_else(|| first("images"), Path::to_owned);
     let (scanned, report) = folder::scan(&pictures).map_err(ExchangeError::io(&pictures))?;
     if scanned.images.is_empty() {
         return Err(ExchangeError::Nothing { what: "picture, which would tell the sizes,", path: pictures });
@@ -97,32 +117,56 @@ pub(super) fn read(path: &Path, images: Option<&Path>, watch: &mut Watch<'_>) ->
     let meter = Meter::start("Reading", scanned.images.len() as u64);
     for (done, image) in scanned.images.into_iter().enumerate() {
         watch.step(&meter, done)?;
-        let file = labels.join(format!("{}.txt", stem(&image.file_name)));
+        let own = labels.join(format!("{}.txt", stem(&image.file_name)));
+        let file = [own, beside(&pictures.join(&image.file_name))].into_iter().find(|file| file.exists());
         let id = builder.image(image.file_name, image.size);
-        match fs::read(&file) {
-            Ok(bytes) => {
-                let text = String::from_utf8(bytes).ok().ok_or_else(|| ExchangeError::record(&file, "the file", Fault::Text))?;
-                lines(&text, &file, (id, image.size), &classes, &mut builder)?;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => (),
-            Err(error) => return Err(ExchangeError::io(&file)(error)),
-        }
+        let Some(file) = file else { continue };
+        let text = read_text(&file)?;
+        lines(&text, &file, (id, image.size), &classes, &mut builder)?;
         used.insert(file);
     }
-    for file in text_files(&labels)?.into_iter().filter(|file| !used.contains(file)) {
+    let unused: Vec<PathBuf> = text_files(&labels)?.into_iter().filter(|file| !used.contains(file)).collect();
+    if used.is_empty() && !unused.is_empty() {
+        return Err(ExchangeError::Nothing { what: "picture that any of its labels is for", path: pictures });
+    }
+    // Where labels lie in several folders, texts elsewhere are none.
+    let folders: BTreeSet<&Path> = used.iter().filter_map(|file| file.parent()).collect();
+    let is_label = |file: &Path| labels != root || file.parent().is_some_and(|folder| folders.contains(folder));
+    for file in unused.iter().filter(|file| is_label(file)) {
         tally.add(Kind::Picture, file.display());
     }
     Ok(Imported { dataset: builder.dataset, report, tally })
 }
 
-/// The names in `data.yaml`.
+/// Where Ultralytics looks for a picture's label: the last folder `images` of its path is `labels` then.
+fn beside(picture: &Path) -> PathBuf {
+    let parts: Vec<&OsStr> = picture.iter().collect();
+    let images = parts.iter().rposition(|part| *part == "images");
+    let path: PathBuf = parts.iter().enumerate().map(|(at, part)| if Some(at) == images { OsStr::new("labels") } else { part }).collect();
+    path.with_extension("txt")
+}
+
+/// The names in `data.yaml`: a list, or a map from the numbers. A number that the map leaves out is named by itself.
 fn classes(file: &Path) -> Result<Vec<String>, ExchangeError> {
-    // The library reads whole folders: it gets one that holds only the list of classes.
-    let folder = tempfile::tempdir().map_err(ExchangeError::io(file))?;
-    let copy = folder.path().join("data.yaml");
-    fs::copy(file, &copy).map_err(ExchangeError::io(file))?;
-    let library = yolo_to_coco(folder.path(), &HashMap::new()).map_err(|refusal| library::error(file, Some(&copy), refusal))?;
-    Ok(library.categories.into_iter().map(|category| category.name).collect())
+    let fault = |fault| ExchangeError::record(file, "the file", fault);
+    let documents = YamlLoader::load_from_str(&read_text(file)?).map_err(|error| fault(Fault::Yaml(error)))?;
+    let named = |value: &Yaml| match value {
+        Yaml::String(name) | Yaml::Real(name) => Some(name.clone()),
+        Yaml::Integer(number) => Some(number.to_string()),
+        Yaml::Boolean(value) => Some(value.to_string()),
+        _ => None,
+    };
+    let names: Option<BTreeMap<usize, String>> = match documents.first().map(|document| &document["names"]) {
+        Some(Yaml::Array(list)) => list.iter().map(named).enumerate().map(|(at, name)| Some((at, name?))).collect(),
+        Some(Yaml::Hash(map)) => {
+            let number = |key: &Yaml| named(key)?.parse().ok().filter(|number| *number <= MOST_CLASSES);
+            map.iter().map(|(key, name)| Some((number(key)?, named(name)?))).collect()
+        }
+        _ => None,
+    };
+    let names = names.filter(|names| !names.is_empty()).ok_or_else(|| fault(Fault::Member("names")))?;
+    let count = names.keys().last().map_or(0, |last| last + 1);
+    Ok((0..count).map(|number| names.get(&number).cloned().unwrap_or_else(|| number.to_string())).collect())
 }
 
 fn lines(

@@ -292,7 +292,7 @@ fn an_edited_file_of_lvis_is_saved_with_its_own_counts_and_an_untouched_one_as_i
         let instance =
             Instance { id: InstanceId(id), category_id: CategoryId(class), source: None, score: Some(0.5), ..dataset.instances[0].clone() };
         let edit = Edit::Insert { index: usize::MAX, instance: Box::new(instance) };
-        let freed = lvis::freed(&dataset, &edit);
+        let freed = lvis::freed(&edit, |id| dataset.image(id));
         let edits = std::iter::once(edit).chain(freed.iter().map(|(edit, _)| edit.clone())).collect();
         dataset.apply(&Edit::Batch(edits)).unwrap();
         freed.into_iter().map(|(_, class)| class.0).collect::<Vec<_>>()

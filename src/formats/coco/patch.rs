@@ -27,16 +27,20 @@ pub(in crate::formats) fn patched(text: &str, changes: &[(&str, Change)]) -> Opt
     let mut is_first = members.iter().all(|(name, _)| is_removed(name));
     for (name, change) in changes {
         // Readers take the last of equal names.
-        let found = members.iter().rposition(|(key, _)| key == name);
-        match (found, change) {
+        let last = members.iter().rposition(|(key, _)| key == name);
+        match (last, change) {
             (Some(index), Change::Set(value)) => cuts.push((members[index].1.clone(), value)),
-            (Some(index), Change::Remove) => cuts.push((removal(text, &members, index)?, "")),
             (None, Change::Set(value)) => {
                 let comma = if is_first { "" } else { ", " };
                 is_first = false;
                 added.extend([comma, "\"", name, "\": ", value]);
             }
-            (None, Change::Remove) => (),
+            (_, Change::Remove) => {
+                for index in (0..members.len()).filter(|index| members[*index].0 == *name) {
+                    let leads = members[..index].iter().all(|(name, _)| is_removed(name));
+                    cuts.push((removal(text, &members, index, leads)?, ""));
+                }
+            }
         }
     }
     cuts.push((end..end, &added));
@@ -56,14 +60,17 @@ fn ranges(text: &str, members: &Members<'_>) -> Vec<(String, std::ops::Range<usi
     members.0.iter().map(|(key, value)| (key.clone(), range_in(text, value.get()))).collect()
 }
 
-/// The part of the text that goes with a member: with the comma before it, or for the first one the comma after it.
-fn removal(text: &str, members: &[(String, std::ops::Range<usize>)], index: usize) -> Option<std::ops::Range<usize>> {
+/// The part of the text that goes with a member: with the comma before it, or where it `leads`, as nothing before it
+/// stays, the comma after it.
+fn removal(text: &str, members: &[(String, std::ops::Range<usize>)], index: usize, leads: bool) -> Option<std::ops::Range<usize>> {
     let value = &members[index].1;
-    if index > 0 {
-        return Some(members[index - 1].1.end..value.end);
-    }
-    let start = text.find('{')? + 1;
-    let end = if members.len() > 1 { value.end + text[value.end..].find(',')? + 1 } else { value.end };
+    let behind_comma = |at: usize| Some(at + text[at..].find(',')? + 1);
+    let start = match index.checked_sub(1) {
+        None => text.find('{')? + 1,
+        Some(before) if leads => behind_comma(members[before].1.end)?,
+        Some(before) => members[before].1.end,
+    };
+    let end = if leads && index + 1 < members.len() { behind_comma(value.end)? } else { value.end };
     Some(start..end)
 }
 
@@ -84,6 +91,11 @@ mod tests {
         assert_eq!(patched(text, &[("b", Change::Remove)]).unwrap(), "{ \"a\" : 1.50,\"c\":NaN }");
         assert_eq!(patched(text, &[("c", Change::Remove), ("d", set("4"))]).unwrap(), "{ \"a\" : 1.50,\n \"b\":[1, 2], \"d\": 4 }");
         assert_eq!(patched(text, &[("x", Change::Remove)]).unwrap(), text);
+        let without = |names: &[&str]| patched(text, &names.iter().map(|name| (*name, Change::Remove)).collect::<Vec<_>>()).unwrap();
+        assert_eq!(without(&["a", "b"]), "{\"c\":NaN }");
+        assert_eq!(without(&["b", "c"]), "{ \"a\" : 1.50 }");
+        assert_eq!(without(&["c", "a"]), "{\n \"b\":[1, 2] }");
+        assert_eq!(without(&["b", "c", "a"]), "{ }");
     }
 
     #[test]
@@ -92,6 +104,7 @@ mod tests {
         assert_eq!(patched("{\"a\":1}", &[("a", Change::Remove)]).unwrap(), "{}");
         assert_eq!(patched("{\"a\":1}", &[("b", set("2")), ("a", Change::Remove), ("c", set("3"))]).unwrap(), "{\"b\": 2, \"c\": 3}");
         assert_eq!(patched("{\"a\":1,\"a\":2}", &[("a", set("3"))]).unwrap(), "{\"a\":1,\"a\":3}");
+        assert_eq!(patched("{\"a\":1,\"b\":2,\"a\":3}", &[("a", Change::Remove)]).unwrap(), "{\"b\":2}");
         assert_eq!(patched("[1]", &[("a", set("1"))]), None);
         assert_eq!(patched("null", &[]), None);
     }

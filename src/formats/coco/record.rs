@@ -15,7 +15,7 @@ use crate::formats::Problem;
 use crate::geometry::{Rect, Size};
 
 /// Stands for an id that a record does not have; no file uses it.
-pub(super) const NO_ID: i64 = i64::MIN;
+pub(in crate::formats) const NO_ID: i64 = i64::MIN;
 
 /// A value with what was odd about its record.
 pub(super) struct Parsed<T> {
@@ -136,14 +136,21 @@ impl Annotation<'static> {
         let bbox = loose.numbers("bbox").and_then(|numbers| <[f64; 4]>::try_from(numbers).ok());
         let (area, score) = (loose.number("area"), loose.number("score"));
         let sound = |name: &str, found: bool| found || loose.is_absent(name);
-        let members =
-            [("bbox", sound("bbox", bbox.is_some())), ("area", sound("area", area.is_some())), ("score", sound("score", score.is_some()))];
+        let flag = loose.get("iscrowd").filter(|flag| !flag.is_null());
+        let is_set = flag.as_ref().and_then(|flag| match flag {
+            Value::Bool(value) => Some(*value),
+            Value::String(text) => ["0", "1"].iter().position(|digit| digit == text).map(|value| value > 0),
+            other => other.as_f64().map(|value| value != 0.0),
+        });
+        let members = [
+            ("bbox", sound("bbox", bbox.is_some())),
+            ("area", sound("area", area.is_some())),
+            ("score", sound("score", score.is_some())),
+            ("iscrowd", flag.is_none() || is_set.is_some()),
+        ];
         note(problems, loose.is_object, &members);
-        let flag = loose.get("iscrowd");
-        let iscrowd = Flag {
-            is_set: matches!(flag, Some(Value::Bool(true))) || loose.number("iscrowd").is_some_and(|v| v != 0.0),
-            is_standard: matches!(flag.and_then(|flag| flag.as_u64()), Some(0 | 1)),
-        };
+        let is_standard = matches!(flag.and_then(|flag| flag.as_u64()), Some(0 | 1));
+        let iscrowd = Flag { is_set: is_set.unwrap_or_default(), is_standard };
         Self { id: loose.integer("id"), image_id, category_id, segmentation, area, bbox, iscrowd, score }
     }
 }
@@ -214,7 +221,8 @@ impl<'a> Loose<'a> {
     }
 
     fn text(&self, name: &str) -> Option<String> {
-        self.get(name)?.as_str().map(str::to_owned)
+        let (_, text) = self.members.0.iter().rev().find(|(key, _)| key == name)?;
+        serde_json::from_str(text.get()).ok()
     }
 
     fn number(&self, name: &str) -> Option<f64> {
@@ -249,6 +257,10 @@ mod tests {
             let parsed = parsed(&record);
             assert_eq!((parsed.value.crowd, parsed.problems.len()), (crowd, 0), "{text}");
             assert_eq!(is_standard(&parsed.value), matches!(text, "0" | "1"), "{text}");
+        }
+        for (text, crowd, problems) in [("\"1\"", true, 0), ("\"0\"", false, 0), ("\"yes\"", false, 1), ("[]", false, 1)] {
+            let parsed = parsed(&format!(r#"{{"id":1,"image_id":1,"category_id":1,"bbox":[0,0,1,1],"iscrowd":{text}}}"#));
+            assert_eq!((parsed.value.crowd, parsed.problems.len()), (crowd, problems), "{text}");
         }
         let missing = parsed(r#"{"id":1,"image_id":1,"category_id":1,"bbox":[0,0,1,1]}"#).value;
         assert!(!missing.crowd && !is_standard(&missing));

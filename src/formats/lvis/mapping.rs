@@ -17,6 +17,9 @@ use crate::formats::loss::{Kind, Tally};
 /// The members that an annotation of LVIS has.
 const MEMBERS: [&str; 6] = ["area", "bbox", "category_id", "id", "image_id", "segmentation"];
 
+/// The members that only a class of LVIS has.
+const OF_CLASS: [&str; 6] = ["synset", "synonyms", "def", "frequency", "image_count", "instance_count"];
+
 /// Makes `dataset` one of LVIS: classes with synset, frequency and the counts of this file; images with their marks;
 /// annotations without a crowd flag. With a `reference` the classes get the ids that they have there. A crowd is no
 /// object there: its class is marked as not exhaustively labelled instead.
@@ -57,7 +60,7 @@ pub fn to_lvis(dataset: &mut Dataset, reference: Option<&[Category]>, tally: &mu
     }
 }
 
-const MARKS: [&str; 2] = ["neg_category_ids", "not_exhaustive_category_ids"];
+pub(in crate::formats) const MARKS: [&str; 2] = ["neg_category_ids", "not_exhaustive_category_ids"];
 
 /// Makes `dataset` one of COCO: annotations with a crowd flag of 0 or 1, images with a file name, and of a data set of
 /// LVIS the classes under the ids of `reference`, or where there is none those of COCO itself.
@@ -82,11 +85,11 @@ pub fn to_coco(dataset: &mut Dataset, reference: Option<&[Category]>, tally: &mu
             *image = with_members(image, &changes);
         }
     }
-    for category in &mut dataset.categories {
-        if category.source.as_ref().is_some_and(|source| members(source).contains_key("synset")) {
-            tally.add(Kind::Member, format_args!("category {} (synset, synonyms, definition)", category.id));
-            category.source = None;
-        }
+    for category in dataset.categories.iter_mut().filter(|_| was_lvis) {
+        let Some(source) = category.source.as_ref().filter(|source| members(source).contains_key("synset")) else { continue };
+        let text = patched(source.text(), &OF_CLASS.map(|member| (member, Change::Remove)));
+        tally.add(Kind::Member, format_args!("category {} (synset, synonyms, definition)", category.id));
+        category.source = text.map(Verbatim::whole);
     }
     for instance in &mut dataset.instances {
         if was_lvis {
@@ -101,15 +104,17 @@ pub fn to_coco(dataset: &mut Dataset, reference: Option<&[Category]>, tally: &mu
 }
 
 /// The record with what COCO's evaluation asks of every annotation, where that is missing, as in a result; `None` where
-/// nothing is.
+/// nothing is, and of records that are no objects: captions, panoptic pictures.
 fn completed(text: &str, instance: &Instance) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Record {
         id: Option<IgnoredAny>,
+        category_id: Option<IgnoredAny>,
         area: Option<IgnoredAny>,
         bbox: Option<IgnoredAny>,
     }
-    let Record { id, area, bbox } = serde_json::from_str(text).ok()?;
+    let Record { id, category_id, area, bbox } = serde_json::from_str(text).ok()?;
+    category_id?;
     let values = [("id", id, instance.id.to_string()), ("area", area, write::number(instance.area)), ("bbox", bbox, write::bbox(instance))];
     let missing = values.into_iter().filter(|(_, stored, _)| stored.is_none());
     let changes: Vec<(&str, Change)> = missing.map(|(name, _, value)| (name, Change::Set(value))).collect();
@@ -143,6 +148,16 @@ fn renumber(dataset: &mut Dataset, reference: &[Category], tally: &mut Tally) ->
             id
         });
         new_ids.entry(category.id).or_insert(id);
+    }
+    // An id without a class must not come to mean one of the reference.
+    let taken: BTreeSet<CategoryId> = categories.iter().map(|category| category.id).collect();
+    for instance in &dataset.instances {
+        let id = instance.category_id;
+        if taken.contains(&id) && !new_ids.contains_key(&id) {
+            next = next.saturating_add(1);
+            tally.add(Kind::Counterpart, format_args!("class {id}, which has no record (-> {next})"));
+            new_ids.insert(id, CategoryId(next));
+        }
     }
     dataset.categories = categories;
     for instance in &mut dataset.instances {

@@ -1,8 +1,10 @@
 //! The two marks that an image of LVIS has for each class: verified absent, and not labelled throughout.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::Deserialize;
 
-use crate::annotation::{CategoryId, Dataset, Edit, Image, Instance, Verbatim};
+use crate::annotation::{CategoryId, Dataset, Edit, Image, ImageId, Instance, Verbatim};
 use crate::formats::coco::patch::{Change, patched};
 use crate::formats::coco::write::quoted;
 
@@ -84,23 +86,48 @@ pub(super) fn with_members(image: &Image, changes: &[(&str, Change)]) -> Image {
 }
 
 /// The edits that take the absent mark off each class of which `edit` puts the first object on an image, with the classes.
-pub fn freed(dataset: &Dataset, edit: &Edit) -> Vec<(Edit, CategoryId)> {
+/// `image_of` finds an image by its id.
+pub fn freed<'a>(edit: &Edit, image_of: impl Fn(ImageId) -> Option<&'a Image>) -> Vec<(Edit, CategoryId)> {
     let mut put = Vec::new();
     placed(edit, &mut put);
-    let mut freed: Vec<(Edit, CategoryId)> = Vec::new();
+    let mut changed: HashMap<ImageId, Image> = HashMap::new();
+    let mut freed = Vec::new();
     for instance in put {
-        let changed = freed.iter().rev().find_map(|(edit, _)| match edit {
-            Edit::ReplaceImage(image) if image.id == instance.image_id => Some(image),
-            _ => None,
-        });
-        let Some(image) = changed.or_else(|| dataset.image(instance.image_id)) else { continue };
+        let image = changed.get(&instance.image_id).or_else(|| image_of(instance.image_id));
+        // Many objects may be put on images without any mark, whose records need not be read.
+        let Some(image) = image.filter(|image| image.source.as_ref().is_some_and(|text| text.text().contains("neg_category_ids"))) else {
+            continue;
+        };
         let mut marks = marks(image);
         if marks.absent.contains(&instance.category_id) {
             marks.absent.retain(|class| *class != instance.category_id);
-            freed.push((Edit::ReplaceImage(with_marks(image, &marks)), instance.category_id));
+            let image = with_marks(image, &marks);
+            changed.insert(image.id, image.clone());
+            freed.push((Edit::ReplaceImage(image), instance.category_id));
         }
     }
     freed
+}
+
+/// The edits that take a class out of all marks, because it goes and its heir gets its objects, where it has one.
+///
+/// Where more of the class was to be found than is labelled, more of the heir is. That the class was absent says nothing of
+/// the heir, and the heir is no longer absent where it gets an object.
+pub fn without_class(dataset: &Dataset, class: CategoryId, heir: Option<CategoryId>) -> Vec<Edit> {
+    let of_class = dataset.instances.iter().filter(|instance| instance.category_id == class);
+    let images: HashSet<ImageId> = of_class.map(|instance| instance.image_id).collect();
+    let marked = dataset.images.iter().filter(|image| image.source.as_ref().is_some_and(|text| text.text().contains("_category_ids")));
+    let changed = marked.filter_map(|image| {
+        let before = marks(image);
+        let mut after = before.clone();
+        after.absent.retain(|other| *other != class && !(Some(*other) == heir && images.contains(&image.id)));
+        after.not_exhaustive.retain(|other| *other != class);
+        if let Some(heir) = heir.filter(|heir| before.not_exhaustive.contains(&class) && !before.not_exhaustive.contains(heir)) {
+            after.not_exhaustive.push(heir);
+        }
+        (after != before).then(|| Edit::ReplaceImage(with_marks(image, &after)))
+    });
+    changed.collect()
 }
 
 fn placed<'a>(edit: &'a Edit, put: &mut Vec<&'a Instance>) {
@@ -114,11 +141,26 @@ fn placed<'a>(edit: &'a Edit, put: &mut Vec<&'a Instance>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::annotation::ImageId;
-    use crate::geometry::Size;
+    use crate::annotation::{Field, InstanceId, Shape};
+    use crate::geometry::{Rect, Size};
 
     fn image(text: &str) -> Image {
         Image { id: ImageId(5), file_name: "a.jpg".to_owned(), size: Size::new(4, 3), source: Some(Verbatim::whole(text.to_owned())) }
+    }
+
+    fn object(id: i64, on: i64, class: i64) -> Instance {
+        Instance {
+            id: InstanceId(id),
+            image_id: ImageId(on),
+            category_id: CategoryId(class),
+            bbox: Rect::new(0.0, 0.0, 1.0, 1.0),
+            shape: Shape::Box,
+            area: 1.0,
+            crowd: false,
+            score: None,
+            changed: Field::NONE,
+            source: None,
+        }
     }
 
     #[test]
@@ -140,5 +182,51 @@ mod tests {
         let text = r#"{"id": 5, "file_name": "a.jpg", "width": 4, "height": 3, "neg_category_ids": [], "not_exhaustive_category_ids": []}"#;
         assert_eq!(after.source.unwrap().text(), text);
         assert_eq!(marks(&image("[broken")), Marks::default());
+    }
+
+    #[test]
+    fn the_marks_of_classes_that_come_to_one_image_go_one_after_the_other() {
+        let marked = image(r#"{"id":5,"neg_category_ids":[3, 1, 4]}"#);
+        let plain = Image { id: ImageId(6), ..image(r#"{"id":6}"#) };
+        let put = |id, on, class| Edit::Insert { index: usize::MAX, instance: Box::new(object(id, on, class)) };
+        let edit = Edit::Batch(vec![put(1, 5, 3), put(2, 6, 3), put(3, 5, 3), put(4, 5, 4), put(5, 9, 1)]);
+        let freed = freed(&edit, |id| [&marked, &plain].into_iter().find(|image| image.id == id));
+        assert_eq!(freed.iter().map(|(_, class)| class.0).collect::<Vec<_>>(), [3, 4]);
+        let Some((Edit::ReplaceImage(last), _)) = freed.last() else { panic!("no image") };
+        assert_eq!(marks(last).absent, [CategoryId(1)]);
+    }
+
+    #[test]
+    fn of_the_marks_of_a_class_that_goes_its_heir_gets_those_that_hold_for_it() {
+        let with = |id: i64, absent: &str, not_exhaustive: &str| {
+            let text = format!(r#"{{"id":{id},"neg_category_ids":{absent},"not_exhaustive_category_ids":{not_exhaustive}}}"#);
+            Image { id: ImageId(id), ..image(&text) }
+        };
+        // Objects of class 1 are on image 5 only.
+        let images =
+            vec![with(5, "[2,3]", "[1]"), with(6, "[1,2]", "[]"), with(7, "[1]", "[3]"), with(8, "[2]", "[3,2,1]"), with(9, "[3]", "[2]")];
+        let dataset = Dataset { images, instances: vec![object(1, 5, 1), object(2, 9, 2)], ..Dataset::default() };
+        let changed = |heir: Option<i64>| {
+            let edits = without_class(&dataset, CategoryId(1), heir.map(CategoryId));
+            let text = |edit: Edit| match edit {
+                Edit::ReplaceImage(image) => image.source.unwrap().text().replace("_category_ids", ""),
+                other => panic!("{other:?}"),
+            };
+            edits.into_iter().map(text).collect::<Vec<_>>()
+        };
+        let expected = [
+            r#"{"id":5,"neg":[3],"not_exhaustive":[2]}"#,
+            r#"{"id":6,"neg":[2],"not_exhaustive":[]}"#,
+            r#"{"id":7,"neg":[],"not_exhaustive":[3]}"#,
+            r#"{"id":8,"neg":[2],"not_exhaustive":[3, 2]}"#,
+        ];
+        assert_eq!(changed(Some(2)), expected);
+        let expected = [
+            r#"{"id":5,"neg":[2, 3],"not_exhaustive":[]}"#,
+            r#"{"id":6,"neg":[2],"not_exhaustive":[]}"#,
+            r#"{"id":7,"neg":[],"not_exhaustive":[3]}"#,
+            r#"{"id":8,"neg":[2],"not_exhaustive":[3, 2]}"#,
+        ];
+        assert_eq!(changed(None), expected);
     }
 }

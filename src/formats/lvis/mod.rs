@@ -9,8 +9,9 @@ mod mark;
 mod synset;
 
 pub use count::{save, save_edited};
+pub(super) use mapping::MARKS;
 pub use mapping::{to_coco, to_lvis};
-pub use mark::{Mark, Marks, freed, marks, with_marks};
+pub use mark::{Mark, Marks, freed, marks, with_marks, without_class};
 pub use synset::{COCO, CocoClass, with_name, with_synset};
 
 use serde::Deserialize;

@@ -26,6 +26,19 @@ fn hostile_files_are_named_with_their_record() {
     let error = import(Format::YoloSeg, &root.join("yolo"), None).unwrap_err().to_string();
     assert!(error.contains("names") && error.contains("yolo/data.yaml"), "{error}");
 
+    for (names, classes) in [
+        ("names:\n- person\n- car\n", ["person", "car"]),
+        ("names: [a,\n  b] # note\n", ["a", "b"]),
+        ("names: {0: person, 1: car}\n", ["person", "car"]),
+        ("\u{feff}names:\n  1: \"caf\\u00e9\" # a note\n", ["0", "caf\u{e9}"]),
+        ("names: [1, yes]\n", ["1", "yes"]),
+    ] {
+        fs::write(root.join("yolo/data.yaml"), names).unwrap();
+        fs::write(root.join("yolo/labels/a.txt"), "1 0.5 0.5 1 1\n").unwrap();
+        let dataset = import(Format::YoloSeg, &root.join("yolo"), None).unwrap().dataset;
+        assert_eq!(dataset.categories.iter().map(|category| category.name.as_str()).collect::<Vec<_>>(), classes, "{names}");
+    }
+
     fs::create_dir_all(root.join("voc")).unwrap();
     let voc = |text: &str| {
         fs::write(root.join("voc/a.xml"), text).unwrap();
@@ -48,7 +61,8 @@ fn hostile_files_are_named_with_their_record() {
         (json!({"imagePath": "a.png"}), "the file: "),
         (json!({"imagePath": "a.png", "imageHeight": 4_000_000, "imageWidth": 4_000_000}), "the file: has no usable `imageWidth"),
         (shape(json!(7)), "shapes[0]: "),
-        (shape(json!({"label": "x", "points": [[0, 0]]})), "shapes[0]: has no usable `points`"),
+        (shape(json!({"label": "x", "points": [[0, 0]], "shape_type": "rectangle"})), "shapes[0]: has no usable `points`"),
+        (json!({"imagePath": "a.png", "imageHeight": 4.5, "imageWidth": 4}), "the file: 4.5 is no count of pixels"),
         (shape(json!({"label": "x", "points": [[0, 0], [1, 1e300], [2, 2]]})), "shapes[0]: `1"),
         (shape(json!({"label": "x", "points": [[0, 0], [1, 1]], "shape_type": "mask", "mask": "%"})), "shapes[0]: its mask is not base64"),
         (
@@ -63,6 +77,14 @@ fn hostile_files_are_named_with_their_record() {
     }
     fs::write(root.join("lm/a.json"), shape(json!({"label": "x", "points": [[0, 0], [1, 1]], "shape_type": "line"})).to_string()).unwrap();
     assert_eq!(import(Format::Labelme, &root.join("lm"), None).unwrap().tally.count(Kind::Unsupported), 1);
+    let square = json!({"label": "x", "points": [[0, 0], [3, 0], [3, 3]], "group_id": 1.0});
+    let lenient = json!({
+        "imagePath": "a.png", "imageHeight": 4.0, "imageWidth": 4.0, "flags": null,
+        "shapes": [square, {"label": "x", "points": [[0, 0], [1, 1]]}]
+    });
+    fs::write(root.join("lm/a.json"), format!("\u{feff}{lenient}")).unwrap();
+    let imported = import(Format::Labelme, &root.join("lm"), None).unwrap();
+    assert_eq!((imported.dataset.instances.len(), imported.tally.count(Kind::Object)), (1, 1));
 
     fs::create_dir_all(root.join("masks/a")).unwrap();
     fs::write(root.join("masks/classes.txt"), "background\nx\n").unwrap();
