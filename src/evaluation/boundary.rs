@@ -4,10 +4,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use rayon::prelude::*;
-
 use super::federation::Federation;
 use super::precision::Precision;
+use super::watch::{Stopped, Watch};
 use crate::annotation::{CategoryId, Dataset, ImageId, Instance};
 use crate::formats::lvis::Frequency;
 use crate::geometry::Size;
@@ -110,7 +109,10 @@ struct Pair<'a> {
 /// Average precision of the predictions that have a score, by the `overlap` of choice; -1 where there is no object to find.
 /// Masks that do not fit their image are left out. Where `truth` is one of LVIS, only classes that an image is labelled for
 /// count.
-pub fn precision_by(truth: &Dataset, prediction: &Dataset, overlap: Overlap) -> Precision {
+///
+/// # Errors
+/// When the comparison was stopped.
+pub fn precision_by(truth: &Dataset, prediction: &Dataset, overlap: Overlap, watch: &mut Watch<'_>) -> Result<Precision, Stopped> {
     let mut pairs: BTreeMap<(CategoryId, ImageId), Pair<'_>> = BTreeMap::new();
     let sizes: BTreeMap<ImageId, Size> = truth.images.iter().rev().map(|image| (image.id, image.size)).collect();
     let known: std::collections::BTreeSet<CategoryId> = truth.categories.iter().map(|category| category.id).collect();
@@ -132,18 +134,17 @@ pub fn precision_by(truth: &Dataset, prediction: &Dataset, overlap: Overlap) -> 
             pairs.entry(key).or_default().found.push(instance);
         }
     }
-    let pairs: Vec<_> = pairs.into_iter().collect();
-    let groups: Vec<(CategoryId, Group)> = pairs
-        .into_par_iter()
-        .map(|((category, image), mut pair)| {
-            pair.found.sort_by(|a, b| b.score.unwrap_or(0.0).total_cmp(&a.score.unwrap_or(0.0)));
-            if federation.is_none() {
-                pair.found.truncate(MOST_DETECTIONS);
-            }
-            let is_open = federation.as_ref().is_some_and(|all| all.is_open(category, image));
-            (category, matched(&pair, is_open, sizes[&image], overlap))
-        })
-        .collect();
+    for pair in pairs.values_mut() {
+        pair.found.sort_by(|a, b| b.score.unwrap_or(0.0).total_cmp(&a.score.unwrap_or(0.0)));
+        if federation.is_none() {
+            pair.found.truncate(MOST_DETECTIONS);
+        }
+    }
+    let pairs: Vec<((CategoryId, ImageId), Pair<'_>)> = pairs.into_iter().collect();
+    let groups: Vec<(CategoryId, Group)> = watch.map("comparing boundaries", &pairs, |((category, image), pair)| {
+        let is_open = federation.as_ref().is_some_and(|all| all.is_open(*category, *image));
+        (*category, matched(pair, is_open, sizes[image], overlap))
+    })?;
     let mut by_category: BTreeMap<CategoryId, Vec<&Group>> = BTreeMap::new();
     for (category, group) in &groups {
         by_category.entry(*category).or_default().push(group);
@@ -161,7 +162,7 @@ pub fn precision_by(truth: &Dataset, prediction: &Dataset, overlap: Overlap) -> 
     let all = 0..THRESHOLDS;
     let of_frequency = |all: &Federation, wanted| mean_of(0, 0..THRESHOLDS, &|class| all.frequency(class) == Some(wanted));
     let frequencies = [Frequency::Rare, Frequency::Common, Frequency::Frequent];
-    Precision {
+    Ok(Precision {
         ap: mean(0, all.clone()),
         ap50: mean(0, 0..1),
         ap75: mean(0, 5..6),
@@ -169,7 +170,7 @@ pub fn precision_by(truth: &Dataset, prediction: &Dataset, overlap: Overlap) -> 
         medium: mean(2, all.clone()),
         large: mean(3, all),
         by_frequency: federation.as_ref().map(|all| frequencies.map(|wanted| of_frequency(all, wanted))),
-    }
+    })
 }
 
 /// COCO's greedy matching: the best detection first takes the object that it overlaps most, one that counts if it can. Where

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{Agreement, Overlap, Scale, Scores, agreement, precision_by};
+use super::{Agreement, Overlap, Scale, Scores, Stopped, Watch, agreement, precision_by};
 use crate::annotation::{Dataset, Instance, InstanceId, Verbatim};
 
 /// Sources with a row of their own, those with the most objects.
@@ -49,7 +48,10 @@ struct Compared<'a> {
 }
 
 /// Compares `before` and `after` with `truth`, object by object. Crowds are left out.
-pub fn change<'a>(truth: &'a Dataset, before: &'a Dataset, after: &'a Dataset) -> Change {
+///
+/// # Errors
+/// When the comparison was stopped.
+pub fn change<'a>(truth: &'a Dataset, before: &'a Dataset, after: &'a Dataset, watch: &mut Watch<'_>) -> Result<Change, Stopped> {
     let sizes = truth.sizes();
     let index = |dataset: &'_ Dataset| -> HashMap<InstanceId, usize> {
         dataset.instances.iter().enumerate().map(|(place, instance)| (instance.id, place)).collect()
@@ -58,32 +60,32 @@ pub fn change<'a>(truth: &'a Dataset, before: &'a Dataset, after: &'a Dataset) -
     let sources: HashMap<InstanceId, String> =
         before.instances.iter().filter_map(|instance| Some((instance.id, named_source(instance)?))).collect();
     let objects: Vec<&'a Instance> = truth.instances.iter().filter(|instance| !instance.crowd).collect();
-    let compared: Vec<Compared<'_>> = objects
-        .par_iter()
-        .filter_map(|object| {
-            let size = *sizes.get(&object.image_id).filter(|size| size.pixels() > 0)?;
-            let of = |dataset: &'a Dataset, places: &HashMap<InstanceId, usize>| {
-                let other = dataset.instances.get(*places.get(&object.id)?).filter(|other| other.image_id == object.image_id)?;
-                Some((agreement(object, other, size).ok()?, other))
-            };
-            let source = sources.get(&object.id).map(String::as_str);
-            let ((before, old), (after, new)) = (of(before, &old)?, of(after, &new)?);
-            Some(Compared { scale: Scale::of(object.area), source, before, after, instances: [object, old, new] })
+    let compared = watch.map("comparing changes", &objects, |&object| {
+        let size = *sizes.get(&object.image_id).filter(|size| size.pixels() > 0)?;
+        let of = |dataset: &'a Dataset, places: &HashMap<InstanceId, usize>| {
+            let other = dataset.instances.get(*places.get(&object.id)?).filter(|other| other.image_id == object.image_id)?;
+            Some((agreement(object, other, size).ok()?, other))
+        };
+        let source = sources.get(&object.id).map(String::as_str);
+        let ((before, old), (after, new)) = (of(before, &old)?, of(after, &new)?);
+        Some(Compared { scale: Scale::of(object.area), source, before, after, instances: [object, old, new] })
+    })?;
+    let compared: Vec<Compared<'_>> = compared.into_iter().flatten().collect();
+    let mut row = |name: &str, chosen: &[&Compared<'_>]| -> Result<Row, Stopped> {
+        Ok(Row {
+            name: name.to_owned(),
+            before: Scores::of(chosen.iter().map(|one| &one.before)),
+            after: Scores::of(chosen.iter().map(|one| &one.after)),
+            boundary_ap: boundary_ap(truth, chosen, watch)?,
+            worse: chosen.iter().filter(|one| one.after.iou < one.before.iou - 0.01).count(),
         })
-        .collect();
-    let row = |name: &str, chosen: &[&Compared<'_>]| Row {
-        name: name.to_owned(),
-        before: Scores::of(chosen.iter().map(|one| &one.before)),
-        after: Scores::of(chosen.iter().map(|one| &one.after)),
-        boundary_ap: boundary_ap(truth, chosen),
-        worse: chosen.iter().filter(|one| one.after.iou < one.before.iou - 0.01).count(),
     };
     let scaled = |scale| compared.iter().filter(|one| one.scale == scale).collect::<Vec<_>>();
     let by_size = vec![
-        row("all", &compared.iter().collect::<Vec<_>>()),
-        row("small", &scaled(Scale::Small)),
-        row("medium", &scaled(Scale::Medium)),
-        row("large", &scaled(Scale::Large)),
+        row("all", &compared.iter().collect::<Vec<_>>())?,
+        row("small", &scaled(Scale::Small))?,
+        row("medium", &scaled(Scale::Medium))?,
+        row("large", &scaled(Scale::Large))?,
     ];
     let mut named = BTreeMap::<&str, Vec<&Compared<'_>>>::new();
     for one in &compared {
@@ -95,12 +97,12 @@ pub fn change<'a>(truth: &'a Dataset, before: &'a Dataset, after: &'a Dataset) -
     largest.sort_by_key(|(_, chosen)| std::cmp::Reverse(chosen.len()));
     largest.truncate(MOST_SOURCES);
     largest.sort_by_key(|(name, _)| *name);
-    let by_source = largest.iter().map(|(name, chosen)| row(name, chosen)).collect();
-    Change { by_size, by_source, left_out: objects.len() - compared.len() }
+    let by_source = largest.iter().map(|(name, chosen)| row(name, chosen)).collect::<Result<_, _>>()?;
+    Ok(Change { by_size, by_source, left_out: objects.len() - compared.len() })
 }
 
 /// The boundary average precision of these objects alone, before and after.
-fn boundary_ap(truth: &Dataset, objects: &[&Compared<'_>]) -> [f64; 2] {
+fn boundary_ap(truth: &Dataset, objects: &[&Compared<'_>], watch: &mut Watch<'_>) -> Result<[f64; 2], Stopped> {
     let part = |place: usize| {
         let scored = |one: &&Compared<'_>| {
             let instance = one.instances[place].clone();
@@ -109,7 +111,8 @@ fn boundary_ap(truth: &Dataset, objects: &[&Compared<'_>]) -> [f64; 2] {
         truth.with_instances(objects.iter().map(scored).collect())
     };
     let objects = part(0);
-    [1, 2].map(|place| precision_by(&objects, &part(place), Overlap::Boundary).ap)
+    let mut ap = |place: usize| precision_by(&objects, &part(place), Overlap::Boundary, watch).map(|found| found.ap);
+    Ok([ap(1)?, ap(2)?])
 }
 
 /// The member `source` of the record, where it is text.

@@ -9,20 +9,21 @@ mod federation;
 mod object;
 mod precision;
 mod reliability;
+mod watch;
 
 use std::collections::HashMap;
 use std::fmt;
 
-use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::annotation::{Dataset, Instance, InstanceId};
+use crate::annotation::{Dataset, Instance, InstanceId, Shape};
 
 pub use boundary::{Overlap, precision_by};
 pub use change::{Change, Row, change};
 pub use object::{Agreement, agreement};
 pub use precision::{Precision, PrecisionError, precision};
 pub use reliability::{Bin, Reliability};
+pub use watch::{Stopped, Watch};
 
 /// The size of an object by its stored area, in COCO's classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -96,7 +97,8 @@ pub struct Table {
     pub medium: Scores,
     /// Large ones.
     pub large: Scores,
-    /// Objects of the truth for which there is no prediction with their id; they count with 0.
+    /// Objects of the truth for which there is no prediction with their id, or only a box in place of a mask; they count
+    /// with 0.
     pub missing: usize,
     /// Predictions whose id no object of the truth has; they do not count.
     pub extra: usize,
@@ -115,12 +117,15 @@ pub struct Table {
 /// Where no prediction has the id of an object, as in a list of detections, the scores by object are empty.
 ///
 /// # Errors
-/// When the average precision cannot be computed.
-pub fn compare(truth: &Dataset, prediction: &Dataset) -> Result<Table, PrecisionError> {
-    let has_scores = prediction.instances.iter().any(|instance| instance.score.is_some());
-    let precision = if has_scores { Some(precision(truth, prediction)?) } else { None };
-    let boundary_precision = has_scores.then(|| precision_by(truth, prediction, Overlap::Boundary));
-    Ok(Table { precision, boundary_precision, ..by_object(truth, prediction) })
+/// When the average precision cannot be computed, or the comparison was stopped.
+pub fn compare(truth: &Dataset, prediction: &Dataset, watch: &mut Watch<'_>) -> Result<Table, PrecisionError> {
+    let table = by_object(truth, prediction, watch)?;
+    if prediction.instances.iter().all(|instance| instance.score.is_none()) {
+        return Ok(table);
+    }
+    let precision = Some(precision(truth, prediction)?);
+    let boundary_precision = Some(precision_by(truth, prediction, Overlap::Boundary, watch)?);
+    Ok(Table { precision, boundary_precision, ..table })
 }
 
 /// An object of the truth, the prediction with its id, and how well they agree; `None` where they cannot be compared.
@@ -130,33 +135,39 @@ struct Pair<'a> {
     agreement: Option<Agreement>,
 }
 
-fn pairs<'a>(truth: &'a Dataset, prediction: &'a Dataset) -> Vec<Pair<'a>> {
+fn pairs<'a>(truth: &'a Dataset, prediction: &'a Dataset, watch: &mut Watch<'_>) -> Result<Vec<Pair<'a>>, Stopped> {
     let sizes = truth.sizes();
-    let predictions: HashMap<InstanceId, &Instance> = prediction.instances.iter().map(|instance| (instance.id, instance)).collect();
-    let pair = |object: &'a Instance| {
-        let other = predictions.get(&object.id).copied().filter(|other| other.image_id == object.image_id);
+    let predictions: HashMap<InstanceId, &'a Instance> = prediction.instances.iter().map(|instance| (instance.id, instance)).collect();
+    let objects: Vec<&'a Instance> = truth.instances.iter().filter(|instance| !instance.crowd).collect();
+    watch.map("comparing masks", &objects, |&object| {
+        // A box stands for a mask only where the truth is no better.
+        let is_one = |other: &&Instance| other.image_id == object.image_id && (other.shape != Shape::Box || object.shape == Shape::Box);
+        let other = predictions.get(&object.id).copied().filter(is_one);
         let size = sizes.get(&object.image_id).copied().filter(|size| size.pixels() > 0);
         let agreement = size.and_then(|size| other.map_or(Some(Agreement::default()), |other| agreement(object, other, size).ok()));
         Pair { object, other, agreement }
-    };
-    truth.instances.par_iter().filter(|instance| !instance.crowd).map(pair).collect()
+    })
 }
 
-/// The `count` objects whose predictions agree least with them, and how well these agree, the worst first. Objects without a prediction are not among them.
-pub fn worst(truth: &Dataset, prediction: &Dataset, count: usize) -> Vec<(InstanceId, Agreement)> {
-    let mut found: Vec<(InstanceId, Agreement)> = pairs(truth, prediction)
+/// The `count` objects whose predictions agree least with them, and how well these agree, the worst first. Objects without a
+/// prediction are not among them.
+///
+/// # Errors
+/// When the comparison was stopped.
+pub fn worst(truth: &Dataset, prediction: &Dataset, count: usize, watch: &mut Watch<'_>) -> Result<Vec<(InstanceId, Agreement)>, Stopped> {
+    let mut found: Vec<(InstanceId, Agreement)> = pairs(truth, prediction, watch)?
         .into_iter()
         .filter(|pair| pair.other.is_some())
         .filter_map(|pair| Some((pair.object.id, pair.agreement?)))
         .collect();
     found.sort_by(|a, b| a.1.iou.total_cmp(&b.1.iou));
     found.truncate(count);
-    found
+    Ok(found)
 }
 
-fn by_object(truth: &Dataset, prediction: &Dataset) -> Table {
+fn by_object(truth: &Dataset, prediction: &Dataset, watch: &mut Watch<'_>) -> Result<Table, Stopped> {
     let known: std::collections::HashSet<_> = truth.instances.iter().map(|instance| (instance.id, instance.image_id)).collect();
-    let pairs = pairs(truth, prediction);
+    let pairs = pairs(truth, prediction, watch)?;
     let mut table = Table {
         all: Scores::default(),
         small: Scores::default(),
@@ -170,7 +181,7 @@ fn by_object(truth: &Dataset, prediction: &Dataset) -> Table {
         boundary_precision: None,
     };
     if table.missing == pairs.len() {
-        return table;
+        return Ok(table);
     }
     let usable: Vec<(&Pair<'_>, Agreement)> = pairs.iter().filter_map(|pair| Some((pair, pair.agreement?))).collect();
     let scores = |of: &dyn Fn(Scale) -> bool| {
@@ -181,7 +192,7 @@ fn by_object(truth: &Dataset, prediction: &Dataset) -> Table {
     [table.small, table.medium, table.large] = [Scale::Small, Scale::Medium, Scale::Large].map(|scale| scores(&|of| of == scale));
     let scored: Vec<(f64, f64)> = usable.iter().filter_map(|(pair, agreement)| Some((pair.other?.score?, agreement.iou))).collect();
     table.reliability = Reliability::new(&scored);
-    table
+    Ok(table)
 }
 
 impl fmt::Display for Table {
@@ -198,7 +209,7 @@ impl fmt::Display for Table {
             }
         }
         for (count, what) in [
-            (self.missing, "objects have no prediction with their id and count as 0"),
+            (self.missing, "objects have no prediction with their id, or only a box, and count as 0"),
             (self.extra, "predictions have an id that no object has"),
             (self.unusable, "objects could not be compared"),
         ] {

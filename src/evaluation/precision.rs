@@ -1,12 +1,13 @@
 //! COCO's and LVIS' average precision of masks, by the `hotcoco` port of pycocotools and lvis-api.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use hotcoco::params::IouType;
 use hotcoco::{Annotation, COCO, COCOeval, Segmentation};
 use serde::Serialize;
 
 use super::federation::Federation;
+use super::watch::Stopped;
 use crate::annotation::{CategoryId, Dataset, Instance, Shape};
 use crate::geometry::Rect;
 
@@ -41,7 +42,7 @@ impl Precision {
     }
 }
 
-/// Why average precision could not be computed.
+/// Why a comparison gave no average precision.
 #[derive(Debug, thiserror::Error)]
 pub enum PrecisionError {
     /// The evaluation refuses its input.
@@ -50,6 +51,9 @@ pub enum PrecisionError {
     /// The evaluation gave fewer values than COCO defines.
     #[error("average precision came out incomplete")]
     Incomplete,
+    /// The comparison was stopped on request.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
 /// Average precision of the predictions that have a score. Those on images or of categories that `truth` does not have
@@ -58,8 +62,9 @@ pub enum PrecisionError {
 /// # Errors
 /// When the evaluation refuses its input.
 pub fn precision(truth: &Dataset, prediction: &Dataset) -> Result<Precision, PrecisionError> {
-    // The evaluation knows only ids from 0; ours may be negative. Places in the lists do as well.
-    let images: HashMap<_, _> = truth.images.iter().enumerate().rev().map(|(place, image)| (image.id, place as u64 + 1)).collect();
+    // The evaluation knows only ids from 0; ours may be negative. It goes by the order of ids where scores are equal.
+    let ids: BTreeSet<_> = truth.images.iter().map(|image| image.id).collect();
+    let images: HashMap<_, _> = ids.into_iter().zip(1_u64..).collect();
     let categories: HashMap<_, _> =
         truth.categories.iter().enumerate().rev().map(|(place, category)| (category.id, place as u64 + 1)).collect();
     let annotation = |id: usize, instance: &Instance| {
@@ -81,11 +86,10 @@ pub fn precision(truth: &Dataset, prediction: &Dataset) -> Result<Precision, Pre
         images: truth
             .images
             .iter()
-            .enumerate()
-            .map(|(place, image)| {
+            .map(|image| {
                 let marks = federation.as_ref().and_then(|federation| federation.marks(image.id)).cloned().unwrap_or_default();
                 hotcoco::Image {
-                    id: place as u64 + 1,
+                    id: images.get(&image.id).copied().unwrap_or_default(),
                     width: image.size.width,
                     height: image.size.height,
                     neg_category_ids: places(&marks.absent),

@@ -3,9 +3,22 @@
 use std::path::Path;
 
 use annotator::annotation::{Dataset, Shape, Verbatim};
-use annotator::evaluation::{Overlap, change, compare, precision, precision_by};
+use annotator::evaluation::{self, Change, Overlap, Precision, PrecisionError, Stopped, Table, Watch, precision};
 use annotator::formats::coco;
+use annotator::job::Cancel;
 use annotator::mask::morphology;
+
+fn compare(truth: &Dataset, prediction: &Dataset) -> Result<Table, PrecisionError> {
+    evaluation::compare(truth, prediction, &mut Watch { cancel: &Cancel::new(), progress: &mut |_| () })
+}
+
+fn change(truth: &Dataset, before: &Dataset, after: &Dataset) -> Change {
+    evaluation::change(truth, before, after, &mut Watch { cancel: &Cancel::new(), progress: &mut |_| () }).unwrap()
+}
+
+fn precision_by(truth: &Dataset, prediction: &Dataset, overlap: Overlap) -> Precision {
+    evaluation::precision_by(truth, prediction, overlap, &mut Watch { cancel: &Cancel::new(), progress: &mut |_| () }).unwrap()
+}
 
 /// Truth, results, and their average precision of masks and of boundaries, as `tests/reference` froze them.
 fn frozen_in(file: &str) -> (Dataset, Dataset, [Vec<f64>; 2]) {
@@ -90,7 +103,7 @@ fn a_change_is_told_by_size_and_source() {
     let objects = truth.instances.iter().filter(|instance| !instance.crowd).count();
     assert_eq!((told.by_size[0].before.count, told.left_out), (objects - 1, 1));
     assert!(told.by_size[0].after.iou > told.by_size[0].before.iou + 0.05);
-    let gains = |row: &&annotator::evaluation::Row| row.before.count > 0 && row.boundary_ap[1] > row.boundary_ap[0] + 0.05;
+    let gains = |row: &&evaluation::Row| row.before.count > 0 && row.boundary_ap[1] > row.boundary_ap[0] + 0.05;
     assert!(told.by_size.iter().take(1).chain(&told.by_source).all(|row| gains(&row)), "{told}");
     assert_eq!(told.by_source.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["grown 0", "grown 1"]);
     assert_eq!(told.by_source.iter().map(|row| row.before.count).sum::<usize>(), objects - 1);
@@ -146,4 +159,31 @@ fn a_worse_prediction_scores_worse() {
     let text = table.to_string();
     assert!(text.contains("boundary IoU") && text.contains("1 objects have no prediction"), "{text}");
     assert!(serde_json::to_string(&table).unwrap().contains("\"boundary_iou\""));
+}
+
+#[test]
+fn a_box_is_no_prediction_of_a_mask() {
+    let (truth, ..) = frozen();
+    let mut boxes = truth.clone();
+    let object = boxes.instances.iter().position(|instance| !instance.crowd).unwrap();
+    boxes.instances[object].set_shape(Shape::Box);
+    let table = compare(&truth, &boxes).unwrap();
+    assert_eq!((table.missing, table.unusable), (1, 0));
+    assert!((table.all.iou * table.all.count as f64 - (table.all.count - 1) as f64).abs() < 1e-9, "{table}");
+    assert_eq!(compare(&boxes, &boxes).unwrap().missing, 0, "a truth without a mask is equal to itself");
+}
+
+#[test]
+fn a_comparison_shows_how_far_it_is_and_can_be_stopped() {
+    let (truth, results, _) = frozen();
+    let mut told = Vec::new();
+    let mut watch = Watch { cancel: &Cancel::new(), progress: &mut |progress| told.push(progress.label) };
+    evaluation::compare(&truth, &results, &mut watch).unwrap();
+    told.dedup();
+    assert_eq!(told, ["comparing masks", "comparing boundaries"]);
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let mut watch = Watch { cancel: &cancel, progress: &mut |_| () };
+    assert!(matches!(evaluation::compare(&truth, &results, &mut watch), Err(PrecisionError::Stopped(Stopped))));
+    assert_eq!(evaluation::change(&truth, &truth, &truth, &mut watch), Err(Stopped));
 }
