@@ -92,6 +92,16 @@ impl Instance {
         self.shape.mask(self.bbox, size)
     }
 
+    /// A number that hardly any other outline has, on this image or another; `None` where only the box is known.
+    pub fn fingerprint(&self) -> Option<u64> {
+        let outline = match &self.shape {
+            Shape::Box => return None,
+            Shape::Polygons(polygons) => polygon::fingerprint(polygons),
+            Shape::Rle { counts, .. } => rle::fingerprint(counts),
+        };
+        Some(outline ^ self.image_id.0 as u64)
+    }
+
     /// Gives the instance the pixels of `mask`: run lengths, in the form that the instance's own have where it has some.
     pub fn set_mask(&mut self, mask: &Mask) {
         self.set_pixels(Shape::from_mask(mask));
@@ -118,6 +128,42 @@ impl Instance {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::annotation::{CategoryId, ImageId, InstanceId};
+
+    #[test]
+    fn a_fingerprint_tells_outlines_apart_and_not_their_forms() {
+        let on = |image: i64, shape: Shape| {
+            let instance = Instance {
+                id: InstanceId(1),
+                image_id: ImageId(image),
+                category_id: CategoryId(1),
+                bbox: Rect::default(),
+                shape,
+                area: 0.0,
+                crowd: false,
+                score: None,
+                changed: Field::NONE,
+                source: None,
+            };
+            instance.fingerprint()
+        };
+        let runs = |counts: &[u32], compressed| Shape::Rle { size: Size::new(3, 3), counts: counts.to_vec(), compressed };
+        let polygons = |polygons: &[&[f64]]| Shape::Polygons(polygons.iter().map(|polygon| polygon.to_vec()).collect());
+        assert_eq!(on(1, runs(&[3, 0, 4, 2], true)), on(1, runs(&[7, 2], false)));
+        let different = [
+            on(1, Shape::Box),
+            on(1, runs(&[7, 2], true)),
+            on(1, runs(&[6, 3], true)),
+            on(2, runs(&[7, 2], true)),
+            on(1, polygons(&[&[0.0, 0.0, 4.0, 0.0, 4.0, 3.0]])),
+            on(1, polygons(&[&[0.0, 0.0, 4.0, 0.0, 4.0, 3.5]])),
+            on(1, polygons(&[&[0.0, 0.0, 4.0], &[0.0, 4.0, 3.0]])),
+        ];
+        assert_eq!(different[0], None);
+        for (index, one) in different.iter().enumerate() {
+            assert!(different[index + 1..].iter().all(|other| other != one), "{index}");
+        }
+    }
 
     #[test]
     fn a_mask_goes_in_and_out() {

@@ -157,6 +157,11 @@ impl Mask {
     }
 }
 
+/// A number that other bytes hardly have (FNV-1a); files keep it, so it stays the same.
+fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 /// The first and the last place in `row` that does not hold `value`; `None` where all do. Looks at many bytes at once.
 fn span_of_other(row: &[u8], value: u8) -> Option<(usize, usize)> {
     const BLOCK: usize = 64;

@@ -178,20 +178,6 @@ pub fn raggedness(mask: &Mask) -> f64 {
     changed as f64 / steps.max(1) as f64
 }
 
-/// The largest part of `mask`, corners counting as touching; of equal ones the first.
-#[must_use]
-pub fn largest_component(mask: &Mask) -> Mask {
-    let parts = Components::of(mask, Connectivity::Eight);
-    let mut result = Mask::new(mask.size());
-    let Some(largest) = (0..parts.len()).rev().max_by_key(|&part| parts.areas()[part]) else { return result };
-    parts.for_each_run(|y, start, end, part| {
-        if part == largest {
-            result.row_mut(y)[start as usize..end as usize].fill(1);
-        }
-    });
-    result
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,12 +222,10 @@ mod tests {
     }
 
     #[test]
-    fn holes_and_specks() {
+    fn holes_are_filled() {
         let ring = Mask::from_fn(Size::new(8, 7), |x, y| x < 5 && (x.abs_diff(2).max(y.abs_diff(3)) == 2) || (x, y) == (7, 0));
         assert_eq!(fill_holes(&ring).area(), 26);
-        assert_eq!(largest_component(&ring).area(), 16);
         let diamond = Mask::from_fn(Size::new(3, 3), |x, y| x.abs_diff(1) + y.abs_diff(1) == 1);
         assert_eq!(fill_holes(&diamond).area(), 5);
-        assert!(largest_component(&Mask::new(Size::new(2, 2))).is_empty());
     }
 }

@@ -22,6 +22,13 @@ pub fn runs(polygons: &[Vec<f64>], size: Size) -> Vec<u32> {
     }
 }
 
+/// A number that hardly any other list of polygons has.
+pub fn fingerprint(polygons: &[Vec<f64>]) -> u64 {
+    let words =
+        polygons.iter().flat_map(|polygon| std::iter::once(polygon.len() as u64).chain(polygon.iter().map(|value| value.to_bits())));
+    super::fnv1a(words.flat_map(u64::to_le_bytes))
+}
+
 /// The area of one polygon by the shoelace formula, in square pixels, whatever its direction; 0 for fewer than three
 /// points.
 pub fn shoelace_area(polygon: &[f64]) -> f64 {

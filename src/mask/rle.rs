@@ -141,6 +141,11 @@ pub fn merged(counts: &[u32]) -> Vec<u32> {
     merged
 }
 
+/// A number that another mask hardly has.
+pub fn fingerprint(counts: &[u32]) -> u64 {
+    super::fnv1a(merged(counts).into_iter().flat_map(u32::to_le_bytes))
+}
+
 /// Whether `counts` cover a grid of `size` exactly.
 ///
 /// # Errors
@@ -260,9 +265,16 @@ mod tests {
             [(&[3_u32, 0, 4, 2][..], &[7_u32, 2][..]), (&[0, 5, 0, 0, 1], &[0, 5, 1]), (&[0, 0, 6], &[6]), (&[2, 1, 0, 3, 4], &[2, 4, 4])]
         {
             assert_eq!(merged(counts), expected);
+            assert_eq!(fingerprint(counts), fingerprint(expected));
             let size = Size::new(counts.iter().sum(), 1);
             assert_eq!(encode(&decode(size, counts).unwrap()), expected);
         }
+    }
+
+    #[test]
+    fn a_fingerprint_stays_what_files_hold() {
+        assert_eq!(fingerprint(&[7, 2]), 0x0be2_4b06_5ae0_e240);
+        assert_ne!(fingerprint(&[7, 2]), fingerprint(&[7, 2, 1]));
     }
 
     #[test]

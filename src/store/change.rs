@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-use super::{Target, codec};
+use super::{Judgement, Judgements, Target, codec};
 use crate::annotation::{Category, Dataset, Edit, Entry, History, Image, ImageId, Instance, InstanceId};
 
 /// Ranks between two neighbours of a new project: as many halvings as bits until ranks are given anew.
@@ -35,6 +35,8 @@ pub enum Change {
     },
     /// An image was marked as reviewed, or the mark was taken off.
     Reviewed(ImageId, bool),
+    /// This is known of outlines by now.
+    Judged(Judgements),
     /// Another image is shown.
     Shown(ImageId),
     /// An annotation file holds what the project held at a revision.
@@ -105,6 +107,11 @@ impl Change {
             }
             Self::Reviewed(image, false) => {
                 transaction.prepare_cached("DELETE FROM reviewed WHERE image = ?1")?.execute([image.0])?;
+            }
+            Self::Judged(judged) => {
+                for (&outline, judgement) in judged {
+                    put_judgement(&transaction, outline, judgement)?;
+                }
             }
             Self::Shown(image) => set(&transaction, "shown", image.0)?,
             Self::Exported(target, revision) => put_target(&transaction, target, *revision)?,
@@ -223,6 +230,13 @@ pub(super) fn put_instance(connection: &Connection, rank: i64, instance: &Instan
     let source = instance.source.as_ref().map(crate::annotation::Verbatim::text);
     let values = params![rank, instance.id.0, instance.image_id.0, codec::instance_bytes(instance), source];
     connection.prepare_cached("INSERT OR REPLACE INTO instance VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(values)?;
+    Ok(())
+}
+
+pub(super) fn put_judgement(connection: &Connection, outline: (InstanceId, u64), judgement: &Judgement) -> rusqlite::Result<()> {
+    let (id, fingerprint) = outline;
+    let values = params![id.0, fingerprint as i64, judgement.expected_iou, judgement.looked_at];
+    connection.prepare_cached("INSERT OR REPLACE INTO judged VALUES (?1, ?2, ?3, ?4)")?.execute(values)?;
     Ok(())
 }
 

@@ -1,17 +1,17 @@
-//! Fills a new project.
+//! Fills a project.
 
 use std::path::Path;
 
 use rusqlite::{Connection, params};
 
-use super::change::{GAP, put_category, put_image, put_instance, put_step, put_target, set};
+use super::change::{GAP, put_category, put_image, put_instance, put_judgement, put_step, put_target, set};
 use super::{Contents, StoreError};
 use crate::job::{Cancel, Meter, Progress};
 
 /// Instances between two looks at the cancel flag.
 const CHUNK: usize = 1 << 13;
 
-/// Writes everything in one transaction. `path` names the project in errors.
+/// Writes everything in one transaction, in the place of what was there. `path` names the project in errors.
 pub(super) fn fill(
     connection: &Connection,
     path: &Path,
@@ -23,6 +23,9 @@ pub(super) fn fill(
     let transaction = connection.unchecked_transaction().map_err(sql)?;
     // Indices of sorted rows are made faster than kept.
     transaction.execute_batch("DROP INDEX instance_id; DROP INDEX instance_image;").map_err(sql)?;
+    for table in ["meta", "member", "image", "category", "instance", "step", "reviewed", "judged"] {
+        transaction.execute(&format!("DELETE FROM {table}"), []).map_err(sql)?;
+    }
     small(&transaction, contents).map_err(sql)?;
     let instances = &contents.dataset.instances;
     let meter = Meter::start("Storing the project", instances.len() as u64);
@@ -44,7 +47,7 @@ pub(super) fn fill(
 }
 
 fn small(connection: &Connection, contents: &Contents) -> rusqlite::Result<()> {
-    let Contents { dataset, history, reviewed, shown, target, exported } = contents;
+    let Contents { dataset, history, reviewed, judged, shown, target, exported } = contents;
     for (place, (key, value)) in dataset.document.iter().enumerate() {
         let values = params![place as i64, key, value.as_ref().map(crate::annotation::Verbatim::text)];
         connection.prepare_cached("INSERT INTO member VALUES (?1, ?2, ?3)")?.execute(values)?;
@@ -57,6 +60,9 @@ fn small(connection: &Connection, contents: &Contents) -> rusqlite::Result<()> {
     }
     for image in reviewed {
         connection.prepare_cached("INSERT INTO reviewed VALUES (?1)")?.execute([image.0])?;
+    }
+    for (&outline, judgement) in judged {
+        put_judgement(connection, outline, judgement)?;
     }
     for (index, entry) in history.done().iter().enumerate() {
         put_step(connection, index + 1, true, entry)?;

@@ -8,8 +8,8 @@ use rayon::prelude::*;
 use rusqlite::{Connection, OptionalExtension as _, Row, Rows, types::FromSql};
 
 use super::codec::{self, Damage, Decoder};
-use super::{Contents, StoreError, Target};
-use crate::annotation::{Dataset, Entry, History, ImageId, Instance, Verbatim};
+use super::{Contents, Judgement, Judgements, StoreError, Target};
+use crate::annotation::{Dataset, Entry, History, ImageId, Instance, InstanceId, Verbatim};
 use crate::job::{Cancel, Meter, Progress};
 
 /// Rows whose source texts share one text in memory, and that are decoded at once on all cores.
@@ -22,7 +22,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// What is needed to show one image: all but the history and the instances of other images.
+    /// What is needed to show one image: all but the history, the judgements and the instances of other images.
     pub(super) fn first(&self) -> Result<Contents, StoreError> {
         let mut contents = self.frame()?;
         let images = &contents.dataset.images;
@@ -42,6 +42,7 @@ impl Reader<'_> {
     pub(super) fn all(&self, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> Result<Contents, StoreError> {
         let mut contents = self.frame()?;
         contents.history = self.history()?;
+        contents.judged = self.judged()?;
         let count: i64 = self.sql(self.connection.query_row("SELECT count(*) FROM instance", [], |row| row.get(0)))?;
         let meter = Meter::start("Reading the project", count as u64);
         let instances = &mut contents.dataset.instances;
@@ -58,7 +59,7 @@ impl Reader<'_> {
         Ok(contents)
     }
 
-    /// All but the history and the instances.
+    /// All but the history, the judgements and the instances.
     fn frame(&self) -> Result<Contents, StoreError> {
         let source = |row: &Row<'_>, column| -> rusqlite::Result<Option<Verbatim>> {
             Ok(row.get_ref(column)?.as_str_or_null()?.and_then(codec::whole))
@@ -82,6 +83,7 @@ impl Reader<'_> {
             dataset,
             history: History::restored(Vec::new(), Vec::new(), self.number("revision")?.unwrap_or(0)),
             reviewed: reviewed.into_iter().collect(),
+            judged: Judgements::new(),
             shown: self.meta("shown")?.map(ImageId),
             target: self.target()?,
             exported: self.number("exported")?.unwrap_or(0),
@@ -108,6 +110,15 @@ impl Reader<'_> {
         }
         undone.reverse();
         Ok(History::restored(done, undone, self.number("revision")?.unwrap_or(0)))
+    }
+
+    /// What was said of outlines.
+    pub(super) fn judged(&self) -> Result<Judgements, StoreError> {
+        let judged = self.records("SELECT id, fingerprint, expected, looked_at FROM judged ORDER BY id, fingerprint", |row| {
+            let outline = (InstanceId(row.get(0)?), row.get::<_, i64>(1)? as u64);
+            Ok((outline, Judgement { expected_iou: row.get(2)?, looked_at: row.get(3)? }))
+        })?;
+        Ok(judged.into_iter().collect())
     }
 
     /// The next instances of a query for record and source; `None` behind the last one.

@@ -15,6 +15,7 @@ mod change;
 mod codec;
 mod create;
 mod error;
+mod judgement;
 mod load;
 mod place;
 mod project;
@@ -27,6 +28,7 @@ use std::time::UNIX_EPOCH;
 
 pub use change::{Change, Move};
 pub use error::StoreError;
+pub use judgement::{Judgement, Judgements};
 pub use place::{Places, file_name, find};
 pub use project::Project;
 pub use writer::{State, Writer};
@@ -42,6 +44,8 @@ pub struct Contents {
     pub history: History,
     /// The images that a person marked as reviewed.
     pub reviewed: BTreeSet<ImageId>,
+    /// What was said of the outlines that objects have or had; [`Project::first`] leaves it out.
+    pub judged: Judgements,
     /// The image that was shown last.
     pub shown: Option<ImageId>,
     /// The annotation file that holds what the project held at revision `exported`.

@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 
 use super::load::Reader;
 use super::schema::{MIGRATIONS, migrate};
-use super::{Change, Contents, Places, StoreError, create};
+use super::{Change, Contents, Judgements, Places, StoreError, create};
 use crate::job::{Cancel, Progress};
 
 /// A project that this process owns until the value goes; on disk, or in memory while no disk takes it.
@@ -28,20 +28,14 @@ struct Homeless {
 
 impl Project {
     /// Makes a project at the first of `places` that takes one; it appears there complete or not at all. Where no place
-    /// takes it, the project lives in memory: see [`Self::unwritten`]. `replaces` allows it to take the place of another.
+    /// takes it, the project lives in memory: see [`Self::unwritten`].
     ///
     /// # Errors
-    /// When the job was cancelled, or when there is a project already and `replaces` is not set.
-    pub fn create(
-        places: &Places,
-        contents: &Contents,
-        replaces: bool,
-        cancel: &Cancel,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Self, StoreError> {
+    /// When the job was cancelled, or when there is a project already: another process has just made it.
+    pub fn create(places: &Places, contents: &Contents, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> Result<Self, StoreError> {
         let mut why = Vec::new();
         for path in places.all() {
-            match Self::create_at(path, contents, replaces, cancel, progress) {
+            match Self::create_at(path, contents, cancel, progress) {
                 Ok(project) => return Ok(project),
                 Err(error @ (StoreError::InUse { .. } | StoreError::Cancelled { .. })) => return Err(error),
                 Err(error) => why.push(error.to_string()),
@@ -54,13 +48,7 @@ impl Project {
         Ok(Self { connection, path, homeless: Some(Homeless { why: why.join("; "), places: places.clone() }) })
     }
 
-    fn create_at(
-        path: &Path,
-        contents: &Contents,
-        replaces: bool,
-        cancel: &Cancel,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Self, StoreError> {
+    fn create_at(path: &Path, contents: &Contents, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> Result<Self, StoreError> {
         let new = temporary(path)?;
         {
             let mut connection = Connection::open(new.path()).map_err(|error| StoreError::of(path, error))?;
@@ -71,7 +59,7 @@ impl Project {
             migrate(&mut connection, MIGRATIONS, path)?;
             create::fill(&connection, path, contents, cancel, progress)?;
         }
-        settle(new, path, replaces)?;
+        settle(new, path)?;
         Self::open(path)
     }
 
@@ -98,7 +86,8 @@ impl Project {
         self.homeless.as_ref().map(|homeless| homeless.why.as_str())
     }
 
-    /// What is needed to show the image that was shown last: all but the history and the instances of other images.
+    /// What is needed to show the image that was shown last: all but the history, the judgements and the instances of other
+    /// images.
     ///
     /// # Errors
     /// When the project cannot be read.
@@ -112,6 +101,22 @@ impl Project {
     /// When the project cannot be read or the job was cancelled.
     pub fn load(&self, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> Result<Contents, StoreError> {
         Reader { connection: &self.connection, path: &self.path }.all(cancel, progress)
+    }
+
+    /// What was said of the outlines that objects have or had.
+    ///
+    /// # Errors
+    /// When the project cannot be read.
+    pub fn judged(&self) -> Result<Judgements, StoreError> {
+        Reader { connection: &self.connection, path: &self.path }.judged()
+    }
+
+    /// Gives the project other contents, as one transaction; its lock stays.
+    ///
+    /// # Errors
+    /// When the job was cancelled or the disk does not take them; the project is then as before.
+    pub fn refill(&mut self, contents: &Contents, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> Result<(), StoreError> {
+        create::fill(&self.connection, &self.path, contents, cancel, progress)
     }
 
     /// Writes one change as one transaction, which is on the disk when this returns.
@@ -142,7 +147,7 @@ impl Project {
         let new = temporary(path)?;
         let name = new.path().to_string_lossy();
         self.connection.execute("VACUUM INTO ?1", [name]).map_err(|error| StoreError::of(path, error))?;
-        settle(new, path, false)?;
+        settle(new, path)?;
         Self::open(path)
     }
 
@@ -182,11 +187,13 @@ fn temporary(path: &Path) -> Result<NamedTempFile, StoreError> {
 }
 
 /// Gives a complete project file its name.
-fn settle(new: NamedTempFile, path: &Path, replaces: bool) -> Result<(), StoreError> {
+fn settle(new: NamedTempFile, path: &Path) -> Result<(), StoreError> {
     let io = |error| StoreError::io(path, error);
     new.as_file().sync_all().map_err(io)?;
-    if !replaces && path.exists() {
-        return Err(io(std::io::ErrorKind::AlreadyExists.into()));
+    // A project that is there by now is that of another window; what else has the name is in the way.
+    let taken = |error| if path.is_file() { StoreError::InUse { path: path.to_owned() } } else { io(error) };
+    if path.exists() {
+        return Err(taken(std::io::ErrorKind::AlreadyExists.into()));
     }
     // A log that another project of this name left would be taken for this one's.
     for ending in ["-wal", "-shm", "-journal"] {
@@ -197,8 +204,7 @@ fn settle(new: NamedTempFile, path: &Path, replaces: bool) -> Result<(), StoreEr
             _ => {}
         }
     }
-    let named = if replaces { new.persist(path) } else { new.persist_noclobber(path) };
-    named.map_err(|error| io(error.error))?;
+    new.persist_noclobber(path).map_err(|error| taken(error.error))?;
     // The name is on the disk once the folder is; where a folder cannot be synchronised, the file itself is safe.
     if let Some(Ok(folder)) = path.parent().map(std::fs::File::open)
         && let Err(error) = folder.sync_all()

@@ -11,7 +11,8 @@ const APPLICATION_ID: u32 = 0x616e_6e6f;
 
 /// Each entry leads from the format of its place to the next one; the first one makes a new project. An entry that was
 /// released is never changed.
-pub(super) const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
     CREATE TABLE member (place INTEGER PRIMARY KEY, key TEXT NOT NULL, source TEXT);
     CREATE TABLE image (place INTEGER PRIMARY KEY, record BLOB NOT NULL, source TEXT);
@@ -22,7 +23,14 @@ pub(super) const MIGRATIONS: &[&str] = &["
     CREATE INDEX instance_image ON instance (image);
     CREATE TABLE step (number INTEGER PRIMARY KEY, is_done INTEGER NOT NULL, label TEXT NOT NULL, image INTEGER, edit BLOB NOT NULL);
     CREATE TABLE reviewed (image INTEGER PRIMARY KEY);
-"];
+",
+    "
+    -- What was said of the outlines that objects have or had; the fingerprint tells those of one object apart.
+    CREATE TABLE judged (
+        id INTEGER NOT NULL, fingerprint INTEGER NOT NULL, expected REAL, looked_at INTEGER NOT NULL, PRIMARY KEY (id, fingerprint)
+    ) WITHOUT ROWID;
+",
+];
 
 /// Brings the project at `path` to the newest format; a new database gets all tables.
 ///
@@ -68,35 +76,46 @@ mod tests {
         Path::new("a.annotator.db")
     }
 
+    /// The migrations with one more behind them.
+    fn followed_by(migration: &'static str) -> Vec<&'static str> {
+        MIGRATIONS.iter().copied().chain([migration]).collect()
+    }
+
     #[test]
     fn an_old_project_becomes_a_new_one_and_keeps_its_rows() {
         let mut connection = Connection::open_in_memory().unwrap();
-        let second = [MIGRATIONS[0], "ALTER TABLE reviewed ADD COLUMN by TEXT NOT NULL DEFAULT 'me'"];
-        migrate(&mut connection, &second[..1], path()).unwrap();
+        migrate(&mut connection, &MIGRATIONS[..1], path()).unwrap();
         connection.execute("INSERT INTO reviewed VALUES (7)", []).unwrap();
-        migrate(&mut connection, &second, path()).unwrap();
-        migrate(&mut connection, &second, path()).unwrap();
+        migrate(&mut connection, MIGRATIONS, path()).unwrap();
+        let row =
+            connection.query_row("SELECT image, (SELECT count(*) FROM judged) FROM reviewed", [], |row| Ok((row.get(0)?, row.get(1)?)));
+        assert_eq!(row, Ok((7, 0)));
+        assert_eq!(marks(&connection), Ok((APPLICATION_ID, MIGRATIONS.len() as u32)));
+        let next = followed_by("ALTER TABLE reviewed ADD COLUMN by TEXT NOT NULL DEFAULT 'me'");
+        migrate(&mut connection, &next, path()).unwrap();
+        migrate(&mut connection, &next, path()).unwrap();
         let row = connection.query_row("SELECT image, by FROM reviewed", [], |row| Ok((row.get(0)?, row.get(1)?)));
         assert_eq!(row, Ok((7, "me".to_owned())));
-        assert_eq!(marks(&connection), Ok((APPLICATION_ID, 2)));
+        assert_eq!(marks(&connection), Ok((APPLICATION_ID, next.len() as u32)));
     }
 
     #[test]
     fn a_failed_migration_leaves_the_old_format() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, MIGRATIONS, path()).unwrap();
-        let broken = [MIGRATIONS[0], "DROP TABLE reviewed; DROP TABLE nothing"];
+        let broken = followed_by("DROP TABLE reviewed; DROP TABLE nothing");
         assert!(migrate(&mut connection, &broken, path()).is_err());
-        assert_eq!(marks(&connection), Ok((APPLICATION_ID, 1)));
+        assert_eq!(marks(&connection), Ok((APPLICATION_ID, MIGRATIONS.len() as u32)));
         connection.execute("INSERT INTO reviewed VALUES (7)", []).unwrap();
     }
 
     #[test]
     fn a_newer_project_and_other_databases_are_refused() {
         let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection, &[MIGRATIONS[0], "SELECT 1"], path()).unwrap();
+        let newer = followed_by("SELECT 1");
+        migrate(&mut connection, &newer, path()).unwrap();
         let error = migrate(&mut connection, MIGRATIONS, path()).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }), "{error}");
+        assert!(matches!(error, StoreError::Newer { found, known, .. } if (found, known) == (newer.len() as u32, found - 1)), "{error}");
         let mut other = Connection::open_in_memory().unwrap();
         other.execute_batch("CREATE TABLE birds (name TEXT)").unwrap();
         assert!(matches!(migrate(&mut other, MIGRATIONS, path()), Err(StoreError::NotAProject { .. })));

@@ -10,7 +10,7 @@ use annotator::annotation::{Category, CategoryId, Dataset, Edit, Field, Image, I
 use annotator::formats::coco;
 use annotator::geometry::{Rect, Size};
 use annotator::job::Cancel;
-use annotator::store::{Change, Contents, Move, Places, Project, State, StoreError, Target, Writer, find};
+use annotator::store::{Change, Contents, Judgement, Judgements, Move, Places, Project, State, StoreError, Target, Writer, find};
 use proptest::prelude::*;
 use rand::{SeedableRng as _, rngs::StdRng};
 
@@ -19,7 +19,7 @@ fn places(folder: &Path) -> Places {
 }
 
 fn create(folder: &Path, contents: &Contents) -> Project {
-    Project::create(&places(folder), contents, false, &Cancel::new(), &mut |_| ()).unwrap()
+    Project::create(&places(folder), contents, &Cancel::new(), &mut |_| ()).unwrap()
 }
 
 fn load(project: &Project) -> Contents {
@@ -37,6 +37,7 @@ fn same(a: &Contents, b: &Contents) {
     assert_eq!(a.history.undone(), b.history.undone());
     assert_eq!(a.history.revision(), b.history.revision());
     assert_eq!((&a.reviewed, a.shown, &a.target, a.exported), (&b.reviewed, b.shown, &b.target, b.exported));
+    assert_eq!(a.judged, b.judged);
 }
 
 /// A session of edits that follow from a seed, the way the window makes them.
@@ -62,6 +63,13 @@ impl Session {
         Self { contents }
     }
 
+    /// Says what is said before the step to the next revision; gives the change.
+    fn judge(&mut self) -> Change {
+        let news = said(self.contents.history.revision() + 1);
+        self.contents.judged.extend(&news);
+        Change::Judged(news)
+    }
+
     /// Makes the step that leads from this revision to the next one; gives the change.
     fn step(&mut self) -> Change {
         let Contents { dataset, history, .. } = &mut self.contents;
@@ -80,9 +88,18 @@ impl Session {
 
     fn advance(&mut self, revision: u64) {
         while self.contents.history.revision() < revision {
+            self.judge();
             self.step();
         }
     }
+}
+
+/// What is said before the step to `revision`: something of an outline of its own, with any bits.
+fn said(revision: u64) -> Judgements {
+    let mut random = StdRng::seed_from_u64(revision);
+    let judgement = Judgement { expected_iou: random.random_bool(0.7).then(|| random.random()), looked_at: random.random() };
+    let id = if revision == 1 { i64::MIN } else { random.random_range(-3..3) };
+    [((InstanceId(id), random.random()), judgement)].into()
 }
 
 fn category(id: i64, name: &str) -> Category {
@@ -142,6 +159,7 @@ fn every_step_comes_back_as_it_was() {
     let mut project = create(folder.path(), &session.contents);
     same(&load(&project), &session.contents);
     for number in 0..400 {
+        project.write(&session.judge()).unwrap();
         project.write(&session.step()).unwrap();
         if number % 20 == 0 {
             drop(project);
@@ -150,15 +168,54 @@ fn every_step_comes_back_as_it_was() {
         same(&load(&project), &session.contents);
     }
     let Contents { dataset, history, .. } = &mut load(&project);
-    let before = dataset.clone();
+    let (before, undone) = (dataset.clone(), history.undone().len());
     let mut count = 0;
     while history.undo(dataset).unwrap().is_some() {
         count += 1;
     }
     assert!(count > 50, "{count} steps can be taken back after a restart");
-    while history.redo(dataset).unwrap().is_some() {}
-    history.undo(dataset).unwrap();
-    assert!(before != *dataset || history.undone().len() > 1);
+    let mut redone = 0;
+    while history.redo(dataset).unwrap().is_some() {
+        redone += 1;
+    }
+    assert_eq!(redone, count + undone);
+    for _ in 0..undone {
+        history.undo(dataset).unwrap();
+    }
+    assert!(before == *dataset, "undo and redo lead elsewhere");
+}
+
+#[test]
+fn an_outline_is_judged_as_it_was_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut project = create(folder.path(), &Session::new().contents);
+    let outlines = [(InstanceId(7), 0), (InstanceId(7), u64::MAX)];
+    let least = Judgement::expected(f32::MIN_POSITIVE);
+    for judgement in [Judgement::expected(0.1), Judgement::LOOKED_AT, least.and(Judgement::LOOKED_AT)] {
+        let judged: Judgements = outlines.map(|outline| (outline, judgement)).into();
+        project.write(&Change::Judged(judged.clone())).unwrap();
+        assert_eq!((load(&project).judged, project.judged().unwrap()), (judged.clone(), judged));
+        assert_eq!(load(&project).history.revision(), 0, "it is no change of the data set");
+    }
+    project.refill(&Contents::default(), &Cancel::new(), &mut |_| ()).unwrap();
+    assert!(project.judged().unwrap().is_empty());
+}
+
+#[test]
+fn a_project_of_the_first_format_is_read_and_takes_judgements() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = Session::new();
+    session.advance(40);
+    let path = create(folder.path(), &session.contents).path().to_owned();
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch("DROP TABLE judged; PRAGMA user_version = 1").unwrap();
+    drop(old);
+    let mut project = Project::open(&path).unwrap();
+    session.contents.judged.clear();
+    same(&load(&project), &session.contents);
+    project.write(&session.judge()).unwrap();
+    drop(project);
+    same(&load(&Project::open(&path).unwrap()), &session.contents);
 }
 
 #[test]
@@ -229,14 +286,18 @@ proptest! {
 #[test]
 fn a_second_window_is_refused_and_the_next_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
-    let project = create(folder.path(), &Session::new().contents);
+    let session = Session::new();
+    let project = create(folder.path(), &session.contents);
     let error = find(&places(folder.path())).unwrap_err();
     assert!(matches!(&error, StoreError::InUse { path } if path == project.path()), "{error}");
     assert!(error.to_string().contains("open in another window"), "{error}");
-    let again = Project::create(&places(folder.path()), &Contents::default(), true, &Cancel::new(), &mut |_| ());
+    let bytes = std::fs::read(project.path()).unwrap();
+    let again = Project::create(&places(folder.path()), &Contents::default(), &Cancel::new(), &mut |_| ());
+    assert!(matches!(&again, Err(StoreError::InUse { path }) if path == project.path()), "{again:?}");
+    assert!(std::fs::read(project.path()).unwrap() == bytes, "the file is as it was");
     drop(project);
-    drop(again);
-    assert!(find(&places(folder.path())).unwrap().is_some());
+    let next = find(&places(folder.path())).unwrap().unwrap();
+    same(&load(&next), &session.contents);
 }
 
 #[test]
@@ -287,7 +348,7 @@ fn creating_stops_when_it_is_cancelled_and_leaves_nothing() {
     cancel.cancel();
     let mut session = Session::new();
     session.advance(20);
-    let made = Project::create(&places(folder.path()), &session.contents, false, &cancel, &mut |_| ());
+    let made = Project::create(&places(folder.path()), &session.contents, &cancel, &mut |_| ());
     assert!(matches!(made, Err(StoreError::Cancelled { .. })));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
@@ -308,6 +369,7 @@ fn scripted_editing() {
     let writer = Writer::start(project, || ()).unwrap();
     loop {
         for _ in 0..BURST {
+            writer.push(session.judge());
             writer.push(session.step());
             writer.push(Change::Shown(ImageId(session.contents.history.revision() as i64 % IMAGES + 1)));
         }
@@ -359,6 +421,9 @@ fn work_survives_the_end_of_the_process_at_any_moment() {
         assert!((least..=least + BURST).contains(&revision), "round {round}: {revision} is there, {least} was acknowledged");
         expected.advance(revision);
         expected.contents.shown = found.shown;
+        // The process may have ended between what was said before the next step and that.
+        expected.contents.judged = (1..=found.judged.len() as u64).flat_map(said).collect();
+        assert!((revision..=revision + 1).contains(&(found.judged.len() as u64)), "round {round}: {} at {revision}", found.judged.len());
         same(&found, &expected.contents);
         *seen.entry(if acknowledged.is_some() { "while editing" } else { "before the first edit" }).or_default() += 1;
     }
