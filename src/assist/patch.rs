@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::geometry::{Point, Rect, Size};
-use crate::mask::Mask;
+use crate::mask::{Mask, PixelRect};
 
 /// A soft mask on a square grid over a part of the image.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,17 @@ impl Patch {
             }
         });
         mask
+    }
+
+    /// How sure the surest pixel of `window` is, as [`Self::mask`] samples them; 0 where the patch covers none.
+    pub(super) fn surest(&self, size: Size, window: PixelRect) -> f32 {
+        let mut surest = 0.0;
+        self.each_pixel(size, Beyond::Zero, |x, y, soft| {
+            if (window.x..window.right()).contains(&x) && (window.y..window.bottom()).contains(&y) {
+                surest = f32::max(surest, soft);
+            }
+        });
+        surest
     }
 
     /// `original` with the pixels changed of which the soft map is sure: more than `margin` to the other side of .5. What

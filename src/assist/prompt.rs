@@ -8,7 +8,7 @@ use image::RgbImage;
 use super::crop::{box_region, mask_crop};
 use super::view::View;
 use crate::geometry::{Point, Rect};
-use crate::mask::{Mask, brush};
+use crate::mask::{Mask, PixelRect, brush};
 
 /// The side of an exemplar's crop, in pixels.
 const EXEMPLAR_SIDE: usize = 128;
@@ -75,9 +75,11 @@ impl Scribble {
 
     /// Adds the stroke's pixels to `covered`.
     fn is_followed(&self, mask: &Mask, covered: &mut Mask) -> bool {
-        let before = covered.clone();
+        let window = self.bounds().map(|rect| PixelRect::around(rect, mask.size())).unwrap_or_default();
+        let before = covered.cropped(window);
         self.draw(covered, true);
-        let pixels = covered.bytes().iter().zip(before.bytes()).zip(mask.bytes());
+        let (now, mask) = (covered.cropped(window), mask.cropped(window));
+        let pixels = now.bytes().iter().zip(before.bytes()).zip(mask.bytes());
         pixels.filter(|((now, before), _)| now != before).all(|(_, &inside)| (inside != 0) == self.inside)
     }
 

@@ -150,7 +150,7 @@ impl Proposer<'_> {
     /// The part of a prompt that the weights can be conditioned on.
     fn condition(&self, prompt: &Prompt) -> Result<Condition, AssistError> {
         let Some(known) = &self.segmenter.config.conditioning else { return Ok(Condition::default()) };
-        let class = prompt.class.as_ref().and_then(|name| known.classes.iter().position(|class| class == name));
+        let class = prompt.class.as_ref().and_then(|name| known.class(name));
         let exemplars = prompt.exemplars.iter().map(|crop| self.memory.exemplar(crop, || self.exemplar(crop)));
         Ok(Condition { exemplars: exemplars.collect::<Result<_, _>>()?, class })
     }

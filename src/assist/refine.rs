@@ -10,7 +10,7 @@ use super::second::{Doubt, logit};
 use super::snap::{crispness, redrawn};
 use super::view::View;
 use super::{AssistError, Patch, planes, read, sigmoid, size_of, stop_if};
-use crate::geometry::Rect;
+use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
 use crate::mask::distance::signed;
 use crate::mask::{Mask, metric, morphology};
@@ -25,6 +25,8 @@ const BATCH: usize = 4;
 /// ... unless its first level has at least so many channels: at 256 x 256 pixels twice as many, where the way up meets
 /// the way down, are 64 MiB a mask, and WebGPU binds no more than 128 MiB everywhere.
 const WIDE: usize = 128;
+/// How many pixels the crops of the published network's numbers hold beyond a mask, on every side.
+const PUBLISHED_MARGIN_PX: f64 = 20.0;
 /// Masks with fewer pixels are left alone: at 256 x 256 they would be all interpolation.
 const SMALLEST_AREA: u64 = 64;
 /// A result that overlaps its input less than this is dropped.
@@ -81,15 +83,26 @@ pub struct RefineOptions {
     pub strength: f32,
     /// Pixels farther than this from the input's outline stay (the larger of the distances along x and y).
     pub band_px: Option<u32>,
+    /// Whether the result is `SegRefiner`'s own: each pixel that the refiner takes for the object with a probability of one
+    /// half at least. There is no second opinion, nothing is drawn anew or kept from changing, and strength and band do
+    /// not count.
+    pub plain: bool,
 }
 
 impl RefineOptions {
     /// The [`Self::strength`] that keeps the gain at coarse outlines and spares good ones.
     pub const STRENGTH: f32 = 0.6;
 
+    /// The options for `SegRefiner`'s own result by `network`; the published one takes every step, as for its published
+    /// numbers.
+    pub fn plain(network: &RefinerConfig) -> Self {
+        let usual = Self { plain: true, ..Self::default() };
+        if is_published(network) { Self { timesteps: (0..network.timesteps).rev().collect(), ..usual } } else { usual }
+    }
+
     /// How sure the network must be beyond one half before a pixel changes.
     pub(super) fn margin(&self) -> f32 {
-        0.5 * (1.0 - self.strength.clamp(0.0, 1.0))
+        if self.plain { 0.0 } else { 0.5 * (1.0 - self.strength.clamp(0.0, 1.0)) }
     }
 
     /// How much speaks against drawing a mask anew: 1 at the normal strength, 0 at full strength, where every mask that the
@@ -107,7 +120,15 @@ impl RefineOptions {
 
 impl Default for RefineOptions {
     fn default() -> Self {
-        Self { timesteps: vec![5, 2, 0], seed: 0, deterministic: false, mode: Mode::Auto, strength: Self::STRENGTH, band_px: None }
+        Self {
+            timesteps: vec![5, 2, 0],
+            seed: 0,
+            deterministic: false,
+            mode: Mode::Auto,
+            strength: Self::STRENGTH,
+            band_px: None,
+            plain: false,
+        }
     }
 }
 
@@ -145,13 +166,19 @@ pub(super) struct Job {
 impl Job {
     /// The crop around mask `index`; `None` where that is empty.
     pub(super) fn new(image: &RgbImage, index: usize, mask: &Mask, side: usize) -> Option<Self> {
-        let region = mask_region(mask.bbox()?, mask.size());
-        let view = View::over(image, region, side);
-        Some(Self { index, coarse: mask_crop(mask, region, side), view })
+        Some(Self::over(image, index, mask, mask_region(mask.bbox()?, mask.size()), side))
     }
 
-    /// Whether the mask's outline follows nothing in the picture.
+    /// The given crop around mask `index`.
+    fn over(image: &RgbImage, index: usize, mask: &Mask, region: Rect, side: usize) -> Self {
+        Self { index, coarse: mask_crop(mask, region, side), view: View::over(image, region, side) }
+    }
+
+    /// Whether the mask's outline follows nothing in the picture, and that counts.
     pub(super) fn is_rough(&self, options: &RefineOptions) -> bool {
+        if options.plain {
+            return false;
+        }
         let coarse: Vec<bool> = self.coarse.iter().map(|&value| value >= 0.5).collect();
         shrink(self.view.region, self.view.side) >= LEAST_SHRINK
             && crispness(&signed(&coarse, self.view.side), &self.view) * options.reserve() < CRISP
@@ -222,22 +249,26 @@ impl Finisher<'_> {
             return Err(StepsError::OnlyOne.into());
         }
         let mut results: Vec<Refinement> = masks.iter().map(kept).collect();
-        if options.strength <= 0.0 {
+        if options.strength <= 0.0 && !options.plain {
             return Ok(results);
         }
         let side = self.refiner.config.image;
+        let region = |mask: &Mask| Some(region(mask.bbox()?, size, &self.refiner.config, options));
         let (mut close, mut large) = (Vec::new(), Vec::new());
         for (index, mask) in masks.iter().enumerate().filter(|(_, mask)| mask.area() >= SMALLEST_AREA) {
-            let shrink = mask.bbox().map_or(0.0, |bbox| shrink(mask_region(bbox, size), side));
+            let shrink = region(mask).map_or(0.0, |region| shrink(region, side));
             let closely = options.mode == Mode::HighResolution || options.mode == Mode::Auto && has_two && shrink > MOST_SHRINK;
             if closely { close.push(index) } else { large.push(index) }
         }
         for indices in large.chunks(self.at_once()) {
-            let jobs: Vec<Job> = indices.iter().filter_map(|&index| Job::new(image, index, &masks[index], side)).collect();
+            let job = |&index: &usize| Some(Job::over(image, index, &masks[index], region(&masks[index])?, side));
+            let jobs: Vec<Job> = indices.iter().filter_map(job).collect();
             let doubts = self.doubts(image, masks, &jobs, options)?;
             for ((job, doubt), patch) in jobs.iter().zip(doubts).zip(self.batch(&jobs, options, cancel, each)?) {
                 let mask = &masks[job.index];
-                results[job.index] = if let Some(patch) = doubt.and_then(|doubt| job.redrawn(mask, &patch.soft, &doubt, options)) {
+                results[job.index] = if options.plain {
+                    settled(mask, patch.mask(size), 0, options)
+                } else if let Some(patch) = doubt.and_then(|doubt| job.redrawn(mask, &patch.soft, &doubt, options)) {
                     settled(mask, patch.corrected(mask, 0.0), 0, options)
                 } else {
                     let reach = options.least_reach(shrink(job.view.region, side));
@@ -303,12 +334,22 @@ impl Finisher<'_> {
 }
 
 const fn at_once(config: &RefinerConfig) -> usize {
-    if config.base >= WIDE { 1 } else { BATCH }
+    if is_published(config) { 1 } else { BATCH }
+}
+
+/// Whether the network is as wide as the published one.
+const fn is_published(config: &RefinerConfig) -> bool {
+    config.base >= WIDE
 }
 
 /// The soft mask of `logits` over `region`.
 pub(super) fn soft(region: Rect, side: usize, logits: &[f32]) -> Patch {
     Patch { rect: region, side, soft: logits.iter().copied().map(sigmoid).collect() }
+}
+
+/// The crop around a mask with the bounds `bbox`.
+fn region(bbox: Rect, size: Size, network: &RefinerConfig, options: &RefineOptions) -> Rect {
+    if options.plain && is_published(network) { bbox.expanded(PUBLISHED_MARGIN_PX).clipped(size) } else { mask_region(bbox, size) }
 }
 
 /// How many image pixels of `region` one of `side` pixels stands for, along the longer side.
@@ -325,8 +366,12 @@ fn kept(mask: &Mask) -> Refinement {
     Refinement { mask: mask.clone(), kept_original: true, change: 0.0 }
 }
 
-/// `refined` without slivers and within the band that `options` allow, if it passes the guard.
+/// `refined` without slivers and within the band that `options` allow, if it passes the guard; as it is where they ask for
+/// that.
 fn settled(original: &Mask, refined: Mask, least_reach: u32, options: &RefineOptions) -> Refinement {
+    if options.plain {
+        return Refinement { change: 1.0 - metric::iou(original, &refined), mask: refined, kept_original: false };
+    }
     // What a person drew is changed for larger reasons.
     let least_reach = if least_reach > 0 && is_smooth(original) { least_reach.max(SMOOTH_REACH) } else { least_reach };
     let refined = without_slivers(original, refined, least_reach);
@@ -394,7 +439,6 @@ fn guarded(original: &Mask, refined: Mask) -> Refinement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::Size;
 
     fn square(side: u32) -> Mask {
         Mask::filled(Size::new(40, 40), Rect::new(5.0, 5.0, f64::from(side), f64::from(side)))
@@ -407,6 +451,20 @@ mod tests {
             let widest_bytes = 2 * config.base * side * side * 4 * at_once(&config);
             assert!(widest_bytes < 128 << 20, "{config:?}");
         }
+    }
+
+    #[test]
+    fn a_plain_result_is_as_the_network_left_it() {
+        let (original, plain) = (square(20), RefineOptions::plain(&RefinerConfig::lite()));
+        let far = settled(&original, square(12), 0, &RefineOptions { band_px: Some(1), ..plain.clone() });
+        assert!(far.mask == square(12) && !far.kept_original && far.change > 0.6, "{}", far.change);
+        assert_eq!(plain.least_reach(4.0), 0);
+        assert_eq!(plain.timesteps, [5, 2, 0]);
+        let published = RefineOptions::plain(&RefinerConfig::official());
+        assert_eq!(published.timesteps, [5, 4, 3, 2, 1, 0]);
+        let region = |network: RefinerConfig| region(Rect::new(300.0, 60.0, 400.0, 300.0), Size::new(800, 380), &network, &published);
+        assert_eq!(region(RefinerConfig::official()), Rect::new(280.0, 40.0, 440.0, 340.0));
+        assert_eq!(region(RefinerConfig::lite()), Rect::new(260.0, 30.0, 480.0, 350.0));
     }
 
     #[test]

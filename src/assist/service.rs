@@ -1,9 +1,13 @@
-//! The one thread that makes all Burn calls: it takes the newest request, drops older ones, and survives a panic.
+//! The one thread that makes all Burn calls: it takes the newest request, drops older ones, and survives a panic and the
+//! loss of its device.
 //!
 //! A new request stops the one that is running; only the newest request's results arrive. Replies queue up until
 //! [`Service::poll`] takes them; a step that nobody has seen yet is replaced by the next one of the same request.
 //! Beside the newest request there is a place for one that can wait, such as a part of a long job: it runs when nobody
 //! waits for anything else, and starts anew after a request that came between.
+//!
+//! Whatever fails, the device is asked whether it still works; for one that does not, the networks are loaded anew. Where
+//! that fails, each request is one more attempt, before it is answered; nothing is tried unasked.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -96,6 +100,11 @@ pub enum Reply {
         /// Why, for people.
         message: String,
     },
+    /// There are no networks, and loading those that were used last failed. The next request tries again.
+    Lost {
+        /// Why, for people.
+        message: String,
+    },
 }
 
 /// What the thread works with; tests put something else in its place.
@@ -140,8 +149,8 @@ pub trait Engine {
     }
 }
 
-/// A handle on the thread. Dropping it stops the thread after its current step; one that loads is left to the end of the
-/// program.
+/// A handle on the thread. Dropping it stops the thread after its current step; one that loads, at the start or later, is
+/// left to the end of the program.
 pub struct Service {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -161,7 +170,7 @@ struct State {
     running: Cancel,
     later: Option<(RequestId, Arc<Request>)>,
     running_later: Cancel,
-    /// Whether networks are being loaded, which cannot be stopped.
+    /// Whether networks are being loaded, or their device is asked whether it works, which cannot be stopped.
     is_loading: bool,
     stop: bool,
     replies: VecDeque<Reply>,
@@ -203,10 +212,10 @@ impl Service {
         wake: impl Fn() + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), wake: Box::new(wake) });
-        shared.state().load = Some((RequestId(0), paths));
+        shared.state().load = Some((RequestId(0), paths.clone()));
         let thread = spawn("compute", {
             let shared = Arc::clone(&shared);
-            move || shared.work(load)
+            move || shared.work(load, paths)
         })?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -297,7 +306,6 @@ impl Shared {
             if state.stop {
                 return Task::Stop;
             }
-            state.is_loading = state.load.is_some();
             if let Some((id, paths)) = state.load.take() {
                 return Task::Load(id, paths);
             }
@@ -329,30 +337,38 @@ impl Shared {
         (self.wake)();
     }
 
-    fn work<E: Engine>(&self, mut load: impl FnMut(&ModelPaths) -> Result<E, AssistError>) {
-        let (mut engine, mut last) = (None, (RequestId(0), ModelPaths::default()));
+    /// Does what is asked for, until the end; `paths` name the weights of the start.
+    fn work<E: Engine>(&self, mut load: impl FnMut(&ModelPaths) -> Result<E, AssistError>, paths: ModelPaths) {
+        let mut engine: Result<E, String> = Err(String::new());
+        let mut last = (RequestId(0), paths);
         loop {
-            match self.next() {
+            let task = self.next();
+            if engine.is_err() && matches!(task, Task::Work(..) | Task::Later(..)) {
+                engine = self.reloaded(&mut load, &last);
+            }
+            let has_failed = match task {
                 Task::Stop => return,
-                Task::Load(id, paths) => {
-                    if let Some(found) = self.loaded(id, &mut load, &paths) {
-                        (engine, last) = (Some(found), (id, paths));
+                Task::Load(id, paths) => match self.loaded(id, &mut load, &paths) {
+                    Ok(found) => {
+                        (engine, last) = (Ok(found), (id, paths));
+                        false
                     }
-                }
+                    Err(message) => {
+                        self.say(Reply::Failed { id, message });
+                        true
+                    }
+                },
                 Task::Work(id, request, cancel) => {
-                    let mut tell = |reply| self.say(reply);
-                    let reply = answered(engine.as_ref(), id, &request, &cancel, &mut tell);
+                    let reply = answered(&engine, id, &request, &cancel, &mut |reply| self.say(reply));
                     let has_failed = matches!(reply, Reply::Failed { .. });
                     if !cancel.is_cancelled() {
                         self.say(reply);
                     }
-                    // A driver that was reset gives nothing any more; another device may.
-                    if has_failed && engine.as_ref().is_some_and(|engine: &E| !engine.answers()) {
-                        engine = self.loaded(last.0, &mut load, &last.1);
-                    }
+                    has_failed
                 }
                 Task::Later(id, request, cancel) => {
-                    let reply = answered(engine.as_ref(), id, &request, &cancel, &mut |_| ());
+                    let reply = answered(&engine, id, &request, &cancel, &mut |_| ());
+                    let has_failed = matches!(reply, Reply::Failed { .. });
                     let mut state = self.state();
                     // What a request stopped stays where it is and is started anew.
                     if !cancel.is_cancelled() {
@@ -360,36 +376,64 @@ impl Shared {
                         drop(state);
                         self.say(reply);
                     }
+                    has_failed
                 }
+            };
+            // A driver that was reset gives nothing any more; another device may.
+            let is_lost = |engine: &E| self.unstoppable(|| !engine.answers()) == Some(true);
+            if has_failed && engine.as_ref().is_ok_and(is_lost) {
+                engine = self.reloaded(&mut load, &last);
             }
         }
     }
 
-    /// The engine with the weights at `paths`; a failure is told as one of request `id`.
+    /// The engine with the weights that were used last; a failure is told as [`Reply::Lost`].
+    fn reloaded<E: Engine>(
+        &self,
+        load: &mut impl FnMut(&ModelPaths) -> Result<E, AssistError>,
+        (id, paths): &(RequestId, ModelPaths),
+    ) -> Result<E, String> {
+        self.loaded(*id, load, paths).inspect_err(|message| self.say(Reply::Lost { message: message.clone() }))
+    }
+
+    /// The engine with the weights at `paths`, which request `id` asked for; or why there is none.
     fn loaded<E: Engine>(
         &self,
         id: RequestId,
         load: &mut impl FnMut(&ModelPaths) -> Result<E, AssistError>,
         paths: &ModelPaths,
-    ) -> Option<E> {
+    ) -> Result<E, String> {
         self.say(Reply::Progress(Meter::start("Preparing the models", 0).at(0)));
-        match caught(|| load(paths)) {
-            Ok(engine) => {
-                self.say(Reply::Ready { id, device: engine.device(), takes_exemplars: engine.takes_exemplars() });
-                Some(engine)
-            }
-            Err(message) => {
-                self.say(Reply::Failed { id, message });
-                None
-            }
+        let found = self.unstoppable(|| caught(|| load(paths)));
+        let engine = found.unwrap_or_else(|| Err(AssistError::Cancelled.to_string()))?;
+        self.say(Reply::Ready { id, device: engine.device(), takes_exemplars: engine.takes_exemplars() });
+        Ok(engine)
+    }
+
+    /// What `work` gives, for whose end closing does not wait; `None` where the service is closed already.
+    fn unstoppable<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        let mut state = self.state();
+        if state.stop {
+            return None;
         }
+        state.is_loading = true;
+        drop(state);
+        let made = work();
+        self.state().is_loading = false;
+        Some(made)
     }
 }
 
-/// What `engine` says to `request`; a failure is a reply too.
-fn answered<E: Engine>(engine: Option<&E>, id: RequestId, request: &Request, cancel: &Cancel, tell: &mut dyn FnMut(Reply)) -> Reply {
-    let Some(engine) = engine else { return Reply::Failed { id, message: "the models are not loaded".to_owned() } };
-    caught(|| answer(engine, id, request, cancel, tell)).unwrap_or_else(|message| Reply::Failed { id, message })
+/// What `engine` says to `request`; a failure, or that there is no engine, is a reply too.
+fn answered<E: Engine>(
+    engine: &Result<E, String>,
+    id: RequestId,
+    request: &Request,
+    cancel: &Cancel,
+    tell: &mut dyn FnMut(Reply),
+) -> Reply {
+    let reply = engine.as_ref().map_err(Clone::clone).and_then(|engine| caught(|| answer(engine, id, request, cancel, tell)));
+    reply.unwrap_or_else(|message| Reply::Failed { id, message })
 }
 
 fn answer<E: Engine>(

@@ -19,7 +19,7 @@ use super::view::View;
 use super::{AssistError, Patch, planes, read, sigmoid, stop_if};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
-use crate::mask::Mask;
+use crate::mask::{Mask, PixelRect};
 use crate::model::diffusion::sampler::{Hold, Start, guided, sample_from};
 use crate::model::diffusion::schedule::SIGNAL_SCALE;
 use crate::model::noise::Noise;
@@ -29,8 +29,9 @@ use crate::model::segmenter::{Context, Features};
 const EDIT_LEVEL: f64 = 0.5;
 /// Alternatives begin where the first mask reaches these probabilities, in this order.
 const LEVELS: [f32; 3] = [0.25, 0.75, 0.1];
-/// Guidance is left out below this noise level, where it only adds artefacts.
-const GUIDED_FROM: f64 = 0.2;
+/// The noise levels between which guidance acts: below them it only adds artefacts, above them hardly anything is there yet
+/// to be guided. The only step of a walk is guided all the same: it lies at level 1, and guidance would never act otherwise.
+const GUIDED: [f64; 2] = [0.2, 0.9];
 
 /// Boxes that were encoded together.
 pub(super) struct Encoded {
@@ -237,7 +238,7 @@ impl Work<'_> {
                 let levels = vec![level; count];
                 let prediction = segmenter.denoise(&features, x.clone(), &levels, signal.clone(), context.as_ref());
                 quality = Some(prediction.quality);
-                let guides = context.is_some() && level >= GUIDED_FROM && (self.options.guidance - 1.0).abs() > 1e-6;
+                let guides = context.is_some() && is_guided(level, self.steps()) && (self.options.guidance - 1.0).abs() > 1e-6;
                 let told = if guides {
                     let plain = segmenter.denoise(&features, x, &levels, signal, None);
                     guided(plain.logits, prediction.logits, self.options.guidance)
@@ -273,15 +274,32 @@ impl Work<'_> {
     }
 }
 
-/// The mask of a patch. A box holds an object, so where no pixel reaches one half the surest ones are taken, and the
-/// whole box where the grid has no pixel of it.
+/// Whether guidance acts at `level` in a walk of so many steps.
+fn is_guided(level: f64, steps: usize) -> bool {
+    level >= GUIDED[0] && (level <= GUIDED[1] || steps == 1)
+}
+
+/// The mask of a patch. A box holds an object, so where no pixel of it reaches one half its surest ones are taken, none
+/// beyond it, and the whole box where the patch says nothing of it.
 fn likeliest(patch: &Patch, rect: Rect, size: Size) -> Mask {
-    let surest = patch.soft.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
-    [0.5, 0.5 * surest]
-        .into_iter()
-        .map(|threshold| patch.mask_above(size, threshold))
-        .find(|mask| !mask.is_empty())
-        .unwrap_or_else(|| Mask::filled(size, rect))
+    let (found, window) = (patch.mask(size), boxed(rect, size));
+    if !found.cropped(window).is_empty() {
+        return found;
+    }
+    let surest = patch.surest(size, window);
+    let likely = if surest > 0.0 { patch.mask_above(size, 0.5 * surest) } else { Mask::filled(size, window.to_rect()) };
+    let mut mask = Mask::new(size);
+    mask.paste(&likely.cropped(window), window.x, window.y);
+    mask
+}
+
+/// The pixels whose centre lies in `rect`; those that it touches where it is too thin for any.
+fn boxed(rect: Rect, size: Size) -> PixelRect {
+    let part = rect.clipped(size);
+    let first = |edge: f64| (edge - 0.5).ceil() as u32;
+    let (x, y) = (first(part.x), first(part.y));
+    let window = PixelRect::new(x, y, first(part.right()).saturating_sub(x), first(part.bottom()).saturating_sub(y));
+    if window.is_empty() { PixelRect::around(rect, size) } else { window }
 }
 
 /// What stands for a walk without samples: the filled box, of which nothing is to be expected.
@@ -307,5 +325,33 @@ mod tests {
         assert_eq!(likeliest(&patch(rect, [0.0, 0.5, 0.9, 0.0]), rect, size).area(), 8);
         assert_eq!(likeliest(&patch(rect, [0.0, 0.1, 0.3, 0.2]), rect, size).area(), 8);
         assert_eq!(likeliest(&patch(Rect::new(9.0, 9.0, 4.0, 4.0), [1.0; 4]), rect, size).area(), 16);
+    }
+
+    #[test]
+    fn what_is_only_likely_stays_in_its_box() {
+        let size = Size::new(8, 8);
+        let (frame, column) = (Rect::new(0.0, 0.0, 8.0, 8.0), Rect::new(5.0, 1.0, 1.0, 6.0));
+        let patch = |row: [f32; 8]| Patch { rect: frame, side: 8, soft: row.repeat(8) };
+        let likely = |row, rect| likeliest(&patch(row), rect, size);
+        let filled = Mask::filled(size, column);
+        let around = [0.4, 0.4, 0.4, 0.4, 0.4, 0.3, 0.4, 0.4];
+        assert_eq!(likely(around, column), filled, "the cells around a thin box are surer");
+        let elsewhere = [0.9, 0.0, 0.0, 0.0, 0.0, 0.2, 0.0, 0.0];
+        assert_eq!(likely(elsewhere, column), filled, "what is found elsewhere is another object");
+        let thinner = Rect::new(5.6, 1.0, 0.3, 6.0);
+        for row in [around, elsewhere, [0.0; 8]] {
+            assert_eq!(likely(row, thinner), filled, "no centre of a pixel lies in it");
+        }
+        let beyond = [0.0, 0.0, 0.0, 0.7, 0.8, 0.9, 0.0, 0.0];
+        assert_eq!(likely(beyond, column).area(), 24, "what is found in a box may reach beyond it");
+        assert!(likely(around, Rect::new(20.0, 1.0, 5.0, 5.0)).is_empty(), "a box that lies outside");
+    }
+
+    #[test]
+    fn a_single_step_is_guided_and_the_first_of_several_is_not() {
+        let guided = |steps: usize| (0..steps).map(|step| is_guided(1.0 - step as f64 / steps as f64, steps)).collect::<Vec<bool>>();
+        assert_eq!(guided(1), [true]);
+        assert_eq!(guided(4), [false, true, true, true]);
+        assert_eq!(guided(8), [false, true, true, true, true, true, true, false]);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use crate::model::seeded;
@@ -14,7 +15,7 @@ use annotator::assist::{
 use annotator::geometry::{Point, Rect, Size};
 use annotator::job::Cancel;
 use annotator::mask::{Mask, metric};
-use annotator::model::device::{Compute, ComputeChoice};
+use annotator::model::device::{Compute, ComputeChoice, DeviceError};
 use annotator::model::refiner::{Refiner, RefinerConfig};
 use annotator::model::segmenter::{ConditioningConfig, Segmenter, SegmenterConfig};
 use annotator::model::weights::WeightFile;
@@ -209,7 +210,13 @@ fn exemplars_change_masks_of_weights_that_know_them_and_of_no_others() {
     assert_eq!(soft(&fresh, told.clone()), soft(&plain, rect.into()), "untrained layers change nothing");
     assert_ne!(soft(&trained, told.clone()), soft(&trained, rect.into()));
     let unknown = Prompt { class: Some("dog".to_owned()), ..rect.into() };
-    assert_eq!(soft(&trained, unknown), soft(&trained, rect.into()));
+    assert_eq!(soft(&trained, unknown.clone()), soft(&trained, rect.into()));
+    let more = ConditioningConfig { classes: vec!["Cat".to_owned(), "dog".to_owned()], concat: false };
+    let taught = seeded(Segmenter::new(&config, &device), 1).conditioned(more, 3, &device);
+    assert_eq!(taught.config.conditioning.as_ref().unwrap().classes, ["cat", "dog"]);
+    let taught = Assistant::from_networks(Compute::Cpu, taught, refiner());
+    assert_eq!(soft(&taught, told.clone()), soft(&trained, told), "what the weights knew they know still");
+    assert_ne!(soft(&taught, unknown.clone()), soft(&trained, unknown));
     assert!(fresh.takes_exemplars() && !plain.takes_exemplars());
     assert!(ExemplarCrop::new(&image, &Mask::new(Size::new(90, 60))).is_none());
 }
@@ -264,6 +271,19 @@ fn small_and_empty_masks_are_left_alone() {
     assert_eq!(refined[0], Refinement { mask: small, kept_original: true, change: 0.0 });
     assert!(refined[1].kept_original);
     assert_eq!(steps, [[2], [2], [2]]);
+}
+
+#[test]
+fn a_plain_result_is_what_the_refiner_says_last() {
+    let (assistant, image) = (assistant(), picture(60, 60));
+    let mask = Mask::filled(Size::new(60, 60), Rect::new(10.0, 10.0, 36.0, 30.0));
+    let options = RefineOptions::plain(&assistant.refiner().config);
+    let mut last = None;
+    let mut each = |step: RefineStep| last = step.masks.into_iter().next();
+    let refined = assistant.refine(&image, std::slice::from_ref(&mask), &options, &Cancel::new(), &mut each).unwrap().remove(0);
+    let said = last.unwrap().mask(mask.size());
+    assert_ne!(said, mask);
+    assert_eq!(refined, Refinement { change: 1.0 - metric::iou(&mask, &said), mask: said, kept_original: false });
 }
 
 fn large() -> (RgbImage, Mask) {
@@ -355,9 +375,31 @@ fn strength_and_band_bound_the_change() {
     assert_eq!(refine(1.0, Some(3), true, 1), refine(1.0, Some(3), true, 2), "a deterministic walk has no seed");
 }
 
+/// What a test sees of a slow engine and tells it.
+#[derive(Default)]
+struct Control {
+    calls: AtomicUsize,
+    /// Whether it leaves out the steps that are left.
+    hurries: AtomicBool,
+}
+
+impl Control {
+    /// Waits for the call of this number.
+    fn called(&self, number: usize) {
+        let start = Instant::now();
+        while self.calls.load(Ordering::Relaxed) < number {
+            assert!(start.elapsed() < Duration::from_mins(1), "call {number} never comes");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
 /// An engine that waits, or breaks, as the first box says: its width is the number of steps of 5 ms, a height of 13 a
 /// panic.
-struct Slow(Arc<AtomicUsize>);
+struct Slow(Arc<Control>);
+
+/// A width of more steps than any test waits for.
+const ENDLESS: f64 = 1e9;
 
 impl Engine for Slow {
     fn propose(
@@ -368,7 +410,7 @@ impl Engine for Slow {
         cancel: &Cancel,
         each: &mut dyn FnMut(ProposeStep),
     ) -> Result<Vec<Proposal>, AssistError> {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.calls.fetch_add(1, Ordering::Relaxed);
         assert!(prompts[0].rect.height < 12.5, "thirteen");
         let of = prompts[0].rect.width as usize;
         for step in 1..=of {
@@ -376,6 +418,9 @@ impl Engine for Slow {
             each(ProposeStep { step, of, first: 0, masks: Vec::new() });
             if cancel.is_cancelled() {
                 return Err(AssistError::Cancelled);
+            }
+            if self.0.hurries.load(Ordering::Relaxed) {
+                break;
             }
         }
         Ok(Vec::new())
@@ -397,11 +442,11 @@ impl Engine for Slow {
     }
 }
 
-fn slow_service() -> (Service, Arc<AtomicUsize>) {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let engine = Arc::clone(&calls);
+fn slow_service() -> (Service, Arc<Control>) {
+    let control = Arc::<Control>::default();
+    let engine = Arc::clone(&control);
     let load = move |_: &ModelPaths| Ok(Slow(Arc::clone(&engine)));
-    (Service::start_with(load, ModelPaths::default(), || {}).unwrap(), calls)
+    (Service::start_with(load, ModelPaths::default(), || {}).unwrap(), control)
 }
 
 fn propose(steps: f64, height: f64) -> Request {
@@ -410,6 +455,10 @@ fn propose(steps: f64, height: f64) -> Request {
         prompts: vec![Rect::new(0.0, 0.0, steps, height).into()],
         options: ProposeOptions::default(),
     }
+}
+
+fn refine_nothing() -> Request {
+    Request::Refine { image: Arc::new(RgbImage::new(1, 1)), masks: Vec::new(), options: RefineOptions::default() }
 }
 
 /// The replies up to the first that `last` accepts.
@@ -434,9 +483,9 @@ fn the_newest_request_wins() {
     let (service, _) = slow_service();
     let ready = replies(&service, |reply| matches!(reply, Reply::Ready { .. }));
     assert!(matches!(ready.last(), Some(Reply::Ready { device, .. }) if device == "slow"));
-    let first = service.request(propose(4000.0, 1.0));
+    let first = service.request(propose(ENDLESS, 1.0));
     replies(&service, |reply| matches!(reply, Reply::Proposing { .. }));
-    service.request(propose(4000.0, 1.0));
+    service.request(propose(ENDLESS, 1.0));
     let last = service.request(propose(2.0, 1.0));
     let all = replies(&service, |reply| matches!(reply, Reply::Proposed { .. }));
     assert!(matches!(all.last(), Some(Reply::Proposed { id, .. }) if *id == last));
@@ -446,27 +495,26 @@ fn the_newest_request_wins() {
 
 #[test]
 fn a_panic_becomes_an_event_and_the_thread_goes_on() {
-    let (service, calls) = slow_service();
+    let (service, engine) = slow_service();
     let id = service.request(propose(1.0, 13.0));
     let all = replies(&service, |reply| matches!(reply, Reply::Failed { .. }));
     assert!(matches!(all.last(), Some(Reply::Failed { id: failed, message }) if *failed == id && message.contains("thirteen")));
     service.request(propose(1.0, 1.0));
     replies(&service, |reply| matches!(reply, Reply::Proposed { .. }));
-    assert_eq!(calls.load(Ordering::Relaxed), 2);
+    assert_eq!(engine.calls.load(Ordering::Relaxed), 2);
 }
 
 #[test]
 fn cancelling_silences_a_request_and_dropping_the_service_ends_it() {
     let (service, _) = slow_service();
-    service.request(propose(4000.0, 1.0));
+    service.request(propose(ENDLESS, 1.0));
     replies(&service, |reply| matches!(reply, Reply::Proposing { .. }));
     service.cancel();
-    let refine = Request::Refine { image: Arc::new(RgbImage::new(1, 1)), masks: Vec::new(), options: RefineOptions::default() };
-    let id = service.request(refine);
+    let id = service.request(refine_nothing());
     let all = replies(&service, |reply| matches!(reply, Reply::Refined { .. }));
     assert!(matches!(all.last(), Some(Reply::Refined { id: refined, .. }) if *refined == id));
     assert!(!all.iter().any(|reply| matches!(reply, Reply::Proposed { .. } | Reply::Failed { .. })));
-    service.request(propose(4000.0, 1.0));
+    service.request(propose(ENDLESS, 1.0));
     let start = Instant::now();
     drop(service);
     assert!(start.elapsed() < Duration::from_secs(5));
@@ -474,28 +522,170 @@ fn cancelling_silences_a_request_and_dropping_the_service_ends_it() {
 
 #[test]
 fn what_can_wait_lets_others_go_first_and_comes_all_the_same() {
-    let (service, calls) = slow_service();
-    let later = service.request_later(propose(40.0, 1.0));
-    while calls.load(Ordering::Relaxed) == 0 {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    let (service, engine) = slow_service();
+    let later = service.request_later(propose(ENDLESS, 1.0));
+    engine.called(1);
     let first = service.request(propose(3.0, 1.0));
-    let mut order = Vec::new();
-    while order.len() < 2 {
-        let all = replies(&service, |reply| matches!(reply, Reply::Proposed { .. }));
-        assert!(!all.iter().any(|reply| matches!(reply, Reply::Proposing { id, .. } if *id == later)), "its steps are not told");
-        order.extend(all.iter().filter_map(|reply| if let Reply::Proposed { id, .. } = reply { Some(*id) } else { None }));
-    }
-    assert_eq!(order, [first, later]);
-    assert_eq!(calls.load(Ordering::Relaxed), 3, "it was started anew");
+    let all = replies(&service, |reply| matches!(reply, Reply::Proposed { .. }));
+    assert!(matches!(all.last(), Some(Reply::Proposed { id, .. }) if *id == first), "{all:?}");
+    assert!(!all.iter().any(|reply| matches!(reply, Reply::Proposing { id, .. } if *id == later)), "its steps are not told");
+    engine.called(3);
+    engine.hurries.store(true, Ordering::Relaxed);
+    let all = replies(&service, |reply| matches!(reply, Reply::Proposed { .. }));
+    assert!(matches!(all.as_slice(), [Reply::Proposed { id, .. }] if *id == later), "{all:?}");
+    assert_eq!(engine.calls.load(Ordering::Relaxed), 3, "it was started anew");
 
-    service.request_later(propose(4000.0, 1.0));
-    std::thread::sleep(Duration::from_millis(20));
+    engine.hurries.store(false, Ordering::Relaxed);
+    service.request_later(propose(ENDLESS, 1.0));
+    engine.called(4);
     service.cancel();
     service.cancel_later();
     let id = service.request_later(propose(1.0, 1.0));
     let all = replies(&service, |reply| matches!(reply, Reply::Proposed { .. }));
     assert!(matches!(all.as_slice(), [Reply::Proposed { id: last, .. }] if *last == id), "{all:?}");
+}
+
+/// A graphics card with its driver. An engine works until the next reset; none is to be had while the card is away.
+#[derive(Default)]
+struct Card {
+    resets: AtomicUsize,
+    is_away: AtomicBool,
+}
+
+impl Card {
+    fn service(self: &Arc<Self>) -> Service {
+        let card = Arc::clone(self);
+        Service::start_with(move |_: &ModelPaths| card.engine(), ModelPaths::default(), || {}).unwrap()
+    }
+
+    fn engine(self: &Arc<Self>) -> Result<Frail, AssistError> {
+        if self.is_away.load(Ordering::Relaxed) {
+            return Err(DeviceError::NoAdapter.into());
+        }
+        Ok(Frail { card: Arc::clone(self), resets: self.resets.load(Ordering::Relaxed) })
+    }
+
+    fn reset(&self) {
+        self.resets.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// An engine on a card that was reset so often before.
+struct Frail {
+    card: Arc<Card>,
+    resets: usize,
+}
+
+impl Engine for Frail {
+    fn propose(
+        &self,
+        _: &RgbImage,
+        _: &[Prompt],
+        _: &ProposeOptions,
+        _: &Cancel,
+        _: &mut dyn FnMut(ProposeStep),
+    ) -> Result<Vec<Proposal>, AssistError> {
+        Ok(Vec::new())
+    }
+
+    fn refine(
+        &self,
+        _: &RgbImage,
+        _: &[Mask],
+        _: &RefineOptions,
+        _: &Cancel,
+        _: &mut dyn FnMut(RefineStep),
+    ) -> Result<Vec<Refinement>, AssistError> {
+        if self.answers() { Ok(Vec::new()) } else { Err(AssistError::Read("nothing came back".to_owned())) }
+    }
+
+    fn device(&self) -> String {
+        format!("card after {} resets", self.resets)
+    }
+
+    fn answers(&self) -> bool {
+        self.card.resets.load(Ordering::Relaxed) == self.resets
+    }
+}
+
+/// Both ways to ask.
+const WAYS: [fn(&Service, Request) -> RequestId; 2] = [Service::request, Service::request_later];
+
+#[test]
+fn a_lost_device_is_replaced_whatever_work_found_it_lost() {
+    let card = Arc::<Card>::default();
+    let service = card.service();
+    replies(&service, |reply| matches!(reply, Reply::Ready { .. }));
+    for (resets, ask) in (1..).zip(WAYS) {
+        card.reset();
+        let failed = ask(&service, refine_nothing());
+        let all = replies(&service, |reply| matches!(reply, Reply::Ready { .. }));
+        let [Reply::Failed { id, message }, Reply::Progress(_), Reply::Ready { device, .. }] = all.as_slice() else { panic!("{all:?}") };
+        assert!(*id == failed && message.contains("nothing came back"), "{message}");
+        assert_eq!(*device, format!("card after {resets} resets"));
+        let next = ask(&service, refine_nothing());
+        let all = replies(&service, |reply| matches!(reply, Reply::Refined { .. }));
+        assert!(matches!(all.as_slice(), [Reply::Refined { id, .. }] if *id == next), "{all:?}");
+    }
+}
+
+#[test]
+fn each_request_is_one_more_attempt_to_get_a_device() {
+    let is_failure = |reply: &Reply| matches!(reply, Reply::Failed { .. });
+    let card = Arc::<Card>::default();
+    card.is_away.store(true, Ordering::Relaxed);
+    let service = card.service();
+    let all = replies(&service, is_failure);
+    assert!(matches!(all.as_slice(), [Reply::Progress(_), Reply::Failed { id: RequestId(0), .. }]), "{all:?}");
+    for ask in WAYS {
+        // At the first turn the card was never there, at the second one it is lost.
+        for _ in 0..2 {
+            let asked = ask(&service, refine_nothing());
+            let all = replies(&service, is_failure);
+            let [Reply::Progress(_), Reply::Lost { message: lost }, Reply::Failed { id, message }] = all.as_slice() else {
+                panic!("{all:?}")
+            };
+            assert!(*id == asked && lost == message && message.contains("no graphics adapter"), "{all:?}");
+        }
+        card.is_away.store(false, Ordering::Relaxed);
+        let asked = ask(&service, refine_nothing());
+        let all = replies(&service, |reply| matches!(reply, Reply::Refined { .. }));
+        let [Reply::Progress(_), Reply::Ready { .. }, Reply::Refined { id, .. }] = all.as_slice() else { panic!("{all:?}") };
+        assert_eq!(*id, asked);
+
+        card.is_away.store(true, Ordering::Relaxed);
+        card.reset();
+        let asked = ask(&service, refine_nothing());
+        let all = replies(&service, |reply| matches!(reply, Reply::Lost { .. }));
+        let [Reply::Failed { id, .. }, Reply::Progress(_), Reply::Lost { message }] = all.as_slice() else { panic!("{all:?}") };
+        assert!(*id == asked && message.contains("no graphics adapter"), "{all:?}");
+    }
+}
+
+#[test]
+fn closing_does_not_wait_for_a_device() {
+    let card = Arc::<Card>::default();
+    let (begins, begun) = sync_channel(1);
+    let (closed, ends) = sync_channel::<()>(1);
+    let load = {
+        let card = Arc::clone(&card);
+        move |_: &ModelPaths| {
+            if card.resets.load(Ordering::Relaxed) > 0 {
+                begins.send(()).ok();
+                ends.recv_timeout(Duration::from_mins(1)).ok();
+            }
+            card.engine()
+        }
+    };
+    let service = Service::start_with(load, ModelPaths::default(), || {}).unwrap();
+    replies(&service, |reply| matches!(reply, Reply::Ready { .. }));
+    card.reset();
+    service.request(refine_nothing());
+    begun.recv_timeout(Duration::from_mins(1)).unwrap();
+    let start = Instant::now();
+    drop(service);
+    assert!(start.elapsed() < Duration::from_secs(30), "it waited for the device");
+    drop(closed);
 }
 
 #[test]
