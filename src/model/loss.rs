@@ -62,6 +62,8 @@ pub fn refining(logits: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
 
 /// The segmenter's loss against ground truth: cross entropy plus dice.
 ///
+/// No [`texture`]: the twin that trained the weights has none either, and lets cells beside outlines count more (`--edges`).
+///
 /// # Shapes
 /// both `[N, 1, H, W]` -> `[1]`
 pub fn segmenting(logits: Tensor<4>, target: Tensor<4>) -> Tensor<1> {

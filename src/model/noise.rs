@@ -33,11 +33,6 @@ impl Noise {
         self.0.random::<f64>() < p
     }
 
-    /// `count` values that are evenly distributed in [0, 1).
-    pub fn uniforms(&mut self, count: usize) -> Vec<f32> {
-        (0..count).map(|_| self.uniform()).collect()
-    }
-
     /// `count` values of a normal distribution with mean 0 and deviation 1 (Box-Muller).
     pub fn normals(&mut self, count: usize) -> Vec<f32> {
         let mut values = Vec::with_capacity(count + 1);

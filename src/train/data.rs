@@ -22,6 +22,8 @@ const LEAST_LIKENESS: f64 = 0.5;
 const CACHE_BYTES: usize = 1 << 30;
 /// No more objects than this are measured after each epoch.
 const MOST_HELD_OUT: usize = 64;
+/// So many images that are missing are named.
+const MOST_NAMED: usize = 5;
 
 /// The usable objects of a data set; images are decoded when needed.
 pub struct Objects {
@@ -63,7 +65,7 @@ impl Objects {
     /// The objects of `dataset` with a mask on an image that lies in `folder`, and a line for people about each group
     /// that is left out.
     pub fn new(dataset: &Dataset, folder: &Path) -> (Self, Vec<String>) {
-        let (mut pictures, mut objects, mut missing, mut unusable) = (Vec::new(), Vec::new(), 0, 0);
+        let (mut pictures, mut objects, mut missing, mut unusable) = (Vec::new(), Vec::new(), Vec::new(), 0);
         let mut of_image: BTreeMap<ImageId, Vec<&Instance>> = BTreeMap::new();
         for instance in &dataset.instances {
             if is_usable(instance) {
@@ -76,15 +78,17 @@ impl Objects {
             let path = folder.join(&image.file_name);
             let Some(usable) = of_image.remove(&image.id) else { continue };
             if !path.is_file() {
-                missing += 1;
+                missing.push(image.file_name.as_str());
                 continue;
             }
             objects.extend(usable.into_iter().map(|instance| Object { picture: pictures.len(), instance: instance.clone(), coarse: None }));
             pictures.push(Picture { path, size: image.size });
         }
         let mut warnings = Vec::new();
-        if missing > 0 {
-            warnings.push(format!("{missing} images are not in {}", folder.display()));
+        if !missing.is_empty() {
+            let (count, named) = (missing.len(), missing[..missing.len().min(MOST_NAMED)].join(", "));
+            let more = if count > MOST_NAMED { ", ..." } else { "" };
+            warnings.push(format!("{count} images are missing ({named}{more}) in {}", folder.display()));
         }
         if unusable > 0 {
             warnings.push(format!("{unusable} objects have no mask, are crowds or smaller than {SMALLEST_AREA} pixels"));
@@ -142,6 +146,37 @@ impl Objects {
         let (held_out, train): (Vec<usize>, Vec<usize>) = (0..self.items.len()).partition(is_held);
         let order = noise.shuffle(held_out.len()).into_iter().take(MOST_HELD_OUT);
         Split { train, held_out: order.map(|place| held_out[place]).collect() }
+    }
+
+    /// As [`Self::split`], with a held-out part that can be measured: objects of it that [`Self::get`] refuses are taken out,
+    /// with all others on an image that cannot be read, and what is left is split anew. `each` hears of them.
+    pub fn readable_split(&mut self, share: f64, seed: u64, each: &mut dyn FnMut(Event)) -> Split {
+        loop {
+            let split = self.split(share, seed);
+            let lost: BTreeSet<usize> = split.held_out.iter().copied().filter(|&index| !self.is_readable(index, each)).collect();
+            if lost.is_empty() {
+                return split;
+            }
+            // The cache goes by the places of before.
+            let Cache { told, .. } = self.cache.take();
+            let mut index = 0..;
+            self.items.retain(|object| {
+                let is_lost = index.next().is_some_and(|index| lost.contains(&index));
+                !is_lost && !told.contains(&(object.picture, None))
+            });
+            self.drop_bare_pictures();
+        }
+    }
+
+    /// Takes out the pictures without an object.
+    fn drop_bare_pictures(&mut self) {
+        let used: BTreeSet<usize> = self.items.iter().map(|object| object.picture).collect();
+        let mut index = 0..;
+        self.pictures.retain(|_| index.next().is_some_and(|index| used.contains(&index)));
+        let places: HashMap<usize, usize> = used.into_iter().zip(0..).collect();
+        for object in &mut self.items {
+            object.picture = places[&object.picture];
+        }
     }
 
     /// An object's image and mask.

@@ -9,7 +9,7 @@ use crate::job::Progress;
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// Something in the data was left out; said before the start.
+    /// Something in the data was left out, or is not as it was asked for.
     Warning {
         /// For people.
         message: String,
@@ -30,10 +30,10 @@ pub enum Event {
         trained: usize,
         /// The first epoch of this run, from 0; not 0 after a resume.
         epoch: usize,
-        /// Mean held-out `IoU` of the start weights.
+        /// Mean held-out `IoU` of the start weights, by the network alone.
         iou: f64,
     },
-    /// Steps of the current epoch.
+    /// Steps of the current epoch, or held-out objects that are measured before and after it and judged at the end.
     Progress(#[serde(serialize_with = "progress")] Progress),
     /// An epoch is over and measured.
     Epoch {
@@ -43,7 +43,7 @@ pub enum Event {
         of: usize,
         /// Mean loss over the epoch.
         loss: f64,
-        /// Mean held-out `IoU` of the averaged weights.
+        /// Mean held-out `IoU` of the averaged weights, by the network alone.
         iou: f64,
         /// Whether it is the best so far; the weight file then holds it.
         best: bool,
@@ -56,7 +56,7 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// Mean held-out `IoU` of the start weights, of masks as a person gets them: of the segmenter with two looks and edges,
-    /// where epochs are measured by the network alone.
+    /// of the refiner with the segmenter's second opinion and redrawing, where epochs are measured by the network alone.
     pub iou_before: f64,
     /// That of the weights in the file.
     pub iou_after: f64,

@@ -22,7 +22,7 @@ pub use run::run;
 use std::path::PathBuf;
 
 use crate::assist::AssistError;
-use crate::formats::coco::{ReadError, SaveError};
+use crate::formats::coco::ReadError;
 use crate::model::weights::WeightError;
 
 /// The network to train.
@@ -81,7 +81,8 @@ pub struct Config {
     /// How much of the segmenter learns.
     pub part: Part,
     /// Weight of the loss by which the masks of two noise levels of one trajectory must agree; 0 is none. It and the next
-    /// one are the SNP losses, which together cost half as much again.
+    /// one are the SNP losses, which together cost half as much again; their weights grow from 0 over the first tenth of the
+    /// steps.
     pub snp_step: f64,
     /// Weight of the loss by which labels that were made wrong must be seen through; 0 is none.
     pub snp_noisy: f64,
@@ -152,9 +153,6 @@ pub enum TrainError {
     /// The networks could not be measured.
     #[error(transparent)]
     Assist(#[from] AssistError),
-    /// The weights cannot be written.
-    #[error(transparent)]
-    Save(#[from] SaveError),
     /// The checkpoint belongs to another run.
     #[error("the checkpoint is of a run with other {what}: {}", path.display())]
     OtherRun {

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::augment::{Mirror, jittered, recoloured};
 use super::coarse::synthesised;
-use super::run::Task;
+use super::run::{Note, Step, Task};
 use super::{Config, Objects, TrainError};
 use crate::assist::crop::{centres_inside, frame, mask_crop, mask_region, normalised, resampled};
 use crate::assist::{Finisher, Mode, ModelPaths, Patch, RefineOptions, planes};
@@ -19,6 +19,7 @@ use crate::model::diffusion::schedule::FineShare;
 use crate::model::loss::refining;
 use crate::model::noise::Noise;
 use crate::model::refiner::{NETWORK, Refiner};
+use crate::model::segmenter::Segmenter;
 use crate::model::weights::{WeightError, WeightFile, save};
 
 /// How often each time index is trained, in percent; those of the default sequence 5, 2, 0 most.
@@ -89,7 +90,7 @@ impl Task for RefinerTask {
         _teacher: &Refiner,
         data: &Objects,
         chosen: &[usize],
-        _step: u64,
+        _step: Step,
         noise: &mut Noise,
     ) -> Result<Tensor<1>, TrainError> {
         let (side, n) = (network.config.image, chosen.len());
@@ -129,22 +130,60 @@ impl Task for RefinerTask {
         Ok(refining(logits, tensor(targets, 1)))
     }
 
-    /// The mean `IoU` of refined masks: objects' own coarse ones, else synthetic ones that are the same in every epoch.
-    fn measure(&self, network: &Refiner, data: &Objects, chosen: &[usize], cancel: &Cancel) -> Result<f64, TrainError> {
+    /// In one crop around each object.
+    fn measure(
+        &self,
+        network: &Refiner,
+        data: &Objects,
+        chosen: &[usize],
+        cancel: &Cancel,
+        each: &mut dyn FnMut(usize),
+    ) -> Result<f64, TrainError> {
         let finisher = Finisher { refiner: network, segmenter: None, device: &self.device };
-        let last = network.config.timesteps - 1;
-        let timesteps = if last == 5 { vec![5, 2, 0] } else { (0..=last).rev().collect() };
-        let options = RefineOptions { timesteps, mode: Mode::Instance, ..RefineOptions::default() };
-        let mut sum = 0.0;
-        for &index in chosen {
-            let (image, mask) = data.get(index)?;
-            let synthetic = || coarse_on_image(&mask, network.config.image, &mut Noise::new(index as u64));
-            let coarse = data.coarse(index, &mask).unwrap_or_else(synthetic);
-            let refined = finisher.refine(&image, &[coarse], &options, cancel, &mut |_| {})?;
-            sum += refined.first().map_or(0.0, |refined| metric::iou(&refined.mask, &mask));
-        }
-        Ok(sum / chosen.len().max(1) as f64)
+        let options = RefineOptions { mode: Mode::Instance, plain: true, ..usual(network) };
+        mean_iou(finisher, &options, data, chosen, cancel, each)
     }
+
+    /// With the second opinion of the segmenter inside the program.
+    fn judge(
+        &self,
+        network: &Refiner,
+        data: &Objects,
+        chosen: &[usize],
+        cancel: &Cancel,
+        each: &mut dyn FnMut(usize),
+    ) -> Result<(f64, Option<Note>), TrainError> {
+        let segmenter = Segmenter::load(&self.paths.segmenter_file()?, &self.device)?;
+        let finisher = Finisher { refiner: network, segmenter: Some(&segmenter), device: &self.device };
+        Ok((mean_iou(finisher, &usual(network), data, chosen, cancel, each)?, None))
+    }
+}
+
+/// The options by default, with time indices that the network has.
+fn usual(network: &Refiner) -> RefineOptions {
+    let (usual, count) = (RefineOptions::default(), network.config.timesteps);
+    if count == TIME_SHARES.len() { usual } else { RefineOptions { timesteps: (0..count).rev().collect(), ..usual } }
+}
+
+/// The mean `IoU` of refined masks: objects' own coarse ones, else synthetic ones that are the same in every epoch.
+fn mean_iou(
+    finisher: Finisher<'_>,
+    options: &RefineOptions,
+    data: &Objects,
+    chosen: &[usize],
+    cancel: &Cancel,
+    each: &mut dyn FnMut(usize),
+) -> Result<f64, TrainError> {
+    let mut sum = 0.0;
+    for (done, &index) in chosen.iter().enumerate() {
+        each(done);
+        let (image, mask) = data.get(index)?;
+        let synthetic = || coarse_on_image(&mask, finisher.refiner.config.image, &mut Noise::new(index as u64));
+        let coarse = data.coarse(index, &mask).unwrap_or_else(synthetic);
+        let refined = finisher.refine(&image, &[coarse], options, cancel, &mut |_| {})?;
+        sum += refined.first().map_or(0.0, |refined| metric::iou(&refined.mask, &mask));
+    }
+    Ok(sum / chosen.len().max(1) as f64)
 }
 
 fn coarse_on_image(mask: &Mask, side: usize, noise: &mut Noise) -> Mask {

@@ -1,6 +1,5 @@
 //! The training loop, the same for both networks.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleVisitor, Param};
@@ -14,7 +13,6 @@ use super::segmenter::SegmenterTask;
 use super::{Config, Objects, Part, Split, TrainError, What};
 use crate::assist::AssistError;
 use crate::formats::coco;
-use crate::formats::save::replace;
 use crate::job::{Cancel, Meter};
 use crate::model::device::Compute;
 use crate::model::noise::Noise;
@@ -27,6 +25,15 @@ const LEAST_RATE: f64 = 0.02;
 
 /// A key of a weight file's metadata and its value.
 pub(super) type Note = (&'static str, String);
+
+/// Where in the run a step lies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    /// Steps of the optimiser before it.
+    pub(super) index: u64,
+    /// The share of the run up to its middle, in (0, 1).
+    pub(super) share: f64,
+}
 
 /// What differs between the networks.
 pub(super) trait Task {
@@ -47,18 +54,30 @@ pub(super) trait Task {
         teacher: &Self::Network,
         data: &Objects,
         chosen: &[usize],
-        step: u64,
+        step: Step,
         noise: &mut Noise,
     ) -> Result<Tensor<1>, TrainError>;
 
-    /// The mean `IoU` over `chosen` objects.
-    fn measure(&self, network: &Self::Network, data: &Objects, chosen: &[usize], cancel: &Cancel) -> Result<f64, TrainError>;
+    /// The mean `IoU` over `chosen` objects, by the network alone. `each` hears before every object how many are done.
+    fn measure(
+        &self,
+        network: &Self::Network,
+        data: &Objects,
+        chosen: &[usize],
+        cancel: &Cancel,
+        each: &mut dyn FnMut(usize),
+    ) -> Result<f64, TrainError>;
 
-    /// The mean `IoU` over `chosen` objects with all that a person's masks go through besides the network, and what is to
-    /// be noted in the weight file.
-    fn judge(&self, network: &Self::Network, data: &Objects, chosen: &[usize], cancel: &Cancel) -> Result<(f64, Option<Note>), TrainError> {
-        Ok((self.measure(network, data, chosen, cancel)?, None))
-    }
+    /// As [`Self::measure`], with all that a person's masks go through besides the network; gives also what is to be noted in
+    /// the weight file.
+    fn judge(
+        &self,
+        network: &Self::Network,
+        data: &Objects,
+        chosen: &[usize],
+        cancel: &Cancel,
+        each: &mut dyn FnMut(usize),
+    ) -> Result<(f64, Option<Note>), TrainError>;
 
     /// What is noted in the file that the run starts from.
     fn noted(&self) -> Result<Option<Note>, WeightError> {
@@ -90,13 +109,9 @@ pub fn run(config: &Config, compute: &Compute, cancel: &Cancel, each: &mut dyn F
             return Err(TrainError::Setting("no object has a coarse mask; they belong together by their ids"));
         }
     }
+    let split = data.readable_split(config.holdout, config.seed, each);
     if data.len() < 2 {
         return Err(TrainError::TooFew { usable: data.len(), data: config.data.clone() });
-    }
-    let mut split = data.split(config.holdout, config.seed);
-    split.held_out.retain(|&object| data.is_readable(object, each));
-    if split.held_out.is_empty() {
-        return Err(TrainError::TooFew { usable: split.train.len(), data: config.data.clone() });
     }
     let device = compute.device();
     match config.what {
@@ -128,6 +143,9 @@ fn check(config: &Config) -> Result<(), TrainError> {
     if config.concat && !config.conditioned {
         return Err(TrainError::Setting("--concat is for new layers for exemplars and classes: it needs --conditioned"));
     }
+    if config.what == What::Refiner && (config.conditioned || config.snp_step > 0.0 || config.snp_noisy > 0.0) {
+        return Err(TrainError::Setting("--conditioned, --snp-step and --snp-noisy are for the segmenter alone"));
+    }
     if config.what == What::Segmenter && config.coarse.is_some() {
         return Err(TrainError::Setting("coarse masks are for the refiner alone"));
     }
@@ -155,12 +173,20 @@ impl<T: Task> Run<'_, T> {
         let checkpoint = checkpoint::path_beside(&config.out);
         let plain = self.task.load()?;
         let resumed = config.resume && checkpoint.is_file();
+        if config.resume && !resumed {
+            let message = format!("there is no checkpoint to go on from, the run begins anew: {}", checkpoint.display());
+            each(Event::Warning { message });
+        }
         let (mut place, mut network, mut optimizer) = if resumed {
             let read = checkpoint::read(&checkpoint, self.task.trained(plain), &self.device)?;
             read.0.fits(&self.first_place(0.0)?, &checkpoint)?;
+            if read.0.best_epoch > 0 {
+                // The end asks for them: that they are gone must be said now.
+                self.task.read(&config.out)?;
+            }
             read
         } else {
-            let iou = self.measured(&plain, cancel, None)?;
+            let iou = self.measured(&plain, cancel, None, each)?;
             (self.first_place(iou)?, self.task.trained(plain), Optimizer::new())
         };
         let (parameters, trained) = counted(&network);
@@ -177,7 +203,7 @@ impl<T: Task> Run<'_, T> {
         while place.epoch < config.epochs {
             network = self.epoch(&mut place, network, &mut optimizer, cancel, each)?;
             let average = optimizer.averaged(network.clone()).valid();
-            let iou = self.measured(&average, cancel, Some(&checkpoint)).map_err(|error| match error {
+            let iou = self.measured(&average, cancel, Some(&checkpoint), each).map_err(|error| match error {
                 TrainError::Cancelled { .. } => self.stopped(&place, &network, &optimizer),
                 error => error,
             })?;
@@ -193,26 +219,30 @@ impl<T: Task> Run<'_, T> {
         }
         // An epoch is chosen by the network alone; whether that helps is told by masks as a person gets them.
         let start = self.task.load()?;
-        let judged = |network| {
-            let judged = self.task.judge(network, &self.data, &self.split.held_out, cancel);
+        let mut judged = |network: &T::Network, label: &str| {
+            let meter = self.meter(label);
+            let mut done = |count: usize| each(Event::Progress(meter.at(count as u64)));
+            let judged = self.task.judge(network, &self.data, &self.split.held_out, cancel, &mut done);
             judged.map_err(|error| told(error, Some(&checkpoint)))
         };
-        let (iou_before, note_before) = judged(&start)?;
-        let (iou_best, note_best) = if place.best_epoch > 0 { judged(&self.task.read(&config.out)?)? } else { (iou_before, None) };
+        let (iou_before, note_before) = judged(&start, "Judging the start")?;
+        let (iou_best, note_best) =
+            if place.best_epoch > 0 { judged(&self.task.read(&config.out)?, "Judging the best epoch")? } else { (iou_before, None) };
         let improved = place.best_epoch > 0 && iou_best >= iou_before;
-        let note = if improved {
-            note_best
-        } else {
+        if !improved {
             if place.best_epoch > 0 {
                 place.best_epoch = 0;
                 checkpoint::write(&checkpoint, &place, &network, &optimizer)?;
             }
             self.task.save(&start, &config.out)?;
-            self.task.noted()?.or(note_before)
+        }
+        // Where few objects give nothing to note of new weights, what was noted of the start comes nearest.
+        let note = match note_best.filter(|_| improved) {
+            Some(note) => Some(note),
+            None => self.task.noted()?.or(note_before),
         };
         if let Some((key, value)) = note {
-            let bytes = WeightFile::read(&config.out)?.with_metadata(key, &value)?;
-            replace(&config.out, |out| out.write_all(&bytes))?;
+            WeightFile::read(&config.out)?.save_with(key, &value, &config.out)?;
         }
         let summary = Summary {
             iou_before,
@@ -280,14 +310,15 @@ impl<T: Task> Run<'_, T> {
             }
             let mut noise = Noise::new(mixed(config.seed, place.epoch as u64, index as u64));
             let teacher = optimizer.averaged(network.clone()).valid();
-            let loss = self.task.loss(&network, &teacher, &self.data, &chosen, optimizer.steps(), &mut noise)?;
+            let done = (place.epoch * batches.len() + index) as f64;
+            let step = Step { index: optimizer.steps(), share: (done + 0.5) / total.max(1) as f64 };
+            let loss = self.task.loss(&network, &teacher, &self.data, &chosen, step, &mut noise)?;
             let gradients = loss.backward();
             let loss = loss.into_scalar::<f32>();
             if !loss.is_finite() {
                 return Err(TrainError::Diverged(loss));
             }
-            let step = place.epoch * batches.len() + index;
-            network = optimizer.step(rate(config.learning_rate, step, total), network, gradients);
+            network = optimizer.step(rate(config.learning_rate, step.share), network, gradients);
             place.steps = optimizer.steps();
             place.loss_sum += f64::from(loss);
             each(Event::Progress(meter.at((index + 1 - first) as u64)));
@@ -303,8 +334,21 @@ impl<T: Task> Run<'_, T> {
         }
     }
 
-    fn measured(&self, network: &T::Network, cancel: &Cancel, checkpoint: Option<&Path>) -> Result<f64, TrainError> {
-        self.task.measure(network, &self.data, &self.split.held_out, cancel).map_err(|error| told(error, checkpoint))
+    fn measured(
+        &self,
+        network: &T::Network,
+        cancel: &Cancel,
+        checkpoint: Option<&Path>,
+        each: &mut dyn FnMut(Event),
+    ) -> Result<f64, TrainError> {
+        let meter = self.meter("Measuring held-out objects");
+        let mut done = |count: usize| each(Event::Progress(meter.at(count as u64)));
+        self.task.measure(network, &self.data, &self.split.held_out, cancel, &mut done).map_err(|error| told(error, checkpoint))
+    }
+
+    /// Counts the held-out objects.
+    fn meter(&self, label: &str) -> Meter {
+        Meter::start(label, self.split.held_out.len() as u64)
     }
 }
 
@@ -328,9 +372,8 @@ fn inputs(config: &Config, data: &Objects, split: &Split) -> Result<u64, TrainEr
     Ok(start.chain(objects).fold(0, |sum, next| mixed(sum, next, 0)))
 }
 
-/// A learning rate that rises linearly, then falls along a cosine.
-fn rate(largest: f64, step: usize, total: usize) -> f64 {
-    let share = (step as f64 + 0.5) / total.max(1) as f64;
+/// A learning rate that rises linearly, then falls along a cosine, after this share of the run.
+fn rate(largest: f64, share: f64) -> f64 {
     let cosine = 0.5 * (1.0 + (std::f64::consts::PI * share).cos());
     largest * (share / WARM_UP).min(1.0) * cosine.max(LEAST_RATE)
 }
@@ -367,7 +410,7 @@ mod tests {
 
     #[test]
     fn the_rate_rises_and_falls() {
-        let rates: Vec<f64> = (0..100).map(|step| rate(1.0, step, 100)).collect();
+        let rates: Vec<f64> = (0..100).map(|step| rate(1.0, (f64::from(step) + 0.5) / 100.0)).collect();
         assert!(rates[0] < 0.2 && rates[6] > 0.95 && rates[99] < 0.03);
         assert!(rates.iter().all(|&rate| rate > 0.0));
     }

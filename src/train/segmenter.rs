@@ -9,8 +9,8 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::augment::{Mirror, jittered, recoloured};
-use super::coarse::synthesised;
-use super::run::{Note, Task};
+use super::coarse::misdrawn;
+use super::run::{Note, Step, Task};
 use super::{Config, Objects, Part, TrainError};
 use crate::annotation::CategoryId;
 use crate::assist::calibration::{CALIBRATION_KEY, Observation};
@@ -34,15 +34,19 @@ const SECOND_LOOK_SHARE: f64 = 0.35;
 const SHARES: [f64; 2] = [0.12, 0.7];
 /// The share of samples that start from noise alone, as the first step of every proposal does.
 const ONE_STEP_SHARE: f64 = 0.5;
+/// The share of the run over which the SNP losses come in.
+const SNP_RISE: f64 = 0.1;
 /// How far apart the two noise levels of the consistency loss may lie.
 const LEVEL_GAP: f64 = 0.3;
 /// How often a sample is not told its class, and how often it sees no exemplar, so that guidance has something to compare
 /// with.
-const DROPPED: [f64; 2] = [0.1, 0.2];
+const DROPPED: [f64; 2] = [0.2, 0.5];
 /// No more exemplars than this are shown at once while training.
 const SHOWN: usize = 4;
 /// Weight of the predicted `IoU`'s error.
 const QUALITY_WEIGHT: f64 = 0.1;
+/// Samples of each object that is judged, as many as the window looks for: their agreement is calibrated too.
+const SAMPLES: usize = 4;
 
 /// Teaching the segmenter.
 pub(super) struct SegmenterTask {
@@ -75,7 +79,7 @@ impl SegmenterTask {
         let mut conditions = Vec::with_capacity(chosen.len());
         for &index in chosen {
             let name = self.classes.get(&data.category(index));
-            let class = name.and_then(|name| known.classes.iter().position(|class| class == name)).filter(|_| !noise.chance(DROPPED[0]));
+            let class = name.and_then(|name| known.class(name)).filter(|_| !noise.chance(DROPPED[0]));
             let mut exemplars = Vec::new();
             if !noise.chance(DROPPED[1]) {
                 let count = 1 + noise.below(SHOWN);
@@ -191,7 +195,7 @@ impl Task for SegmenterTask {
 
     fn load(&self) -> Result<Segmenter, WeightError> {
         let network = Segmenter::load(&self.paths.segmenter_file()?, &self.device)?;
-        if !self.conditioned || network.conditioning.is_some() {
+        if !self.conditioned {
             return Ok(network);
         }
         let own = ConditioningConfig { classes: self.classes.values().cloned().collect(), concat: self.concat };
@@ -224,7 +228,7 @@ impl Task for SegmenterTask {
         teacher: &Segmenter,
         data: &Objects,
         chosen: &[usize],
-        step: u64,
+        step: Step,
         noise: &mut Noise,
     ) -> Result<Tensor<1>, TrainError> {
         let (batch, masks) = Self::batch(network, data, chosen, noise)?;
@@ -253,28 +257,43 @@ impl Task for SegmenterTask {
         let quality = Tensor::<1>::from_data(TensorData::new(overlaps(&prediction.logits, &masks), [n]), &self.device);
         let error = (prediction.quality - quality).powf_scalar(2.0).mean();
         let mut loss = segmenting(prediction.logits.clone(), target.clone()) + error * QUALITY_WEIGHT;
-        if self.snp_step > 0.0 && step.is_multiple_of(2) {
+        if self.snp_step > 0.0 && step.index.is_multiple_of(2) {
             let calmer: Vec<f64> = levels.iter().map(|u| (u - noise.between(0.0, LEVEL_GAP)).max(0.01)).collect();
             let taught = teacher.denoise(&detached(&features), diffused.at(&calmer), &calmer, blank.clone(), plain_context.as_ref());
-            loss = loss + dice(sigmoid(prediction.logits), sigmoid(taught.logits)) * self.snp_step;
+            loss = loss + dice(sigmoid(prediction.logits), sigmoid(taught.logits)) * risen(self.snp_step, step.share);
         }
-        if self.snp_noisy > 0.0 && step % 4 == 1 {
+        if self.snp_noisy > 0.0 && step.index % 4 == 1 {
             let wrong = Diffused::new(&mislabelled(&masks, side, noise), shape, noise, &self.device);
             let levels: Vec<f64> = (0..n).map(|_| noise.between(0.05, 0.95)).collect();
             let seen_through = network.denoise(&features, wrong.at(&levels), &levels, blank, context);
-            loss = loss + segmenting(seen_through.logits, target) * self.snp_noisy;
+            loss = loss + segmenting(seen_through.logits, target) * risen(self.snp_noisy, step.share);
         }
         Ok(loss)
     }
 
     /// By the network alone: colours and edges of the picture would hide what it has learned.
-    fn measure(&self, network: &Segmenter, data: &Objects, chosen: &[usize], cancel: &Cancel) -> Result<f64, TrainError> {
+    fn measure(
+        &self,
+        network: &Segmenter,
+        data: &Objects,
+        chosen: &[usize],
+        cancel: &Cancel,
+        each: &mut dyn FnMut(usize),
+    ) -> Result<f64, TrainError> {
         let options = ProposeOptions { guidance: 1.0, edges: false, ..ProposeOptions::default() };
-        Ok(mean_iou(&self.observed(network, data, chosen, &options, cancel)?))
+        Ok(mean_iou(&self.observed(network, data, chosen, &options, cancel, each)?))
     }
 
-    fn judge(&self, network: &Segmenter, data: &Objects, chosen: &[usize], cancel: &Cancel) -> Result<(f64, Option<Note>), TrainError> {
-        let observed = self.observed(network, data, chosen, &ProposeOptions::default(), cancel)?;
+    fn judge(
+        &self,
+        network: &Segmenter,
+        data: &Objects,
+        chosen: &[usize],
+        cancel: &Cancel,
+        each: &mut dyn FnMut(usize),
+    ) -> Result<(f64, Option<Note>), TrainError> {
+        let options = ProposeOptions { samples: SAMPLES, ..ProposeOptions::default() };
+        let observed = self.observed(network, data, chosen, &options, cancel, each)?;
         let fitted = Calibration::fitted(&observed).and_then(|fitted| serde_json::to_string(&fitted).ok());
         Ok((mean_iou(&observed), fitted.map(|fitted| (CALIBRATION_KEY, fitted))))
     }
@@ -294,11 +313,13 @@ impl SegmenterTask {
         chosen: &[usize],
         options: &ProposeOptions,
         cancel: &Cancel,
+        each: &mut dyn FnMut(usize),
     ) -> Result<Vec<Observation>, TrainError> {
         let memory = Memory::default();
         let proposer = Proposer { segmenter: network, device: &self.device, calibration: Calibration::default(), memory: &memory };
         let mut observed = Vec::new();
-        for &index in chosen {
+        for (done, &index) in chosen.iter().enumerate() {
+            each(done);
             let (image, mask) = data.get(index)?;
             let rect = mask.bbox().unwrap_or_default();
             let mut prompt = Prompt::from(rect);
@@ -336,18 +357,77 @@ fn overlaps(logits: &Tensor<4>, masks: &[f32]) -> Vec<f32> {
     values.chunks_exact(size).zip(masks.chunks_exact(size)).map(overlap).collect()
 }
 
-/// Wrong labels: coarse masks, and now and then the filled box.
+/// The weight of an SNP loss after this share of the run.
+fn risen(weight: f64, share: f64) -> f64 {
+    weight * (share / SNP_RISE).min(1.0)
+}
+
+/// Wrong labels: now and then the filled box, or the ellipse in it, else a mask that is misdrawn. What is smaller than four
+/// cells stays.
 fn mislabelled(masks: &[f32], side: usize, noise: &mut Noise) -> Vec<f32> {
     let size = Size::new(side as u32, side as u32);
     let wrong = |mask: &[f32]| {
         let bytes = mask.iter().map(|&value| value as u8).collect();
         let truth = Mask::from_bytes(size, bytes).unwrap_or_else(|| Mask::new(size));
         let wrong = match truth.bbox() {
-            Some(bounds) if noise.chance(0.2) => Mask::filled(size, Rect { ..bounds }),
-            Some(_) => synthesised(&truth, noise),
-            None => truth,
+            Some(bounds) if bounds.width.min(bounds.height) >= 4.0 => match noise.uniform() {
+                ..0.1 => Mask::filled(size, bounds),
+                0.1..0.2 => ellipse(size, bounds),
+                _ => misdrawn(&truth, noise.between(0.6, 0.95), noise),
+            },
+            _ => truth,
         };
         wrong.bytes().iter().map(|&value| f32::from(value)).collect::<Vec<f32>>()
     };
     masks.chunks_exact(side * side).flat_map(wrong).collect()
+}
+
+/// The pixels whose centre lies in the ellipse that fills `rect`.
+fn ellipse(size: Size, rect: Rect) -> Mask {
+    let middle = rect.center();
+    let across = |at: u32, middle: f64, extent: f64| (f64::from(at) + 0.5 - middle) / (extent / 2.0);
+    Mask::from_fn(size, |x, y| across(x, middle.x, rect.width).hypot(across(y, middle.y, rect.height)) <= 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mask::metric;
+
+    #[test]
+    fn wrong_labels_are_boxes_ellipses_and_masks_that_are_misdrawn() {
+        const SIDE: usize = 64;
+        let size = Size::new(SIDE as u32, SIDE as u32);
+        // A triangle, which is neither its box nor the ellipse in that.
+        let truth = Mask::from_fn(size, |x, y| (10..50).contains(&y) && (10..=y).contains(&x));
+        let bounds = truth.bbox().unwrap();
+        let (filled, round) = (Mask::filled(size, bounds), ellipse(size, bounds));
+        assert_eq!(round.bbox(), Some(bounds));
+        let numbers: Vec<f32> = truth.bytes().iter().map(|&value| f32::from(value)).collect();
+        let labels = mislabelled(&numbers.repeat(300), SIDE, &mut Noise::new(5));
+        let (mut boxes, mut ellipses, mut others) = (0, 0, Vec::new());
+        for label in labels.chunks_exact(SIDE * SIDE) {
+            let label = Mask::from_bytes(size, label.iter().map(|&value| value as u8).collect()).unwrap();
+            if label == filled {
+                boxes += 1;
+            } else if label == round {
+                ellipses += 1;
+            } else {
+                others.push(metric::iou(&label, &truth));
+            }
+        }
+        assert!((12..=52).contains(&boxes) && (12..=52).contains(&ellipses), "{boxes} boxes, {ellipses} ellipses");
+        let mean = others.iter().sum::<f64>() / others.len() as f64;
+        assert!(others.iter().all(|&iou| iou < 0.95) && mean > 0.5, "{mean}: {others:?}");
+
+        let thin: Vec<f32> = (0..SIDE * SIDE).map(|cell| f32::from(u8::from(cell % SIDE == 7))).collect();
+        assert_eq!(mislabelled(&thin, SIDE, &mut Noise::new(5)), thin);
+    }
+
+    #[test]
+    fn snp_losses_come_in_over_the_first_tenth() {
+        for (share, expected) in [(0.0, 0.0), (0.05, 0.25), (0.1, 0.5), (0.9, 0.5)] {
+            assert!((risen(0.5, share) - expected).abs() < 1e-12, "{share}");
+        }
+    }
 }

@@ -324,6 +324,30 @@ fn weights_come_back_as_they_were_saved() {
     for name in file.names() {
         assert_eq!(file.values(name), second.values(name), "{name} changed on its way through f16");
     }
+    for _ in 0..8 {
+        save(&again, refiner::NETWORK, &again.config, &path).unwrap();
+        assert!(std::fs::read(&path).unwrap() == file.bytes(), "equal weights are equal files");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn weights_are_written_as_any_other_file_is() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let mode = |name: &str| std::fs::metadata(at(name)).unwrap().permissions().mode();
+    let (_, network) = tiny_refiner(&Device::flex());
+    let saved = |name: &str| save(&network, refiner::NETWORK, &network.config, &at(name));
+    std::fs::write(at("other"), b"").unwrap();
+    saved("real").unwrap();
+    assert_eq!(mode("real"), mode("other"));
+    symlink(at("real"), at("link")).unwrap();
+    saved("link").unwrap();
+    assert!(std::fs::symlink_metadata(at("link")).unwrap().is_symlink());
+    std::fs::set_permissions(at("real"), std::fs::Permissions::from_mode(0o444)).unwrap();
+    let error = saved("link").unwrap_err();
+    assert!(error.to_string().contains("read-only") && error.to_string().contains("real"), "{error}");
 }
 
 #[test]

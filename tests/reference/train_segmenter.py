@@ -2,7 +2,8 @@
 
     python train_segmenter.py --data DIR --out DIR --stages 128x24:50,256x8:20 --workers 2
 
-Only the layers for exemplars and class names, on top of finished weights that stay as they are:
+Layers for exemplars and class names besides (``--conditioned``), or only these, on top of finished weights that stay as
+they are:
 
     python train_segmenter.py --data DIR --out DIR --train conditioning --start FILE --stages 128x16:20
 """
@@ -53,6 +54,8 @@ class Options:
     drop_class: float = 0.5
     """Share of samples that are not told their class, and that see no exemplars; some have neither (guidance)."""
     drop_exemplars: float = 0.2
+    listen: float = 1.0
+    """Share of batches in which any sample is told anything besides its box."""
 
 
 def load_pools(
@@ -60,7 +63,7 @@ def load_pools(
     scenes: int,
     seed: int,
     more_cutouts: Sequence[Path] = (),
-    conditioned: bool = False,
+    only_labelled: bool = False,
     without: frozenset[str] = frozenset(),
 ) -> dict[str, tuple[float, list[D.Scene]]]:
     start = time.time()
@@ -79,10 +82,10 @@ def load_pools(
     rng = np.random.default_rng(seed)
     maker = D.Compositor(photos, cutouts, backgrounds)
     start = time.time()
-    composed = [] if conditioned else [maker.scene(rng) for _ in range(scenes)]
+    composed = [] if only_labelled else [maker.scene(rng) for _ in range(scenes)]
     rotated = [maker.rotated(rng) for _ in range(scenes // 3)]
     print(f"composed {len(composed)} + {len(rotated)} scenes in {time.time() - start:.0f} s", flush=True)
-    if conditioned:
+    if only_labelled:
         return {"photos": (0.6, photos), "rotated": (0.25, rotated), "nuclei": (0.15, nuclei)}
     crowded = [s for s in photos if not s.name.startswith("caltech")]
     single = [s for s in photos if s.name.startswith("caltech")]
@@ -120,8 +123,9 @@ def iou(logits: Tensor, target: Tensor) -> Tensor:
 def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> None:
     torch.manual_seed(args.seed * 100 + rank)
     classes: tuple[str, ...] = ()
-    if args.train == "conditioning":
-        shown = D.Exemplars([s for name in ("photos", "nuclei") for s in pools[name][1]])
+    frozen = args.train == "conditioning"
+    if frozen or args.conditioned:
+        shown = D.Exemplars([s for name in ("photos", "crowded", "single", "nuclei") for s in pools.get(name, (0, []))[1]])
         classes = tuple(sorted(shown.of_class))
     own = ConditioningConfig(classes, args.concat) if classes else None
     config = SegmenterConfig(depths=tuple(args.depths), conditioning=own)
@@ -134,7 +138,7 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
         for name in new:  # blocks that are added change nothing at first
             if ".conv2." in name:
                 torch.nn.init.zeros_(model.get_parameter(name))
-    if own:
+    if frozen:
         model.encoder.requires_grad_(False)
         model.denoiser.requires_grad_(False)
     model = model.to(memory_format=torch.channels_last)
@@ -148,13 +152,16 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
     encoded: dict[int, Exemplar] = {}
 
     def exemplar_of(scene: D.Scene, obj: D.Object) -> Exemplar:
-        """Encoded once: the encoder does not change."""
-        if id(obj) not in encoded:
+        """Encoded once where the encoder does not change."""
+        found = encoded.get(id(obj))
+        if found is None:
             x, m = D.exemplar_crop(scene, obj, config.mask)
-            encoded[id(obj)] = model.exemplar(torch.from_numpy(x), torch.from_numpy(m))
+            found = model.exemplar(torch.from_numpy(x), torch.from_numpy(m))
             if not args.concat:
-                encoded[id(obj)].colours = None
-        return encoded[id(obj)]
+                found.colours = None
+            if frozen:
+                encoded[id(obj)] = found
+        return found
 
     def condition_of(scene: D.Scene, obj: D.Object) -> Condition:
         told = obj.label in classes and rng.random() >= options.drop_class
@@ -167,7 +174,8 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
     def batch_of(stage: Stage) -> tuple[Tensor, Tensor, Context | None, list[D.Sample]]:
         drawn = [mixture.draw(rng) for _ in range(stage.batch)]
         samples = [D.segmenter_sample(rng, *d, stage.size) for d in drawn]
-        context = model.conditioning.context([condition_of(*d) for d in drawn]) if own else None
+        told = own and rng.random() < options.listen
+        context = model.conditioning.context([condition_of(*d) for d in drawn]) if told else None
         x = torch.from_numpy(np.stack([s.x for s in samples]))
         if options.no_evidence:
             x[:, 4] = 0
@@ -175,13 +183,13 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
         return x.to(memory_format=torch.channels_last), mask, context, samples
 
     @torch.no_grad()
-    def first_look(x: Tensor, samples: list[D.Sample]) -> Tensor:
+    def first_look(x: Tensor, samples: list[D.Sample], context: Context | None) -> Tensor:
         """First masks as x0; ``x`` gets their colours. Half are masks that the network did not make: of its own
         training objects it makes fewer errors than of others, and it is to judge any mask."""
         n, side = len(samples), x.shape[-1] // 2
         with torch.autocast("cpu", dtype=torch.bfloat16):
             noise = torch.randn(n, 1, side, side)
-            logits, _ = model.denoise(model.encoder(x), noise, torch.ones(n), torch.zeros_like(noise), None)
+            logits, _ = model.denoise(model.encoder(x), noise, torch.ones(n), torch.zeros_like(noise), context)
         prior = x0_from_logits(logits)
         for i, sample in enumerate(samples):
             if rng.random() < 0.5:
@@ -193,8 +201,8 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
     def loss_of(stage: Stage, progress: float) -> tuple[Tensor, dict[str, float]]:
         x, mask, context, samples = batch_of(stage)
         n = stage.batch
-        again = not own and rng.random() < options.second_look
-        seen = first_look(x, samples) if again else torch.zeros_like(mask)
+        again = not frozen and rng.random() < options.second_look
+        seen = first_look(x, samples, context) if again else torch.zeros_like(mask)
         x0, eps = SCALE * (2 * mask - 1), torch.randn(mask.shape)
         u = torch.where(torch.rand(n) < options.one_step, torch.ones(n), torch.rand(n))
         x_u = diffuse(x0, u, eps)
@@ -213,7 +221,7 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
         loss = mask_loss(logits, mask, args.edges) + 0.1 * (quality.float() - score).square().mean()
         parts["loss"] = float(loss.detach())
         parts["again" if again else "iou1"] = float(score[u == 1].mean()) if bool((u == 1).any()) else float(score.mean())
-        if own or progress < options.snp_from:
+        if frozen or progress < options.snp_from:
             return loss, parts
         turn = trainer.step % args.snp_every
         zero = torch.zeros_like(mask)
@@ -255,6 +263,9 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, O
     p.add_argument("--start", type=Path, help="weights or checkpoint to begin with")
     p.add_argument("--depths", type=int, nargs=4, default=(1, 2, 3, 4), help="encoder blocks at strides 4, 8, 16, 32")
     p.add_argument("--train", choices=("all", "conditioning"), default="all")
+    p.add_argument("--conditioned", action="store_true", help="train layers for exemplars and class names with all others")
+    p.add_argument("--drop-exemplars", type=float, default=0.2, help="share of samples that see no exemplars")
+    p.add_argument("--listen", type=float, default=1.0, help="share of batches with class names and exemplars")
     p.add_argument("--concat", action="store_true", help="ablation: the first exemplar's colours as input channels")
     p.add_argument("--without-voc", action="store_true", help="never show objects of VOC's classes (few-shot protocol)")
     p.add_argument("--workers", type=int, default=2)
@@ -281,6 +292,8 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, O
         snp_from=args.snp_from,
         no_evidence=args.no_evidence,
         second_look=args.second_look,
+        drop_exemplars=args.drop_exemplars,
+        listen=args.listen,
     )
     return args, options
 
@@ -289,8 +302,8 @@ def main() -> None:
     args, options = parse()
     torch.set_num_threads(1)
     without = D.VOC_CLASSES if args.without_voc else frozenset()
-    conditioned = args.train == "conditioning"
-    pools = load_pools(args.data, args.scenes, args.seed, args.more_cutouts, conditioned, without)
+    only_labelled = args.train == "conditioning"
+    pools = load_pools(args.data, args.scenes, args.seed, args.more_cutouts, only_labelled, without)
     launch(work, (pools, args, options), args.workers)
 
 

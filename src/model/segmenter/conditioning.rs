@@ -25,6 +25,8 @@ const PATCHES: usize = 6;
 const ABSENT: f32 = -1e9;
 /// How many pixels a side go into channels where the exemplar's colours are concatenated.
 const PATCH: usize = 4;
+/// The deviation of the first weights of a class, and of a kind of token.
+const TABLE_DEVIATION: f32 = 0.02;
 
 /// An exemplar as the network sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -167,8 +169,11 @@ pub struct Conditioning {
 impl Conditioning {
     /// Layers that do nothing yet.
     pub fn new(config: &SegmenterConfig, own: &ConditioningConfig, device: &Device) -> Self {
-        let table =
-            |rows| EmbeddingConfig::new(rows, config.emb).with_initializer(Initializer::Normal { mean: 0.0, std: 0.02 }).init(device);
+        let table = |rows| {
+            EmbeddingConfig::new(rows, config.emb)
+                .with_initializer(Initializer::Normal { mean: 0.0, std: f64::from(TABLE_DEVIATION) })
+                .init(device)
+        };
         Self {
             token: LinearConfig::new(config.c16, config.emb).init(device),
             kinds: table(3),
@@ -185,6 +190,20 @@ impl Conditioning {
     #[must_use]
     pub fn seeded(self, seed: u64) -> Self {
         self.map(&mut Drawn { path: Vec::new(), noise: Noise::new(seed) })
+    }
+
+    /// These layers with `count` classes more, whose first weights follow from `seed`.
+    #[must_use]
+    pub fn with_classes(self, count: usize, seed: u64, device: &Device) -> Self {
+        if count == 0 {
+            return self;
+        }
+        let width = self.kinds.weight.dims()[1];
+        let values: Vec<f32> = Noise::new(seed).normals(count * width).into_iter().map(|value| value * TABLE_DEVIATION).collect();
+        let new = Tensor::from_data(TensorData::new(values, [count, width]), device);
+        let known = self.classes.map(|table| table.weight.val());
+        let weight = Param::from_tensor(Tensor::cat(known.into_iter().chain([new]).collect(), 0));
+        Self { classes: Some(Embedding { weight }), ..self }
     }
 
     /// The tokens of a batch; `None` where no sample has a condition.
@@ -272,7 +291,7 @@ impl ModuleMapper for Drawn {
         let sides: Vec<usize> = shape.iter().copied().collect();
         let deviation = match (kind, D) {
             ("bias", _) => 0.0,
-            _ if self.path.iter().any(|name| name == "kinds" || name == "classes") => 0.02,
+            _ if self.path.iter().any(|name| name == "kinds" || name == "classes") => TABLE_DEVIATION,
             // Linear weights lie [in, out], convolutions [out, in, 1, 1].
             (_, 2) => (sides[0] as f32).sqrt().recip(),
             _ => (sides[1] as f32).sqrt().recip(),

@@ -51,6 +51,13 @@ pub struct ConditioningConfig {
     pub concat: bool,
 }
 
+impl ConditioningConfig {
+    /// The place of a class, whether its name is written with capitals or not.
+    pub fn class(&self, name: &str) -> Option<usize> {
+        self.classes.iter().position(|class| class.eq_ignore_ascii_case(name))
+    }
+}
+
 impl Default for SegmenterConfig {
     fn default() -> Self {
         Self {

@@ -47,11 +47,22 @@ impl Segmenter {
         }
     }
 
-    /// This network with new conditioning layers, which change nothing before they are trained.
+    /// This network with new conditioning layers, which change nothing before they are trained; where it has such layers,
+    /// they learn of the classes that they do not know.
     #[must_use]
-    pub fn conditioned(self, own: ConditioningConfig, seed: u64, device: &Device) -> Self {
-        let conditioning = Some(Conditioning::new(&self.config, &own, device).seeded(seed));
-        Self { conditioning, config: SegmenterConfig { conditioning: Some(own), ..self.config }, ..self }
+    pub fn conditioned(mut self, own: ConditioningConfig, seed: u64, device: &Device) -> Self {
+        let (layers, own) = match (self.conditioning.take(), self.config.conditioning.take()) {
+            (Some(layers), Some(mut known)) => {
+                let new: Vec<String> = own.classes.into_iter().filter(|name| known.class(name).is_none()).collect();
+                let layers = layers.with_classes(new.len(), seed, device);
+                known.classes.extend(new);
+                (layers, known)
+            }
+            _ => (Conditioning::new(&self.config, &own, device).seeded(seed), own),
+        };
+        self.conditioning = Some(layers);
+        self.config.conditioning = Some(own);
+        self
     }
 
     /// The network of a weight file.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{CONFIG_KEY, NETWORK_KEY, WeightError, apply};
+use crate::formats::save::replace;
 
 /// A safetensors file in memory.
 #[derive(Clone, Debug)]
@@ -83,23 +85,32 @@ impl WeightFile {
         self.metadata.get(key).map(String::as_str)
     }
 
-    /// The bytes of this file with `value` under `key` of its metadata.
+    /// Writes this file at `path`, with `value` under `key` of its metadata, which is sorted. An existing file is replaced
+    /// only once the new one is complete.
     ///
     /// # Errors
-    /// When the header cannot be written anew.
-    pub fn with_metadata(&self, key: &str, value: &str) -> Result<Vec<u8>, WeightError> {
-        let wrong = |reason: String| WeightError::Format { reason, path: self.path.clone() };
-        let data = self.bytes.len() - self.data_length();
-        let header = self.bytes.get(8..data).unwrap_or_default();
-        let mut json: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(header).map_err(|error| wrong(error.to_string()))?;
-        let metadata = json.entry("__metadata__").or_insert_with(|| serde_json::json!({}));
-        metadata[key] = value.into();
-        let mut header = serde_json::to_vec(&json).map_err(|error| wrong(error.to_string()))?;
+    /// When the file cannot be written.
+    pub fn save_with(&self, key: &str, value: &str, path: &Path) -> Result<(), WeightError> {
+        let data = self.bytes.get(self.bytes.len() - self.data_length()..).unwrap_or_default();
+        let header = self.header_with(key, value)?;
+        let length = (header.len() as u64).to_le_bytes();
+        let parts: [&[u8]; 3] = [&length, &header, data];
+        replace(path, |out| parts.iter().try_for_each(|part| out.write_all(part)))?;
+        Ok(())
+    }
+
+    /// The header with `value` under `key` of the metadata, as long as the tensors behind it ask for.
+    fn header_with(&self, key: &str, value: &str) -> Result<Vec<u8>, WeightError> {
+        let wrong = |error: serde_json::Error| WeightError::Format { reason: error.to_string(), path: self.path.clone() };
+        let header = self.bytes.get(8..self.bytes.len() - self.data_length()).unwrap_or_default();
+        let mut json: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(header).map_err(wrong)?;
+        let metadata: BTreeMap<&str, &str> =
+            self.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).chain([(key, value)]).collect();
+        json.insert("__metadata__".to_owned(), serde_json::json!(metadata));
+        let mut header = serde_json::to_vec(&json).map_err(wrong)?;
         // The tensors begin at a multiple of 8.
         header.resize(header.len().next_multiple_of(8), b' ');
-        let length = (header.len() as u64).to_le_bytes();
-        Ok([&length, header.as_slice(), self.bytes.get(data..).unwrap_or_default()].concat())
+        Ok(header)
     }
 
     /// Whether the file holds the network called `expected`.

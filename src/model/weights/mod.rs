@@ -22,6 +22,7 @@ use burn::tensor::DType;
 use serde::Serialize;
 
 use super::census::{Entry, census};
+use crate::formats::save::SaveError;
 
 /// The metadata entry that names the network.
 pub const NETWORK_KEY: &str = "annotator.network";
@@ -31,7 +32,7 @@ pub const CONFIG_KEY: &str = "annotator.config";
 /// Why weights could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightError {
-    /// The file could not be read or written.
+    /// The file could not be read.
     #[error("cannot access the weights: {source}: {}", path.display())]
     Io {
         /// What the system said.
@@ -95,23 +96,27 @@ pub enum WeightError {
         /// The file.
         path: PathBuf,
     },
+    /// The file could not be written.
+    #[error(transparent)]
+    Save(#[from] SaveError),
 }
 
-/// Writes `module` as f16 with `PyTorch`'s names; an existing file is replaced only once the new one is complete.
+/// Writes `module` as f16 with `PyTorch`'s names; equal weights give equal files. An existing file is replaced only once the
+/// new one is complete.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn save<M: Module>(module: &M, network: &str, config: &impl Serialize, path: &Path) -> Result<(), WeightError> {
     let refused = |reason: String| WeightError::Store { reason, path: path.to_owned() };
     let config = serde_json::to_string(config).map_err(|error| refused(error.to_string()))?;
-    let mut store = SafetensorsStore::from_file(path)
+    let mut store = SafetensorsStore::from_bytes(None)
         .clear_metadata()
-        .metadata(NETWORK_KEY, network)
         .metadata(CONFIG_KEY, config)
         .with_to_adapter(BurnToPyTorchAdapter.chain(FloatCastAdapter::to(DType::F16)))
-        .skip_enum_variants(true)
-        .overwrite(true);
-    module.save_into(&mut store).map_err(|error| refused(error.to_string()))
+        .skip_enum_variants(true);
+    module.save_into(&mut store).map_err(|error| refused(error.to_string()))?;
+    let bytes = store.get_bytes().map_err(|error| refused(error.to_string()))?;
+    WeightFile::parse(bytes.into(), path)?.save_with(NETWORK_KEY, network, path)
 }
 
 /// Puts `tensors`, named as in a weight file and of any float type, into `module` as f32.
