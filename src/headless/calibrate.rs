@@ -1,12 +1,11 @@
 //! `calibrate`: from what the network says of its masks to the `IoU` that is to be expected, on objects that it was not
 //! trained on.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use super::pictures::{each_batch, tasks};
+use super::pictures::{Task, each_batch, tasks};
 use super::propose::prompt;
 use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, dataset, unless_cancelled};
@@ -14,7 +13,6 @@ use crate::annotation::Shape;
 use crate::assist::calibration::{CALIBRATION_KEY, Calibration, Observation};
 use crate::assist::{Assistant, Engine as _, MOST_SAMPLES, Prompt, ProposeOptions};
 use crate::evaluation::Reliability;
-use crate::formats::save::replace;
 use crate::job::Cancel;
 
 /// The options of `calibrate`.
@@ -40,22 +38,14 @@ pub struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
-    let data = dataset::read(&arguments.data, terminal, cancel)?;
+    dataset::folder(&arguments.images)?;
     dataset::writable(&arguments.out)?;
+    let data = dataset::read(&arguments.data, terminal, cancel)?;
     let paths = arguments.models.paths();
     let file = paths.segmenter_file()?;
     let assistant = Assistant::load(arguments.models.device.into(), &paths)?.calibrated(Calibration::default());
     let usable = |instance: &crate::annotation::Instance| !instance.crowd && instance.shape != Shape::Box && instance.area >= 16.0;
-    let stride = data.instances.iter().filter(|instance| usable(instance)).count().div_ceil(arguments.limit as usize).max(1);
-    let mut seen = 0_usize;
-    let mut chosen = tasks(&data, &arguments.images, usable);
-    for task in &mut chosen {
-        task.instances.retain(|_| {
-            seen += 1;
-            (seen - 1).is_multiple_of(stride)
-        });
-    }
-    chosen.retain(|task| !task.instances.is_empty());
+    let chosen = thinned(tasks(&data, &arguments.images, usable), arguments.limit as usize);
     let options = ProposeOptions { samples: arguments.samples as usize, seed: arguments.models.seed, ..ProposeOptions::default() };
     let mut observations = Vec::new();
     let walk = each_batch(chosen, "measuring masks", terminal, cancel, |picture, task, batch, terminal| {
@@ -78,18 +68,23 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     let fitted = Calibration::fitted(&observations).with_context(|| {
         format!("only {} objects could be measured, too few to calibrate: {}", observations.len(), arguments.data.display())
     })?;
-    let bytes = file.with_metadata(CALIBRATION_KEY, &serde_json::to_string(&fitted)?)?;
-    replace(&arguments.out, |out| out.write_all(&bytes)).with_context(|| format!("cannot write {}", arguments.out.display()))?;
+    file.save_with(CALIBRATION_KEY, &serde_json::to_string(&fitted)?, &arguments.out)?;
     terminal.finish();
-    terminal.message(&format!("before, on {} objects\n{}", observations.len(), reliability(&observations, &Calibration::default())));
+    let names = [("one sample", false), ("all samples", true)].into_iter().take(arguments.samples.min(2) as usize);
+    let before = Calibration::of(&file);
+    for (name, several) in names.clone() {
+        if let Some(table) = Reliability::new(&pairs(&observations, &before, several)) {
+            let (count, table) = (observations.len(), table.to_string());
+            terminal.message(&format!("before, with {name}, on {count} objects\n{}", table.trim_end()));
+        }
+    }
     // Each half is judged by what the other one was fitted to.
     let (even, odd): (Vec<_>, Vec<_>) = observations.iter().enumerate().partition(|(index, _)| index.is_multiple_of(2));
     let halves = [even, odd].map(|half| half.into_iter().map(|(_, one)| *one).collect::<Vec<Observation>>());
     if let [Some(first), Some(second)] = [0, 1].map(|half: usize| Calibration::fitted(&halves[half])) {
-        let crossed = [pairs(&halves[0], &second, true), pairs(&halves[1], &first, true)].concat();
-        let single = [pairs(&halves[0], &second, false), pairs(&halves[1], &first, false)].concat();
-        for (name, pairs) in [("one sample", single), ("all samples", crossed)] {
-            if let Some(table) = Reliability::new(&pairs) {
+        for (name, several) in names {
+            let crossed = [pairs(&halves[0], &second, several), pairs(&halves[1], &first, several)].concat();
+            if let Some(table) = Reliability::new(&crossed) {
                 terminal.message(&format!("after, with {name}, each half by the fit to the other\n{}", table.to_string().trim_end()));
             }
         }
@@ -107,6 +102,38 @@ fn pairs(observations: &[Observation], calibration: &Calibration, several: bool)
     observations.iter().map(|one| (expected(one), one.iou)).collect()
 }
 
-fn reliability(observations: &[Observation], calibration: &Calibration) -> String {
-    Reliability::new(&pairs(observations, calibration, false)).map(|table| table.to_string().trim_end().to_owned()).unwrap_or_default()
+/// The `tasks` with `most` of their instances, evenly spread over all.
+fn thinned(mut tasks: Vec<Task>, most: usize) -> Vec<Task> {
+    let total: usize = tasks.iter().map(|task| task.instances.len()).sum();
+    let (most, mut seen) = (most.min(total), 0);
+    for task in &mut tasks {
+        task.instances.retain(|_| {
+            seen += 1;
+            seen * most / total > (seen - 1) * most / total
+        });
+    }
+    tasks.retain(|task| !task.instances.is_empty());
+    tasks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::Size;
+
+    #[test]
+    fn as_many_objects_as_asked_for_are_spread_over_all() {
+        let left = |most: usize| {
+            let task = |first: usize| Task { path: PathBuf::new(), size: Size::new(1, 1), instances: (first..first + 7).collect() };
+            let tasks = thinned((0..43).map(|index| task(7 * index)).collect(), most);
+            tasks.into_iter().flat_map(|task| task.instances).collect::<Vec<usize>>()
+        };
+        assert_eq!(left(300).len(), 300);
+        assert_eq!(left(301), (0..301).collect::<Vec<usize>>());
+        assert_eq!(left(1000).len(), 301);
+        let few = left(8);
+        assert_eq!(few.len(), 8);
+        assert!(few.windows(2).all(|pair| (37..=38).contains(&(pair[1] - pair[0]))), "{few:?}");
+        assert!(thinned(Vec::new(), 8).is_empty());
+    }
 }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use super::Outcome;
 use super::terminal::Terminal;
+use super::{Outcome, dataset};
 use crate::formats::check::{Summary, check};
 use crate::formats::save::replace;
 use crate::formats::{Record, Report, Severity, Warning, coco};
@@ -90,9 +90,8 @@ impl<'a> From<&'a Warning> for Finding<'a> {
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
-    if let Some(folder) = &arguments.images {
-        anyhow::ensure!(folder.is_dir(), "there is no folder {}", folder.display());
-    }
+    arguments.images.as_deref().map_or(Ok(()), dataset::folder)?;
+    arguments.json.as_deref().map_or(Ok(()), dataset::writable)?;
     let data = coco::file_of(&arguments.data)?;
     let read = coco::read_with(&data, cancel, &mut |progress| terminal.progress(&progress));
     terminal.finish();
@@ -101,11 +100,6 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     terminal.finish();
     let Some(health) = health else { return Ok(Outcome::Cancelled) };
     report.append(health.report);
-    if let Some(path) = &arguments.json {
-        let document = document(arguments, &report, health.summary);
-        let text = serde_json::to_string_pretty(&document)?;
-        replace(path, |out| out.write_all(text.as_bytes())).with_context(|| format!("cannot write {}", path.display()))?;
-    }
     let text = text(&report);
     if !text.is_empty() {
         terminal.message(&text);
@@ -116,6 +110,11 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
         "checked {}: {images} images, {objects} objects, {categories} categories; {errors} errors, {warnings} warnings, {notes} notes",
         arguments.data.display()
     ));
+    if let Some(path) = &arguments.json {
+        let document = document(arguments, &report, health.summary);
+        let text = serde_json::to_string_pretty(&document)?;
+        replace(path, |out| out.write_all(text.as_bytes())).with_context(|| format!("cannot write {}", path.display()))?;
+    }
     Ok(Outcome::Done)
 }
 

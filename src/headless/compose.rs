@@ -151,6 +151,7 @@ impl Files {
     }
 
     fn open(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Self> {
+        dataset::folder(&arguments.images)?;
         let data = dataset::read(&arguments.data, terminal, cancel)?;
         let place = |image: &Image| arguments.images.join(&image.file_name);
         let images: HashMap<ImageId, &Image> = data.images.iter().map(|image| (image.id, image)).collect();
@@ -160,9 +161,10 @@ impl Files {
             let class = data.category(instance.category_id).map_or(CUTOUT_CLASS, |category| &category.name);
             fits.then(|| (place(image), image.size, instance.clone(), class.to_owned()))
         };
-        let list = |path: &Option<PathBuf>| -> anyhow::Result<Vec<PathBuf>> {
+        let mut list = |path: &Option<PathBuf>| -> anyhow::Result<Vec<PathBuf>> {
             let Some(path) = path else { return Ok(Vec::new()) };
-            let (found, _) = folder::scan(path).with_context(|| format!("cannot list the folder {}", path.display()))?;
+            let (found, report) = folder::scan(path).with_context(|| format!("cannot list the folder {}", path.display()))?;
+            dataset::warn(&report, path, terminal);
             Ok(found.images.iter().map(|image| path.join(&image.file_name)).collect())
         };
         let files = Self {

@@ -116,6 +116,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     if !to.is_folder() {
         dataset::writable(&arguments.out)?;
     }
+    arguments.report.as_deref().map_or(Ok(()), dataset::writable)?;
     let reference = arguments.reference.as_ref().map(|path| dataset::read(path, terminal, cancel)).transpose()?;
     let imported = read(arguments, from, reference.as_ref(), terminal, cancel)?;
     dataset::warn(&imported.report, &arguments.data, terminal);

@@ -1,14 +1,12 @@
 //! Reading and writing COCO files for the headless commands, with the reader's warnings on the terminal.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::Context as _;
+use std::path::Path;
 
 use super::pictures::Walk;
 use super::terminal::Terminal;
-use crate::annotation::{Dataset, Field, Instance};
-use crate::formats::Report;
+use crate::annotation::{Dataset, Field, Instance, Shape};
 use crate::formats::coco::{self, ReadError};
+use crate::formats::{Report, save};
 use crate::job::Cancel;
 use crate::mask::Mask;
 
@@ -56,14 +54,18 @@ pub(super) fn warn(report: &Report, path: &Path, terminal: &mut Terminal) {
 /// Looks at once, before hours of work, whether a file can be written at `path`.
 ///
 /// # Errors
-/// When the folder is missing or closed to writing.
+/// When the file is read-only, or the folder is missing or closed to writing.
 pub(super) fn writable(path: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(!path.is_dir(), "the output is a folder, not a file: {}", path.display());
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
-    tempfile::tempfile_in(&folder).with_context(|| format!("cannot write into the folder {}", folder.display()))?;
+    Ok(save::writable(path)?)
+}
+
+/// Looks at once whether the folder of the images is there.
+///
+/// # Errors
+/// When it is not.
+pub(super) fn folder(path: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(path.is_dir(), "there is no folder {}", path.display());
     Ok(())
 }
 
@@ -80,11 +82,27 @@ pub(super) fn set_mask(instance: &mut Instance, mask: &Mask, score: Option<f64>)
     true
 }
 
-/// The sentence about images that could not be read; empty where there were none.
-pub(super) fn unreadable(walk: &Walk) -> String {
-    match walk.unreadable {
-        0 => String::new(),
-        1 => format!("; 1 image could not be read, its {} annotations are as they were", walk.left),
-        images => format!("; {images} images could not be read, their {} annotations are as they were", walk.left),
+/// Leaves `instance` nothing but its box.
+pub(super) fn drop_mask(instance: &mut Instance) {
+    if instance.shape != Shape::Box {
+        instance.set_shape(Shape::Box);
     }
+    if instance.score.take().is_some() {
+        instance.changed = instance.changed.and(Field::SCORE);
+    }
+}
+
+/// The sentences about annotations that no image could be looked at for, with their `fate`; empty where there were none.
+/// Some are `stray`, on no image of the file.
+pub(super) fn unseen(walk: &Walk, stray: usize, fate: &str) -> String {
+    let unreadable = match walk.unreadable {
+        0 => String::new(),
+        1 => format!("; 1 image could not be read, its {} annotations {fate}", walk.left),
+        images => format!("; {images} images could not be read, their {} annotations {fate}", walk.left),
+    };
+    let stray = match stray {
+        0 => String::new(),
+        count => format!("; {count} annotations lie on no image of the file and {fate}"),
+    };
+    unreadable + &stray
 }

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::terminal::Terminal;
 use super::{Outcome, alternatives, dataset, gallery, kshot};
-use crate::evaluation;
+use crate::evaluation::{self, Watch};
 use crate::formats::save::replace;
 use crate::job::Cancel;
 
@@ -24,7 +24,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     alternatives: Option<PathBuf>,
     /// The masks before they were changed: shows what the change gained
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "pred")]
     before: Option<PathBuf>,
     /// The folder that the images' file names start from
     #[arg(long, value_name = "DIR")]
@@ -33,46 +33,60 @@ pub struct Arguments {
     gallery: gallery::Options,
     #[command(flatten)]
     kshot: kshot::Options,
-    /// Also write the numbers of --pred as JSON
+    /// Also write the numbers of --pred, --before and --alternatives as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
+    arguments.images.as_deref().map_or(Ok(()), dataset::folder)?;
+    arguments.json.as_deref().map_or(Ok(()), dataset::writable)?;
+    arguments.gallery.writable()?;
     let images = arguments.images.clone().unwrap_or_default();
     let truth = dataset::read(&arguments.data, terminal, cancel)?;
+    let mut numbers = Numbers::default();
     if let Some(path) = &arguments.alternatives {
-        terminal.message(&alternatives::measured(&truth, path)?);
+        let found = watched(terminal, cancel, |watch| alternatives::measured(&truth, path, watch))?;
+        terminal.message(&found.to_string());
+        numbers.alternatives = Some(found);
     }
     if !arguments.kshot.kshot.is_empty() {
         return kshot::run(&arguments.kshot, &truth, &images, terminal, cancel);
     }
-    let Some(path) = &arguments.pred else { return Ok(Outcome::Done) };
-    let predictions = dataset::read_predictions(path, &truth, terminal, cancel)?;
-    let table = evaluation::compare(&truth, &predictions)?;
-    let change = match &arguments.before {
-        Some(path) => {
-            let before = dataset::read_predictions(path, &truth, terminal, cancel)?;
-            Some(evaluation::change(&truth, &before, &predictions))
-        }
-        None => None,
-    };
+    let mut read = |path: &Option<PathBuf>| path.as_ref().map(|path| dataset::read_predictions(path, &truth, terminal, cancel)).transpose();
+    let (predictions, before) = (read(&arguments.pred)?, read(&arguments.before)?);
+    if let Some(predictions) = &predictions {
+        let table = watched(terminal, cancel, |watch| evaluation::compare(&truth, predictions, watch))?;
+        terminal.message(table.to_string().trim_end());
+        numbers.table = Some(table);
+    }
+    if let (Some(predictions), Some(before)) = (&predictions, &before) {
+        let change = watched(terminal, cancel, |watch| evaluation::change(&truth, before, predictions, watch))?;
+        terminal.message(change.to_string().trim_end());
+        numbers.change = Some(change);
+    }
     if let Some(path) = &arguments.json {
-        let text = serde_json::to_string_pretty(&Numbers { table: &table, change: change.as_ref() })?;
+        let text = serde_json::to_string_pretty(&numbers)?;
         replace(path, |out| out.write_all(text.as_bytes())).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    terminal.message(table.to_string().trim_end());
-    if let Some(change) = change {
-        terminal.message(change.to_string().trim_end());
-    }
-    gallery::run(&arguments.gallery, &truth, &predictions, &images, terminal, cancel)
+    let Some(predictions) = &predictions else { return Ok(Outcome::Done) };
+    gallery::run(&arguments.gallery, &truth, predictions, &images, terminal, cancel)
+}
+
+/// What `work` gives, which can be stopped and shows how far it is.
+pub(super) fn watched<T>(terminal: &mut Terminal, cancel: &Cancel, work: impl FnOnce(&mut Watch<'_>) -> T) -> T {
+    let done = work(&mut Watch { cancel, progress: &mut |progress| terminal.progress(&progress) });
+    terminal.finish();
+    done
 }
 
 /// What `--json` writes.
-#[derive(Debug, serde::Serialize)]
-struct Numbers<'a> {
+#[derive(Debug, Default, serde::Serialize)]
+struct Numbers {
     #[serde(flatten)]
-    table: &'a evaluation::Table,
+    table: Option<evaluation::Table>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    change: Option<&'a evaluation::Change>,
+    change: Option<evaluation::Change>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alternatives: Option<alternatives::Measured>,
 }

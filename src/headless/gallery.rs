@@ -8,6 +8,7 @@ use image::codecs::png::PngEncoder;
 use image::imageops::{FilterType, crop_imm, overlay, resize};
 use image::{ExtendedColorType, ImageEncoder as _, Rgb, RgbImage};
 
+use super::eval::watched;
 use super::pictures::{each_batch, tasks};
 use super::terminal::Terminal;
 use super::{Outcome, dataset};
@@ -36,14 +37,25 @@ pub(super) struct Options {
     #[arg(long, value_name = "PNG", requires = "images", requires = "pred")]
     gallery: Option<PathBuf>,
     /// How many objects the gallery shows
-    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..=240))]
+    #[arg(long, requires = "gallery", default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..=240))]
     worst: u16,
+}
+
+impl Options {
+    /// Looks at once whether the picture can be written.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub(super) fn writable(&self) -> anyhow::Result<()> {
+        self.gallery.as_deref().map_or(Ok(()), dataset::writable)
+    }
 }
 
 /// Draws the gallery where one is asked for, and lists its objects in the order of its tiles.
 ///
 /// # Errors
-/// When the picture cannot be written. An image that cannot be read is a warning, and its tiles stay empty.
+/// When the picture cannot be written, or no image can be read. A single image that cannot is a warning, and its tiles stay
+/// empty.
 pub(super) fn run(
     options: &Options,
     truth: &Dataset,
@@ -53,8 +65,7 @@ pub(super) fn run(
     cancel: &Cancel,
 ) -> anyhow::Result<Outcome> {
     let Some(path) = &options.gallery else { return Ok(Outcome::Done) };
-    dataset::writable(path)?;
-    let found = worst(truth, predictions, usize::from(options.worst));
+    let found = watched(terminal, cancel, |watch| worst(truth, predictions, usize::from(options.worst), watch))?;
     let place = |id: InstanceId| found.iter().position(|(other, _)| *other == id);
     let rows = (found.len() as u32).div_ceil(COLUMNS).max(1);
     let mut sheet = RgbImage::new(COLUMNS * (TILE + GAP) - GAP, rows * (TILE + GAP) - GAP);

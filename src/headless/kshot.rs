@@ -1,8 +1,9 @@
 //! `eval --kshot`: what K exemplars of a class add to box -> mask, on base and on novel classes.
 //!
 //! The objects that are measured stay the same over all K and seeds; a seed chooses the exemplars, which lie on other
-//! images. Novel classes are those of PASCAL VOC, as in `MaskDiff` (Le et al., 2024), or those that are named; weights for
-//! this protocol must not have been conditioned on them.
+//! images, and of which a class may have fewer: the table says how many were shown. Novel classes are those of PASCAL VOC,
+//! as in `MaskDiff` (Le et al., 2024), or those that are named; weights for this protocol must not have been conditioned on
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -48,19 +49,19 @@ const VOC: [&str; 20] = [
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Options {
     /// Measure box to mask with K exemplars of the class, for example 1,5,10 (8 at most count), instead of a file
-    #[arg(long, value_name = "K", value_delimiter = ',', requires = "images")]
+    #[arg(long, value_name = "K", value_delimiter = ',', requires = "images", conflicts_with_all = ["pred", "json"])]
     pub(super) kshot: Vec<usize>,
     /// Choices of exemplars for each K
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, requires = "kshot", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     seeds: u32,
     /// Strength of the guidance, beside 1, which is none
-    #[arg(long, default_value_t = 1.5)]
+    #[arg(long, requires = "kshot", default_value_t = 1.5)]
     guidance: f64,
     /// Objects of each class that are measured
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, requires = "kshot", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// Names of the novel classes, instead of those of VOC
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, requires = "kshot", value_name = "NAMES", value_delimiter = ',')]
     novel: Vec<String>,
     /// Measure what the network says at its first look, which is several times as fast
     #[arg(long, requires = "kshot")]
@@ -205,7 +206,8 @@ impl Protocol<'_> {
         let novel: BTreeSet<CategoryId> =
             self.data.categories.iter().filter(|category| is_novel(&category.name)).map(|category| category.id).collect();
         let mut text = String::new();
-        writeln!(text, "{:<4}{:>9}{:>8}{:>9}{:>17}{:>17}{:>17}", "K", "guidance", "classes", "objects", "IoU", "AP", "AP50")?;
+        write!(text, "{:<4}{:>6}{:>9}{:>8}{:>9}", "K", "shown", "guidance", "classes", "objects")?;
+        writeln!(text, "{:>17}{:>17}{:>17}", "IoU", "AP", "AP50")?;
         let mut kinds: Vec<(usize, f64)> = Vec::new();
         for setting in &self.settings {
             let kind = (setting.shots, setting.guidance);
@@ -222,7 +224,11 @@ impl Protocol<'_> {
                 if count > 0 {
                     let of = |value: fn(&Run) -> f64| spread(&runs.iter().map(value).collect::<Vec<f64>>());
                     let [iou, ap, ap50] = [of(|run| run.iou), of(|run| run.ap), of(|run| run.ap50)];
-                    writeln!(text, "{shots:<4}{guidance:>9.1}{name:>8}{count:>9}{iou:>17}{ap:>17}{ap50:>17}")?;
+                    let shown = match ends(runs.iter().flat_map(|run| run.shown)) {
+                        [least, most] if least == most => most.to_string(),
+                        [least, most] => format!("{least}-{most}"),
+                    };
+                    writeln!(text, "{shots:<4}{shown:>6}{guidance:>9.1}{name:>8}{count:>9}{iou:>17}{ap:>17}{ap50:>17}")?;
                 }
             }
         }
@@ -245,7 +251,10 @@ impl Protocol<'_> {
             Instance { score: Some(f64::from(one.score)), changed: Field::NONE, ..instance }
         };
         let found = precision(&truth, &self.data.with_instances(measured.iter().map(predicted).collect()))?;
-        Ok(Run { count, iou: measured.iter().map(|one| one.iou).sum::<f64>() / count as f64, ap: found.ap, ap50: found.ap50 })
+        let shown = |one: &&Measured| self.exemplars(self.data.instances[one.object].category_id, setting).len();
+        let shown = ends(measured.iter().map(shown));
+        let iou = measured.iter().map(|one| one.iou).sum::<f64>() / count as f64;
+        Ok(Run { count, shown, iou, ap: found.ap, ap50: found.ap50 })
     }
 }
 
@@ -253,9 +262,16 @@ impl Protocol<'_> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Run {
     count: usize,
+    /// The fewest and the most exemplars that an object had.
+    shown: [usize; 2],
     iou: f64,
     ap: f64,
     ap50: f64,
+}
+
+/// The smallest and the largest of `counts`.
+fn ends(counts: impl Iterator<Item = usize> + Clone) -> [usize; 2] {
+    [counts.clone().min(), counts.max()].map(Option::unwrap_or_default)
 }
 
 /// Mean and standard deviation over the seeds.

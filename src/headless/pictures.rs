@@ -45,6 +45,12 @@ pub(super) fn tasks(dataset: &Dataset, folder: &Path, wanted: impl Fn(&Instance)
     dataset.images.iter().filter_map(task).collect()
 }
 
+/// How many instances that are `wanted` lie on images that the data set lacks.
+pub(super) fn stray(dataset: &Dataset, wanted: impl Fn(&Instance) -> bool) -> usize {
+    let known = dataset.sizes();
+    dataset.instances.iter().filter(|instance| wanted(instance) && !known.contains_key(&instance.image_id)).count()
+}
+
 /// How a walk over the images ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Walk {
@@ -60,7 +66,7 @@ pub(super) struct Walk {
 /// An image that cannot be read is a warning.
 ///
 /// # Errors
-/// Those of `work`, with the image's name.
+/// Those of `work`, with the image's name; and when no image could be read.
 pub(super) fn each_batch(
     tasks: Vec<Task>,
     label: &str,
@@ -69,7 +75,7 @@ pub(super) fn each_batch(
     mut work: impl FnMut(&RgbImage, &Task, &[usize], &mut Terminal) -> anyhow::Result<Outcome>,
 ) -> anyhow::Result<Walk> {
     let total = tasks.iter().map(|task| task.instances.len() as u64).sum();
-    let meter = Meter::start(label, total);
+    let (meter, images) = (Meter::start(label, total), tasks.len());
     let mut walk = Walk { outcome: Outcome::Done, unreadable: 0, left: 0 };
     let mut done = 0;
     for (task, picture) in decode(tasks, cancel)? {
@@ -97,6 +103,8 @@ pub(super) fn each_batch(
     }
     if cancel.is_cancelled() {
         walk.outcome = Outcome::Cancelled;
+    } else {
+        anyhow::ensure!(images == 0 || walk.unreadable < images, "none of the {images} images could be read");
     }
     Ok(walk)
 }

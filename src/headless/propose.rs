@@ -1,13 +1,14 @@
 //! `propose`: boxes to masks.
 //!
-//! Only boxes are looked at; a mask that the file holds is replaced unseen. Everything else of the file stays: ids,
-//! order, unknown members, the text of records that are not touched. Crowds (`iscrowd: 1`) are skipped.
+//! Only boxes are looked at; a mask that the file holds is replaced unseen, and goes where no new one is found, so that it
+//! never passes for a prediction. Everything else of the file stays: ids, order, unknown members, the text of records that
+//! are not touched. Crowds (`iscrowd: 1`) are skipped.
 
 use std::path::PathBuf;
 
 use image::RgbImage;
 
-use super::pictures::{Task, each_batch, tasks};
+use super::pictures::{Task, each_batch, stray, tasks};
 use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, alternatives, dataset, unless_cancelled};
 use crate::annotation::{Dataset, Instance};
@@ -20,7 +21,7 @@ use crate::mask::Mask;
 /// The options of `propose`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
-    /// The COCO file whose boxes are to become masks; a mask that an object has is not looked at
+    /// The COCO file whose boxes are to become masks; a mask that an object has is neither looked at nor kept
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// The folder that the images' file names start from
@@ -48,39 +49,31 @@ pub struct Arguments {
     models: ModelOptions,
 }
 
-/// What became of the instances.
-#[derive(Debug, Default)]
-struct Counts {
-    proposed: usize,
-    unusable: usize,
-}
-
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
-    let mut data = dataset::read(&arguments.data, terminal, cancel)?;
+    dataset::folder(&arguments.images)?;
     dataset::writable(&arguments.out)?;
-    if let Some(path) = &arguments.alternatives {
-        dataset::writable(path)?;
-    }
+    arguments.alternatives.as_deref().map_or(Ok(()), dataset::writable)?;
+    let mut data = dataset::read(&arguments.data, terminal, cancel)?;
     let mut found = Vec::new();
     let models = Models::load(arguments, cancel)?;
-    let crowds = data.instances.iter().filter(|instance| instance.crowd).count();
-    let tasks = tasks(&data, &arguments.images, |instance| !instance.crowd);
-    let mut counts = Counts::default();
+    let wanted = |instance: &Instance| !instance.crowd;
+    let (tasks, stray) = (tasks(&data, &arguments.images, wanted), stray(&data, wanted));
+    let (mut has_new, mut unusable) = (vec![false; data.instances.len()], 0);
     let walk = each_batch(tasks, "boxes to masks", terminal, cancel, |picture, task, batch, terminal| {
         let usable = usable(&data, task, batch, terminal);
-        counts.unusable += batch.len() - usable.len();
+        unusable += batch.len() - usable.len();
         let prompts: Vec<Prompt> = usable.iter().map(|&index| prompt(&data, &data.instances[index])).collect();
         let Some(masks) = models.masks(picture, &prompts)? else { return Ok(Outcome::Cancelled) };
         for (index, (proposal, mask)) in usable.into_iter().zip(masks) {
             let instance = &mut data.instances[index];
             let score = f64::from(proposal.expected_iou);
             if dataset::set_mask(instance, &mask, Some(score)) {
-                counts.proposed += 1;
+                has_new[index] = true;
                 if arguments.alternatives.is_some() {
                     found.extend(alternatives::records(instance, &mask, &proposal));
                 }
             } else {
-                counts.unusable += 1;
+                unusable += 1;
                 terminal.warning(&format!("no object was found in the box of annotation {}: {}", instance.id, task.path.display()));
             }
         }
@@ -88,6 +81,11 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     })?;
     if walk.outcome == Outcome::Cancelled {
         return Ok(Outcome::Cancelled);
+    }
+    for (instance, has_new) in data.instances.iter_mut().zip(&has_new) {
+        if wanted(instance) && !has_new {
+            dataset::drop_mask(instance);
+        }
     }
     coco::save(&data, &arguments.out)?;
     if let Some(path) = &arguments.alternatives {
@@ -98,11 +96,11 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
         terminal.warning("the scores were left out: annotations of LVIS have none");
     }
     terminal.message(&format!(
-        "wrote {}: {} masks from boxes, {crowds} crowds skipped, {} boxes without a mask{}",
+        "wrote {}: {} masks from boxes, {} crowds skipped, {unusable} boxes without a mask{}",
         arguments.out.display(),
-        counts.proposed,
-        counts.unusable,
-        dataset::unreadable(&walk)
+        has_new.iter().filter(|&&has_new| has_new).count(),
+        data.instances.iter().filter(|instance| instance.crowd).count(),
+        dataset::unseen(&walk, stray, "keep only their boxes")
     ));
     Ok(Outcome::Done)
 }

@@ -6,10 +6,10 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::ValueEnum;
+use image::RgbImage;
 
-use super::pictures::{Task, each_batch, tasks};
+use super::pictures::{Task, each_batch, stray, tasks};
 use super::refinement::{Outcome as Fate, Record, Report};
 use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, dataset, unless_cancelled};
@@ -18,6 +18,7 @@ use crate::assist::{Assistant, Engine as _, Mode, RefineOptions};
 use crate::formats::coco;
 use crate::job::{Cancel, Meter};
 use crate::mask::Mask;
+use crate::model::refiner::RefinerConfig;
 
 /// The options of `refine`.
 #[derive(Clone, Debug, clap::Args)]
@@ -34,8 +35,8 @@ pub struct Arguments {
     /// How closely to look
     #[arg(long, value_enum, default_value_t)]
     mode: Look,
-    /// Only objects of these classes, by name
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    /// Only objects of these classes, by name; a name with a comma in it stands alone
+    #[arg(long, value_name = "NAME,...")]
     only_category: Vec<String>,
     /// Only masks of at least so many pixels; fewer than 64 are never refined
     #[arg(long, value_name = "PIXELS", default_value_t = 64)]
@@ -46,8 +47,12 @@ pub struct Arguments {
     /// Change only what lies so near to the outline of the mask
     #[arg(long, value_name = "PIXELS")]
     band: Option<u32>,
-    /// Time indices of the diffusion process, falling to 0
-    #[arg(long, value_name = "T,...", value_delimiter = ',', default_values_t = [5, 2, 0])]
+    /// Take SegRefiner's own result: each pixel of probability 1/2 or more, without the segmenter's second opinion, redrawing or
+    /// anything that keeps a mask from changing; numbers of the published checkpoint are of `--mode instance --min-area 512`
+    #[arg(long, conflicts_with_all = ["strength", "band"])]
+    plain: bool,
+    /// Time indices of the diffusion process, falling to 0 [default: 5,2,0; all six with `--plain` and the published checkpoint]
+    #[arg(long, value_name = "T,...", value_delimiter = ',')]
     timesteps: Vec<usize>,
     /// Give each pixel its more probable state between steps instead of a random one; gains less
     #[arg(long)]
@@ -89,14 +94,16 @@ fn share(text: &str) -> Result<f32, String> {
 }
 
 impl Arguments {
-    fn options(&self) -> RefineOptions {
+    fn options(&self, network: &RefinerConfig) -> RefineOptions {
+        let usual = if self.plain { RefineOptions::plain(network) } else { RefineOptions::default() };
         RefineOptions {
-            timesteps: self.timesteps.clone(),
+            timesteps: if self.timesteps.is_empty() { usual.timesteps } else { self.timesteps.clone() },
             seed: self.models.seed,
             deterministic: self.deterministic,
             mode: self.mode.into(),
             strength: self.strength,
             band_px: self.band,
+            plain: self.plain,
         }
     }
 
@@ -105,28 +112,37 @@ impl Arguments {
         if self.only_category.is_empty() {
             return Ok(None);
         }
-        let id = |name: &String| {
-            let found = data.categories.iter().find(|category| category.name == *name).map(|category| category.id);
-            found.with_context(|| format!("there is no class {name:?}: {}", self.data.display()))
-        };
-        self.only_category.iter().map(id).collect::<anyhow::Result<_>>().map(Some)
+        let mut wanted = HashSet::new();
+        for names in &self.only_category {
+            let is_one = data.categories.iter().any(|category| category.name == *names);
+            let names = if is_one { vec![names.as_str()] } else { names.split(',').collect() };
+            for name in names {
+                let mut found = data.categories.iter().filter(|category| category.name == name).map(|category| category.id).peekable();
+                anyhow::ensure!(found.peek().is_some(), "there is no class {name:?}: {}", self.data.display());
+                wanted.extend(found);
+            }
+        }
+        Ok(Some(wanted))
     }
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
-    let mut data = dataset::read(&arguments.data, terminal, cancel)?;
+    dataset::folder(&arguments.images)?;
     dataset::writable(&arguments.out)?;
     arguments.report.as_deref().map_or(Ok(()), dataset::writable)?;
+    let mut data = dataset::read(&arguments.data, terminal, cancel)?;
     let categories = arguments.categories(&data)?;
     let assistant = Assistant::load(arguments.models.device.into(), &arguments.models.paths())?;
-    let options = arguments.options();
+    let options = arguments.options(&assistant.refiner().config);
     let crowds = data.instances.iter().filter(|instance| instance.crowd).count();
     let boxes = data.instances.iter().filter(|instance| !instance.crowd && instance.shape == Shape::Box).count();
     let wanted = |instance: &Instance| {
         let of_class = categories.as_ref().is_none_or(|categories| categories.contains(&instance.category_id));
         !instance.crowd && instance.shape != Shape::Box && of_class
     };
-    let tasks = tasks(&data, &arguments.images, wanted);
+    // Time indices that cannot be walked are refused at once.
+    assistant.refine(&RgbImage::new(1, 1), &[], &options, cancel, &mut |_| ())?;
+    let (tasks, stray) = (tasks(&data, &arguments.images, wanted), stray(&data, wanted));
     let mut report = Report::new(&options, arguments.min_area);
     let walk = each_batch(tasks, "masks to better masks", terminal, cancel, |picture, task, batch, terminal| {
         let (mut indices, mut masks) = (Vec::new(), Vec::new());
@@ -176,7 +192,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
             small => format!(", {small} too small"),
         },
         report.count(Fate::Unusable),
-        dataset::unreadable(&walk)
+        dataset::unseen(&walk, stray, "are as they were")
     ));
     Ok(Outcome::Done)
 }

@@ -43,7 +43,7 @@ pub struct Arguments {
     /// Weight of the loss by which wrong labels must be seen through, for example 0.5; 0 leaves it out
     #[arg(long, value_name = "W", default_value_t = 0.0)]
     snp_noisy: f64,
-    /// Give weights without layers for exemplars and class names such layers, and train them too
+    /// Give weights without layers for exemplars and class names such layers, and these the classes that they do not know
     #[arg(long)]
     conditioned: bool,
     /// Those layers also put the first exemplar's colours into the network's input, as MaskDiff does; an ablation
@@ -129,6 +129,7 @@ impl Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
+    dataset::folder(&arguments.images)?;
     dataset::writable(&arguments.out)?;
     let compute = device::open(arguments.device.into())?;
     let result = train::run(&arguments.config(), &compute, cancel, &mut |event| show(&event, terminal));
