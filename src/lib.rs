@@ -13,8 +13,8 @@
 //! | 3 | [`store`] | the project on disk: every edit, the history and the marks |
 //! | 3 | [`gpu`] | shaders and the passes that run them |
 //! | 4 | [`model`] | the segmenter, the refiner, their diffusion, weight files and the device they run on |
+//! | 4 | [`evaluation`] | predicted masks against true ones: `IoU`, boundary `IoU`, mBA, average precision |
 //! | 5 | [`assist`] | boxes to masks and coarse masks to fine ones, on the one compute thread |
-//! | 5 | [`evaluation`] | predicted masks against true ones: `IoU`, boundary `IoU`, mBA, average precision |
 //! | 6 | [`train`] | fine-tuning on a person's own data set |
 //! | 7 | `app` | the window; behind the feature `gui` |
 //! | 7 | [`headless`] | the commands that work without a window |

@@ -118,11 +118,12 @@ pub struct Assistant {
     /// The newest request for other weights; 0 stands for the first.
     loading: RequestId,
     running: Option<Running>,
-    later: Option<RequestId>,
+    /// The request that can wait, and whether it is for masks for boxes.
+    later: Option<(RequestId, bool)>,
     /// The soft masks of the last step, as they are drawn and as they came.
     patches: Vec<Option<(Patch, assist::Patch)>>,
     readiness: Readiness,
-    /// The device that the present weights run on.
+    /// The device that the present weights run on; `None` where none are in use.
     ready: Option<String>,
     takes_exemplars: bool,
 }
@@ -136,8 +137,12 @@ pub enum Outcome {
     Refined(Running, Vec<Refinement>),
     /// A failure, in words.
     Failed(String),
+    /// Masks for boxes that could wait, or why there are none.
+    Batched(Result<Vec<Proposal>, String>),
     /// Masks for masks that could wait, or why there are none.
     Polished(Result<Vec<Refinement>, String>),
+    /// There are no models for the masks that could wait: why.
+    Unpolished(String),
     /// The weights that were asked for are in use, or why not.
     Loaded(Result<(), String>),
 }
@@ -194,7 +199,13 @@ impl Assistant {
 
     /// Starts a request that can wait. False where there is no thread.
     pub fn start_later(&mut self, request: Request) -> bool {
-        self.later = self.service.as_ref().map(|service| service.request_later(request));
+        let is_for_boxes = matches!(request, Request::Propose { .. });
+        self.later = self.service.as_ref().map(|service| (service.request_later(request), is_for_boxes));
+        self.later.is_some()
+    }
+
+    /// Whether a request that can wait is not answered yet.
+    pub const fn has_later(&self) -> bool {
         self.later.is_some()
     }
 
@@ -264,13 +275,25 @@ impl Assistant {
                     self.finish();
                     outcomes.push(Outcome::Failed(message));
                 }
-                Reply::Refined { id, refinements } if self.later == Some(id) => {
+                Reply::Proposed { id, proposals } if self.is_later(id) => {
+                    self.later = None;
+                    outcomes.push(Outcome::Batched(Ok(proposals)));
+                }
+                Reply::Refined { id, refinements } if self.is_later(id) => {
                     self.later = None;
                     outcomes.push(Outcome::Polished(Ok(refinements)));
                 }
-                Reply::Failed { id, message } if self.later == Some(id) => {
-                    self.later = None;
-                    outcomes.push(Outcome::Polished(Err(message)));
+                Reply::Failed { id, message } if self.is_later(id) => {
+                    let is_for_boxes = self.later.take().is_some_and(|(_, is_for_boxes)| is_for_boxes);
+                    outcomes.push(match self.ready {
+                        _ if is_for_boxes => Outcome::Batched(Err(message)),
+                        Some(_) => Outcome::Polished(Err(message)),
+                        None => Outcome::Unpolished(message),
+                    });
+                }
+                Reply::Lost { message } => {
+                    self.ready = None;
+                    self.readiness = Readiness::Failed(message);
                 }
                 // What an older request still had to say.
                 _ => {}
@@ -281,6 +304,10 @@ impl Assistant {
 
     fn is_running(&self, id: RequestId) -> bool {
         self.running.as_ref().is_some_and(|running| running.id == id)
+    }
+
+    fn is_later(&self, id: RequestId) -> bool {
+        self.later.is_some_and(|(later, _)| later == id)
     }
 
     fn show<'a>(&mut self, step: usize, of: usize, patches: impl Iterator<Item = (usize, &'a assist::Patch)>) {

@@ -8,7 +8,7 @@ use super::App;
 use super::command::Target;
 use super::document::Document;
 use super::state::Tone;
-use crate::annotation::{Dataset, ImageId, InstanceId};
+use crate::annotation::{CategoryId, Dataset, ImageId, InstanceId};
 use crate::formats::check::{Health, check};
 use crate::formats::{Problem, Record, Severity, Warning};
 use crate::job::{self, Cancel, Latest, Progress};
@@ -26,16 +26,27 @@ pub(super) struct Row {
     pub target: Option<Target>,
 }
 
-impl From<&Warning> for Row {
-    fn from(warning: &Warning) -> Self {
+impl Row {
+    /// What `warning` says of a record of `dataset`, with the name of its class.
+    fn new(warning: &Warning, dataset: &Dataset) -> Self {
         let target = match (&warning.problem, &warning.record) {
             (Problem::DuplicateId { kept_as }, _) => Some(Target::Object(InstanceId(*kept_as))),
             (_, Record::Annotation(id)) => Some(Target::Object(InstanceId(*id))),
             (_, Record::Image(id)) => Some(Target::Image(ImageId(*id))),
             _ => None,
         };
-        let (problem, text) = (&warning.problem, format!("{} {}", warning.record, warning.problem));
-        Self { text, severity: problem.severity(), code: problem.code(), target }
+        let class = |id: i64| dataset.category(CategoryId(id)).map(|category| format!("class “{}” ({id})", category.name));
+        let record = match warning.record {
+            Record::Category(id) => class(id),
+            _ => None,
+        };
+        let problem = match warning.problem {
+            Problem::NotAbsent(id) => class(id).map(|class| format!("has an object of {class}, which is marked as verified absent there")),
+            _ => None,
+        };
+        let record = record.unwrap_or_else(|| warning.record.to_string());
+        let text = format!("{record} {}", problem.unwrap_or_else(|| warning.problem.to_string()));
+        Self { text, severity: warning.problem.severity(), code: warning.problem.code(), target }
     }
 }
 
@@ -55,7 +66,8 @@ impl Found {
     fn new(revision: u64, dataset: &Dataset, read: &[Warning], health: &Health) -> Self {
         let objects: HashSet<InstanceId> = dataset.instances.iter().map(|instance| instance.id).collect();
         let is_there = |row: &Row| !matches!(row.target, Some(Target::Object(id)) if !objects.contains(&id));
-        let mut rows: Vec<Row> = read.iter().chain(&health.report.warnings).map(Row::from).filter(is_there).collect();
+        let warnings = read.iter().chain(&health.report.warnings);
+        let mut rows: Vec<Row> = warnings.map(|warning| Row::new(warning, dataset)).filter(is_there).collect();
         rows.sort_by_key(|row| (row.severity, row.code));
         let mut kinds: Vec<(&'static str, Range<usize>)> = Vec::new();
         for (place, row) in rows.iter().enumerate() {
@@ -103,6 +115,12 @@ impl Check {
         self.progress = None;
     }
 
+    /// Closes the window; whether it was open.
+    pub(super) fn close(&mut self) -> bool {
+        self.cancel();
+        std::mem::take(&mut self.open)
+    }
+
     fn start(&mut self, document: &Document, ctx: &egui::Context) -> std::io::Result<()> {
         self.cancel();
         let running =
@@ -137,9 +155,9 @@ impl Check {
 }
 
 impl App {
-    /// Shows the window of the check and begins one.
-    pub(super) fn check(&mut self, ctx: &egui::Context) {
-        if self.is_loading() {
+    /// Shows the window of the check and begins one; where that is open and `toggles`, closes it.
+    pub(super) fn check(&mut self, toggles: bool, ctx: &egui::Context) {
+        if (toggles && self.check.close()) || self.is_loading() {
             return;
         }
         self.check.open = true;
@@ -176,5 +194,25 @@ impl App {
             self.state.selection = vec![id];
             self.canvas.view.show(bbox);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::annotation::Category;
+
+    #[test]
+    fn findings_name_the_classes_that_are_known() {
+        let category = Category { id: CategoryId(3), name: "kite".to_owned(), supercategory: String::new(), source: None };
+        let dataset = Dataset { categories: vec![category], ..Dataset::default() };
+        let said =
+            |record: Record, problem: Problem| Row::new(&Warning { origin: Path::new("a.json").into(), record, problem }, &dataset).text;
+        assert_eq!(said(Record::Category(3), Problem::UnusedCategory), "class “kite” (3) has no object");
+        assert_eq!(said(Record::Category(4), Problem::UnusedCategory), "category 4 has no object");
+        let found = said(Record::Image(1), Problem::NotAbsent(3));
+        assert_eq!(found, "image 1 has an object of class “kite” (3), which is marked as verified absent there");
     }
 }

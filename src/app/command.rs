@@ -90,6 +90,8 @@ pub enum Command {
     ToggleMark(Mark),
     /// Closes the window.
     Quit,
+    /// Saves though others have written the file since.
+    Overwrite,
     /// Opens a path, or closes the window where there is none, though changes are not written and will be lost.
     Abandon(Option<PathBuf>),
     /// Takes the last step back.
@@ -110,6 +112,12 @@ pub enum Command {
     Cancel,
     /// Proposes masks for the boxes of the image.
     Propose,
+    /// Proposes masks for the boxes of all images, in the background.
+    ProposeAll,
+    /// Lets proposing in the background rest, or go on.
+    PauseProposing,
+    /// Ends proposing in the background.
+    StopProposing,
     /// Refines the selected masks.
     Refine,
     /// Shows the next mask for the selected object.
@@ -198,8 +206,16 @@ pub enum Command {
     Assign(CategoryId),
     /// A new class, for the selection and for what is drawn next.
     NewClass(String),
+    /// Asks for another name of a class, or of the chosen one.
+    AskName(Option<CategoryId>),
     /// A new name for a class.
     RenameClass(CategoryId, String),
+    /// Asks which class is to get the objects of a class, or of the chosen one.
+    AskMerge(Option<CategoryId>),
+    /// Gives the second class all objects of the first, which goes.
+    MergeClass(CategoryId, CategoryId),
+    /// Takes out a class, or the chosen one, that no object has.
+    DeleteClass(Option<CategoryId>),
     /// Searches the classes.
     SearchClass,
     /// Opens the command palette.
@@ -210,8 +226,10 @@ pub enum Command {
     Settings,
     /// Takes new settings.
     Change(Settings),
-    /// Lists what is odd about the data set and its pictures.
+    /// Lists what is odd about the data set and its pictures, or closes the list.
     Check,
+    /// Looks once more for what is odd.
+    CheckAgain,
     /// Goes to what a finding is about.
     LeadTo(Target),
     /// Adds a box that was drawn.
@@ -239,7 +257,7 @@ pub enum Command {
 pub enum Menu {
     /// Files.
     File,
-    /// Steps and selection.
+    /// Steps, selection and classes.
     Edit,
     /// Objects and masks.
     Object,
@@ -303,9 +321,15 @@ pub static TABLE: &[Entry] = table! {
     Edit Command::Redo, "Redo", [ctrl_shift(Key::Z), ctrl(Key::Y)], "Does the step again that was taken back";
     Edit Command::SelectAll, "Select all objects", [ctrl(Key::A)], "Selects every object of this image";
     Edit Command::Delete, "Delete", [bare(Key::Delete), bare(Key::Backspace)], "Deletes the selected objects; undo brings them back";
+    Edit Command::AskName(None), "Rename class…", [], "Gives the chosen class another name";
+    Edit Command::AskMerge(None), "Merge class into…", [], "Gives another class all objects of the chosen one, which goes";
+    Edit Command::DeleteClass(None), "Delete class", [], "Takes the chosen class out of the list, if no object of the data set has it";
     Object Command::Accept, "Propose or accept", [bare(Key::Enter)], "Proposes masks for boxes without one, or takes what is shown and goes on";
     Object Command::Cancel, "Cancel", [bare(Key::Escape)], "Stops the model, leaves the refined mask that is shown, ends the selection; the box stays";
     Object Command::Propose, "Propose masks for boxes", [], "Runs the diffusion segmenter over every box of this image that has no mask";
+    Object Command::ProposeAll, "Propose masks for all images", [], "Runs the segmenter over every box of the data set that has no mask, in the background";
+    Object Command::PauseProposing, "Pause or go on proposing", [], "Lets proposing in the background rest, or go on";
+    Object Command::StopProposing, "Stop proposing", [], "Ends proposing in the background; the masks that came stay";
     Object Command::Refine, "Refine selected masks", [bare(Key::G)], "Runs the diffusion refiner over the selected masks and shows what it changes";
     Object Command::NextAlternative, "Next alternative mask", [bare(Key::Space)], "Shows another mask that the model finds for the selected object";
     Object Command::UseAsExemplar, "Use as exemplar", [bare(Key::K)], "With weights that look at exemplars, the next proposals for its class follow the selected object";
@@ -367,6 +391,7 @@ pub const POINTER: &[(&str, &str)] = &[
     ("Ctrl-drag with the brush", "Erase"),
     ("Shift-click", "Add to the selection"),
     ("Alt-click on a vertex, an edge", "Remove the vertex, add one"),
+    ("Right-click on a class", "Rename, merge or delete it"),
     ("H held down", "Hide as long as it is held"),
     ("Drop a file or folder", "Open it"),
 ];

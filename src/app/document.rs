@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::index::Index;
+use super::judged::Judged;
 use crate::annotation::{Category, CategoryId, Dataset, Edit, EditError, Entry, History, Image, ImageId, Instance, InstanceId};
 use crate::formats::Warning;
-use crate::store::{Change, Contents, Move, State, Target, Writer};
+use crate::store::{Change, Contents, Judgement, Judgements, Move, State, Target, Writer};
 
 /// Longest wait for the disk when a document is closed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -53,8 +54,15 @@ pub struct Document {
     dataset: Arc<Dataset>,
     history: History,
     index: Index,
+    judged: Judged,
     saved: u64,
     exported: u64,
+    /// The file that Save writes, as it was when it was last read or written.
+    known: Option<Target>,
+    /// The revision that was last written into that file since it was opened.
+    written: Option<u64>,
+    /// Whether marks were set that no revision counts.
+    is_marked: bool,
     writer: Option<Writer>,
     is_loading: bool,
     /// Where it came from.
@@ -72,13 +80,17 @@ pub struct Document {
 impl Document {
     /// A document that holds what a project holds, all of it or, with `is_loading`, the part that shows one image.
     pub fn new(contents: Contents, source: Source, is_loading: bool) -> Self {
-        let Contents { dataset, history, reviewed, target, exported, .. } = contents;
+        let Contents { dataset, history, reviewed, judged, target, exported, .. } = contents;
+        let index = Index::of(&dataset);
+        let judged = Judged::restored(judged, |id| index.place(id).and_then(|place| dataset.instances.get(place)));
         Self {
-            index: Index::of(&dataset),
+            index,
             dataset: Arc::new(dataset),
+            judged,
             history,
             reviewed,
-            target: target.map(|target| target.path),
+            target: target.as_ref().map(|target| target.path.clone()),
+            known: target,
             source,
             saved: exported,
             exported,
@@ -116,7 +128,7 @@ impl Document {
     pub fn at_risk(&self) -> Option<String> {
         let is_exported = self.revision() == self.saved || self.revision() == self.exported;
         match &self.writer {
-            Some(writer) if !is_exported => match writer.flush(PATIENCE) {
+            Some(writer) if !is_exported || self.is_marked => match writer.flush(PATIENCE) {
                 State::Written => None,
                 State::Writing => Some("the disk does not answer".to_owned()),
                 State::Failing(why) => Some(why),
@@ -137,7 +149,12 @@ impl Document {
 
     /// The place of the image with this id.
     pub fn place(&self, id: ImageId) -> Option<usize> {
-        self.dataset.images.iter().position(|image| image.id == id)
+        self.index.image(id)
+    }
+
+    /// The image with this id.
+    pub fn image_of(&self, id: ImageId) -> Option<&Image> {
+        self.place(id).and_then(|place| self.image(place))
     }
 
     /// The number of images.
@@ -182,6 +199,7 @@ impl Document {
         self.history.commit(Arc::make_mut(&mut self.dataset), label, image, edit)?;
         self.index.follow(moves, &self.dataset);
         self.keep_step(Move::Commit);
+        self.judge_again(edit);
         Ok(())
     }
 
@@ -197,9 +215,10 @@ impl Document {
         let Some(moves) = next.map(|next| self.index.moves(next.edit(), &self.dataset)) else { return Ok(None) };
         let dataset = Arc::make_mut(&mut self.dataset);
         let entry = if redo { self.history.redo(dataset)? } else { self.history.undo(dataset)? }.cloned();
-        if entry.is_some() {
+        if let Some(entry) = &entry {
             self.index.follow(moves, &self.dataset);
             self.keep_step(if redo { Move::Redo } else { Move::Undo });
+            self.judge_again(entry.edit());
         }
         Ok(entry)
     }
@@ -218,6 +237,36 @@ impl Document {
         }
     }
 
+    /// What was said of the outline that an object has.
+    pub fn judgement(&self, id: InstanceId) -> Judgement {
+        self.judged.of(id)
+    }
+
+    /// Takes what is said of the outlines that objects have. It is kept, but no change of the data set.
+    pub fn judge(&mut self, said: impl IntoIterator<Item = (InstanceId, Judgement)>) {
+        let mut news = Judgements::new();
+        for (id, judgement) in said {
+            if let Some(instance) = self.index.place(id).and_then(|place| self.dataset.instances.get(place)) {
+                self.judged.take(instance, judgement, &mut news);
+            }
+        }
+        self.keep_judged(news);
+    }
+
+    /// Finds what was said of the outlines that objects have after `edit`.
+    fn judge_again(&mut self, edit: &Edit) {
+        let mut news = Judgements::new();
+        let object = |id| self.index.place(id).and_then(|place| self.dataset.instances.get(place));
+        self.judged.follow(edit, &object, &mut news);
+        self.keep_judged(news);
+    }
+
+    fn keep_judged(&self, news: Judgements) {
+        if !news.is_empty() {
+            self.keep(Change::Judged(news));
+        }
+    }
+
     /// Marks an image as reviewed, or takes the mark off.
     pub fn review(&mut self, image: ImageId, is_reviewed: bool) {
         if is_reviewed {
@@ -225,6 +274,7 @@ impl Document {
         } else {
             self.reviewed.remove(&image);
         }
+        self.is_marked = true;
         self.keep(Change::Reviewed(image, is_reviewed));
     }
 
@@ -254,8 +304,20 @@ impl Document {
         if is_own {
             self.saved = revision;
             self.target = Some(target.path.clone());
+            self.known = Some(target.clone());
+            self.written = Some(revision);
             self.keep(Change::Exported(target, revision));
         }
+    }
+
+    /// Whether the file that Save writes got all there is, since it was opened.
+    pub fn is_written(&self) -> bool {
+        self.written == Some(self.revision())
+    }
+
+    /// Whether somebody else wrote the file that Save writes since it was read or written here.
+    pub fn is_overtaken(&self) -> bool {
+        self.known.as_ref().is_some_and(|known| known.path.exists() && known.is_outdated())
     }
 
     /// What the window's title calls it.

@@ -1,29 +1,35 @@
 //! The changes that a person makes to the data set, each one step of the history.
 
+use super::class::CHOOSE;
 use super::state::{State, Tone};
 use crate::annotation::{Category, CategoryId, Edit, Field, ImageId, Instance, InstanceId, Shape};
 use crate::formats::lvis::{self, Mark};
 use crate::geometry::{Point, Rect, Size};
 use crate::mask::Mask;
 
+/// The name of the class that is made where something is drawn before any has a name.
+const UNNAMED: &str = "object";
+
 impl State {
     pub(super) fn commit(&mut self, label: &str, image: Option<ImageId>, edit: &Edit) -> bool {
-        let freed = lvis::freed(self.document.dataset(), edit);
-        let whole = Edit::Batch(std::iter::once(edit).chain(freed.iter().map(|(edit, _)| edit)).cloned().collect());
+        let freed = lvis::freed(edit, |id| self.document.image_of(id));
         self.forget(edit);
-        match self.document.commit(label, image, if freed.is_empty() { edit } else { &whole }) {
-            Ok(()) => {
-                if let Some((_, class)) = freed.first() {
-                    let name = self.class_name(*class).to_owned();
-                    self.say(Tone::Warning, format!("{name} was marked as absent here and is not any more"));
-                }
-                true
-            }
-            Err(error) => {
-                self.say(Tone::Error, format!("{label} did not work: {error}"));
-                false
-            }
+        let whole = || Edit::Batch(std::iter::once(edit).chain(freed.iter().map(|(edit, _)| edit)).cloned().collect());
+        let done = if freed.is_empty() { self.commit_as_is(label, image, edit) } else { self.commit_as_is(label, image, &whole()) };
+        if let Some((_, class)) = freed.first().filter(|_| done) {
+            let name = self.class_name(*class).to_owned();
+            self.say(Tone::Warning, format!("{name} was marked as absent here and is not any more"));
         }
+        done
+    }
+
+    /// [`Self::commit`] of an edit that sees to the marks of LVIS itself and leaves all outlines as they are.
+    pub(super) fn commit_as_is(&mut self, label: &str, image: Option<ImageId>, edit: &Edit) -> bool {
+        let result = self.document.commit(label, image, edit);
+        if let Err(error) = &result {
+            self.say(Tone::Error, format!("{label} did not work: {error}"));
+        }
+        result.is_ok()
     }
 
     /// The class for new objects, and the edit that makes it where there is none yet.
@@ -33,7 +39,7 @@ impl State {
         if let Some(id) = known.or_else(|| dataset.categories.first().map(|category| category.id)) {
             return (id, None);
         }
-        let edit = new_category(dataset.free_category_id(), "object", 0);
+        let edit = new_category(dataset.free_category_id(), UNNAMED, 0);
         (dataset.free_category_id(), Some(edit))
     }
 
@@ -47,9 +53,7 @@ impl State {
         self.commit(label, Some(image), &Edit::Batch(edits)).then(|| {
             self.category = Some(category_id);
             self.selection = vec![id];
-            if self.all_hidden {
-                self.shown_anyway.insert(id);
-            }
+            self.visibility.show(id);
             id
         })
     }
@@ -154,19 +158,30 @@ impl State {
     pub fn assign_new(&mut self, name: &str) {
         let dataset = self.document.dataset();
         let known = dataset.categories.iter().find(|category| category.name == name).map(|category| category.id);
+        if let Some(id) = self.unnamed().filter(|_| known.is_none()) {
+            self.category = Some(id);
+            return self.rename_class(id, name);
+        }
         let id = known.unwrap_or_else(|| dataset.free_category_id());
         let edit = known.is_none().then(|| new_category(id, name, usize::MAX));
         self.assign_with(id, edit);
+    }
+
+    /// The class that was made because something was drawn before any had a name, where all that was drawn is selected:
+    /// a new class would leave it without an object, so that it gets the name itself.
+    fn unnamed(&self) -> Option<CategoryId> {
+        let dataset = self.document.dataset();
+        let [class] = dataset.categories.as_slice() else { return None };
+        let is_made = class.name == UNNAMED && class.source.is_none();
+        let count = self.selected().count();
+        (is_made && count > 0 && count == dataset.instances.len()).then_some(class.id)
     }
 
     fn assign_with(&mut self, category: CategoryId, first: Option<Edit>) {
         let makes = first.is_some();
         let mut edits: Vec<Edit> = first.into_iter().collect();
         for instance in self.selected().filter(|instance| instance.category_id != category) {
-            let mut instance = instance.clone();
-            instance.category_id = category;
-            instance.changed = instance.changed.and(Field::CATEGORY);
-            edits.push(Edit::Replace(Box::new(instance)));
+            edits.push(with_class(instance, category));
         }
         let image = self.shown().map(|image| image.id);
         let label = if makes { "Add class" } else { "Set class" };
@@ -188,7 +203,7 @@ impl State {
             return self.say(Tone::Warning, "Only data sets of LVIS have this mark; Export as… makes one of any");
         }
         let Some(class) = self.category.filter(|&id| self.document.category(id).is_some()) else {
-            return self.say(Tone::Warning, "Choose a class first: / finds one");
+            return self.say(Tone::Warning, CHOOSE);
         };
         let name = self.class_name(class).to_owned();
         let objects = self.objects().filter(|object| object.category_id == class).count();
@@ -209,11 +224,16 @@ impl State {
         }
     }
 
-    /// Gives a class another name.
-    pub fn rename_class(&mut self, id: CategoryId, name: String) {
-        let Some((_, category)) = self.document.category(id) else { return };
-        let category = Category { name, ..category.clone() };
-        self.commit("Rename class", None, &Edit::ReplaceCategory(category));
+    /// Selects the objects of the shown image that a step of the history brought; `edit` is the one that takes them out
+    /// again.
+    pub(super) fn select_brought(&mut self, edit: &Edit) {
+        let mut ids = Vec::new();
+        taken_out(edit, &mut ids);
+        let image = self.shown().map(|image| image.id);
+        ids.retain(|&id| self.document.instance(id).is_some_and(|instance| Some(instance.image_id) == image));
+        if !ids.is_empty() {
+            self.selection = ids;
+        }
     }
 
     /// Gives objects new masks in one step; gives back which have one now. An empty mask leaves the object as it was.
@@ -245,6 +265,21 @@ impl State {
         self.drawn.extend(drawn);
         done
     }
+}
+
+/// The objects that `edit` takes out.
+fn taken_out(edit: &Edit, ids: &mut Vec<InstanceId>) {
+    match edit {
+        Edit::Remove(id) => ids.push(*id),
+        Edit::Batch(edits) => edits.iter().for_each(|edit| taken_out(edit, ids)),
+        _ => {}
+    }
+}
+
+/// The edit that gives an object another class.
+pub(super) fn with_class(instance: &Instance, class: CategoryId) -> Edit {
+    let changed = instance.changed.and(Field::CATEGORY);
+    Edit::Replace(Box::new(Instance { category_id: class, changed, ..instance.clone() }))
 }
 
 fn new_category(id: CategoryId, name: &str, index: usize) -> Edit {

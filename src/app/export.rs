@@ -17,6 +17,8 @@ use crate::store::Target;
 pub(super) enum Purpose {
     /// A person saves into the file that was opened.
     Save,
+    /// The same, though others have written that file since: theirs is kept for good.
+    Overwrite,
     /// A person wants another file besides.
     Export,
 }
@@ -30,8 +32,8 @@ pub(super) struct Written {
     pub path: PathBuf,
     /// Why it was written.
     pub purpose: Purpose,
-    /// The file as it is now, or why it was not written.
-    pub result: Result<Target, String>,
+    /// The file as it is now, and where the one before it is; or why it was not written.
+    pub result: Result<(Target, Option<PathBuf>), String>,
     /// Whether a person stopped it.
     pub stopped: bool,
 }
@@ -77,7 +79,7 @@ impl Exporter {
         let task = Task::new("Writing annotations");
         let (written, mut report, ctx) = (self.written.clone(), task.reporter(ctx), ctx.clone());
         let work = move || {
-            let result = save(&dataset, &path, revision > 0, &mut report).map_err(|error| format!("{error:#}"));
+            let result = save(&dataset, &path, purpose, revision > 0, &mut report).map_err(|error| format!("{error:#}"));
             drop(dataset);
             written.publish(Written { revision, path, purpose, result, stopped: report.cancel.is_cancelled() });
             ctx.request_repaint();
@@ -120,28 +122,44 @@ impl Exporter {
     }
 }
 
-fn save(dataset: &Dataset, path: &Path, is_edited: bool, report: &mut Reporter) -> anyhow::Result<Target> {
+fn save(
+    dataset: &Dataset,
+    path: &Path,
+    purpose: Purpose,
+    is_edited: bool,
+    report: &mut Reporter,
+) -> anyhow::Result<(Target, Option<PathBuf>)> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-    keep_previous(path)?;
+    let kept = keep_previous(path, purpose)?;
     let cancel = report.cancel.clone();
     let save = if is_edited { lvis::save_edited } else { coco::save_with };
     save(dataset, path, &cancel, &mut |progress| report.tell(progress))?;
-    Ok(Target::of(path)?)
+    Ok((Target::of(path)?, kept))
 }
 
 /// Where the file stands that `path` held before the last write.
 pub(super) fn previous(path: &Path) -> PathBuf {
+    with_ending(path, ".bak")
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".bak");
+    name.push(ending);
     name.into()
 }
 
-/// Gives the file at `path`, where there is one, a second name; the copy appears whole or not at all.
-fn keep_previous(path: &Path) -> anyhow::Result<()> {
+/// Gives the file at `path`, where there is one, a second name, which is returned; that of others gets a name which no
+/// later write takes. The copy appears whole or not at all.
+fn keep_previous(path: &Path, purpose: Purpose) -> anyhow::Result<Option<PathBuf>> {
     if !path.is_file() {
-        return Ok(());
+        return Ok(None);
     }
     let path = path.canonicalize()?;
+    let mut kept = previous(&path);
+    if purpose == Purpose::Overwrite {
+        let names = (1..1000).map(|number| with_ending(&path, &format!(".others-{number}.bak")));
+        kept = names.into_iter().find(|name| !name.exists()).unwrap_or(kept);
+    }
     let folder = tempfile::Builder::new().prefix(".annotator-").tempdir_in(path.parent().unwrap_or(Path::new(".")))?;
     let copy = folder.path().join("previous");
     // The file is about to be replaced, not changed, so that a second name keeps it; some disks have no second names.
@@ -149,8 +167,8 @@ fn keep_previous(path: &Path) -> anyhow::Result<()> {
         std::fs::copy(&path, &copy)?;
         std::fs::File::open(&copy)?.sync_all()?;
     }
-    std::fs::rename(&copy, previous(&path))?;
-    Ok(())
+    std::fs::rename(&copy, &kept)?;
+    Ok(Some(kept))
 }
 
 #[cfg(test)]
@@ -165,15 +183,23 @@ mod tests {
         let dataset = Dataset::default();
         let mut report = Task::new("Writing").reporter(&egui::Context::default());
         report.cancel = Cancel::new();
-        save(&dataset, &path, false, &mut report).unwrap();
+        save(&dataset, &path, Purpose::Save, false, &mut report).unwrap();
         assert!(!previous(&path).exists());
         for text in ["first", "second"] {
             std::fs::write(&path, text).unwrap();
-            let target = save(&dataset, &path, false, &mut report).unwrap();
+            let (target, kept) = save(&dataset, &path, Purpose::Save, false, &mut report).unwrap();
+            assert_eq!(kept, Some(previous(&path.canonicalize().unwrap())));
             assert_eq!(std::fs::read_to_string(previous(&path)).unwrap(), text);
             assert!(std::fs::read_to_string(&path).unwrap().starts_with('{'));
             assert_eq!((target.is_outdated(), target.length_bytes), (false, path.metadata().unwrap().len()));
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        for number in 1..3 {
+            std::fs::write(&path, format!("theirs {number}")).unwrap();
+            save(&dataset, &path, Purpose::Overwrite, false, &mut report).unwrap();
+            save(&dataset, &path, Purpose::Save, false, &mut report).unwrap();
+            let kept = with_ending(&path, &format!(".others-{number}.bak"));
+            assert_eq!(std::fs::read_to_string(kept).unwrap(), format!("theirs {number}"));
+        }
     }
 }

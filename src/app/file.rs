@@ -6,7 +6,7 @@ use super::App;
 use super::check::Check;
 use super::command::Command;
 use super::document::Source;
-use super::export::{Purpose, Written, previous};
+use super::export::{Purpose, Written};
 use super::open::{OWN_FILE, Opened, Opening};
 use super::panel::dialog::Dialog;
 use super::state::{State, Tone};
@@ -35,11 +35,12 @@ pub(super) struct Pending {
 impl App {
     /// Begins to open a path; asks first where changes would be lost, and waits for a file that is being written.
     pub(super) fn open(&mut self, path: &Path, ctx: &egui::Context) {
-        if self.exporter.is_busy() {
+        if self.is_writing() {
             self.after_writing = Some(Command::Open(path.to_path_buf()));
             return self.state.say(Tone::Plain, "It is opened as soon as the file is written");
         }
-        if !path.exists() {
+        let has_project = |path: PathBuf| store::Places::of(&path, self.folders.state()).all().any(Path::is_file);
+        if !path.exists() && !std::path::absolute(path).is_ok_and(has_project) {
             return self.state.say(Tone::Error, format!("There is no {}", path.display()));
         }
         if let Some(why) = self.state.document.at_risk() {
@@ -107,11 +108,22 @@ impl App {
         }
         if let Some(written) = self.exporter.poll(ctx) {
             self.tell(written);
-            if let Some(command) = self.after_writing.take_if(|_| !self.exporter.is_busy()) {
-                self.perform(command, ctx);
-            }
+            self.go_on_after_writing(ctx);
         }
         self.watch_storage(ctx);
+    }
+
+    /// Whether a file is being written, which closing or opening waits for.
+    fn is_writing(&self) -> bool {
+        self.exporter.is_busy() || self.transfer.is_busy()
+    }
+
+    /// Does what waits for the writing, once all is written.
+    pub(super) fn go_on_after_writing(&mut self, ctx: &egui::Context) {
+        let is_writing = self.is_writing();
+        if let Some(command) = self.after_writing.take_if(|_| !is_writing) {
+            self.perform(command, ctx);
+        }
     }
 
     /// Stops the reading or writing that the status bar shows; whether there was any.
@@ -121,11 +133,11 @@ impl App {
             self.state.say(Tone::Plain, "Opening stopped");
             return true;
         }
+        self.after_writing = None;
         if self.stop_transfer() {
             self.state.say(Tone::Plain, "Stopped; nothing was written");
             return true;
         }
-        self.after_writing = None;
         self.exporter.stop()
     }
 
@@ -201,11 +213,10 @@ impl App {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 self.state.say(Tone::Error, format!("{name} could not be written: {error}"));
             }
-            Ok(target) => {
-                self.state.document.mark_exported(target, revision, purpose == Purpose::Save);
-                let kept = previous(&path);
-                let name = kept.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let kept = if kept.is_file() { format!("; the file before it is {name}") } else { String::new() };
+            Ok((target, kept)) => {
+                self.state.document.mark_exported(target, revision, purpose != Purpose::Export);
+                let name = |kept: PathBuf| kept.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let kept = kept.map(|kept| format!("; the file before it is {}", name(kept))).unwrap_or_default();
                 self.state.say(Tone::Plain, format!("Wrote {}{kept}", path.display()));
             }
         }
@@ -216,7 +227,7 @@ impl App {
         if !ctx.input(|input| input.viewport().close_requested()) {
             return;
         }
-        if self.exporter.is_busy() {
+        if self.is_writing() {
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
             self.after_writing = Some(Command::Quit);
             self.state.say(Tone::Plain, "The window closes as soon as the file is written; Esc stops the writing");
@@ -234,12 +245,25 @@ impl App {
         }
         let document = &self.state.document;
         match (&document.target, &document.source) {
+            (Some(target), _) if document.is_overtaken() => self.dialog = Some(Dialog::Overtaken(target.clone())),
+            (Some(target), _) if document.is_written() && target.is_file() => {
+                let text = format!("{} holds everything already", target.display());
+                self.state.say(Tone::Plain, text);
+            }
             (Some(target), _) => self.write(&target.clone(), ctx),
             (None, Source::Folder(folder)) if !folder.join(OWN_FILE).exists() => {
                 self.write(&folder.join(OWN_FILE), ctx);
             }
             (None, Source::Nothing) => {}
             (None, _) => self.ask(&Command::ExportAs, ctx),
+        }
+    }
+
+    /// Saves though others have written the file since; theirs is kept.
+    pub(super) fn overwrite(&mut self, ctx: &egui::Context) {
+        let document = &self.state.document;
+        if let Some(target) = document.target.clone().filter(|_| !document.is_loading()) {
+            self.exporter.write(document, &target, Purpose::Overwrite, ctx);
         }
     }
 
@@ -265,6 +289,7 @@ impl App {
     /// Leaves what is open to the caller, who lets it go.
     fn leave_document(&mut self) -> State {
         self.stop_models();
+        self.drop_batch();
         self.held.clear();
         self.canvas.forget();
         self.pending = None;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use egui::{CentralPanel, Frame, Margin, Panel, Ui};
+use egui::{CentralPanel, Frame, Margin, Panel, ScrollArea, Ui};
 
 use super::assistant::{Aim, Outcome};
 use super::command::Command;
@@ -11,8 +11,10 @@ use super::document::Source;
 use super::keymap;
 use super::panel::{check, classes, filmstrip::Filmstrip, menu, objects, polish, status, toolbar};
 use super::picture::Loaded;
-use super::state::PolishState;
 use super::{App, propose, refine, theme};
+
+/// A window that is lower than this, in points, has a lower film strip.
+const LOW: f32 = 440.0;
 
 impl App {
     /// Shows the window's content and carries out what was asked for.
@@ -23,7 +25,11 @@ impl App {
         self.collect_check();
         self.watch_close(&ctx);
         self.take_outcomes();
-        self.tick_polish();
+        self.tick_batch(&ctx);
+        // Polishing has the place of what can wait when the batch does not need it.
+        if !self.is_batch_asked() {
+            self.tick_polish();
+        }
         // Before the pointer: on a slow machine a key and the drag that follows it may come in one frame.
         let mut commands = self.input(&ctx);
         if commands.contains(&Command::NextAlternative) && self.canvas.take_moved_by_space() {
@@ -97,7 +103,7 @@ impl App {
         let colors = theme::palette(self.state.settings.look);
         let panel = |x, y| Frame::new().fill(colors.panel).inner_margin(Margin::symmetric(x, y));
         let task = self.task();
-        let state = &self.state;
+        let (state, polished) = (&self.state, self.polished.as_ref());
         let opened = state.document.source != Source::Nothing;
         Panel::top("menu").frame(panel(8, 4)).show_separator_line(true).show(ui, |ui| menu::ui(ui, state, commands));
         Panel::bottom("status").frame(panel(12, 0)).exact_size(30.0).show(ui, |ui| {
@@ -113,21 +119,26 @@ impl App {
         });
         if opened {
             let (filmstrip, pictures): (&mut Filmstrip, _) = (&mut self.filmstrip, &self.pictures);
-            Panel::bottom("filmstrip").frame(panel(10, 8)).exact_size(106.0).show(ui, |ui| filmstrip.ui(ui, state, pictures, commands));
+            let strip = if ui.ctx().content_rect().height() < LOW { 76.0 } else { 106.0 };
+            Panel::bottom("filmstrip").frame(panel(10, 8)).exact_size(strip).show(ui, |ui| filmstrip.ui(ui, state, pictures, commands));
             Panel::left("tools").frame(panel(6, 10)).exact_size(56.0).resizable(false).show(ui, |ui| toolbar::ui(ui, state, commands));
             Panel::right("lists").frame(panel(12, 10)).default_size(270.0).size_range(200.0..=460.0).show(ui, |ui| {
-                if let PolishState::Review(findings) = &state.polish {
-                    polish::list_ui(ui, state, findings, ui.available_height() * 0.3, commands);
+                // Each list has two rows at least; where there is no room for that, all move together.
+                ScrollArea::vertical().id_salt("lists").auto_shrink([false, false]).show(ui, |ui| {
+                    if let Some(polished) = polished {
+                        polish::list_ui(ui, state, &polished.findings, ui.available_height() * 0.3, commands);
+                        ui.separator();
+                    }
+                    let height = ui.available_height();
+                    let room = (height * 0.55 - 44.0).min(height - 185.0).max(57.0);
+                    ui.push_id("objects", |ui| objects::ui(ui, state, room, commands));
+                    ui.add_space(8.0);
                     ui.separator();
-                }
-                let height = ui.available_height();
-                ui.push_id("objects", |ui| objects::ui(ui, state, height * 0.55 - 44.0, commands));
-                ui.add_space(8.0);
-                ui.separator();
-                ui.add_space(4.0);
-                ui.push_id("classes", |ui| {
-                    let height = ui.available_height() - 70.0;
-                    classes::ui(ui, state, height.max(80.0), commands);
+                    ui.add_space(4.0);
+                    ui.push_id("classes", |ui| {
+                        let height = ui.available_height() - 70.0;
+                        classes::ui(ui, state, height.max(53.0), commands);
+                    });
                 });
             });
         }

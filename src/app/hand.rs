@@ -1,10 +1,9 @@
 //! Tools and work by hand that needs more than the data set: the wand, sizes of tools, hiding.
 
-use std::collections::BTreeSet;
-
 use super::App;
 use super::command::{Command, Tool};
 use super::state::Tone;
+use super::visibility::Visibility;
 use crate::annotation::{InstanceId, Shape};
 use crate::geometry::{Point, Size};
 use crate::mask::{rle, wand};
@@ -19,18 +18,23 @@ const MOST_WAND: u64 = 16 << 20;
 #[derive(Clone, Debug)]
 pub(super) struct Peek {
     since: f64,
-    hidden: BTreeSet<InstanceId>,
-    all_hidden: bool,
+    before: Visibility,
 }
 
 impl App {
     pub(super) fn use_tool(&mut self, tool: Tool) {
-        self.canvas.abort();
+        let (image, had_outline) = (self.state.shown().map(|image| image.id), self.canvas.has_outline());
+        self.canvas.put_aside(image);
         self.state.tool = tool;
         if tool != Tool::Select {
             self.state.last_tool = tool;
         }
         self.state.message = None;
+        if tool == Tool::Polygon {
+            self.canvas.resume(image);
+        } else if had_outline {
+            self.state.say(Tone::Plain, "The outline waits; the polygon tool (P) goes on with it");
+        }
     }
 
     /// Carries out a command for outlines.
@@ -93,12 +97,10 @@ impl App {
     /// Hides what is selected, or all, or shows it again.
     pub(super) fn toggle_hidden(&mut self, ctx: &egui::Context) {
         let since = ctx.input(|input| input.time);
-        self.peek = Some(Peek { since, hidden: self.state.hidden.clone(), all_hidden: self.state.all_hidden });
+        self.peek = Some(Peek { since, before: self.state.visibility.clone() });
         let ids: Vec<InstanceId> = self.state.selected().map(|instance| instance.id).collect();
         if ids.is_empty() {
-            self.state.all_hidden = !self.state.all_hidden;
-            self.state.shown_anyway.clear();
-            return;
+            return self.state.visibility.toggle_all();
         }
         let hides = ids.iter().any(|&id| self.state.is_visible(id));
         for id in ids {
@@ -109,10 +111,9 @@ impl App {
     /// Hides one object or shows it.
     pub(super) fn set_hidden(&mut self, id: InstanceId, hides: bool) {
         if hides {
-            self.state.hidden.insert(id);
+            self.state.visibility.hide(id);
         } else {
-            self.state.hidden.remove(&id);
-            self.state.all_hidden = false;
+            self.state.visibility.show(id);
         }
     }
 
@@ -120,8 +121,7 @@ impl App {
     pub(super) fn end_peek(&mut self, ctx: &egui::Context) {
         let now = ctx.input(|input| input.time);
         if let Some(peek) = self.peek.take().filter(|peek| now - peek.since >= PEEK_SECS) {
-            self.state.hidden = peek.hidden;
-            self.state.all_hidden = peek.all_hidden;
+            self.state.visibility = peek.before;
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Where the objects of each image stand in the data set. It is kept while objects come and go one by one, because
-//! making it anew would stop the window for seconds where there are a million of them.
+//! Where the images stand in the data set, and the objects of each. It is kept while objects come and go one by one,
+//! because making it anew would stop the window for seconds where there are a million of them.
 
 use std::collections::HashMap;
 
@@ -11,6 +11,8 @@ const MOST_MOVES: usize = 8;
 /// Places in the lists of a data set.
 #[derive(Debug, Default)]
 pub(super) struct Index {
+    /// No edit adds an image or takes one out.
+    images: HashMap<ImageId, usize>,
     objects: HashMap<ImageId, Vec<usize>>,
     places: HashMap<InstanceId, usize>,
     classes: HashMap<CategoryId, usize>,
@@ -30,13 +32,20 @@ pub(super) struct Moves(Option<Vec<Move>>);
 impl Index {
     /// The index of `dataset`.
     pub(super) fn of(dataset: &Dataset) -> Self {
-        let mut index = Self { classes: classes(dataset), ..Self::default() };
+        // Of several images with one id the first counts.
+        let images = dataset.images.iter().enumerate().rev().map(|(place, image)| (image.id, place)).collect();
+        let mut index = Self { images, classes: classes(dataset), ..Self::default() };
         index.places.reserve(dataset.instances.len());
         for (place, instance) in dataset.instances.iter().enumerate() {
             index.objects.entry(instance.image_id).or_default().push(place);
             index.places.insert(instance.id, place);
         }
         index
+    }
+
+    /// The place of an image.
+    pub(super) fn image(&self, id: ImageId) -> Option<usize> {
+        self.images.get(&id).copied()
     }
 
     /// The places of an image's objects, in file order.
@@ -122,8 +131,8 @@ fn classes(dataset: &Dataset) -> HashMap<CategoryId, usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::annotation::{Field, Instance, Shape};
-    use crate::geometry::Rect;
+    use crate::annotation::{Field, Image, Instance, Shape};
+    use crate::geometry::{Rect, Size};
 
     fn instance(id: i64, image: i64) -> Instance {
         Instance {
@@ -178,5 +187,13 @@ mod tests {
             step(edit, &mut index, &mut dataset);
         }
         assert!(dataset.instances.is_empty());
+    }
+
+    #[test]
+    fn an_image_stands_where_its_id_comes_first() {
+        let image = |id| Image { id: ImageId(id), file_name: String::new(), size: Size::new(4, 3), source: None };
+        let dataset = Dataset { images: [7, 2, 7].map(image).to_vec(), ..Dataset::default() };
+        let index = Index::of(&dataset);
+        assert_eq!([7, 2, 3].map(|id| index.image(ImageId(id))), [Some(0), Some(1), None]);
     }
 }

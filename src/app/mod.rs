@@ -6,9 +6,11 @@
 
 mod ask;
 pub mod assistant;
+mod batch;
 mod canvas;
 mod check;
 pub mod chord;
+mod class;
 pub mod command;
 mod document;
 mod edit;
@@ -19,6 +21,7 @@ mod fuzzy;
 mod hand;
 mod icon;
 mod index;
+mod judged;
 pub mod keymap;
 mod open;
 mod outline;
@@ -35,6 +38,7 @@ mod suggest;
 mod task;
 mod theme;
 pub mod transfer;
+mod visibility;
 
 use std::path::PathBuf;
 
@@ -83,7 +87,9 @@ pub struct App {
     /// Weights that are being loaded, and what is said once they are in use.
     wanted_models: Option<(ModelPaths, String)>,
     proposing: Option<propose::Proposing>,
+    batch: Option<batch::Batch>,
     refining: Option<refine::Refining>,
+    kept: Option<refine::Kept>,
     adapter: String,
 }
 
@@ -128,7 +134,9 @@ impl App {
             held: Vec::new(),
             wanted_models: None,
             proposing: None,
+            batch: None,
             refining: None,
+            kept: None,
             adapter: base.adapter,
         }
     }
@@ -158,6 +166,11 @@ impl App {
         self.check.found.iter().flat_map(|found| found.rows.iter().map(|row| row.text.clone())).collect()
     }
 
+    /// The changes of a polished data set that are not decided about, where there is a review of them; for tests.
+    pub fn undecided(&self) -> Option<&[polish::Finding]> {
+        self.polished.as_ref().map(|polished| polished.findings.as_slice())
+    }
+
     /// Where an image position lies in the window, in points; for tests.
     pub fn window_position(&self, x: f64, y: f64) -> (f32, f32) {
         let position = self.canvas.view.ui(crate::geometry::Point::new(x, y));
@@ -175,6 +188,7 @@ impl App {
     pub fn close(&mut self) {
         self.transfer.finish();
         self.exporter.finish();
+        self.close_polished();
         self.close_document();
     }
 }

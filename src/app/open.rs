@@ -49,10 +49,10 @@ impl Opening<'_> {
     /// opening was cancelled.
     pub(super) fn open(self, path: &Path) -> anyhow::Result<Opened> {
         let path = std::path::absolute(path)?;
-        if !path.exists() {
+        let project = store::find(&Places::of(&path, self.state))?;
+        if project.is_none() && !path.exists() {
             anyhow::bail!("there is no {}", path.display());
         }
-        let project = store::find(&Places::of(&path, self.state))?;
         if project.as_ref().is_none_or(is_untouched) && path.is_dir() {
             match coco::file_of(&path) {
                 Ok(file) if file.parent() == Some(&path) && file.ends_with(OWN_FILE) => {}
@@ -85,7 +85,7 @@ impl Opening<'_> {
     /// Begins a project.
     fn begin(mut self, path: &Path, scanned: Option<(Dataset, Report)>) -> anyhow::Result<Opened> {
         let (contents, warnings) = self.read(path, scanned)?;
-        let project = Project::create(&Places::of(path, self.state), &contents, false, self.cancel, self.progress)?;
+        let project = Project::create(&Places::of(path, self.state), &contents, self.cancel, self.progress)?;
         let note = counted(&contents);
         let mut opened = self.finish(project, contents, path, note)?;
         opened.document.warnings = warnings;
@@ -93,8 +93,12 @@ impl Opening<'_> {
     }
 
     /// Goes on with a project; begins it anew where its file was changed by others and nothing would be lost.
-    fn reopen(self, mut project: Project, path: &Path) -> anyhow::Result<Opened> {
+    fn reopen(mut self, mut project: Project, path: &Path) -> anyhow::Result<Opened> {
         let mut first = project.first()?;
+        // The project keeps paths as text: one that is none is the opened one.
+        if let Some(target) = first.target.as_mut().filter(|target| target.path.to_string_lossy() == path.to_string_lossy()) {
+            path.clone_into(&mut target.path);
+        }
         let moved = first.target.as_ref().and_then(|target| moved(target, path));
         if let Some(target) = moved {
             // Where the disk takes nothing now, it is found again next time.
@@ -106,16 +110,23 @@ impl Opening<'_> {
         let target = first.target.clone();
         let is_saved = first.history.revision() == first.exported;
         let is_outdated = first.target.as_ref().is_some_and(Target::is_outdated);
+        let mut unreadable = None;
         if is_saved && is_outdated && first.target.as_ref().is_some_and(|target| target.path.is_file()) {
-            return self.renew(project, first, path);
+            match self.read(path, None) {
+                Ok(read) => return self.renew(project, first, read, path),
+                Err(error) if self.cancel.is_cancelled() => return Err(error),
+                Err(error) => unreadable = Some(format!("{error:#}; your work in the project is as you left it")),
+            }
         }
         (self.first)(opened(first, path, true, String::new()));
         let mut contents = project.load(self.cancel, self.progress)?;
         contents.target = target;
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut note = match (&contents.target, is_saved) {
+            _ if unreadable.is_some() => unreadable.unwrap_or_default(),
             (Some(target), _) if is_outdated => {
-                format!("{} was changed by others; your work in the project is as you left it", name(&target.path))
+                let how = if target.path.exists() { "was changed by others" } else { "is gone" };
+                format!("{} {how}; your work in the project is as you left it", name(&target.path))
             }
             (Some(target), false) => format!("Reopened your work; Save writes it into {}", name(&target.path)),
             _ => format!("Reopened {} images, {} objects", contents.dataset.images.len(), contents.dataset.instances.len()),
@@ -136,13 +147,14 @@ impl Opening<'_> {
         self.finish(project, contents, path, note)
     }
 
-    fn renew(mut self, project: Project, old: Contents, path: &Path) -> anyhow::Result<Opened> {
-        let (mut contents, warnings) = self.read(path, None)?;
+    /// Goes on with what the annotation file holds by now.
+    fn renew(self, mut project: Project, old: Contents, read: (Contents, Vec<Warning>), path: &Path) -> anyhow::Result<Opened> {
+        let (mut contents, warnings) = read;
         let known: HashSet<ImageId> = contents.dataset.images.iter().map(|image| image.id).collect();
         contents.reviewed = old.reviewed.into_iter().filter(|id| known.contains(id)).collect();
         contents.shown = old.shown.filter(|id| known.contains(id));
-        drop(project);
-        let project = Project::create(&Places::of(path, self.state), &contents, true, self.cancel, self.progress)?;
+        contents.judged = project.judged()?;
+        project.refill(&contents, self.cancel, self.progress)?;
         let note = format!("{}; the file was changed by others since last time", counted(&contents));
         let mut opened = self.finish(project, contents, path, note)?;
         opened.document.warnings = warnings;

@@ -1,5 +1,6 @@
 //! The one place where commands are carried out.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::App;
@@ -10,10 +11,12 @@ use super::picture::Loaded;
 use super::state::Tone;
 use super::theme;
 use super::transfer::Wish;
+use super::visibility::Visibility;
 use crate::annotation::{ImageId, InstanceId, Shape};
 use crate::assist::ModelPaths;
 use crate::assist::service::Request;
 use crate::geometry::{Rect, Size};
+use crate::store::Judgement;
 
 /// Time from the last box to the proposal, in seconds.
 const PROPOSE_DELAY_SECS: f64 = 0.4;
@@ -40,6 +43,7 @@ impl App {
             Command::Open(path) => self.open(&path, ctx),
             Command::Save => self.save(ctx),
             Command::Export(path) => self.write(&path, ctx),
+            Command::Overwrite => self.overwrite(ctx),
             Command::Abandon(then) => self.abandon(then, ctx),
             Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
             Command::Undo | Command::Delete if self.canvas.take_point() => {}
@@ -51,6 +55,7 @@ impl App {
             Command::Accept => self.accept(),
             Command::Cancel => self.cancel(),
             Command::Propose => self.propose(),
+            Command::ProposeAll | Command::PauseProposing | Command::StopProposing => self.perform_on_batch(&command),
             Command::Refine => self.refine(),
             Command::NextAlternative => self.next_alternative(),
             Command::ToggleUncertainty => self.toggle_uncertainty(),
@@ -60,6 +65,7 @@ impl App {
             Command::ForgetExemplars => self.forget_exemplars(),
             Command::Scribble(target, scribble) => self.scribble(target, scribble),
             Command::DecideAll(takes) => self.decide_all(takes),
+            Command::Polish | Command::StartPolish(_) | Command::ResumePolish if self.is_batch_running() => {}
             Command::Polish => self.ask_polish(),
             Command::StartPolish(plan) => self.start_polish(Some(plan), ctx),
             Command::ResumePolish => self.start_polish(None, ctx),
@@ -67,10 +73,7 @@ impl App {
             Command::StopPolish => self.stop_polish(),
             Command::ShowChange(index) => self.show_finding(index),
             Command::TakePolished => self.decide_polished(true),
-            Command::UseWeights(path) => match self.state.settings.models.clone().with(&path) {
-                Ok(models) => self.use_models(models, format!("The models use {}", path.display())),
-                Err(error) => self.state.say(Tone::Error, error.to_string()),
-            },
+            Command::UseWeights(path) => self.use_weights(&path),
             Command::BuiltInWeights => {
                 self.use_models(ModelPaths::default(), "The models use the built-in weights".to_owned());
             }
@@ -89,10 +92,7 @@ impl App {
             Command::BrushRadius(radius_px) => self.brush_radius(radius_px),
             Command::ToggleHidden => self.toggle_hidden(ctx),
             Command::SetHidden(id, hides) => self.set_hidden(id, hides),
-            Command::ShowAll => {
-                self.state.hidden.clear();
-                self.state.all_hidden = false;
-            }
+            Command::ShowAll => self.state.visibility = Visibility::default(),
             Command::Fit => self.canvas.view.fit(),
             Command::ActualSize => self.canvas.view.zoom_to(1.0 / f64::from(ctx.pixels_per_point())),
             Command::ZoomIn => self.canvas.view.zoom(1.25, self.canvas.view.center()),
@@ -100,12 +100,14 @@ impl App {
             Command::ClassNumber(number) => self.assign_number(number),
             Command::Assign(id) => self.state.assign(id),
             Command::NewClass(name) => self.state.assign_new(name.trim()),
-            Command::RenameClass(id, name) => self.state.rename_class(id, name),
+            Command::AskName(_) | Command::RenameClass(..) | Command::AskMerge(_) | Command::MergeClass(..) | Command::DeleteClass(_) => {
+                self.perform_on_class(command);
+            }
             Command::SearchClass => self.dialog = Some(Dialog::Classes(Search::default())),
             Command::Palette => self.dialog = Some(Dialog::Palette(Search::default())),
             Command::Help => self.dialog = Some(Dialog::Help(KeysForm::default())),
             Command::Settings => self.dialog = Some(Dialog::Settings(self.state.settings.clone())),
-            Command::Check => self.check(ctx),
+            Command::Check | Command::CheckAgain => self.check(command == Command::Check, ctx),
             Command::LeadTo(target) => self.lead_to(target),
             Command::Change(settings) => self.change_settings(settings, ctx),
             Command::AddBox(rect) => self.add_box(rect, ctx),
@@ -133,6 +135,14 @@ impl App {
         self.state.message = None;
         if self.state.add_box(rect).is_some() && self.state.settings.propose_after_box {
             self.propose_due = Some(ctx.input(|input| input.time) + PROPOSE_DELAY_SECS);
+        }
+    }
+
+    /// Uses the weights at `path` for the network that they belong to.
+    fn use_weights(&mut self, path: &Path) {
+        match self.state.settings.models.clone().with(path) {
+            Ok(models) => self.use_models(models, format!("The models use {}", path.display())),
+            Err(error) => self.state.say(Tone::Error, error.to_string()),
         }
     }
 
@@ -177,6 +187,9 @@ impl App {
 
     fn step(&mut self, redo: bool) {
         self.leave_finding();
+        if !redo && self.put_left_back() {
+            return;
+        }
         match self.state.document.step(redo) {
             Ok(None) => self.state.say(Tone::Plain, if redo { "Nothing to do again" } else { "Nothing to take back" }),
             Err(error) => self.state.say(Tone::Error, error.to_string()),
@@ -188,9 +201,10 @@ impl App {
                 let document = &self.state.document;
                 self.state.selection.retain(|&id| document.instance(id).is_some());
                 self.state.proposed.retain(|&id| document.instance(id).is_some_and(|instance| instance.shape != Shape::Box));
+                self.state.select_brought(entry.edit());
                 self.state.forget(entry.edit());
                 self.drop_outdated();
-                self.review_again();
+                self.review_again(redo, entry.edit());
                 self.state.say(Tone::Plain, format!("{}: {}", if redo { "Done again" } else { "Taken back" }, entry.label));
             }
         }
@@ -224,7 +238,7 @@ impl App {
             return self.propose();
         }
         self.state.proposed.retain(|id| !shown.contains(id));
-        self.state.looked_at.extend(shown.iter().copied());
+        self.state.document.judge(shown.iter().map(|&id| (id, Judgement::LOOKED_AT)));
         if let Some(&next) = self.state.proposed.first() {
             self.state.selection = vec![next];
             let left = self.state.proposed.len();
@@ -252,11 +266,16 @@ impl App {
             };
             return self.state.say(Tone::Plain, what);
         }
+        if self.check.close() {
+            return;
+        }
         // While a document is read one can look at it already, and leave what one has selected.
         if (self.pending.is_none() || self.state.selection.is_empty()) && self.stop_task() {
             return;
         }
-        if self.state.selection.is_empty() {
+        if self.state.selection.is_empty() && self.state.tool == Tool::Select {
+            self.stop_batch();
+        } else if self.state.selection.is_empty() {
             self.state.tool = Tool::Select;
         }
         self.state.selection.clear();
@@ -315,7 +334,9 @@ impl App {
             }
             Outcome::Proposed(running, proposals) if running.aim != Aim::Fresh => self.suggested(&running, proposals),
             Outcome::Proposed(running, proposals) => self.proposed(&running, proposals),
+            Outcome::Batched(outcome) => self.batched(outcome),
             Outcome::Polished(outcome) => self.polished(outcome),
+            Outcome::Unpolished(message) => self.unpolished(&message),
             Outcome::Loaded(result) => self.loaded(result),
             Outcome::Refined(running, refinements) => self.refined(running.image, self.still_wanted(&running, refinements)),
         }
@@ -329,8 +350,9 @@ impl App {
         if index >= count {
             return self.state.say(Tone::Plain, "This is the last image");
         }
-        self.canvas.abort();
-        let left = self.boxes_waiting();
+        let before = self.state.shown().map(|image| image.id);
+        self.canvas.put_aside(before);
+        let waiting = self.boxes_waiting();
         self.stop_models();
         self.propose_due = None;
         self.state.image = index;
@@ -338,10 +360,12 @@ impl App {
         self.state.selection.clear();
         self.state.proposed.clear();
         self.put_review_off();
+        if self.state.tool == Tool::Polygon {
+            self.canvas.resume(self.state.shown().map(|image| image.id));
+        }
         self.state.message = None;
-        if left > 0 {
-            let text = format!("{left} box{} of the image before got no mask; Enter there asks for it", if left == 1 { "" } else { "es" });
-            self.state.say(Tone::Warning, text);
+        if let Some(before) = before {
+            self.propose_later(before, waiting);
         }
         self.take_review_up();
     }

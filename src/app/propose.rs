@@ -4,11 +4,12 @@
 use super::App;
 use super::assistant::{Aim, Running, at_once};
 use super::perform::plural;
-use super::state::Tone;
-use crate::annotation::{Instance, InstanceId, Shape};
+use super::state::{State, Tone};
+use crate::annotation::{ImageId, Instance, InstanceId, Shape};
 use crate::assist::Proposal;
 use crate::assist::service::Request;
 use crate::mask::Mask;
+use crate::store::Judgement;
 
 /// The most boxes that the models get together.
 const MOST: usize = 16;
@@ -97,10 +98,7 @@ impl App {
     /// Takes the masks for boxes that the models found. The selection stays where a person has chosen other objects.
     pub(super) fn proposed(&mut self, running: &Running, proposals: Vec<Proposal>) {
         let proposals = self.still_wanted(running, proposals);
-        let masks: Vec<(InstanceId, &Mask)> = proposals.iter().map(|(id, proposal)| (*id, &proposal.mask)).collect();
-        let done = self.state.set_masks("Propose masks", running.image, &masks);
-        let expected = proposals.iter().map(|(id, proposal)| (*id, proposal.expected_iou));
-        self.state.expected_iou.extend(expected.filter(|(id, _)| done.contains(id)));
+        let done = self.state.set_proposals(running.image, &proposals);
         let proposing = self.proposing.get_or_insert_default();
         let is_first = proposing.found == 0;
         proposing.found += done.len();
@@ -125,9 +123,26 @@ impl App {
         self.propose_rest();
     }
 
-    /// How many boxes of the shown image wait for a mask that was asked for.
-    pub(super) fn boxes_waiting(&self) -> usize {
-        let is_asked = self.propose_due.is_some() || self.assistant.running().is_some_and(|running| running.aim == Aim::Fresh);
-        if is_asked { self.boxes().count() } else { 0 }
+    /// The boxes of the shown image that wait for a mask that was asked for.
+    pub(super) fn boxes_waiting(&self) -> Vec<InstanceId> {
+        let running = self.assistant.running().filter(|running| running.aim == Aim::Fresh);
+        let is_asked = |id: &InstanceId| {
+            self.propose_due.is_some()
+                || running.is_some_and(|running| running.instances.contains(id))
+                || self.proposing.as_ref().is_some_and(|proposing| proposing.due.contains(id))
+        };
+        self.boxes().map(|instance| instance.id).filter(is_asked).collect()
+    }
+}
+
+impl State {
+    /// Gives objects the masks that were found, as one step, with the `IoU` that is to be expected of each; gives back which
+    /// have one now.
+    pub(super) fn set_proposals(&mut self, image: ImageId, proposals: &[(InstanceId, Proposal)]) -> Vec<InstanceId> {
+        let masks: Vec<(InstanceId, &Mask)> = proposals.iter().map(|(id, proposal)| (*id, &proposal.mask)).collect();
+        let done = self.set_masks("Propose masks", image, &masks);
+        let expected = proposals.iter().map(|(id, proposal)| (*id, Judgement::expected(proposal.expected_iou)));
+        self.document.judge(expected.filter(|(id, _)| done.contains(id)));
+        done
     }
 }

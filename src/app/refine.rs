@@ -13,8 +13,22 @@ use crate::assist::{RefineOptions, Refinement};
 use crate::geometry::Size;
 use crate::mask::Mask;
 
+/// How strongly masks are refined that the settings' strength left as they were, when they are asked for once more.
+const AGAIN: f32 = 0.9;
+
+/// Masks that the refiner left as they were, and the revision at that time.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    ids: Vec<InstanceId>,
+    revision: u64,
+}
+
 /// The objects on their way through the refiner.
 pub(super) struct Refining {
+    /// All that it was asked about.
+    asked: Vec<InstanceId>,
+    /// How strongly they are refined.
+    strength: f32,
     /// Those that the models have not been asked about.
     due: Vec<InstanceId>,
     /// All that were answered for.
@@ -47,7 +61,10 @@ impl App {
         if due.is_empty() {
             return self.state.say(Tone::Warning, "Select an object with a mask first; for a box, press Enter");
         }
-        self.refining = Some(Refining { due, answered: 0, changes: Vec::new() });
+        let asked = Kept { ids: due.clone(), revision: self.state.document.revision() };
+        let strength = self.state.settings.strength;
+        let strength = if self.kept.take().is_some_and(|kept| kept == asked) { strength.max(AGAIN) } else { strength };
+        self.refining = Some(Refining { asked: asked.ids, strength, due, answered: 0, changes: Vec::new() });
         self.refine_next();
     }
 
@@ -73,8 +90,7 @@ impl App {
         if ids.is_empty() {
             return if refining.due.is_empty() { self.show_refined(image) } else { self.refine_next() };
         }
-        let options =
-            RefineOptions { strength: self.state.settings.strength, band_px: self.state.settings.band_px, ..RefineOptions::default() };
+        let options = RefineOptions { strength: refining.strength, band_px: self.state.settings.band_px, ..RefineOptions::default() };
         self.request(Request::Refine { image: pixels, masks, options }, Aim::Refinement, image, &ids);
     }
 
@@ -94,18 +110,20 @@ impl App {
     }
 
     fn show_refined(&mut self, image: ImageId) {
-        let Some(Refining { answered, changes, .. }) = self.refining.take() else { return };
+        let Some(Refining { asked, strength, answered, changes, .. }) = self.refining.take() else { return };
         let kept = answered - changes.len();
         if answered == 0 {
             return;
         }
         if changes.is_empty() {
-            let text = if answered == 1 {
-                "The refiner kept the original mask".to_owned()
+            let what = if answered == 1 { "the original mask".to_owned() } else { format!("all {answered} original masks") };
+            let more = if strength < AGAIN {
+                self.kept = Some(Kept { ids: asked, revision: self.state.document.revision() });
+                format!("; once more draws bolder, at {AGAIN:.2}")
             } else {
-                format!("The refiner kept all {answered} original masks")
+                String::new()
             };
-            return self.state.say(Tone::Plain, text);
+            return self.state.say(Tone::Plain, format!("The refiner kept {what} at strength {strength:.2}{more}"));
         }
         if kept > 0 {
             self.state.say(Tone::Plain, format!("{kept} mask{} kept as they were", plural(kept)));
@@ -121,7 +139,8 @@ mod tests {
 
     #[test]
     fn few_masks_of_a_large_image_lie_in_memory_at_once() {
-        let mut refining = Refining { due: (1..=7).map(InstanceId).collect(), answered: 0, changes: Vec::new() };
+        let due: Vec<InstanceId> = (1..=7).map(InstanceId).collect();
+        let mut refining = Refining { asked: due.clone(), strength: 0.6, due, answered: 0, changes: Vec::new() };
         assert_eq!(refining.next(Size::new(6000, 4000)), [1, 2].map(InstanceId));
         assert_eq!(refining.next(Size::new(16_000, 16_000)), [InstanceId(3)]);
         assert_eq!((refining.next(Size::new(640, 480)).len(), refining.waiting()), (4, 0));

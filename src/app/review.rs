@@ -1,15 +1,17 @@
 //! Deciding about refined masks, one at a time: each that is taken is one step of the history. A review shows the masks
-//! of one image; that of a polished data set goes from image to image.
+//! of one image; that of a polished data set goes from image to image, and what was left in it comes back by undo too.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::App;
+use super::document::Document;
 use super::panel::dialog::{Dialog, PolishForm};
 use super::polish::{self, Finding, Job, Next, Plan, Polished, Told};
 use super::state::{Change, PolishState, Review, Tone};
-use crate::annotation::{ImageId, InstanceId, Shape};
-use crate::geometry::Size;
-use crate::mask::rle;
+use crate::annotation::{Edit, ImageId, InstanceId, Shape};
 
 impl App {
     /// Shows `changes` of an image, to be decided one by one.
@@ -46,7 +48,7 @@ impl App {
     pub(super) fn drop_outdated(&mut self) {
         let Some(mut review) = self.state.review.take() else { return };
         let document = &self.state.document;
-        review.changes.retain(|change| document.instance(change.id).is_some_and(|instance| instance.shape == *change.before));
+        review.changes.retain(|change| !is_outdated(document, change));
         self.state.review = Some(review).filter(|review| !review.changes.is_empty());
     }
 
@@ -54,33 +56,36 @@ impl App {
         let Some(change) = self.state.review.as_ref().and_then(|review| review.changes.first()) else { return };
         self.state.selection = vec![change.id];
         if let Some(instance) = self.state.document.instance(change.id) {
-            self.canvas.view.show(instance.bbox);
+            self.canvas.view.show_closely(instance.bbox);
         }
     }
 
-    /// Takes or leaves the change that is shown, and shows the next one.
+    /// Takes or leaves the change that is shown, and shows the next one. A mask that changed since it was refined stays.
     pub(super) fn decide(&mut self, takes: bool) {
         if takes && self.is_loading() {
             return;
         }
-        let Some(review) = &mut self.state.review else { return };
-        if review.changes.is_empty() {
+        let Some(review) = &self.state.review else { return };
+        let (image, is_polish) = (review.image, review.is_polish);
+        let Some(change) = review.changes.first().cloned() else {
             self.state.review = None;
             return;
+        };
+        let is_outdated = is_outdated(&self.state.document, &change);
+        let after = std::iter::once(taken(&change));
+        if takes && !is_outdated && self.state.set_shapes("Refine mask", Some(image), after).is_empty() {
+            return;
         }
-        let (image, change, is_polish) = (review.image, review.changes.remove(0), review.is_polish);
-        let mut left = review.changes.len();
-        if left == 0 {
-            self.state.review = None;
+        if let Some(review) = &mut self.state.review {
+            review.changes.retain(|other| other.id != change.id);
         }
-        let after = takes.then(|| taken(&change)).into_iter();
-        let took = !self.state.set_shapes("Refine mask", Some(image), after).is_empty();
+        self.drop_outdated();
+        let mut left = self.state.review.as_ref().map_or(0, |review| review.changes.len());
         if is_polish && let Some(polished) = &mut self.polished {
             let place = polished.findings.iter().position(|finding| finding.id == change.id.0);
-            if took {
-                polished.take(change.id);
-            } else {
-                polished.decide(change.id);
+            if !is_outdated {
+                let steps = self.state.document.history().done().len();
+                polished.decide(takes, steps, |finding| finding.id == change.id.0);
             }
             self.show_finding(place.unwrap_or(0));
             left = self.polished.as_ref().map_or(0, |polished| polished.findings.len());
@@ -89,8 +94,17 @@ impl App {
             }
         }
         self.show_change();
-        let more = if left > 0 { format!("; {left} more to look at") } else { String::new() };
-        self.state.say(Tone::Plain, format!("{}{more}", if took { "Took the refined mask" } else { "Left the mask as it was" }));
+        let (tone, what) = match (takes, is_outdated) {
+            (true, true) => (Tone::Warning, "The mask changed since it was refined and stays as it is"),
+            (true, false) => (Tone::Plain, "Took the refined mask"),
+            (false, _) => (Tone::Plain, "Left the mask as it was"),
+        };
+        let more = match left {
+            0 if is_polish => "; all changes are decided, Ctrl+Z takes the last decision back".to_owned(),
+            0 => String::new(),
+            _ => format!("; {left} more to look at"),
+        };
+        self.state.say(tone, format!("{what}{more}"));
     }
 
     /// Takes or leaves all changes that are left of the review, as one step.
@@ -102,36 +116,41 @@ impl App {
         self.drop_outdated();
         let Some(review) = &self.state.review else { return };
         let (image, shapes) = (review.image, review.changes.iter().map(taken).collect());
-        if self.commit_all(takes, Some(image), shapes) {
+        if self.commit_all(takes, Some(image), shapes, "") {
             self.state.review = None;
         }
     }
 
     /// Takes or leaves all changes of the polished data set, as one step.
     pub(super) fn decide_polished(&mut self, takes: bool) {
-        if takes && self.is_loading() {
+        if self.is_loading() {
             return;
         }
-        let findings = self.polished.iter().flat_map(|polished| &polished.findings);
-        let shapes = findings.filter_map(|finding| Some(taken(&self.change(finding)?.1))).collect();
+        let document = &self.state.document;
+        let Some(polished) = &mut self.polished else { return };
+        let refined = |finding: &Finding| finding.refined(document).map(|(instance, after)| (instance.id, after));
+        let shapes: Vec<(InstanceId, Shape)> = polished.findings.par_iter().filter_map(refined).collect();
+        let fresh: HashSet<InstanceId> = shapes.iter().map(|(id, _)| *id).collect();
+        polished.findings.retain(|finding| fresh.contains(&InstanceId(finding.id)));
         let image = self.state.shown().map(|image| image.id);
-        if self.commit_all(takes, image, shapes) {
+        if self.commit_all(takes, image, shapes, "; Ctrl+Z takes that back") {
             self.leave_finding();
-            if let Some(mut polished) = self.polished.take() {
-                polished.decide_all();
+            let steps = self.state.document.history().done().len();
+            if let Some(polished) = &mut self.polished {
+                polished.decide(takes, steps, |_| true);
             }
         }
         self.sync_polish();
     }
 
-    /// Says how many were taken or left; false where they cannot be taken.
-    fn commit_all(&mut self, takes: bool, image: Option<ImageId>, shapes: Vec<(InstanceId, Shape)>) -> bool {
+    /// Says how many were taken or left, and `note`; false where they cannot be taken.
+    fn commit_all(&mut self, takes: bool, image: Option<ImageId>, shapes: Vec<(InstanceId, Shape)>, note: &str) -> bool {
         let count = shapes.len();
         if takes && count > 0 && self.state.set_shapes("Refine masks", image, shapes.into_iter()).is_empty() {
             return false;
         }
         let verb = if takes { "Took" } else { "Left" };
-        self.state.say(Tone::Plain, format!("{verb} {count} refined mask{}", super::perform::plural(count)));
+        self.state.say(Tone::Plain, format!("{verb} {count} refined mask{}{note}", super::perform::plural(count)));
         true
     }
 
@@ -142,14 +161,34 @@ impl App {
         }
     }
 
-    /// Offers a polished change that was taken once more, where its object is again as it was.
-    pub(super) fn review_again(&mut self) {
-        let Some(mut polished) = self.polished.take() else { return };
-        let place = polished.put_back(|finding| self.change(finding).is_some());
-        self.polished = Some(polished);
-        if let Some(place) = place {
+    /// Offers the polished changes once more that were left, where nothing was done since; whether there were any.
+    pub(super) fn put_left_back(&mut self) -> bool {
+        let steps = self.state.document.history().done().len();
+        let Some(polished) = &mut self.polished else { return false };
+        let Some((label, place)) = polished.left(steps).zip(polished.put_back(false, steps)) else { return false };
+        self.show_finding(place);
+        self.state.say(Tone::Plain, format!("Taken back: {label}"));
+        true
+    }
+
+    /// Follows a step of the history, which `inverse` reverses: polished changes whose taking was taken back are offered
+    /// once more, and those of masks that are done again are out of the list.
+    pub(super) fn review_again(&mut self, redo: bool, inverse: &Edit) {
+        let steps = self.state.document.history().done().len();
+        let Some(polished) = &mut self.polished else { return };
+        if redo {
+            let mut ids = HashSet::new();
+            gather_reshaped(&self.state.document, inverse, &mut ids);
+            polished.decide(true, steps, |finding| ids.contains(&InstanceId(finding.id)));
+            self.sync_polish();
+        } else if let Some(place) = polished.put_back(true, steps + 1) {
             self.show_finding(place);
         }
+    }
+
+    /// Ends the review of the polished data set; whether there was one and there is more to go on with.
+    pub(super) fn close_polished(&mut self) -> Option<bool> {
+        self.polished.take().map(Polished::close)
     }
 
     /// Whether objects are still being read; says so.
@@ -166,7 +205,8 @@ impl App {
         if self.is_loading() || self.is_polishing() {
             return;
         }
-        let told = self.journal().map(|told| {
+        let is_done = self.polished.as_ref().is_some_and(Polished::is_done);
+        let told = self.journal().filter(|_| !is_done).map(|told| {
             let undecided = told.findings.iter().filter(|finding| finding.after.is_some()).count();
             (told.findings.len() + told.decided.len(), undecided)
         });
@@ -192,7 +232,7 @@ impl App {
             return;
         }
         self.leave_finding();
-        self.polished = None;
+        self.close_polished();
         let (plan, told) = match (plan, self.journal()) {
             (Some(plan), _) => (plan, None),
             (None, Some(told)) => (told.plan.clone(), Some(told)),
@@ -231,9 +271,10 @@ impl App {
         if self.polish.is_some() {
             return self.show_polished();
         }
-        if self.polished.take().is_some() {
+        if let Some(goes_on) = self.close_polished() {
             self.leave_finding();
-            self.state.say(Tone::Plain, "The rest of the review is kept: Polish data set goes on with it");
+            let rest = "The rest of the review is kept: Polish data set goes on with it";
+            self.state.say(Tone::Plain, if goes_on { rest } else { "All changes are decided" });
         }
         self.sync_polish();
     }
@@ -246,7 +287,7 @@ impl App {
             self.assistant.cancel_later();
         }
         if self.polished.as_ref().is_some_and(|polished| Some(polished.source()) != source) {
-            self.polished = None;
+            self.close_polished();
         }
         match self.polish.as_mut().map(Job::next) {
             Some(Next::Ask(request)) => {
@@ -281,15 +322,26 @@ impl App {
         }
     }
 
+    /// Lets polishing rest where there are no models, which is no fault of the masks.
+    pub(super) fn unpolished(&mut self, message: &str) {
+        let Some(job) = &mut self.polish else { return };
+        job.pause(true);
+        self.state.say(Tone::Error, format!("Polishing rests, there is no model: {message}; Go on tries once more"));
+    }
+
     /// Ends the job and lists what it has found. A job may end while a person draws: nothing is shown unasked.
     fn end_polish(&mut self) {
+        // What is read so far are one image's objects: the others would pass for gone.
+        if self.state.document.is_loading() {
+            return;
+        }
         let Some(job) = self.polish.take() else { return };
-        let mut polished = job.finish();
+        let polished = job.finish(&self.state.document);
         self.state.say(Tone::Plain, polished.summary());
-        if polished.findings.is_empty() {
-            polished.decide_all();
-        } else {
-            self.polished = Some(polished);
+        let is_empty = polished.findings.is_empty();
+        self.polished = Some(polished);
+        if is_empty {
+            self.close_polished();
         }
         self.sync_polish();
     }
@@ -308,50 +360,51 @@ impl App {
         if self.is_loading() {
             return;
         }
-        while let Some(polished) = &self.polished {
-            let Some(finding) = polished.findings.get(index).or_else(|| polished.findings.first()) else {
-                self.polished = None;
-                break;
-            };
-            let id = InstanceId(finding.id);
-            if let Some((image, change)) = self.change(finding) {
-                if let Some(place) = self.state.document.place(image).filter(|&place| place != self.state.image) {
-                    self.go_to(place);
-                }
-                self.start_review(image, vec![change], true);
-                break;
+        let document = &self.state.document;
+        let found = self.polished.as_mut().and_then(|polished| {
+            let place = polished.place_of_fresh(index, |finding| finding.refined(document).is_some())?;
+            change(document, polished.findings.get(place)?)
+        });
+        if let Some((image, change)) = found {
+            if let Some(place) = self.state.document.place(image).filter(|&place| place != self.state.image) {
+                self.go_to(place);
             }
-            if let Some(polished) = &mut self.polished {
-                polished.decide(id);
-            }
+            self.start_review(image, vec![change], true);
         }
         self.sync_polish();
     }
 
-    /// The change of a finding, where its object is as it was.
-    fn change(&self, finding: &Finding) -> Option<(ImageId, Change)> {
-        let instance = self.state.document.instance(InstanceId(finding.id))?;
-        let size: Size = self.state.document.dataset().image(instance.image_id)?.size;
-        instance.shape.runs(instance.bbox, size).ok().filter(|counts| polish::fingerprint(counts) == finding.before)?;
-        let counts = rle::from_text(finding.after.as_deref()?).ok()?;
-        rle::check(size, &counts).ok()?;
-        let after = Arc::new(Shape::Rle { size, counts, compressed: true });
-        Some((instance.image_id, Change { id: instance.id, before: Arc::new(instance.shape.clone()), after }))
-    }
-
     /// Tells the panels how polishing stands.
     fn sync_polish(&mut self) {
+        let steps = self.state.document.history().done().len();
         self.state.polish = match (&self.polish, &self.polished) {
             (Some(job), _) => PolishState::Running { progress: job.progress(), paused: job.is_paused() },
-            (None, Some(Polished { findings, .. })) => {
-                // The list is long and rarely changes.
-                match std::mem::take(&mut self.state.polish) {
-                    PolishState::Review(list) if list.len() == findings.len() => PolishState::Review(list),
-                    _ => PolishState::Review(findings.clone()),
-                }
-            }
+            (None, Some(polished)) => PolishState::Review { undecided: polished.findings.len(), undo: polished.left(steps) },
             (None, None) => PolishState::Idle,
         };
+    }
+}
+
+/// The change of a finding and its image, where its object is as it was.
+fn change(document: &Document, finding: &Finding) -> Option<(ImageId, Change)> {
+    let (instance, after) = finding.refined(document)?;
+    Some((instance.image_id, Change { id: instance.id, before: Arc::new(instance.shape.clone()), after: Arc::new(after) }))
+}
+
+/// Whether a mask is no longer as it was when it was refined.
+fn is_outdated(document: &Document, change: &Change) -> bool {
+    document.instance(change.id).is_none_or(|instance| instance.shape != *change.before)
+}
+
+/// Gathers the objects that a step, which `inverse` reverses, took away or gave another outline.
+fn gather_reshaped(document: &Document, inverse: &Edit, ids: &mut HashSet<InstanceId>) {
+    match inverse {
+        Edit::Batch(edits) => edits.iter().for_each(|edit| gather_reshaped(document, edit, ids)),
+        Edit::Replace(before) if document.instance(before.id).is_some_and(|now| now.shape == before.shape) => {}
+        Edit::Replace(instance) | Edit::Insert { instance, .. } => {
+            ids.insert(instance.id);
+        }
+        _ => {}
     }
 }
 
@@ -364,7 +417,7 @@ fn taken(change: &Change) -> (InstanceId, Shape) {
 mod tests {
     use super::*;
     use crate::app::command::Command;
-    use crate::app::document::{Document, Source};
+    use crate::app::document::Source;
     use crate::app::settings::Folders;
     use crate::app::{App, Base};
     use crate::store::Contents;
@@ -396,6 +449,10 @@ mod tests {
             assert_eq!(app.state.message.as_ref().unwrap().tone, Tone::Warning);
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }
+        let told = polish::read(&path).unwrap();
+        app.polish = Some(Job::start(&app.state.document, app.folders.state(), (told.plan.clone(), Some(told)), || {}).unwrap());
+        app.perform(Command::StopPolish, &ctx);
+        assert!(app.polish.is_some() && polish::read(&path).unwrap().findings.len() == 1);
     }
 
     #[test]

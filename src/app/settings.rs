@@ -60,7 +60,7 @@ impl Light {
 pub struct Settings {
     /// Steps of the diffusion segmenter.
     pub steps: usize,
-    /// Whether proposed outlines are drawn to the picture's edges, which takes twice as long.
+    /// Whether proposed outlines are drawn to the picture's edges, which takes several times as long.
     pub edges: bool,
     /// Masks that are looked for when alternatives are asked for.
     pub samples: usize,

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::assistant::Patch;
 use super::command::Tool;
 use super::document::Document;
-use super::polish::Finding;
 use super::settings::Settings;
 use super::transfer::Wish;
+use super::visibility::Visibility;
 use crate::annotation::{CategoryId, Edit, Image, ImageId, Instance, InstanceId, Shape};
 use crate::assist::{ExemplarCrop, Scribble};
 use crate::geometry::Rect;
@@ -100,8 +100,23 @@ pub enum PolishState {
         /// Whether it rests.
         paused: bool,
     },
-    /// Changes wait for a decision, the largest first.
-    Review(Vec<Finding>),
+    /// Changes are decided about.
+    Review {
+        /// How many are not yet.
+        undecided: usize,
+        /// What undo takes back before any step of the history, in the words of the menu.
+        undo: Option<&'static str>,
+    },
+}
+
+impl PolishState {
+    /// What undo takes back before any step of the history, in the words of the menu.
+    pub const fn undo(&self) -> Option<&'static str> {
+        match self {
+            Self::Review { undo, .. } => *undo,
+            Self::Idle | Self::Running { .. } => None,
+        }
+    }
 }
 
 /// The state of the window.
@@ -125,20 +140,16 @@ pub struct State {
     pub wand_tolerance: f64,
     /// The class of what is drawn next.
     pub category: Option<CategoryId>,
-    /// Objects that are not shown.
-    pub hidden: BTreeSet<InstanceId>,
-    /// Whether no object is shown.
-    pub all_hidden: bool,
-    /// The objects that are shown though all are hidden: they were drawn since.
-    pub shown_anyway: BTreeSet<InstanceId>,
+    /// Which objects are drawn.
+    pub visibility: Visibility,
     /// Refined masks that wait for a decision.
     pub review: Option<Review>,
     /// Those of other images, until they are shown again.
     pub put_off: HashMap<ImageId, Review>,
     /// How the polishing of the data set stands.
     pub polish: PolishState,
-    /// The expected `IoU` of proposed masks; it is not written to files.
-    pub expected_iou: HashMap<InstanceId, f32>,
+    /// How far proposing in the background is, and whether it rests.
+    pub batch: Option<(Progress, bool)>,
     /// What the export that is being chosen would keep.
     pub measured: Option<Measured>,
     /// The export that is being measured, and the image.
@@ -153,8 +164,6 @@ pub struct State {
     pub drawn: HashMap<InstanceId, Rect>,
     /// Whether disagreement of the samples is tinted.
     pub shows_uncertainty: bool,
-    /// Objects that the queue of the least sure has shown, and those that were accepted or corrected.
-    pub looked_at: BTreeSet<InstanceId>,
     /// Images that the queue of the least sure has shown.
     pub visited: BTreeSet<ImageId>,
     /// What the status bar says.
@@ -176,13 +185,11 @@ impl State {
             brush_radius_px: 12.0,
             wand_tolerance: 20.0,
             category: None,
-            hidden: BTreeSet::new(),
-            all_hidden: false,
-            shown_anyway: BTreeSet::new(),
+            visibility: Visibility::default(),
             review: None,
             put_off: HashMap::new(),
             polish: PolishState::Idle,
-            expected_iou: HashMap::new(),
+            batch: None,
             measured: None,
             measuring: None,
             suggestions: HashMap::new(),
@@ -190,7 +197,6 @@ impl State {
             exemplars: HashMap::new(),
             drawn: HashMap::new(),
             shows_uncertainty: false,
-            looked_at: BTreeSet::new(),
             visited: BTreeSet::new(),
             message: None,
             settings,
@@ -209,7 +215,7 @@ impl State {
 
     /// Whether an object is drawn.
     pub fn is_visible(&self, id: InstanceId) -> bool {
-        !self.hidden.contains(&id) && (!self.all_hidden || self.shown_anyway.contains(&id))
+        self.visibility.shows(id)
     }
 
     /// Whether an object is selected.
@@ -231,7 +237,7 @@ impl State {
 
     /// The `IoU` that is to be expected of an object's mask: what the segmenter said of it, or the score in its file.
     pub fn confidence(&self, instance: &Instance) -> Option<f64> {
-        self.expected_iou.get(&instance.id).map(|&expected| f64::from(expected)).or(instance.score)
+        self.document.judgement(instance.id).expected_iou.map(f64::from).or(instance.score)
     }
 
     /// Forgets what is known about the objects that `edit` puts in, takes out or reshapes.
@@ -241,7 +247,6 @@ impl State {
             Edit::Replace(other) => {
                 let same = |own: &Instance| own.shape == other.shape && own.bbox == other.bbox;
                 if !self.document.instance(other.id).is_some_and(same) {
-                    self.expected_iou.remove(&other.id);
                     self.drawn.remove(&other.id);
                 }
             }
@@ -253,12 +258,10 @@ impl State {
     }
 
     fn forget_object(&mut self, id: InstanceId) {
-        self.expected_iou.remove(&id);
         self.drawn.remove(&id);
         self.suggestions.remove(&id);
         self.scribbles.remove(&id);
-        self.hidden.remove(&id);
-        self.looked_at.remove(&id);
+        self.visibility.forget(id);
     }
 
     /// A class's colour.

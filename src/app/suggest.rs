@@ -13,6 +13,7 @@ use crate::assist::service::Request;
 use crate::assist::{ExemplarCrop, Prompt, Proposal, ProposeOptions, Scribble};
 use crate::mask::{Mask, metric};
 use crate::model::segmenter::MOST_EXEMPLARS;
+use crate::store::Judgement;
 
 /// A mask that is this like the present one is no alternative to it.
 const SAME: f64 = 0.9;
@@ -121,10 +122,7 @@ impl App {
             known.shown = index;
         }
         let sure = expected.map(|value| format!(", expected IoU {:.0} %", value * 100.0)).unwrap_or_default();
-        match expected {
-            Some(value) => self.state.expected_iou.insert(id, value),
-            None => self.state.expected_iou.remove(&id),
-        };
+        self.state.document.judge(expected.map(|value| (id, Judgement::expected(value))));
         self.state.say(Tone::Plain, format!("Mask {} of {of}{sure}: Space shows the next, Enter accepts", index + 1));
     }
 
@@ -154,7 +152,6 @@ impl App {
         let masks: Vec<(InstanceId, &Mask)> = masks.iter().map(|(id, mask)| (*id, mask)).collect();
         let done = self.state.set_masks(label, running.image, &masks);
         for id in &done {
-            self.state.expected_iou.remove(id);
             self.state.suggestions.remove(id);
         }
         self.state.selection.clear();
@@ -175,7 +172,7 @@ impl App {
         }
         if running.aim == Aim::Correction {
             if !self.state.set_masks("Correct mask", running.image, &[(id, &proposal.mask)]).is_empty() {
-                self.state.looked_at.insert(id);
+                self.state.document.judge([(id, Judgement::LOOKED_AT)]);
                 self.state.suggestions.remove(&id);
                 self.state.say(Tone::Plain, "Corrected: what you painted is held fixed; Enter accepts");
             }
@@ -183,7 +180,7 @@ impl App {
         }
         let present = self.state.document.instance(id).filter(|instance| instance.shape != Shape::Box);
         let Some(present) = present.and_then(|instance| instance.mask(size).ok()) else { return };
-        let suggestion = suggestion(present, self.state.expected_iou.get(&id).copied(), proposal);
+        let suggestion = suggestion(present, self.state.document.judgement(id).expected_iou, proposal);
         let found = suggestion.masks.len();
         self.state.suggestions.insert(id, suggestion);
         match running.aim {
@@ -243,8 +240,11 @@ impl App {
 
     /// Goes to the object that the model is least sure of and that nobody has looked at yet.
     pub(super) fn next_uncertain(&mut self) {
+        if self.is_loading() {
+            return;
+        }
         let state = &self.state;
-        let open = |instance: &&Instance| !state.looked_at.contains(&instance.id) && instance.shape != Shape::Box;
+        let open = |instance: &&Instance| !state.document.judgement(instance.id).looked_at && instance.shape != Shape::Box;
         let sure = |instance: &Instance| state.confidence(instance);
         let all =
             state.document.dataset().instances.iter().filter(open).filter(|instance| !state.document.reviewed.contains(&instance.image_id));
@@ -254,7 +254,7 @@ impl App {
         };
         let Some(index) = self.state.document.place(image) else { return };
         self.go_to(index);
-        self.state.looked_at.insert(id);
+        self.state.document.judge([(id, Judgement::LOOKED_AT)]);
         self.state.selection = vec![id];
         self.canvas.view.show(bbox);
         self.state.say(Tone::Plain, format!("Least sure: expected IoU {:.0} %; Space shows other masks, Enter accepts", sure * 100.0));
@@ -262,6 +262,9 @@ impl App {
 
     /// Goes to the unreviewed image with the lowest mean confidence.
     pub(super) fn next_uncertain_image(&mut self) {
+        if self.is_loading() {
+            return;
+        }
         let state = &self.state;
         let mean = |image: &Image| {
             let sure: Vec<f64> = state.document.objects(image.id).filter_map(|instance| state.confidence(instance)).collect();
@@ -300,4 +303,27 @@ fn suggestion(present: Mask, expected: Option<f32>, proposal: Proposal) -> Sugge
         found.filter(|(mask, _)| differs(mask) && !mask.is_empty()).map(|(mask, sure)| (Arc::new(mask), Some(sure))).collect();
     masks.insert(0, (Arc::new(present), expected));
     Suggestion { masks, shown: 0, spread: spread.as_ref().map(Patch::new) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::Base;
+    use crate::app::command::Command;
+    use crate::app::document::{Document, Source};
+    use crate::app::settings::Folders;
+    use crate::store::Contents;
+
+    #[test]
+    fn the_queue_waits_until_all_objects_are_read() {
+        let (folder, ctx) = (tempfile::tempdir().unwrap(), egui::Context::default());
+        let format = wgpu::TextureFormat::Rgba8Unorm;
+        let mut app = App::new(&ctx, Base { format, adapter: String::new(), folders: Folders::at(folder.path()), models: None });
+        app.state.document = Document::new(Contents::default(), Source::Folder(folder.path().to_path_buf()), true);
+        for command in [Command::NextUncertain, Command::NextUncertainImage] {
+            app.perform(command, &ctx);
+            let message = app.state.message.take().unwrap();
+            assert!(message.text.contains("still being read"), "{}", message.text);
+        }
+    }
 }

@@ -89,6 +89,11 @@ impl Transfer {
         self.running.as_mut().map(|(task, _)| task)
     }
 
+    /// Whether an import or export runs.
+    pub(super) const fn is_busy(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Stops what runs and gives it a moment to leave nothing half-written behind: the program ends.
     pub(super) fn finish(&mut self) {
         let Some((task, thread)) = self.running.take() else { return };
@@ -113,7 +118,10 @@ impl App {
         let Some(done) = self.transfer.done.take() else { return };
         self.transfer.running = None;
         match done {
-            Done::Failed(error) => self.state.say(Tone::Error, error),
+            Done::Failed(error) => {
+                self.after_writing = None;
+                self.state.say(Tone::Error, error);
+            }
             Done::Imported(path, losses) => {
                 self.perform(Command::Open(path), ctx);
                 self.show_losses(losses);
@@ -122,6 +130,7 @@ impl App {
                 let what = if losses.is_empty() { "nothing was lost" } else { "what it cannot hold is listed" };
                 self.state.say(Tone::Plain, format!("Wrote {}: {what}", path.display()));
                 self.show_losses(losses);
+                self.go_on_after_writing(ctx);
             }
         }
     }
@@ -187,7 +196,9 @@ impl App {
     }
 
     fn work(&mut self, label: &str, ctx: &egui::Context, work: impl FnOnce(&mut Reporter) -> anyhow::Result<Done> + Send + 'static) {
-        self.stop_transfer();
+        if self.transfer.is_busy() {
+            return self.state.say(Tone::Warning, "Another import or export is under way; Esc stops it");
+        }
         let task = Task::new(label);
         let (slot, mut report, ctx) = (self.transfer.done.clone(), task.reporter(ctx), ctx.clone());
         let work = move || {

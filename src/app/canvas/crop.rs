@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::annotation::Shape;
 use crate::geometry::{Point, Rect, Size};
-use crate::mask::{Mask, PixelRect, polygon};
+use crate::mask::{Mask, PixelRect, polygon, rle};
 
 /// The longest side of a tile without its rim, in pixels.
 pub(super) const TILE_PX: u32 = 2048;
@@ -68,7 +68,10 @@ pub(super) fn of_mask(mask: &Mask) -> Vec<Crop> {
 pub(super) fn of_shape(shape: &Shape, image: Size) -> Vec<Crop> {
     match shape {
         Shape::Box => Vec::new(),
-        Shape::Rle { size, counts, .. } => of_runs(*size, counts),
+        Shape::Rle { size, counts, .. } => {
+            let Some(bounds) = rle::bounds(*size, counts) else { return Vec::new() };
+            placed(&rle::decode_window(*size, counts, bounds), bounds.x, bounds.y)
+        }
         Shape::Polygons(polygons) => {
             let Some(bounds) = polygon::bounds(polygons) else { return Vec::new() };
             let bounds = bounds.clipped(image);
@@ -83,51 +86,10 @@ pub(super) fn of_shape(shape: &Shape, image: Size) -> Vec<Crop> {
     }
 }
 
-fn of_runs(size: Size, counts: &[u32]) -> Vec<Crop> {
-    let Some(bounds) = run_bounds(size, counts) else { return Vec::new() };
-    let mut local = Mask::new(bounds.size());
-    for (start, end) in inside_runs(counts) {
-        for position in start..end {
-            let (x, y) = ((position / u64::from(size.height)) as u32, (position % u64::from(size.height)) as u32);
-            if x < bounds.right() {
-                local.set(x - bounds.x, y - bounds.y, true);
-            }
-        }
-    }
-    placed(&local, bounds.x, bounds.y)
-}
-
 fn placed(local: &Mask, left: u32, top: u32) -> Vec<Crop> {
     let Some(bounds) = local.bounds() else { return Vec::new() };
     let area = PixelRect::new(bounds.x + left, bounds.y + top, bounds.width, bounds.height);
     tiles(area, local, (left, top))
-}
-
-fn inside_runs(counts: &[u32]) -> impl Iterator<Item = (u64, u64)> {
-    let mut position = 0;
-    counts.iter().enumerate().filter_map(move |(index, &count)| {
-        let start = position;
-        position += u64::from(count);
-        (index % 2 == 1 && count > 0).then_some((start, position))
-    })
-}
-
-fn run_bounds(size: Size, counts: &[u32]) -> Option<PixelRect> {
-    let height = u64::from(size.height).max(1);
-    let (mut left, mut right, mut top, mut bottom) = (u64::MAX, 0, u64::MAX, 0);
-    for (start, end) in inside_runs(counts) {
-        let (first, last) = (start / height, (end - 1) / height);
-        left = left.min(first);
-        right = right.max(last);
-        if first == last {
-            top = top.min(start % height);
-            bottom = bottom.max((end - 1) % height);
-        } else {
-            (top, bottom) = (0, height - 1);
-        }
-    }
-    let right = right.min(u64::from(size.width).checked_sub(1)?);
-    (left <= right).then(|| PixelRect::new(left as u32, top as u32, (right - left + 1) as u32, (bottom - top + 1) as u32))
 }
 
 /// `area` in pieces of at most [`TILE_PX`], of the mask `local` whose left top pixel lies at `corner`.

@@ -7,6 +7,7 @@ mod object;
 mod outline;
 mod overlay;
 mod paint;
+mod scribble;
 mod stroke;
 mod view;
 
@@ -22,12 +23,13 @@ use self::crop::Crop;
 use self::gesture::Gesture;
 use self::image::ImageTextures;
 use self::object::Objects;
+use self::scribble::Force;
 use super::assistant::Assistant;
 use super::command::Command;
 use super::picture::Loaded;
 use super::state::State;
 use super::theme;
-use crate::annotation::InstanceId;
+use crate::annotation::{ImageId, InstanceId};
 use crate::geometry::{Point, Size};
 
 /// The canvas: the view, the gesture under way, and what was made for the screen.
@@ -36,12 +38,15 @@ pub(super) struct Canvas {
     pub view: View,
     gesture: Option<Gesture>,
     outline: Vec<Point>,
+    /// Outlines that were not finished, by their images.
+    put_aside: HashMap<ImageId, Vec<Point>>,
     pointer: Option<Pos2>,
     hovered: Option<InstanceId>,
     moved_by_space: bool,
     textures: ImageTextures,
     objects: Objects,
     compared: HashMap<(InstanceId, usize), [Arc<[Crop]>; 3]>,
+    force: Option<Force>,
     format: wgpu::TextureFormat,
 }
 
@@ -52,12 +57,14 @@ impl Canvas {
             view: View::default(),
             gesture: None,
             outline: Vec::new(),
+            put_aside: HashMap::new(),
             pointer: None,
             hovered: None,
             moved_by_space: false,
             textures: ImageTextures::default(),
             objects: Objects::default(),
             compared: HashMap::new(),
+            force: None,
             format,
         }
     }
@@ -80,8 +87,10 @@ impl Canvas {
     /// Forgets what was drawn and made for the screen: another document is shown.
     pub(super) fn forget(&mut self) {
         self.abort();
+        self.put_aside.clear();
         self.objects = Objects::default();
         self.compared.clear();
+        self.force = None;
     }
 
     /// Whether Space, which was released, moved the image; the next time it has not yet.
@@ -93,6 +102,21 @@ impl Canvas {
     pub(super) fn abort(&mut self) -> bool {
         let had_outline = !std::mem::take(&mut self.outline).is_empty();
         self.gesture.take().is_some() || had_outline
+    }
+
+    /// Ends the gesture on an image; an outline of several points waits there for [`Self::resume`].
+    pub(super) fn put_aside(&mut self, image: Option<ImageId>) {
+        if let Some(image) = image.filter(|_| !self.outline.is_empty()) {
+            self.put_aside.insert(image, std::mem::take(&mut self.outline));
+        }
+        self.abort();
+    }
+
+    /// Goes on with the outline that waits on an image.
+    pub(super) fn resume(&mut self, image: Option<ImageId>) {
+        if let Some(outline) = image.and_then(|image| self.put_aside.remove(&image)) {
+            self.outline = outline;
+        }
     }
 
     /// Shows the canvas in the room that is left.
@@ -204,4 +228,22 @@ fn welcome_ui(ui: &mut Ui, area: egui::Rect, state: &State, commands: &mut Vec<C
             ui.label(egui::RichText::new("or drop one here   ·   F1 shows all keys").color(colors.weak));
         });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::annotation::{Dataset, Image};
+    use crate::app::document::{Document, Source};
+    use crate::app::settings::Settings;
+    use crate::store::Contents;
+
+    /// An image without an object, and the canvas for it, where a pixel is a point.
+    pub(super) fn empty_image() -> (State, Canvas) {
+        let image = Image { id: ImageId(1), file_name: "a.png".to_owned(), size: Size::new(40, 30), source: None };
+        let dataset = Dataset { images: vec![image], ..Dataset::default() };
+        let mut state = State::new(Settings::default());
+        state.document = Document::new(Contents { dataset, ..Contents::default() }, Source::Folder("data".into()), false);
+        (state, Canvas::new(wgpu::TextureFormat::Rgba8Unorm))
+    }
 }

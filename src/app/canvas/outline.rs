@@ -112,11 +112,39 @@ impl Canvas {
     }
 }
 
-/// The outlines whose vertices can be moved.
+/// The outlines whose vertices can be moved; none of an object under review, whose changes they would cover.
 fn rings(state: &State) -> Option<(InstanceId, &[Vec<f64>])> {
+    let reviewed = state.review.as_ref().and_then(|review| review.changes.first()).map(|change| change.id);
     let instance = state.only_selected().filter(|instance| state.tool == Tool::Select && state.is_visible(instance.id))?;
+    if reviewed == Some(instance.id) {
+        return None;
+    }
     match &instance.shape {
         Shape::Polygons(rings) => Some((instance.id, rings)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use egui::pos2;
+
+    use super::super::tests::empty_image;
+    use super::*;
+    use crate::app::state::{Change, Review};
+
+    #[test]
+    fn an_object_under_review_shows_no_vertices() {
+        let (mut state, canvas) = empty_image();
+        state.add_polygon(&[Point::new(5.0, 5.0), Point::new(30.0, 5.0), Point::new(30.0, 25.0)]);
+        assert!(canvas.vertex_at(pos2(30.0, 5.0), &state).is_some());
+        let object = state.only_selected().unwrap();
+        let (image, shape) = (object.image_id, Arc::new(object.shape.clone()));
+        let change = Change { id: object.id, before: Arc::clone(&shape), after: shape };
+        state.review = Some(Review { image, changes: vec![change], is_polish: false });
+        assert!(rings(&state).is_none());
+        assert!(canvas.vertex_at(pos2(30.0, 5.0), &state).is_none());
     }
 }

@@ -169,7 +169,7 @@ impl Canvas {
     }
 
     /// Boxes, handles, names, and the gesture.
-    pub(super) fn paint_marks(&self, painter: &Painter, state: &State, assistant: &Assistant, colors: &Palette) {
+    pub(super) fn paint_marks(&mut self, painter: &Painter, state: &State, assistant: &Assistant, colors: &Palette) {
         let visible = self.view.visible();
         let selection: HashSet<InstanceId> = state.selection.iter().copied().collect();
         let waiting = |instance: &Instance| assistant.running().is_some_and(|running| running.instances.contains(&instance.id));
@@ -217,7 +217,7 @@ impl Canvas {
             _ => {}
         }
         if state.tool == Tool::Prompt {
-            self.paint_scribbles(painter, state);
+            self.paint_scribbles(painter, state, assistant);
         }
         self.paint_outline(painter, state);
         self.paint_pointer(painter, state);
@@ -230,24 +230,6 @@ impl Canvas {
             }
             Some(Gesture::Resize { id, from, handle, now }) if *id == instance.id => resized(*from, *handle, *now),
             _ => instance.bbox,
-        }
-    }
-
-    /// The strokes of the selected object, and the one under way: green belongs to it, red does not.
-    fn paint_scribbles(&self, painter: &Painter, state: &State) {
-        let known = state.only_selected().and_then(|instance| state.scribbles.get(&instance.id)).into_iter().flatten();
-        let now = match &self.gesture {
-            Some(Gesture::Scribble { scribble, .. }) => Some(scribble),
-            _ => None,
-        };
-        for scribble in known.chain(now) {
-            let color = if scribble.inside { Color32::from_rgb(60, 230, 110) } else { Color32::from_rgb(255, 70, 70) };
-            let radius = ((scribble.radius_px * self.view.scale()) as f32).max(2.0);
-            let points: Vec<Pos2> = scribble.points.iter().map(|&point| self.view.ui(point)).collect();
-            for at in [points.first(), points.last()].into_iter().flatten() {
-                painter.circle(*at, radius, color, Stroke::new(1.0, Color32::from_black_alpha(160)));
-            }
-            painter.line(points, Stroke::new(2.0 * radius, color.gamma_multiply(0.8)));
         }
     }
 

@@ -11,17 +11,21 @@ pub(crate) struct View {
     fitted: bool,
     area: Rect,
     size: Size,
+    /// What the next layout brings into sight, and the least share of the canvas that it is to take.
+    wanted: Option<(Rect, f64)>,
 }
 
 impl Default for View {
     fn default() -> Self {
         let ui_from_image = Transform { scale: 1.0, offset: Point::new(0.0, 0.0) };
-        Self { ui_from_image, fitted: true, area: Rect::default(), size: Size::default() }
+        Self { ui_from_image, fitted: true, area: Rect::default(), size: Size::default(), wanted: None }
     }
 }
 
 /// Free room around a fitted image, in points.
 const MARGIN: f64 = 20.0;
+/// Points an image pixel; closer than this an object is not brought.
+const CLOSEST: f64 = 8.0;
 
 impl View {
     /// Takes the canvas's place and the image's size; a fitted view stays fitted.
@@ -35,12 +39,19 @@ impl View {
             // Another image may be smaller.
             self.pan(egui::Vec2::ZERO);
         }
+        if let Some((rect, least)) = self.wanted.take() {
+            self.bring(rect, least);
+        }
     }
 
     /// Fits the whole image.
     pub(crate) fn fit(&mut self) {
-        self.ui_from_image = Transform::fit(self.size, self.area.expanded(-MARGIN.min(self.area.width / 4.0)));
+        self.ui_from_image = self.fitting();
         self.fitted = true;
+    }
+
+    fn fitting(&self) -> Transform {
+        Transform::fit(self.size, self.area.expanded(-MARGIN.min(self.area.width / 4.0)))
     }
 
     /// Zooms so that `anchor`, in points, keeps what is under it.
@@ -75,17 +86,39 @@ impl View {
         self.fitted = false;
     }
 
-    /// Brings `rect` of the image into sight; zooms only where it is far too large or small.
-    pub(crate) fn show(&mut self, rect: Rect) {
-        let middle = self.ui(rect.center());
-        let share = (rect.width * self.scale() / self.area.width).max(rect.height * self.scale() / self.area.height);
-        let inside = self.area.expanded(-MARGIN).contains(Point::new(f64::from(middle.x), f64::from(middle.y)));
-        if !(0.01..=1.2).contains(&share) {
-            self.zoom(0.4 / share.max(1e-6), middle);
+    /// Brings `rect` of the image into sight; the view stays as it is where that is well visible.
+    pub(crate) const fn show(&mut self, rect: Rect) {
+        self.wanted = Some((rect, 0.05));
+    }
+
+    /// The same, so large that single pixels can be judged.
+    pub(crate) const fn show_closely(&mut self, rect: Rect) {
+        self.wanted = Some((rect, 0.3));
+    }
+
+    /// Brings `rect` into sight; where it takes less than the share `least` of the canvas, or more than all, it takes about
+    /// half then.
+    fn bring(&mut self, rect: Rect, least: f64) {
+        let (width, height) = (rect.width.max(1.0), rect.height.max(1.0));
+        let half = 0.5 * (self.area.width / width).min(self.area.height / height);
+        let fit = self.fitting().scale;
+        let scale = half.min(CLOSEST).max(fit);
+        let share = 0.5 * self.scale() / half;
+        let is_small = share < least && self.scale() * 1.01 < scale;
+        let room = self.area.expanded(1.0);
+        let is_seen = [Point::new(rect.x, rect.y), Point::new(rect.right(), rect.bottom())]
+            .into_iter()
+            .all(|corner| room.contains(self.ui_from_image.apply(corner)));
+        if is_seen && !is_small {
+            return;
         }
-        if !inside || !(0.01..=1.2).contains(&share) {
-            self.pan(self.center() - self.ui(rect.center()));
+        if is_small || share > 1.0 {
+            if scale <= fit {
+                return self.fit();
+            }
+            self.zoom_to(scale);
         }
+        self.pan(self.center() - self.ui(rect.center()));
     }
 
     /// Points an image pixel.
@@ -119,5 +152,58 @@ impl View {
     pub(crate) fn visible(&self) -> Rect {
         let corner = |x: f64, y: f64| self.image(pos2(x as f32, y as f32));
         Rect::from_corners(corner(self.area.x, self.area.y), corner(self.area.right(), self.area.bottom())).clipped(self.size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A canvas of 900 x 600 points, laid out over an image of `size`.
+    fn lay(view: &mut View, width: u32, height: u32) {
+        view.layout(egui::Rect::from_min_size(pos2(50.0, 30.0), egui::vec2(900.0, 600.0)), Size::new(width, height));
+    }
+
+    fn shown(view: &mut View, rect: Rect) {
+        view.show(rect);
+        lay(view, 3000, 2000);
+    }
+
+    #[test]
+    fn an_object_that_is_well_visible_stays_where_it_is() {
+        let mut view = View::default();
+        lay(&mut view, 3000, 2000);
+        let before = view.ui_from_image;
+        shown(&mut view, Rect::new(2400.0, 1600.0, 600.0, 400.0));
+        assert_eq!(view.ui_from_image, before);
+        view.show_closely(Rect::new(2400.0, 1600.0, 600.0, 400.0));
+        lay(&mut view, 3000, 2000);
+        assert!((view.scale() - 0.75).abs() < 1e-9, "it takes half of the canvas: {}", view.scale());
+        assert!(view.ui(Point::new(2700.0, 1800.0)).distance(view.center()) < 0.1);
+    }
+
+    #[test]
+    fn a_tiny_object_is_brought_near_and_the_next_one_at_the_same_zoom() {
+        let mut view = View::default();
+        lay(&mut view, 3000, 2000);
+        for left in [1000.0, 1500.0, 1505.0] {
+            shown(&mut view, Rect::new(left, 900.0, 12.0, 9.0));
+            assert!((view.scale() - CLOSEST).abs() < 1e-9, "{}", view.scale());
+            let middle = Point::new(f64::min(left, 1500.0) + 6.0, 904.5);
+            assert!(view.ui(middle).distance(view.center()) < 0.1, "what is seen already makes no jump: {left}");
+        }
+        shown(&mut view, Rect::new(0.0, 0.0, 3000.0, 1900.0));
+        assert!(view.fitted, "a large one is seen as a whole");
+    }
+
+    #[test]
+    fn an_object_of_an_image_that_is_not_laid_out_yet_is_found() {
+        let mut view = View::default();
+        lay(&mut view, 640, 480);
+        view.zoom_to(2.0);
+        let rect = Rect::new(5000.0, 3500.0, 300.0, 200.0);
+        view.show(rect);
+        lay(&mut view, 6000, 4000);
+        assert!(view.ui(rect.center()).distance(view.center()) < 0.1);
     }
 }

@@ -24,9 +24,8 @@ pub(crate) fn ui(ctx: &egui::Context, check: &mut Check, state: &State, commands
         .min_width(360.0)
         .show(ctx, |ui| content_ui(ui, check, state, commands));
     if !open {
-        check.cancel();
+        check.close();
     }
-    check.open = open;
 }
 
 fn content_ui(ui: &mut Ui, check: &mut Check, state: &State, commands: &mut Vec<Command>) {
@@ -48,7 +47,7 @@ fn content_ui(ui: &mut Ui, check: &mut Check, state: &State, commands: &mut Vec<
         kinds_ui(ui, check, &found);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if !check.is_running() && ui.button("Check again").clicked() {
-                commands.push(Command::Check);
+                commands.push(Command::CheckAgain);
             }
             if found.revision != state.document.revision() {
                 ui.label(RichText::new("changed since").size(12.5).color(colors.warn));

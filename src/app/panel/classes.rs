@@ -1,18 +1,22 @@
-//! The classes: their colours, their keys, how many objects of the image have each.
+//! The classes: their colours, their keys, how many objects of the image have each, and what can be done with one.
 
 use std::collections::HashMap;
 
-use egui::{ScrollArea, Ui, pos2, vec2};
+use egui::text::CCursorRange;
+use egui::{Button, Key, Margin, Response, RichText, ScrollArea, TextEdit, Ui, pos2, vec2};
 
+use super::menu::possible;
 use super::{line, row, title};
+use crate::annotation::{Category, CategoryId};
+use crate::app::class::in_use;
 use crate::app::command::{Command, entry};
 use crate::app::state::State;
-use crate::app::theme;
+use crate::app::theme::{self, Palette};
 use crate::formats::lvis::{self, Mark};
 
 const ROW: f32 = 26.0;
 
-/// Shows the list in at most `height` points.
+/// Shows the list in `height` points.
 pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, commands: &mut Vec<Command>) {
     let colors = theme::palette(state.settings.look);
     let categories = &state.document.dataset().categories;
@@ -22,7 +26,7 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, commands: &mut Vec<Com
         if ui.button("Find or add class…").on_hover_text(tip).clicked() {
             commands.push(Command::SearchClass);
         }
-        ui.label(egui::RichText::new("/").monospace().color(colors.weak));
+        ui.label(RichText::new("/").monospace().color(colors.weak));
     });
     let mut counts: HashMap<_, usize> = HashMap::new();
     for instance in state.objects() {
@@ -30,7 +34,7 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, commands: &mut Vec<Com
     }
     let marks = state.shown().map(lvis::marks).unwrap_or_default();
     ui.spacing_mut().item_spacing.y = 1.0;
-    ScrollArea::vertical().id_salt("classes").max_height(height).auto_shrink([false, false]).show_rows(
+    ScrollArea::vertical().id_salt("classes").min_scrolled_height(height).max_height(height).auto_shrink([false, false]).show_rows(
         ui,
         ROW,
         categories.len(),
@@ -63,11 +67,86 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, commands: &mut Vec<Com
                 }
                 let name = line(ui, &category.name, 13.5, colors.text, right - rect.left() - 36.0);
                 painter.galley(pos2(rect.left() + 28.0, rect.center().y - name.size().y / 2.0), name, colors.text);
-                let tip = "Gives the selection this class; what is drawn next has it too";
-                if response.on_hover_text(tip).clicked() {
+                let tip = "Gives the selection this class; what is drawn next has it too. A right click renames, merges or deletes it";
+                let response = response.on_hover_text(tip);
+                if response.clicked() {
                     commands.push(Command::Assign(category.id));
                 }
+                menu_ui(&response, state, category.id, commands);
             }
         },
     );
+}
+
+/// What can be done with a class, by a right click. Its objects are counted once, when the menu opens: there may be a million.
+fn menu_ui(response: &Response, state: &State, class: CategoryId, commands: &mut Vec<Command>) {
+    let memory = response.id.with("objects");
+    if response.secondary_clicked() {
+        let count = state.instances_of(class).count();
+        response.ctx.data_mut(|data| data.insert_temp(memory, count));
+    }
+    response.context_menu(|ui| {
+        ui.set_min_width(150.0);
+        let count = ui.data(|data| data.get_temp::<usize>(memory)).unwrap_or_default();
+        let entries = [
+            ("Rename…", Command::AskName(Some(class)), true, String::new()),
+            ("Merge into…", Command::AskMerge(Some(class)), true, "There is no other class".to_owned()),
+            ("Delete", Command::DeleteClass(Some(class)), count == 0, in_use(count)),
+        ];
+        for (name, command, is_free, hindrance) in entries {
+            let button = ui.add_enabled(is_free && possible(state, &command), Button::new(name));
+            if button.on_disabled_hover_text(hindrance).clicked() {
+                commands.push(command);
+                ui.close();
+            }
+        }
+    });
+}
+
+/// Another name for a class, as it is typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RenameForm {
+    class: CategoryId,
+    before: String,
+    name: String,
+    is_marked: bool,
+}
+
+impl RenameForm {
+    /// A form that begins with the name that the class has.
+    pub(crate) fn of(class: &Category) -> Self {
+        Self { class: class.id, before: class.name.clone(), name: class.name.clone(), is_marked: false }
+    }
+
+    /// Shows the form; whether it closes.
+    pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
+        ui.set_width(400.0);
+        ui.heading(format!("Rename {}", self.before));
+        ui.add_space(6.0);
+        let enter = ui.input(|input| input.key_pressed(Key::Enter));
+        let mut output =
+            TextEdit::singleline(&mut self.name).hint_text("Name").desired_width(f32::INFINITY).margin(Margin::same(8)).show(ui);
+        let has_focus = output.response.has_focus();
+        if !enter && !has_focus {
+            output.response.request_focus();
+        }
+        // What is typed first takes the place of the old name.
+        if has_focus && !self.is_marked {
+            output.state.cursor.set_char_range(Some(CCursorRange::select_all_str(&self.name)));
+            output.state.store(ui.ctx(), output.response.id);
+            self.is_marked = true;
+        }
+        let name = self.name.trim();
+        let fault = state.name_fault(self.class, name);
+        ui.label(RichText::new(fault.unwrap_or_default()).size(12.5).color(colors.warn));
+        ui.add_space(8.0);
+        ui.horizontal(|ui| {
+            let goes = ui.add_enabled(fault.is_none(), Button::new("Rename")).clicked() || (enter && fault.is_none());
+            if goes {
+                commands.push(Command::RenameClass(self.class, name.to_owned()));
+            }
+            ui.button("Close").clicked() || goes
+        })
+        .inner
+    }
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use egui::{Id, Key, Modal, RichText, TextEdit, Ui};
 
-use crate::annotation::CategoryId;
+use crate::annotation::{Category, CategoryId};
 use crate::app::command::{Command, TABLE};
 use crate::app::fuzzy;
+use crate::app::panel::classes::RenameForm;
 pub(crate) use crate::app::panel::keys::KeysForm;
 use crate::app::panel::menu::possible;
 use crate::app::panel::path;
@@ -27,6 +28,10 @@ pub(crate) enum Dialog {
     Palette(Search),
     /// Finds or makes a class.
     Classes(Search),
+    /// Another name for a class.
+    Rename(RenameForm),
+    /// Finds the class that gets the objects of this one.
+    Merge(CategoryId, Search),
     /// All keys.
     Help(KeysForm),
     /// The settings, as they will be.
@@ -44,6 +49,8 @@ pub(crate) enum Dialog {
         /// The path to open next; none where the window closes.
         then: Option<PathBuf>,
     },
+    /// Others have written the file that Save writes.
+    Overtaken(PathBuf),
     /// What is to be polished.
     Polish(PolishForm),
     /// A path that is typed.
@@ -65,6 +72,8 @@ pub(crate) struct Search {
 }
 
 const SHOWN: usize = 12;
+/// What an empty list says.
+const NOTHING: &str = "Nothing is called that";
 
 impl Dialog {
     /// Its own, so that each dialog finds its own size.
@@ -72,12 +81,15 @@ impl Dialog {
         match self {
             Self::Palette(_) => "palette",
             Self::Classes(_) => "class search",
+            Self::Rename(_) => "rename",
+            Self::Merge(..) => "merge",
             Self::Help(_) => "help",
             Self::Settings(_) => "settings",
             Self::Import => "import",
             Self::Export(_) => "export",
             Self::Losses(_) => "losses",
             Self::Unwritten { .. } => "unwritten",
+            Self::Overtaken(_) => "overtaken",
             Self::Polish(_) => "polish",
             Self::Path(_) => "path",
             Self::Several { .. } => "several",
@@ -91,12 +103,15 @@ impl Dialog {
             Modal::new(Id::unique(self.name())).backdrop_color(egui::Color32::from_black_alpha(120)).show(ctx, |ui| match self {
                 Self::Palette(search) => palette_ui(ui, search, state, colors, commands),
                 Self::Classes(search) => classes_ui(ui, search, state, colors, commands),
+                Self::Rename(form) => form.ui(ui, state, colors, commands),
+                Self::Merge(class, search) => merge_ui(ui, *class, search, state, colors, commands),
                 Self::Help(form) => form.ui(ui, state, colors, commands),
                 Self::Settings(settings) => settings_ui(ui, settings, colors, commands),
                 Self::Import => transfer::import_ui(ui, colors, commands),
                 Self::Export(wish) => transfer::export_ui(ui, wish, state, colors, commands),
                 Self::Losses(losses) => transfer::losses_ui(ui, losses),
                 Self::Unwritten { why, then } => unwritten_ui(ui, why, then.as_deref(), colors, commands),
+                Self::Overtaken(path) => overtaken_ui(ui, path, commands),
                 Self::Polish(form) => form.ui(ui, state, colors, commands),
                 Self::Path(form) => form.ui(ui, colors, commands),
                 Self::Several { folder, files } => path::several_ui(ui, folder, files, colors, commands),
@@ -140,6 +155,9 @@ impl Search {
                 chosen = Some(index);
             }
         }
+        if rows.is_empty() && !self.query.trim().is_empty() {
+            ui.label(RichText::new(NOTHING).color(colors.weak));
+        }
         chosen
     }
 }
@@ -169,8 +187,9 @@ fn classes_ui(ui: &mut Ui, search: &mut Search, state: &State, colors: &Palette,
         ids.push(None);
     }
     let chosen = search.ui(ui, "Find a class, or type the name of a new one", &rows, colors);
-    if rows.is_empty() {
-        ui.label(RichText::new("There are no classes yet: type a name.").color(colors.weak));
+    if ids.iter().all(Option::is_none) {
+        let note = if query.is_empty() { "There are no classes yet: type a name." } else { NOTHING };
+        ui.label(RichText::new(note).color(colors.weak));
     }
     match chosen.and_then(|index| ids.get(index)) {
         Some(Some(id)) => commands.push(Command::Assign(*id)),
@@ -178,6 +197,18 @@ fn classes_ui(ui: &mut Ui, search: &mut Search, state: &State, colors: &Palette,
         None => return false,
     }
     true
+}
+
+fn merge_ui(ui: &mut Ui, from: CategoryId, search: &mut Search, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
+    let others: Vec<&Category> = state.document.dataset().categories.iter().filter(|category| category.id != from).collect();
+    let found = fuzzy::ranked(&search.query, others.iter().map(|category| category.name.as_str()));
+    let found: Vec<&Category> = found.into_iter().filter_map(|index| others.get(index).copied()).take(SHOWN).collect();
+    let rows: Vec<(String, String)> = found.iter().map(|category| (category.name.clone(), category.supercategory.clone())).collect();
+    ui.heading(format!("Merge {} into", state.class_name(from)));
+    ui.add_space(6.0);
+    let chosen = search.ui(ui, "Find the class that gets its objects", &rows, colors).and_then(|index| found.get(index));
+    commands.extend(chosen.map(|into| Command::MergeClass(from, into.id)));
+    chosen.is_some()
 }
 
 fn settings_ui(ui: &mut Ui, settings: &mut Settings, colors: &Palette, commands: &mut Vec<Command>) -> bool {
@@ -246,6 +277,25 @@ fn settings_grid(ui: &mut Ui, settings: &mut Settings) {
         );
         ui.end_row();
     });
+}
+
+fn overtaken_ui(ui: &mut Ui, path: &Path, commands: &mut Vec<Command>) -> bool {
+    ui.set_width(520.0);
+    ui.heading("Others have changed the file");
+    ui.add_space(6.0);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    ui.label(format!("{name} is no longer as it was read or written here. Your work is in the project; the file can wait."));
+    ui.label("To write over it keeps theirs beside it, in a file of its own.");
+    ui.add_space(10.0);
+    ui.horizontal(|ui| {
+        let stays = ui.button("Leave the file").clicked();
+        let exports = ui.button("Export COCO as…").clicked();
+        let overwrites = ui.button("Keep theirs aside and save").clicked();
+        commands.extend(exports.then_some(Command::ExportAs));
+        commands.extend(overwrites.then_some(Command::Overwrite));
+        stays || exports || overwrites
+    })
+    .inner
 }
 
 fn unwritten_ui(ui: &mut Ui, why: &str, then: Option<&Path>, colors: &Palette, commands: &mut Vec<Command>) -> bool {

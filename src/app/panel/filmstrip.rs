@@ -37,6 +37,7 @@ impl Filmstrip {
         let colors = theme::palette(state.settings.look);
         let count = state.document.image_count();
         let step = CELL.x + GAP;
+        let cell = vec2(CELL.x, CELL.y.min(ui.available_height()));
         let mut area = ScrollArea::horizontal().id_salt("filmstrip").auto_shrink([false, false]);
         if self.shown != Some(state.image) {
             self.shown = Some(state.image);
@@ -44,13 +45,13 @@ impl Filmstrip {
         }
         area.show_viewport(ui, |ui, viewport| {
             let origin = ui.min_rect().min;
-            ui.set_min_size(vec2(count as f32 * step, CELL.y));
+            ui.set_min_size(vec2(count as f32 * step, cell.y));
             let first = (viewport.left() / step).floor().max(0.0) as usize;
             let last = ((viewport.right() / step).ceil().max(0.0) as usize).min(count);
             self.seen = first.min(last)..last;
             for index in self.seen.clone() {
                 let Some(image) = state.document.image(index) else { continue };
-                let rect = egui::Rect::from_min_size(origin + vec2(index as f32 * step, 0.0), CELL);
+                let rect = egui::Rect::from_min_size(origin + vec2(index as f32 * step, 0.0), cell);
                 let response = ui.interact(rect, ui.scope_id().with(("image", index)), Sense::click());
                 let shown = index == state.image;
                 response.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, true, shown, format!("Image {}", image.file_name)));

@@ -1,6 +1,6 @@
 //! All keys, and the person's changes to them.
 
-use egui::{Event, Grid, Key, Modifiers, RichText, ScrollArea, Ui};
+use egui::{Event, Grid, Key, Label, Modifiers, RichText, ScrollArea, Ui, vec2};
 
 use crate::app::chord::Chord;
 use crate::app::command::{Command, Entry, Menu, POINTER, TABLE};
@@ -17,12 +17,14 @@ pub(crate) struct KeysForm {
 }
 
 impl KeysForm {
-    /// Shows the page; whether it closes.
+    /// Shows the page, in two columns where the window is wide enough; whether it closes.
     pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
-        ui.set_width(760.0_f32.min(ui.ctx().content_rect().width() - 60.0));
+        let room = ui.ctx().content_rect().size() - vec2(60.0, 220.0);
+        let count = if room.x < 770.0 { 1 } else { 2 };
+        ui.set_width(room.x.min(430.0 * count as f32));
         let mut settings = state.settings.clone();
         self.take_key(ui, &mut settings);
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             ui.heading("Keys");
             ui.add_space(16.0);
             for (preset, name) in Preset::ALL {
@@ -43,30 +45,27 @@ impl KeysForm {
         let entries: Vec<&'static Entry> = TABLE.iter().filter(|entry| entry.menu != Menu::None).collect();
         let pointer: Vec<(&str, &str)> =
             std::iter::once(("1 … 9", "Class of the selection and of what is drawn next")).chain(POINTER.iter().copied()).collect();
-        let left = (entries.len() + pointer.len()).div_ceil(2).min(entries.len());
-        ScrollArea::vertical().max_height((ui.ctx().content_rect().height() - 220.0).max(160.0)).show(ui, |ui| {
-            ui.columns(2, |columns| {
-                for column in columns.iter_mut() {
+        let lines = (entries.len() + pointer.len()).div_ceil(count);
+        let height = room.y.max(60.0);
+        ScrollArea::vertical().min_scrolled_height(height).max_height(height).show(ui, |ui| {
+            ui.columns(count, |columns| {
+                for (number, column) in columns.iter_mut().enumerate() {
                     column.spacing_mut().interact_size.y = 17.0;
-                    column.spacing_mut().button_padding = egui::vec2(0.0, 1.0);
-                }
-                for (number, (column, part)) in columns.iter_mut().zip([&entries[..left], &entries[left..]]).enumerate() {
-                    Grid::new(("keys", number)).num_columns(2).min_col_width(110.0).min_row_height(17.0).spacing([12.0, 4.0]).show(
-                        column,
-                        |ui| {
-                            for entry in part {
+                    column.spacing_mut().button_padding = vec2(0.0, 1.0);
+                    let grid = Grid::new(("keys", count, number)).num_columns(2).min_col_width(110.0);
+                    grid.min_row_height(17.0).spacing([12.0, 4.0]).show(column, |ui| {
+                        for index in number * lines..(number + 1) * lines {
+                            if let Some(&entry) = entries.get(index) {
                                 let clashes = conflicts.iter().any(|(_, names)| names.contains(&entry.name));
                                 self.key_ui(ui, entry, &mut settings, clashes, colors);
-                                ui.label(RichText::new(entry.name).size(13.0)).on_hover_text(entry.tip);
-                                ui.end_row();
-                            }
-                            for (key, name) in if number == 1 { &pointer[..] } else { &[] } {
+                                ui.add(named(entry.name)).on_hover_text(entry.tip);
+                            } else if let Some((key, name)) = index.checked_sub(entries.len()).and_then(|index| pointer.get(index)) {
                                 ui.label(RichText::new(*key).size(12.5).color(colors.weak));
-                                ui.label(RichText::new(*name).size(13.0));
-                                ui.end_row();
+                                ui.add(named(name));
                             }
-                        },
-                    );
+                            ui.end_row();
+                        }
+                    });
                 }
             });
         });
@@ -77,6 +76,7 @@ impl KeysForm {
         ui.button("Close").clicked()
     }
 
+    /// The button with a command's keys.
     fn key_ui(&mut self, ui: &mut Ui, entry: &'static Entry, settings: &mut Settings, clashes: bool, colors: &Palette) {
         let keys: Vec<String> = settings.keymap.keys(entry).iter().map(|chord| chord.text()).collect();
         let is_changed = settings.keymap.changed.contains_key(entry.name);
@@ -117,4 +117,9 @@ impl KeysForm {
             settings.keymap.set(entry, Chord { modifiers, key });
         }
     }
+}
+
+/// What a key does, in lines as long as there is room for.
+fn named(name: &str) -> Label {
+    Label::new(RichText::new(name).size(13.0)).wrap()
 }

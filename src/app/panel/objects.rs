@@ -11,7 +11,7 @@ use crate::app::theme::{self, Palette};
 
 const ROW: f32 = 28.0;
 
-/// Shows the list in at most `height` points; only the rows that are seen are laid out.
+/// Shows the list in `height` points; only the rows that are seen are laid out.
 pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, commands: &mut Vec<Command>) {
     let colors = theme::palette(state.settings.look);
     let objects: Vec<&Instance> = state.objects().collect();
@@ -21,7 +21,7 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, commands: &mut Vec<Com
         return;
     }
     ui.spacing_mut().item_spacing.y = 1.0;
-    let mut area = ScrollArea::vertical().id_salt("objects").max_height(height).auto_shrink([false, false]);
+    let mut area = ScrollArea::vertical().id_salt("objects").min_scrolled_height(height).max_height(height).auto_shrink([false, false]);
     if let Some(index) = to_show(ui, state, &objects) {
         area = area.vertical_scroll_offset((index as f32 * (ROW + 1.0) - height * 0.4).max(0.0));
     }
@@ -86,7 +86,7 @@ fn object_ui(ui: &mut Ui, state: &State, instance: &Instance, index: usize, colo
 }
 
 fn note(state: &State, instance: &Instance) -> String {
-    if let Some(expected) = state.expected_iou.get(&instance.id) {
+    if let Some(expected) = state.document.judgement(instance.id).expected_iou {
         let several = state.suggestions.get(&instance.id).filter(|known| known.masks.len() > 1);
         let of = several.map(|known| format!("{} of {}  ", known.shown + 1, known.masks.len())).unwrap_or_default();
         return format!("{of}≈ {:.0} %", expected * 100.0);

@@ -1,6 +1,6 @@
 //! Polishing: the form before it, its state in the status bar, the list of changes after it.
 
-use egui::{ProgressBar, RichText, ScrollArea, Ui, pos2};
+use egui::{Event, Key, Popup, ProgressBar, RichText, ScrollArea, Ui, pos2};
 
 use super::{line, row, title};
 use crate::annotation::InstanceId;
@@ -8,6 +8,7 @@ use crate::app::command::Command;
 use crate::app::polish::{Finding, Plan};
 use crate::app::state::{PolishState, State};
 use crate::app::theme::{self, Palette};
+use crate::job::Progress;
 
 const ROW: f32 = 26.0;
 
@@ -27,8 +28,12 @@ impl PolishForm {
         Self { plan, told, asks: false }
     }
 
-    /// Shows the form; whether it closes.
+    /// Shows the form, which Enter starts; whether it closes.
     pub(crate) fn ui(&mut self, ui: &mut Ui, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
+        // What has the focus, or a list that is open, has the key too; one that is held down comes from the dialog before.
+        let is_free = ui.memory(|memory| memory.focused().is_none()) && !Popup::is_any_open(ui.ctx());
+        let is_enter = |event: &Event| matches!(event, Event::Key { key: Key::Enter, pressed: true, repeat: false, .. });
+        let enters = is_free && ui.input(|input| input.events.iter().any(is_enter));
         ui.set_width(460.0);
         ui.heading("Polish data set");
         ui.add_space(4.0);
@@ -56,11 +61,11 @@ impl PolishForm {
         ui.add_space(6.0);
         ui.label(RichText::new(format!("{count} of {} objects", state.document.dataset().instances.len())).color(colors.weak));
         ui.add_space(8.0);
-        ui.horizontal(|ui| self.start_ui(ui, count > 0, colors, commands) | ui.button("Close").clicked()).inner
+        ui.horizontal(|ui| self.start_ui(ui, count > 0, enters, colors, commands) | ui.button("Close").clicked()).inner
     }
 
     /// The buttons that start; whether one did.
-    fn start_ui(&mut self, ui: &mut Ui, can_start: bool, colors: &Palette, commands: &mut Vec<Command>) -> bool {
+    fn start_ui(&mut self, ui: &mut Ui, can_start: bool, enters: bool, colors: &Palette, commands: &mut Vec<Command>) -> bool {
         let mut starts = false;
         let dropped = self.told.map_or(0, |(_, undecided)| undecided);
         let start = if self.asks {
@@ -69,7 +74,7 @@ impl PolishForm {
         } else {
             RichText::new("Start")
         };
-        if ui.add_enabled(can_start, egui::Button::new(start)).clicked() {
+        if ui.add_enabled(can_start, egui::Button::new(start)).clicked() || (can_start && enters) {
             starts = self.asks || dropped == 0;
             self.asks = true;
             if starts {
@@ -101,11 +106,29 @@ pub(crate) fn refiner_ui(ui: &mut Ui, strength: &mut f32, band_px: &mut Option<u
     ui.end_row();
 }
 
-/// Shows a running job in the status bar.
+/// Shows what runs in the background in the status bar.
 pub(crate) fn status_ui(ui: &mut Ui, state: &State, commands: &mut Vec<Command>) {
-    let PolishState::Running { progress, paused } = &state.polish else { return };
     let colors = theme::palette(state.settings.look);
-    ui.label(RichText::new("Polishing").size(12.5).color(colors.accent));
+    if let PolishState::Running { progress, paused } = &state.polish {
+        let tip = "Ends the job and shows what it has found";
+        job_ui(ui, (progress, *paused), colors, [Command::PausePolish, Command::StopPolish], tip, commands);
+    }
+    if let Some((progress, paused)) = &state.batch {
+        let tip = "Ends it; the masks that came stay";
+        job_ui(ui, (progress, *paused), colors, [Command::PauseProposing, Command::StopProposing], tip, commands);
+    }
+}
+
+/// Shows how far a job is and whether it is paused, and the buttons that pause and stop it.
+fn job_ui(
+    ui: &mut Ui,
+    (progress, paused): (&Progress, bool),
+    colors: &Palette,
+    [pause, stop]: [Command; 2],
+    tip: &str,
+    commands: &mut Vec<Command>,
+) {
+    ui.label(RichText::new(&progress.label).size(12.5).color(colors.accent));
     let left = match (paused, progress.remaining()) {
         (true, _) => ", paused".to_owned(),
         (false, Some(left)) => format!(", {} left", spoken(left.as_secs())),
@@ -114,11 +137,11 @@ pub(crate) fn status_ui(ui: &mut Ui, state: &State, commands: &mut Vec<Command>)
     let text = format!("{} of {}{left}", progress.done, progress.total);
     let bar = ProgressBar::new(progress.fraction().unwrap_or(1.0)).desired_width(210.0).desired_height(14.0);
     ui.add(bar.text(RichText::new(text).size(11.0)));
-    if ui.small_button(if *paused { "Go on" } else { "Pause" }).clicked() {
-        commands.push(Command::PausePolish);
+    if ui.small_button(if paused { "Go on" } else { "Pause" }).clicked() {
+        commands.push(pause);
     }
-    if ui.small_button("Stop").on_hover_text("Ends the job and shows what it has found").clicked() {
-        commands.push(Command::StopPolish);
+    if ui.small_button("Stop").on_hover_text(tip).clicked() {
+        commands.push(stop);
     }
 }
 
@@ -130,7 +153,7 @@ fn spoken(secs: u64) -> String {
     }
 }
 
-/// Shows the changes of a finished job in at most `height` points.
+/// Shows the undecided changes of a finished job in at most `height` points.
 pub(crate) fn list_ui(ui: &mut Ui, state: &State, findings: &[Finding], height: f32, commands: &mut Vec<Command>) {
     let colors = theme::palette(state.settings.look);
     title(ui, "Changes", &findings.len().to_string(), colors);
@@ -159,11 +182,15 @@ pub(crate) fn list_ui(ui: &mut Ui, state: &State, findings: &[Finding], height: 
         },
     );
     ui.add_space(4.0);
+    if findings.is_empty() {
+        ui.label(RichText::new("Nothing is left to decide about; Undo takes the last decision back.").size(12.5).color(colors.weak));
+    }
     ui.horizontal(|ui| {
-        if ui.small_button("Take all").on_hover_text("Takes every change that is left, as one step").clicked() {
+        if !findings.is_empty() && ui.small_button("Take all").on_hover_text("Takes every change that is left, as one step").clicked() {
             commands.push(Command::TakePolished);
         }
-        if ui.small_button("Later").on_hover_text("Ends the review; the rest is kept").clicked() {
+        let (name, tip) = if findings.is_empty() { ("Done", "Ends the review") } else { ("Later", "Ends the review; the rest is kept") };
+        if ui.small_button(name).on_hover_text(tip).clicked() {
             commands.push(Command::StopPolish);
         }
     });

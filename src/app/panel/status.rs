@@ -12,6 +12,9 @@ use crate::geometry::Point;
 use crate::job::Progress;
 use crate::store::State as Storage;
 
+/// A bar that is narrower than this, in points, leaves out what matters least.
+const ROOMY: f32 = 1000.0;
+
 /// What the bar shows besides the state.
 pub(crate) struct Facts<'a> {
     /// The models.
@@ -28,94 +31,118 @@ pub(crate) struct Facts<'a> {
     pub task: Option<&'a Progress>,
 }
 
-/// Shows the bar.
+/// Shows the bar: the facts first, so that what is said has the room that they leave and never runs into them.
 pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut Vec<Command>) {
-    let colors = theme::palette(state.settings.look);
-    let weak = |text: String| RichText::new(text).size(12.5).color(colors.weak);
+    let spacing = ui.spacing().item_spacing;
     ui.horizontal_centered(|ui| {
-        if let Some(progress) = facts.task {
-            task_ui(ui, progress, colors, commands);
-        }
-        if let Some(running) = facts.assistant.running() {
-            let what = match running.aim {
-                Aim::Refinement => "Refining",
-                Aim::Fresh => "Proposing",
-                Aim::Correction => "Correcting",
-                Aim::Alternatives | Aim::Spread => "Sampling",
-            };
-            let count = running.instances.len();
-            let masks = if count == 1 { "mask".to_owned() } else { format!("{count} masks") };
-            let share = if running.of > 0 { running.step as f32 / running.of as f32 } else { 0.0 };
-            let waiting = if facts.waiting > 0 { format!(", then {} more", facts.waiting) } else { String::new() };
-            ui.label(RichText::new(format!("{what} {masks}{waiting}")).size(12.5).color(colors.accent));
-            let text = if running.of > 0 { format!("step {} of {}", running.step, running.of) } else { "starting".to_owned() };
-            ui.add(ProgressBar::new(share).desired_width(130.0).desired_height(14.0).text(RichText::new(text).size(11.0)));
-            if ui.small_button("Cancel (Esc)").clicked() {
-                commands.push(Command::Cancel);
-            }
-        } else if let Some(review) = &state.review {
-            let more = match &state.polish {
-                PolishState::Review(findings) if review.is_polish => findings.len(),
-                _ => review.changes.len(),
-            }
-            .saturating_sub(1);
-            let more = if more > 0 { format!("; {more} more") } else { String::new() };
-            ui.label(RichText::new(format!("Refined: added is green, removed is red{more}")).size(12.5).color(colors.accent));
-            if ui.small_button("Take (Enter)").clicked() {
-                commands.push(Command::Accept);
-            }
-            if ui.small_button("Leave (Esc)").clicked() {
-                commands.push(Command::Cancel);
-            }
-            if !more.is_empty() && ui.small_button("Take all (Shift+Enter)").clicked() {
-                commands.push(Command::DecideAll(true));
-            }
-            if let Some(message) = state.message.as_ref().filter(|message| message.tone != Tone::Plain) {
-                message_ui(ui, message, colors);
-            }
-        } else if let Some(message) = &state.message {
-            message_ui(ui, message, colors);
-        }
-        polish::status_ui(ui, state, commands);
-        if !state.document.warnings.is_empty() {
-            let text = RichText::new(match state.document.warnings.len() {
-                1 => "1 warning".to_owned(),
-                count => format!("{count} warnings"),
-            })
-            .size(12.0)
-            .color(colors.warn);
-            if ui.add(egui::Button::new(text).small()).clicked() {
-                commands.push(Command::Check);
-            }
-        }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.spacing_mut().item_spacing.x = 14.0;
-            models_ui(ui, state, facts);
-            ui.label(weak(short(facts.adapter.split(" (").next().unwrap_or_default(), 34)))
-                .on_hover_text(format!("The window is drawn by {}", facts.adapter));
-            if state.all_hidden {
-                ui.label(RichText::new("objects hidden (H)").size(12.5).color(colors.warn)).on_hover_text("H shows them again");
-            }
-            if let Some(image) = state.shown() {
-                ui.label(weak(format!("{} / {}", state.image + 1, state.document.image_count()))).on_hover_text("Image");
-                ui.label(weak(format!("{} × {}", image.size.width, image.size.height))).on_hover_text("Image size");
-                ui.label(weak(format!("{:.0} %", facts.scale * 100.0 * f64::from(ui.pixels_per_point())))).on_hover_text("Zoom");
-                if let Some(at) = facts.pointer {
-                    ui.label(weak(format!("{:.0}, {:.0}", at.x.floor(), at.y.floor()))).on_hover_text("Pixel under the pointer");
-                }
-                storage_ui(ui, state);
-            }
+            facts_ui(ui, state, facts);
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                ui.spacing_mut().item_spacing = spacing;
+                let room = ui.max_rect();
+                ui.shrink_clip_rect(room);
+                said_ui(ui, state, facts, commands);
+            });
         });
     });
 }
 
-fn message_ui(ui: &mut Ui, message: &Message, colors: &Palette) {
-    let color = match message.tone {
+/// What runs and what is asked, and last, cut where it is too long, what is said.
+fn said_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut Vec<Command>) {
+    let colors = theme::palette(state.settings.look);
+    if let Some(progress) = facts.task {
+        task_ui(ui, progress, colors, commands);
+    }
+    let mut said = state.message.as_ref().map(|message| (message.text.clone(), tone(message, colors)));
+    if let Some(running) = facts.assistant.running() {
+        said = None;
+        let what = match running.aim {
+            Aim::Refinement => "Refining",
+            Aim::Fresh => "Proposing",
+            Aim::Correction => "Correcting",
+            Aim::Alternatives | Aim::Spread => "Sampling",
+        };
+        let count = running.instances.len();
+        let masks = if count == 1 { "mask".to_owned() } else { format!("{count} masks") };
+        let share = if running.of > 0 { running.step as f32 / running.of as f32 } else { 0.0 };
+        let waiting = if facts.waiting > 0 { format!(", then {} more", facts.waiting) } else { String::new() };
+        ui.label(RichText::new(format!("{what} {masks}{waiting}")).size(12.5).color(colors.accent));
+        let text = if running.of > 0 { format!("step {} of {}", running.step, running.of) } else { "starting".to_owned() };
+        ui.add(ProgressBar::new(share).desired_width(130.0).desired_height(14.0).text(RichText::new(text).size(11.0)));
+        if ui.small_button("Cancel (Esc)").clicked() {
+            commands.push(Command::Cancel);
+        }
+    } else if let Some(review) = &state.review {
+        let more = match &state.polish {
+            PolishState::Review { undecided, .. } if review.is_polish => *undecided,
+            _ => review.changes.len(),
+        }
+        .saturating_sub(1);
+        if ui.small_button("Take (Enter)").clicked() {
+            commands.push(Command::Accept);
+        }
+        if ui.small_button("Leave (Esc)").clicked() {
+            commands.push(Command::Cancel);
+        }
+        if more > 0 && ui.small_button("Take all (Shift+Enter)").clicked() {
+            commands.push(Command::DecideAll(true));
+        }
+        if state.message.as_ref().is_none_or(|message| message.tone == Tone::Plain) {
+            let more = if more > 0 { format!("; {more} more") } else { String::new() };
+            said = Some((format!("Refined: added is green, removed is red{more}"), colors.accent));
+        }
+    }
+    polish::status_ui(ui, state, commands);
+    if !state.document.warnings.is_empty() {
+        let text = RichText::new(match state.document.warnings.len() {
+            1 => "1 warning".to_owned(),
+            count => format!("{count} warnings"),
+        })
+        .size(12.0)
+        .color(colors.warn);
+        if ui.add(egui::Button::new(text).small()).clicked() {
+            commands.push(Command::Check);
+        }
+    }
+    if let Some((text, color)) = said {
+        ui.add(egui::Label::new(RichText::new(text).size(12.5).color(color)).truncate());
+    }
+}
+
+/// Which image, which device. A narrow bar tells only what matters most.
+fn facts_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>) {
+    let colors = theme::palette(state.settings.look);
+    let weak = |text: String| RichText::new(text).size(12.5).color(colors.weak);
+    let is_roomy = ui.available_width() >= ROOMY;
+    ui.spacing_mut().item_spacing.x = 14.0;
+    models_ui(ui, state, facts, if is_roomy { 28 } else { 10 });
+    if is_roomy {
+        ui.label(weak(short(facts.adapter.split(" (").next().unwrap_or_default(), 34)))
+            .on_hover_text(format!("The window is drawn by {}", facts.adapter));
+    }
+    if state.visibility.hides_all() {
+        ui.label(RichText::new("objects hidden (H)").size(12.5).color(colors.warn)).on_hover_text("H shows them again");
+    }
+    if let Some(image) = state.shown() {
+        ui.label(weak(format!("{} / {}", state.image + 1, state.document.image_count()))).on_hover_text("Image");
+        if is_roomy {
+            ui.label(weak(format!("{} × {}", image.size.width, image.size.height))).on_hover_text("Image size");
+        }
+        ui.label(weak(format!("{:.0} %", facts.scale * 100.0 * f64::from(ui.pixels_per_point())))).on_hover_text("Zoom");
+        if let Some(at) = facts.pointer.filter(|_| is_roomy) {
+            ui.label(weak(format!("{:.0}, {:.0}", at.x.floor(), at.y.floor()))).on_hover_text("Pixel under the pointer");
+        }
+        storage_ui(ui, state);
+    }
+}
+
+/// The colour that goes with a message.
+const fn tone(message: &Message, colors: &Palette) -> egui::Color32 {
+    match message.tone {
         Tone::Plain => colors.text,
         Tone::Warning => colors.warn,
         Tone::Error => colors.bad,
-    };
-    ui.add(egui::Label::new(RichText::new(&message.text).size(12.5).color(color)).truncate()).on_hover_text(&message.text);
+    }
 }
 
 /// How far the reading or writing of files is, how long it may take, and the button that stops it.
@@ -147,10 +174,11 @@ fn storage_ui(ui: &mut Ui, state: &State) {
     ui.label(RichText::new(text).size(12.5).color(color)).on_hover_text(tip);
 }
 
-fn models_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>) {
+/// How the models are; a device's name has at most `longest` letters.
+fn models_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, longest: usize) {
     let colors = theme::palette(state.settings.look);
     let (color, text, tip) = match facts.assistant.readiness() {
-        Readiness::Ready(device) => (colors.good, short(device, 28), format!("The models are ready; they run on {device}")),
+        Readiness::Ready(device) => (colors.good, short(device, longest), format!("The models are ready; they run on {device}")),
         Readiness::Preparing(label, share) => {
             let share = share.map(|share| format!(" {:.0} %", share * 100.0)).unwrap_or_default();
             (colors.warn, format!("{label}{share}"), "The first use prepares the models; you can draw meanwhile".to_owned())

@@ -2,11 +2,15 @@
 
 use egui::{RichText, ScrollArea, Slider, Ui};
 
+use crate::annotation::InstanceId;
 use crate::app::command::Command;
 use crate::app::state::State;
 use crate::app::theme::Palette;
 use crate::app::transfer::{Form, Wish};
 use crate::formats::exchange::Format;
+
+/// Height of the list of what objects lose, in points, where the window has room for it.
+const LIST: f32 = 180.0;
 
 /// Chooses a format to read; whether the dialog closes.
 pub(super) fn import_ui(ui: &mut Ui, colors: &Palette, commands: &mut Vec<Command>) -> bool {
@@ -41,21 +45,22 @@ pub(super) fn export_ui(ui: &mut Ui, wish: &mut Wish, state: &State, colors: &Pa
             }
         });
         ui.end_row();
-        if wish.format.has_forms() {
-            ui.label("Masks");
-            ui.horizontal(|ui| {
-                let forms = [
-                    (Form::Own, "As they are", "Each mask keeps its form"),
-                    (Form::Polygons, "Polygons", "A hole is joined to the outside by a cut"),
-                    (Form::Rle, "RLE", "Run lengths keep every pixel"),
-                    (Form::Auto, "Auto", "Polygons; run lengths for holes and where a polygon would lose more than 2 %"),
-                ];
-                for (form, text, tip) in forms {
-                    ui.selectable_value(&mut wish.form, form, text).on_hover_text(tip);
-                }
-            });
-            ui.end_row();
-        }
+        ui.label("Masks");
+        ui.horizontal(|ui| {
+            if !wish.format.has_forms() {
+                ui.disable();
+            }
+            let forms = [
+                (Form::Own, "As they are", "Each mask keeps its form"),
+                (Form::Polygons, "Polygons", "A hole is joined to the outside by a cut"),
+                (Form::Rle, "RLE", "Run lengths keep every pixel"),
+                (Form::Auto, "Auto", "Polygons; run lengths for holes and where a polygon would lose more than 2 %"),
+            ];
+            for (form, text, tip) in forms {
+                ui.selectable_value(&mut wish.form, form, text).on_hover_text(tip);
+            }
+        });
+        ui.end_row();
         let traces = wish.format.has_polygons() && !(wish.format.has_forms() && matches!(wish.form, Form::Own | Form::Rle));
         let name = ui.label("Tolerance").id;
         let slider = Slider::new(&mut wish.tolerance_px, 0.0..=10.0).step_by(0.05).suffix(" px");
@@ -77,26 +82,33 @@ pub(super) fn export_ui(ui: &mut Ui, wish: &mut Wish, state: &State, colors: &Pa
     .inner
 }
 
-/// What each object of the shown image keeps.
+/// How many objects of the shown image keep every pixel, and what each of the others keeps, the worst first. The list has
+/// its place while nothing is known yet, so that the dialog stays where it is.
 fn kept_ui(ui: &mut Ui, wish: &Wish, state: &State, colors: &Palette, commands: &mut Vec<Command>) {
     let Some(image) = state.shown().map(|image| image.id) else { return };
-    let Some(measured) = state.measured.as_ref().filter(|measured| measured.is_of(wish, image)) else {
-        // One measurement at a time: while the pointer is down the wish still changes.
-        if !ui.input(|input| input.pointer.any_down()) && state.measuring != Some((*wish, image)) {
-            commands.push(Command::Measure(*wish));
-        }
-        ui.label(RichText::new("Measuring…").color(colors.weak));
-        return;
+    let measured = state.measured.as_ref().filter(|measured| measured.is_of(wish, image));
+    // One measurement at a time: while the pointer is down the wish still changes.
+    if measured.is_none() && !ui.input(|input| input.pointer.any_down()) && state.measuring != Some((*wish, image)) {
+        commands.push(Command::Measure(*wish));
+    }
+    let kept = measured.map(|measured| measured.kept.as_slice()).unwrap_or_default();
+    let losing = |object: &(usize, &(InstanceId, Option<f64>))| object.1.1.is_none_or(|iou| iou < 1.0);
+    let mut lossy: Vec<(usize, &(InstanceId, Option<f64>))> = kept.iter().enumerate().filter(losing).collect();
+    lossy.sort_by(|(_, (_, a)), (_, (_, b))| a.unwrap_or(-1.0).total_cmp(&b.unwrap_or(-1.0)));
+    let (text, color) = if measured.is_none() {
+        ("Measuring…".to_owned(), colors.weak)
+    } else {
+        let rest = if lossy.is_empty() { "" } else { "; the others:" };
+        let whole = kept.len() - lossy.len();
+        (format!("Objects on this image that keep every pixel: {whole} of {}{rest}", kept.len()), colors.text)
     };
-    let least = measured.kept.iter().filter_map(|(_, iou)| *iou).fold(1.0, f64::min);
-    let count = measured.kept.len();
-    ui.label(format!("Of the {count} objects on this image each keeps an IoU of {least:.4} or more:"));
-    ScrollArea::vertical().max_height(180.0).auto_shrink([false, true]).show_rows(ui, 18.0, count, |ui, rows| {
-        for index in rows {
-            let Some((id, iou)) = measured.kept.get(index) else { continue };
+    ui.label(RichText::new(text).color(color));
+    let height = (ui.ctx().content_rect().height() - 300.0).clamp(54.0, LIST);
+    let area = ScrollArea::vertical().min_scrolled_height(height).max_height(height).auto_shrink([false, false]);
+    area.show_rows(ui, 18.0, lossy.len(), |ui, rows| {
+        for (index, (id, iou)) in lossy.get(rows).unwrap_or_default() {
             let class = state.document.instance(*id).map_or("?", |object| state.class_name(object.category_id));
             let (text, color) = match iou {
-                Some(iou) if *iou >= 1.0 => ("every pixel".to_owned(), colors.weak),
                 Some(iou) => (format!("IoU {iou:.4}"), if *iou < 0.95 { colors.warn } else { colors.text }),
                 None => ("is left out".to_owned(), colors.bad),
             };

@@ -10,7 +10,7 @@ use crate::assist::service::Request;
 use crate::formats::picture;
 use crate::geometry::Size;
 use crate::job::spawn;
-use crate::mask::{Mask, rle};
+use crate::mask::Mask;
 
 /// Objects of one image that go to the models together.
 const BATCH: usize = 4;
@@ -101,10 +101,4 @@ fn send(
     let image = pixels.cloned().unwrap_or_default();
     let request = Request::Refine { image, masks, options: options.clone() };
     sender.send(Batch { ids, request, left_out, has_failed: false }).is_ok()
-}
-
-/// A number that another mask hardly has (FNV-1a of its run lengths).
-pub(crate) fn fingerprint(counts: &[u32]) -> u64 {
-    let bytes = rle::merged(counts).into_iter().flat_map(u32::to_le_bytes);
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -20,6 +20,8 @@ enum Line {
     Finding(Finding),
     /// An object about which a person has decided.
     Decided(i64),
+    /// An object about which a person has taken the decision back.
+    Undecided(i64),
 }
 
 /// What a journal tells.
@@ -83,6 +85,14 @@ impl Journal {
         self.append(ids.into_iter().map(Line::Decided))
     }
 
+    /// Adds that a person has taken back what was decided about objects.
+    ///
+    /// # Errors
+    /// When the file cannot be written; the next call tries again.
+    pub(crate) fn undecide(&mut self, ids: impl IntoIterator<Item = i64>) -> std::io::Result<()> {
+        self.append(ids.into_iter().map(Line::Undecided))
+    }
+
     /// Takes the journal away: everything is decided.
     ///
     /// # Errors
@@ -116,18 +126,19 @@ pub(crate) fn read(path: &Path) -> Option<Told> {
     for line in lines {
         match serde_json::from_str(&line) {
             Ok(Line::Finding(finding)) => {
-                // One that was decided about comes again where that was taken back.
-                decided.remove(&finding.id);
                 order.push(finding.id);
                 findings.insert(finding.id, finding);
             }
             Ok(Line::Decided(id)) => {
                 decided.insert(id);
-                findings.remove(&id);
+            }
+            Ok(Line::Undecided(id)) => {
+                decided.remove(&id);
             }
             Ok(Line::Plan(_)) | Err(_) => {}
         }
     }
+    findings.retain(|id, _| !decided.contains(id));
     let findings = order.iter().filter_map(|id| findings.remove(id)).collect();
     Some(Told { plan, findings, decided: decided.into_iter().map(InstanceId).collect() })
 }
@@ -154,6 +165,10 @@ mod tests {
         let mut journal = Journal::resume(path.clone()).unwrap();
         journal.add(&[finding(5)]).unwrap();
         assert_eq!(read(&path).unwrap().findings, [finding(1), finding(3), finding(5)]);
+        journal.decide([1, 3]).unwrap();
+        journal.undecide([1, 2]).unwrap();
+        let told = read(&path).unwrap();
+        assert_eq!((told.findings, told.decided), (vec![finding(1), finding(2), finding(5)], vec![InstanceId(3)]));
         journal.remove().unwrap();
         assert_eq!(read(&path), None);
     }

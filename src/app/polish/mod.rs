@@ -7,13 +7,14 @@ mod feed;
 mod journal;
 mod polished;
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::feed::fingerprint;
 use self::feed::{Batch, Feed};
 use self::journal::Journal;
 pub(super) use self::journal::{Told, read};
@@ -74,7 +75,7 @@ impl Finding {
     fn new(id: InstanceId, before: &crate::mask::Mask, refinement: &Refinement) -> Self {
         let after = &refinement.mask;
         let old = rle::encode(before);
-        let kept = Self { id: id.0, before: fingerprint(&old), change: 0.0, added: 0, removed: 0, after: None };
+        let kept = Self { id: id.0, before: rle::fingerprint(&old), change: 0.0, added: 0, removed: 0, after: None };
         if refinement.kept_original || after.is_empty() || after == before {
             return kept;
         }
@@ -87,6 +88,21 @@ impl Finding {
             after: Some(rle::to_text(&counts)),
             ..kept
         }
+    }
+
+    /// The largest change first.
+    fn order(&self, other: &Self) -> Ordering {
+        other.change.total_cmp(&self.change).then(self.id.cmp(&other.id))
+    }
+
+    /// The object, where its mask is as it was when the refiner looked at it, and the outline that it found.
+    pub(super) fn refined<'a>(&self, document: &'a Document) -> Option<(&'a Instance, Shape)> {
+        let instance = document.instance(InstanceId(self.id))?;
+        let size = document.image_of(instance.image_id)?.size;
+        instance.shape.runs(instance.bbox, size).ok().filter(|counts| rle::fingerprint(counts) == self.before)?;
+        let counts = rle::from_text(self.after.as_deref()?).ok()?;
+        rle::check(size, &counts).ok()?;
+        Some((instance, Shape::Rle { size, counts, compressed: true }))
     }
 }
 
@@ -232,15 +248,16 @@ impl Job {
         self.unusable += batch.left_out;
     }
 
-    /// The changes, the largest first, and the journal in which decisions are kept.
-    pub(super) fn finish(self) -> Polished {
-        let mut findings: Vec<Finding> = self.findings.into_iter().filter(|finding| finding.after.is_some()).collect();
-        findings.sort_by(|a, b| b.change.total_cmp(&a.change));
+    /// The changes of masks that are as they were in `document`, and the journal in which decisions are kept.
+    pub(super) fn finish(self, document: &Document) -> Polished {
+        let is_fresh = |finding: &Finding| finding.refined(document).is_some();
+        let mut findings: Vec<Finding> = self.findings.into_par_iter().filter(is_fresh).collect();
+        findings.sort_by(Finding::order);
         let left_out = self.failed + self.unusable;
         Polished {
             findings,
-            taken: Vec::new(),
-            journal: Some(self.journal),
+            decisions: Vec::new(),
+            journal: self.journal,
             source: self.source,
             looked_at: self.done - left_out,
             left_out,
@@ -326,9 +343,9 @@ mod tests {
         assert!(!is_asked(&mut job));
         let progress = job.progress();
         assert_eq!((progress.done, progress.total), (3, 3));
-        let mut polished = job.finish();
+        let mut polished = job.finish(&document);
         assert_eq!(polished.summary(), "1 of 3 looked at: 1 mask changed; 2 left out; Polish data set goes on with the rest");
-        polished.decide_all();
+        polished.decide(false, 0, |_| true);
         let told = read(&journal_path(folder.path(), folder.path())).unwrap();
         assert_eq!((told.findings.len(), told.decided), (0, vec![InstanceId(2)]));
     }
@@ -337,15 +354,16 @@ mod tests {
     fn findings_stay_where_the_journal_cannot_be_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = journal_path(folder.path(), folder.path());
-        let mut job = Job::start(&document(folder.path(), 2), folder.path(), (PLAN, None), || {}).unwrap();
+        let document = document(folder.path(), 2);
+        let mut job = Job::start(&document, folder.path(), (PLAN, None), || {}).unwrap();
         job.journal.file = std::fs::File::open(&path).unwrap();
         assert!(is_asked(&mut job));
         answer(&mut job, 1).unwrap_err();
         assert!(!is_asked(&mut job));
-        let mut polished = job.finish();
+        let mut polished = job.finish(&document);
         assert_eq!(polished.summary(), "Polished: 1 mask changed; 1 left out");
-        polished.decide(InstanceId(1));
-        assert!(!path.exists(), "all is decided");
+        polished.decide(false, 0, |_| true);
+        assert!(!polished.close() && !path.exists(), "all is decided");
     }
 
     #[test]
@@ -356,15 +374,34 @@ mod tests {
         let mut job = Job::start(&document, folder.path(), (PLAN, None), || {}).unwrap();
         assert!(is_asked(&mut job));
         answer(&mut job, 1).unwrap();
-        let mut polished = job.finish();
+        let mut polished = job.finish(&document);
         assert_eq!(polished.summary(), "1 of 3 looked at: 1 mask changed; Polish data set goes on with the rest");
-        polished.decide(InstanceId(1));
+        polished.decide(false, 0, |_| true);
+        assert!(polished.close(), "there is more");
         let told = read(&path).unwrap();
         let mut job = Job::start(&document, folder.path(), (PLAN, Some(told)), || {}).unwrap();
         assert_eq!(job.progress().done, 1);
         assert!(is_asked(&mut job));
         answer(&mut job, 2).unwrap();
         assert!(!is_asked(&mut job));
-        assert_eq!(job.finish().findings.iter().map(|finding| finding.id).collect::<Vec<_>>(), [2]);
+        assert_eq!(job.finish(&document).findings.iter().map(|finding| finding.id).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn masks_that_changed_since_are_neither_listed_nor_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut document = document(folder.path(), 3);
+        let mut job = Job::start(&document, folder.path(), (PLAN, None), || {}).unwrap();
+        for id in 1..=2 {
+            assert!(is_asked(&mut job));
+            answer(&mut job, id).unwrap();
+        }
+        assert!(!is_asked(&mut job));
+        let mut changed = document.instance(InstanceId(1)).unwrap().clone();
+        changed.set_mask(&mask(9));
+        document.commit("Paint mask", None, &crate::annotation::Edit::Replace(Box::new(changed))).unwrap();
+        let polished = job.finish(&document);
+        assert_eq!(polished.summary(), "Polished: 1 mask changed; 1 left out");
+        assert_eq!(polished.findings.iter().map(|finding| finding.id).collect::<Vec<_>>(), [2]);
     }
 }

@@ -67,16 +67,21 @@ fn classes_are_made_searched_and_given() {
     assert_eq!(window.app().state().tool, Tool::Box, "a bare letter does nothing while typing");
     window.press(Key::Enter);
     assert_eq!(window.class_of_first(), "zebra");
-    window.press(Key::Num1);
-    assert_eq!(window.class_of_first(), "object");
-    window.key(Modifiers::COMMAND, Key::Z);
-    assert_eq!(window.class_of_first(), "zebra");
-    window.harness.get_by_label("Class object").click();
+    window.press(Key::Slash);
+    window.harness.event(Event::Text("lion".to_owned()));
     window.harness.run_steps(2);
-    assert_eq!(window.class_of_first(), "object");
+    window.press(Key::Enter);
+    assert_eq!(window.class_of_first(), "lion");
+    window.press(Key::Num1);
+    assert_eq!(window.class_of_first(), "zebra");
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.class_of_first(), "lion");
+    window.harness.get_by_label("Class zebra").click();
+    window.harness.run_steps(2);
+    assert_eq!(window.class_of_first(), "zebra");
     window.draw_box((80.0, 10.0), (110.0, 40.0));
     let state = window.app().state();
-    assert_eq!(state.class_name(state.objects().last().unwrap().category_id), "object", "the last class sticks");
+    assert_eq!(state.class_name(state.objects().last().unwrap().category_id), "zebra", "the last class sticks");
 }
 
 #[test]

@@ -291,3 +291,60 @@ fn unsaved_work_outlives_a_file_that_others_change() {
     assert_eq!((window.objects(), window.class_of_first().as_str()), (2, "kite"));
     assert!(window.says().contains("changed by others"), "{}", window.says());
 }
+
+#[test]
+fn what_others_wrote_is_asked_about_and_kept() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    window.key(Modifiers::COMMAND, Key::S);
+    window.until("the file is written", |app| !app.state().document.is_changed());
+    let file = window.data.join("annotations.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    window.key(Modifiers::COMMAND, Key::S);
+    window
+        .until("it is said", |app| app.state().message.as_ref().is_some_and(|message| message.text.ends_with("holds everything already")));
+    assert!(!window.data.join("annotations.json.bak").exists());
+
+    let theirs = text.replace("\"object\"", "\"other thing\"");
+    std::fs::write(&file, &theirs).unwrap();
+    window.draw_box((80.0, 20.0), (100.0, 60.0));
+    window.answered();
+    window.key(Modifiers::COMMAND, Key::S);
+    window.harness.run_steps(3);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), theirs, "nothing is written unasked");
+    window.harness.get_by_label("Keep theirs aside and save").click();
+    window.until("the file is written", |app| !app.state().document.is_changed());
+    assert_eq!(coco::read(&file).unwrap().0.instances.len(), 2);
+    window.draw_box((30.0, 65.0), (50.0, 75.0));
+    window.answered();
+    window.key(Modifiers::COMMAND, Key::S);
+    window.until("the file is written", |app| !app.state().document.is_changed());
+    assert_eq!(coco::read(&file).unwrap().0.instances.len(), 3);
+    assert_eq!(std::fs::read_to_string(window.data.join("annotations.json.others-1.bak")).unwrap(), theirs);
+}
+
+#[test]
+fn a_project_opens_though_its_file_is_broken_or_gone() {
+    let folder = data_set("instances.json");
+    let file = folder.path().join("instances.json");
+    let mut window = Window::over(folder, file.clone(), false);
+    window.open(&file);
+    window.until("all is read", |app| !app.state().document.is_loading());
+    let objects = window.app().state().document.dataset().instances.len();
+    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    let mut folder = window.close();
+    for (is_gone, said) in [(false, "your work in the project"), (true, "is gone")] {
+        if is_gone {
+            std::fs::remove_file(&file).unwrap();
+        } else {
+            std::fs::write(&file, "{\"images\": [").unwrap();
+        }
+        let mut window = Window::over(folder, file.clone(), false);
+        window.open(&file);
+        window.until("all is read", |app| !app.state().document.is_loading());
+        assert!(window.says().contains(said), "{}", window.says());
+        assert_eq!(window.app().state().document.dataset().instances.len(), objects);
+        folder = window.close();
+    }
+}

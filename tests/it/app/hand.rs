@@ -56,6 +56,25 @@ fn a_polygon_is_drawn_and_its_vertices_move_come_and_go() {
 }
 
 #[test]
+fn an_outline_that_is_not_finished_waits_on_its_image() {
+    let mut window = Window::new(true);
+    window.press(Key::P);
+    for at in [(20.0, 20.0), (80.0, 20.0), (80.0, 60.0)] {
+        click(&mut window, at, Modifiers::NONE);
+    }
+    window.press(Key::B);
+    assert!(window.says().contains("The outline waits"), "{}", window.says());
+    window.press(Key::D);
+    window.press(Key::P);
+    window.press(Key::Enter);
+    assert_eq!(window.objects(), 0, "it waits on the other image");
+    window.press(Key::A);
+    window.until("the image is shown", App::is_image_ready);
+    window.press(Key::Enter);
+    assert_eq!(polygons(&window)[0].len(), 6);
+}
+
+#[test]
 fn the_wand_takes_like_colour_and_holes_are_filled() {
     let disk = |x: u32, y: u32| (f64::from(x) - 60.0).hypot(f64::from(y) - 40.0);
     let colour = |x, y| if disk(x, y) < 30.0 && disk(x, y) > 10.0 { image::Rgb([200, 60, 40]) } else { image::Rgb([20, 30, 40]) };
@@ -92,28 +111,43 @@ fn the_hide_key_toggles_when_tapped_and_peeks_when_held() {
         window.harness.step();
     };
     window.press(Key::H);
-    assert!(window.app().state().all_hidden);
+    assert!(window.app().state().visibility.hides_all());
     window.press(Key::H);
-    assert!(!window.app().state().all_hidden);
+    assert!(!window.app().state().visibility.hides_all());
     key(&mut window, true, false);
     for _ in 0..8 {
         key(&mut window, true, true);
-        assert!(window.app().state().all_hidden);
+        assert!(window.app().state().visibility.hides_all());
     }
     key(&mut window, false, false);
     window.harness.step();
-    assert!(!window.app().state().all_hidden, "it was only a peek");
+    assert!(!window.app().state().visibility.hides_all(), "it was only a peek");
     window.press(Key::H);
     window.key(Modifiers::SHIFT, Key::H);
-    assert!(!window.app().state().all_hidden);
+    assert!(!window.app().state().visibility.hides_all());
 
     window.draw_box((10.0, 10.0), (40.0, 40.0));
     window.press(Key::Escape);
+    window.press(Key::Escape);
     window.press(Key::H);
+    assert!(window.app().state().visibility.hides_all());
     window.draw_box((50.0, 10.0), (90.0, 40.0));
-    let state = window.app().state();
-    let seen: Vec<bool> = state.objects().map(|object| state.is_visible(object.id)).collect();
-    assert_eq!(seen, [false, true], "what is drawn is seen, though all else is hidden");
+    let seen = |window: &Window| {
+        let state = window.app().state();
+        state.objects().map(|object| state.is_visible(object.id)).collect::<Vec<bool>>()
+    };
+    assert_eq!(seen(&window), [false, true], "what is drawn is seen, though all else is hidden");
+    window.press(Key::Escape);
+    window.press(Key::Escape);
+    assert!(window.app().state().selection.is_empty());
+    key(&mut window, true, false);
+    assert_eq!(seen(&window), [true, true]);
+    for _ in 0..8 {
+        key(&mut window, true, true);
+    }
+    key(&mut window, false, false);
+    window.harness.step();
+    assert_eq!(seen(&window), [false, true], "a peek leaves all as it was");
 }
 
 #[test]

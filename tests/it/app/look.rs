@@ -17,6 +17,46 @@ fn the_palette_and_the_help_page_know_every_command() {
     assert!(window.harness.query_all_by_label("Steps of the segmenter").count() > 0);
 }
 
+#[test]
+fn a_search_that_finds_nothing_says_so() {
+    let mut window = Window::new(true);
+    for (modifiers, key) in [(Modifiers::COMMAND, Key::P), (Modifiers::NONE, Key::Slash)] {
+        window.key(modifiers, key);
+        assert!(window.harness.query_by_label("Nothing is called that").is_none());
+        window.harness.event(Event::Text("zzzq".to_owned()));
+        window.harness.run_steps(3);
+        window.harness.get_by_label("Nothing is called that");
+        window.press(Key::Escape);
+    }
+}
+
+#[test]
+fn enter_starts_the_polish_dialog() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    window.perform(Command::Polish);
+    window.harness.get_by_label("Start");
+    window.press(Key::Enter);
+    assert!(window.harness.query_by_label("Start").is_none());
+    window.until("it is polished", |app| matches!(app.state().polish, PolishState::Review { .. }));
+}
+
+#[test]
+fn the_check_is_closed_by_its_key_and_by_escape() {
+    let mut window = Window::new(true);
+    let mut is_open_after = |key: Key| {
+        window.press(key);
+        // It fades away.
+        window.harness.run_steps(3);
+        ["Check again", "Stop the check"].into_iter().any(|label| window.harness.query_all_by_label(label).count() > 0)
+    };
+    for key in [Key::F3, Key::Escape] {
+        assert!(is_open_after(Key::F3));
+        assert!(!is_open_after(key), "{key:?}");
+    }
+}
+
 /// Small images of the whole window, drawn by the software adapter.
 
 #[test]

@@ -1,14 +1,19 @@
 //! The window, driven as a person drives it: by keys, drags and names, without a screen.
 
+mod batch;
+mod classes;
 mod draw;
 mod file;
 mod format;
 mod hand;
 mod look;
 mod refine;
+mod room;
 mod suggest;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use annotator::annotation::{Field, Shape};
@@ -28,6 +33,7 @@ use annotator::formats::exchange::Format;
 use annotator::geometry::{Point, Rect, Size};
 use annotator::job::Cancel;
 use annotator::mask::Mask;
+use annotator::model::device::DeviceError;
 use annotator::store::State;
 use egui::{Event, Key, Modifiers, PointerButton, pos2};
 use egui_kittest::Harness;
@@ -36,10 +42,11 @@ use image::RgbImage;
 use tempfile::TempDir;
 
 /// A stand-in for the models, with the name of its weights: the ellipse inside each box; refining grows a mask by one
-/// pixel. With `slow`, masks never come, only a step.
+/// pixel. With `slow`, masks never come, only a step. While its device is `away`, nothing is refined.
 struct Stand {
     weights: String,
     slow: bool,
+    away: Arc<AtomicBool>,
 }
 
 fn ellipse(size: Size, rect: Rect) -> Mask {
@@ -51,9 +58,12 @@ fn ellipse(size: Size, rect: Rect) -> Mask {
 }
 
 impl Stand {
-    fn start(slow: bool) -> Service {
+    fn start(slow: bool, away: Arc<AtomicBool>) -> Service {
         let name = |paths: &ModelPaths| paths.segmenter.as_ref().map_or_else(|| "stand-in".to_owned(), |path| path.display().to_string());
-        let load = move |paths: &ModelPaths| Ok(Self { weights: name(paths), slow });
+        let load = move |paths: &ModelPaths| {
+            let stand = Self { weights: name(paths), slow, away: Arc::clone(&away) };
+            if stand.answers() { Ok(stand) } else { Err(AssistError::Device(DeviceError::NoAdapter)) }
+        };
         Service::start_with(load, ModelPaths::default(), || {}).unwrap()
     }
 }
@@ -95,6 +105,9 @@ impl Engine for Stand {
         _: &Cancel,
         _: &mut dyn FnMut(RefineStep),
     ) -> Result<Vec<Refinement>, AssistError> {
+        if !self.answers() {
+            return Err(AssistError::Read("nothing came back".to_owned()));
+        }
         let grown = |mask: &Mask| {
             let near = |x: u32, y: u32| mask.get(x, y) || mask.get(x + 1, y) || (x > 0 && mask.get(x - 1, y));
             Refinement { mask: Mask::from_fn(mask.size(), near), kept_original: false, change: 0.1 }
@@ -104,6 +117,10 @@ impl Engine for Stand {
 
     fn device(&self) -> String {
         self.weights.clone()
+    }
+
+    fn answers(&self) -> bool {
+        !self.away.load(Ordering::Relaxed)
     }
 }
 
@@ -129,13 +146,13 @@ impl Window {
     }
 
     fn over(folder: TempDir, data: PathBuf, slow: bool) -> Self {
+        Self::with(folder, data, Stand::start(slow, Arc::default()))
+    }
+
+    fn with(folder: TempDir, data: PathBuf, models: Service) -> Self {
         let folders = Folders::at(&folder.path().join("own"));
-        let mut base = Some(Base {
-            format: wgpu::TextureFormat::Rgba8Unorm,
-            adapter: "test adapter".to_owned(),
-            folders,
-            models: Some(Stand::start(slow)),
-        });
+        let mut base =
+            Some(Base { format: wgpu::TextureFormat::Rgba8Unorm, adapter: "test adapter".to_owned(), folders, models: Some(models) });
         let show = move |ui: &mut egui::Ui, app: &mut Option<App>| {
             let app = app.get_or_insert_with(|| App::new(ui.ctx(), base.take().unwrap()));
             app.show_ui(ui);

@@ -111,14 +111,11 @@ fn areas(window: &Window) -> Vec<u64> {
 }
 
 fn reviewing(app: &App) -> bool {
-    matches!(app.state().polish, PolishState::Review(_))
+    matches!(app.state().polish, PolishState::Review { .. })
 }
 
 fn findings(window: &Window) -> Vec<Finding> {
-    match &window.app().state().polish {
-        PolishState::Review(findings) => findings.clone(),
-        other => panic!("no review but {other:?}"),
-    }
+    window.app().undecided().unwrap().to_vec()
 }
 
 #[test]
@@ -146,9 +143,9 @@ fn a_review_of_some_masks_decides_about_them_alone() {
     window.harness.run_steps(3);
     let all = areas(&window);
     assert!(all[0] > before[0] && all[1] > before[1] && all[2] == after[2], "a mask that changed meanwhile stays");
-    assert_eq!(window.app().state().polish, PolishState::Idle);
+    assert!(findings(&window).is_empty());
     window.key(Modifiers::COMMAND, Key::Z);
-    assert_eq!(areas(&window), after, "one step");
+    assert_eq!((areas(&window), findings(&window).len()), (after, 2), "one step");
 }
 
 #[test]
@@ -199,6 +196,87 @@ fn a_polished_mask_that_was_taken_by_mistake_is_offered_again() {
 }
 
 #[test]
+fn every_decision_about_a_polished_data_set_can_be_taken_back() {
+    let mut window = three_masks();
+    window.perform(Command::StartPolish(PLAN));
+    window.until("every mask was looked at", reviewing);
+    let (before, all) = (areas(&window), findings(&window));
+    let undo = |window: &mut Window| window.key(Modifiers::COMMAND, Key::Z);
+    let shown = |window: &Window| window.app().state().review.as_ref().unwrap().changes[0].id.0;
+
+    window.perform(Command::ShowChange(1));
+    window.key(Modifiers::SHIFT, Key::Escape);
+    assert!(findings(&window).is_empty() && window.says().starts_with("Left 3 refined masks"), "{}", window.says());
+    assert_eq!(window.app().state().polish.undo(), Some("Leave refined masks"));
+    undo(&mut window);
+    assert_eq!((findings(&window), shown(&window), window.says().as_str()), (all.clone(), all[0].id, "Taken back: Leave refined masks"));
+
+    window.key(Modifiers::SHIFT, Key::Enter);
+    let taken = areas(&window);
+    assert!(findings(&window).is_empty() && taken.iter().zip(&before).all(|(after, before)| after > before));
+    undo(&mut window);
+    assert_eq!((findings(&window), areas(&window)), (all.clone(), before.clone()));
+    window.perform(Command::Redo);
+    assert_eq!((findings(&window).len(), areas(&window)), (0, taken), "what is taken again is out of the list again");
+    undo(&mut window);
+    assert_eq!((findings(&window), areas(&window)), (all.clone(), before.clone()));
+
+    // The second is left, the third taken, the first left.
+    window.perform(Command::ShowChange(1));
+    for key in [Key::Escape, Key::Enter, Key::Escape] {
+        window.press(key);
+    }
+    assert!(findings(&window).is_empty() && window.app().state().review.is_none());
+    for back in [&[0_usize][..], &[0, 2], &[0, 1, 2]] {
+        undo(&mut window);
+        assert_eq!(findings(&window), back.iter().map(|&place| all[place].clone()).collect::<Vec<_>>());
+    }
+    assert_eq!((areas(&window), shown(&window)), (before, all[1].id));
+
+    // So it is in the journal, which stays until a review is closed that has nothing undecided.
+    let (data, folder) = (window.data.clone(), window.close());
+    let mut window = Window::over(folder, data.clone(), false);
+    window.open(&data);
+    window.until("all is read", |app| !app.state().document.is_loading());
+    window.perform(Command::ResumePolish);
+    assert_eq!(findings(&window).len(), 3);
+    window.key(Modifiers::SHIFT, Key::Escape);
+    window.harness.get_by_label("Done").click();
+    window.harness.run_steps(3);
+    assert_eq!(window.app().state().polish, PolishState::Idle);
+    window.perform(Command::ResumePolish);
+    assert!(window.says().contains("no polishing"), "{}", window.says());
+}
+
+#[test]
+fn a_mask_that_changed_since_it_was_refined_is_not_replaced() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    window.press(Key::G);
+    window.answered();
+    let before = window.first_mask();
+    window.press(Key::Space);
+    window.answered();
+    let other = window.first_mask();
+    assert_ne!(other, before);
+    window.press(Key::Enter);
+    assert!(window.first_mask() == other && window.app().state().review.is_none());
+
+    let mut window = three_masks();
+    window.perform(Command::StartPolish(PLAN));
+    window.until("every mask was looked at", reviewing);
+    let (before, all) = (areas(&window), findings(&window));
+    window.perform(Command::ShowChange(0));
+    let id = window.app().state().review.as_ref().unwrap().changes[0].id;
+    window.perform(Command::Move(id, Point::new(5.0, 0.0)));
+    window.press(Key::Enter);
+    assert_eq!((areas(&window), findings(&window)), (before, all[1..].to_vec()));
+    let review = window.app().state().review.as_ref().unwrap();
+    assert_eq!(review.changes[0].id.0, all[1].id, "the next one is shown and not taken unseen");
+}
+
+#[test]
 fn a_polish_job_that_is_stopped_or_started_anew_loses_nothing_unasked() {
     let mut window = three_masks();
     window.perform_at_once(vec![Command::StartPolish(PLAN), Command::StopPolish]);
@@ -228,6 +306,33 @@ fn a_polish_job_that_is_stopped_or_started_anew_loses_nothing_unasked() {
 }
 
 #[test]
+fn polishing_rests_while_the_models_are_gone_and_leaves_nothing_out() {
+    let window = three_masks();
+    let (data, folder, away) = (window.data.clone(), window.close(), Arc::new(AtomicBool::new(false)));
+    let mut window = Window::with(folder, data.clone(), Stand::start(false, Arc::clone(&away)));
+    window.open(&data);
+    window.until("all is read", |app| !app.state().document.is_loading());
+    window.until("the models are ready", |app| matches!(app.readiness(), Readiness::Ready(_)));
+    let rests = |app: &App| {
+        let untouched = matches!(&app.state().polish, PolishState::Running { progress, paused: true } if progress.done == 0);
+        untouched && matches!(app.readiness(), Readiness::Failed(why) if why.contains("no graphics adapter"))
+    };
+    away.store(true, Ordering::Relaxed);
+    window.perform(Command::StartPolish(PLAN));
+    window.until("it rests", rests);
+    for _ in 0..3 {
+        window.perform(Command::PausePolish);
+        window.until("it rests again", rests);
+        assert!(window.says().starts_with("Polishing rests, there is no model: no graphics adapter"), "{}", window.says());
+    }
+    away.store(false, Ordering::Relaxed);
+    window.perform(Command::PausePolish);
+    window.until("every mask was looked at", reviewing);
+    assert_eq!(findings(&window).len(), 3);
+    assert!(matches!(window.app().readiness(), Readiness::Ready(_)));
+}
+
+#[test]
 fn a_data_set_is_polished_paused_and_gone_on_with() {
     let mut window = three_masks();
     let before = areas(&window);
@@ -251,7 +356,7 @@ fn a_data_set_is_polished_paused_and_gone_on_with() {
     assert_eq!(self::findings(&window).len(), 2, "nothing is left to look at");
     window.press(Key::Escape);
     window.perform(Command::DecideAll(true));
-    assert_eq!(window.app().state().polish, PolishState::Idle);
+    assert!(self::findings(&window).is_empty());
     let after = areas(&window);
     assert_eq!((0..3).filter(|&image| after[image] > before[image]).count(), 2);
     window.perform(Command::ResumePolish);
@@ -259,11 +364,9 @@ fn a_data_set_is_polished_paused_and_gone_on_with() {
 
     window.perform(Command::StartPolish(Plan { least_area: 1_000_000, ..PLAN }));
     window.until("nothing is to be done", |app| app.state().polish == PolishState::Idle);
-    window.perform(Command::StartPolish(PLAN));
+    window.perform_at_once(vec![Command::StartPolish(PLAN), Command::PausePolish]);
+    assert!(matches!(window.app().state().polish, PolishState::Running { paused: true, .. }));
+    assert!(window.harness.query_by_label("Go on").is_some());
     window.perform(Command::PausePolish);
-    if let PolishState::Running { paused, .. } = window.app().state().polish {
-        assert!(paused && window.harness.query_by_label("Go on").is_some());
-        window.perform(Command::PausePolish);
-    }
     window.until("it went on", reviewing);
 }

@@ -143,18 +143,80 @@ fn what_is_known_of_a_mask_goes_when_a_hand_changes_it() {
     window.press(Key::Space);
     window.answered();
     assert_eq!(window.app().state().drawn[&id], drawn, "other masks are looked for in the box that was drawn");
-    assert!(window.app().state().expected_iou.contains_key(&id));
+    let judgement = |window: &Window| window.app().state().document.judgement(id);
+    assert_eq!(judgement(&window).expected_iou, Some(0.6));
     window.perform(Command::Move(id, Point::new(3.0, 0.0)));
-    assert!(window.app().state().drawn.is_empty() && window.app().state().expected_iou.is_empty());
+    assert!(window.app().state().drawn.is_empty() && judgement(&window).expected_iou.is_none());
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(judgement(&window).expected_iou, Some(0.6), "it is of the outline that is there again");
+    window.key(Modifiers::COMMAND, Key::Y);
+    assert!(judgement(&window).expected_iou.is_none());
     window.press(Key::Q);
     window.drag((45.0, 40.0), (46.0, 40.0), Modifiers::ALT);
     window.answered();
-    assert!(window.app().state().expected_iou.is_empty(), "of a mask that it was given the model always thinks well");
+    assert!(judgement(&window).expected_iou.is_none(), "of a mask that it was given the model always thinks well");
     assert_eq!(window.app().state().scribbles[&id].len(), 1);
     window.press(Key::V);
     window.press(Key::Delete);
+    assert!(window.app().state().scribbles.is_empty() && !judgement(&window).looked_at, "the id may come to another object");
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert!(judgement(&window).looked_at, "a person corrected the mask that is there again");
+}
+
+/// A window on what `window`, which is closed, had open.
+fn reopened(window: Window) -> Window {
+    let data = window.data.clone();
+    let mut window = Window::over(window.close(), data.clone(), false);
+    window.open(&data);
+    window.until("all is read", |app| !app.state().document.is_loading());
+    window
+}
+
+#[test]
+fn the_queue_goes_on_in_the_next_session_and_no_file_tells_of_it() {
+    let mut window = Window::new(false);
+    for (from, to) in [((20.0, 20.0), (70.0, 60.0)), ((80.0, 20.0), (110.0, 60.0))] {
+        window.draw_box(from, to);
+        window.answered();
+    }
+    window.key(Modifiers::COMMAND, Key::S);
+    window.until("the file is written", |app| !app.state().document.is_changed());
+    window.key(Modifiers::SHIFT, Key::U);
+    assert!(window.says().contains("75 %"), "{}", window.says());
+    assert!(!window.app().state().document.is_changed());
+    let file = window.data.join("annotations.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(["expected", "looked", "score"].iter().all(|word| !text.contains(word)), "{text}");
+
+    let mut window = reopened(window);
+    window.key(Modifiers::SHIFT, Key::U);
+    assert!(window.says().contains("85 %"), "{}", window.says());
+
+    // Another program changes the file, but no mask.
+    std::fs::write(&file, text.replace("\"object\"", "\"other thing\"")).unwrap();
+    let mut window = reopened(window);
+    assert_eq!(window.class_of_first(), "other thing");
+    window.key(Modifiers::SHIFT, Key::U);
+    assert!(window.says().contains("No object is left"), "{}", window.says());
     let state = window.app().state();
-    assert!(state.scribbles.is_empty() && state.looked_at.is_empty(), "the id may come to another object");
+    assert!(state.objects().all(|object| state.confidence(object).is_some()));
+}
+
+#[test]
+fn a_proposal_that_is_done_again_in_the_next_session_is_judged_as_it_was() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    let id = window.app().state().objects().next().unwrap().id;
+    let judgement = |window: &Window| window.app().state().document.judgement(id);
+    let proposed = judgement(&window);
+    assert!(proposed.expected_iou.is_some() && !proposed.looked_at);
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert!(!window.has_mask() && judgement(&window).expected_iou.is_none());
+    let mut window = reopened(window);
+    window.key(Modifiers::COMMAND, Key::Y);
+    assert!(window.has_mask());
+    assert_eq!(judgement(&window), proposed);
 }
 
 #[test]
@@ -182,15 +244,6 @@ fn many_boxes_get_their_masks_a_few_at_a_time() {
     assert!(window.says().starts_with("20 masks proposed"), "{}", window.says());
     window.key(Modifiers::COMMAND, Key::Z);
     assert_eq!(boxes(&window), 4, "the first sixteen were a step of their own");
-}
-
-#[test]
-fn boxes_that_are_left_without_a_mask_are_told_of() {
-    let mut window = Window::new(true);
-    window.draw_box((20.0, 20.0), (70.0, 60.0));
-    window.step_is_shown();
-    window.press(Key::D);
-    assert!(window.says().starts_with("1 box of the image before got no mask"), "{}", window.says());
 }
 
 #[test]

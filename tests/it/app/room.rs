@@ -1,0 +1,111 @@
+//! Small windows, dialogs that keep their place, and small objects.
+
+use egui::{Rect as Place, vec2};
+
+use super::*;
+
+/// A window of this size, in points, over three images.
+fn sized(width: f32, height: f32, slow: bool) -> Window {
+    let mut window = Window::new(slow);
+    window.harness.set_size(vec2(width, height));
+    window.harness.run_steps(4);
+    window
+}
+
+fn place(window: &Window, label: &'static str) -> Place {
+    window.harness.get_by_label_contains(label).rect()
+}
+
+#[test]
+fn a_narrow_status_bar_overprints_nothing() {
+    let mut window = sized(720.0, 480.0, false);
+    for at in [20.0, 60.0] {
+        window.draw_box((at, 20.0), (at + 30.0, 50.0));
+    }
+    window.answered();
+    window.perform(Command::SelectAll);
+    window.press(Key::G);
+    window.answered();
+    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    let facts = place(&window, "in project").left();
+    for label in ["Take (Enter)", "Leave (Esc)", "Take all (Shift+Enter)", "Refined: added is green"] {
+        assert!(place(&window, label).right() < facts, "{label}: {:?}", place(&window, label));
+    }
+}
+
+#[test]
+fn a_long_menu_hangs_under_the_bar_and_scrolls() {
+    let mut window = sized(720.0, 480.0, true);
+    let button = window.harness.get_by_label("Object").rect();
+    window.harness.get_by_label("Object").click();
+    window.harness.run_steps(4);
+    assert!(place(&window, "Propose or accept").top() > button.bottom());
+    window.harness.get_by_label_contains("Class not exhaustively labelled").scroll_to_me();
+    window.harness.run_steps(4);
+    assert!(place(&window, "Class not exhaustively labelled").bottom() < 480.0);
+    assert!(place(&window, "Propose or accept").top() < 0.0, "it has scrolled");
+}
+
+#[test]
+fn the_keys_fit_small_windows() {
+    for (width, height) in [(720.0, 480.0), (640.0, 400.0)] {
+        let mut window = sized(width, height, true);
+        window.press(Key::F1);
+        window.harness.run_steps(4);
+        let room = Place::from_min_size(egui::Pos2::ZERO, vec2(width, height));
+        for label in ["Key of Open folder…", "Close"] {
+            assert!(room.contains_rect(place(&window, label)), "{label}: {:?}", place(&window, label));
+        }
+    }
+}
+
+#[test]
+fn a_low_window_has_two_classes_above_the_film_strip() {
+    let mut window = sized(640.0, 400.0, true);
+    for name in ["one", "two", "three"] {
+        window.perform(Command::NewClass(name.to_owned()));
+    }
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.harness.run_steps(2);
+    let strip = place(&window, "Image a.png").top();
+    for label in ["Object 1: three", "Class one", "Class two"] {
+        assert!(place(&window, label).bottom() < strip, "{label}: {:?} over {strip}", place(&window, label));
+    }
+}
+
+#[test]
+fn the_export_dialog_stays_where_it_is_and_lists_what_loses() {
+    let mut window = Window::new(false);
+    window.press(Key::B);
+    window.drag((30.0, 40.0), (60.0, 40.0), Modifiers::NONE);
+    window.key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::E);
+    window.until("the masks are measured", |app| app.state().measured.is_some());
+    window.harness.run_steps(4);
+    window.harness.get_by_label("Objects on this image that keep every pixel: 1 of 1");
+    assert!(window.harness.query_by_label_contains("IoU").is_none());
+    let before = place(&window, "Close");
+    window.harness.get_by_label("Polygons").click();
+    let start = Instant::now();
+    while window.harness.query_by_label_contains("keep every pixel: 0 of 1").is_none() {
+        assert!(start.elapsed() < Duration::from_secs(30), "it is never measured");
+        window.harness.step();
+        assert_eq!(place(&window, "Close"), before);
+    }
+    assert!(place(&window, "IoU 0.").bottom() < before.top());
+}
+
+#[test]
+fn a_small_object_is_shown_large_in_a_review_and_left_where_it_is_by_tab() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (28.0, 26.0));
+    window.answered();
+    let scale = |window: &Window| window.position(120.0, 0.0).x - window.position(0.0, 0.0).x;
+    let fitted = scale(&window);
+    window.press(Key::Escape);
+    window.press(Key::Tab);
+    assert!((scale(&window) - fitted).abs() < 0.1, "it is well visible");
+    window.press(Key::G);
+    window.answered();
+    assert!(window.app().state().review.is_some());
+    assert!(scale(&window) > 1.1 * fitted, "{} and {fitted}", scale(&window));
+}
