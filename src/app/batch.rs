@@ -1,6 +1,6 @@
 //! Masks for boxes that nobody waits for: those of images that a person has left before they came, and those of the whole
 //! data set. The models get a few boxes at a time, after everything else that they are asked for; the answer is one step
-//! of the history, so that a crash loses a few masks at most. Pictures are decoded on threads of their own, one ahead.
+//! of the history, so that a crash loses a few masks at most. Pictures are decoded on threads of their own, two ahead.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -33,6 +33,8 @@ struct Part {
     image: ImageId,
     pixels: Arc<RgbImage>,
     ids: Vec<InstanceId>,
+    /// Whether the models failed at it once.
+    has_failed: bool,
 }
 
 /// Boxes on their way to masks in the background.
@@ -85,7 +87,7 @@ impl Batch {
             match receiver.try_recv() {
                 Err(TryRecvError::Empty) => self.decoding = Some((image, ids, receiver)),
                 Ok(pixels) if size == Some(Size::new(pixels.width(), pixels.height())) => {
-                    self.ready.push_back(Part { image, pixels: Arc::new(pixels), ids });
+                    self.ready.push_back(Part { image, pixels: Arc::new(pixels), ids, has_failed: false });
                 }
                 Ok(_) | Err(TryRecvError::Disconnected) => {
                     self.done += ids.len();
@@ -156,7 +158,8 @@ impl App {
         self.batch.as_ref().is_some_and(|batch| batch.asked.is_some())
     }
 
-    /// Lets boxes of an image that a person leaves get their masks in the background, before all others.
+    /// Lets boxes of an image that a person leaves get their masks in the background, before those whose picture nobody has
+    /// begun to decode.
     pub(super) fn propose_later(&mut self, image: ImageId, ids: Vec<InstanceId>) {
         let count = ids.len();
         if count == 0 {
@@ -165,7 +168,12 @@ impl App {
         let batch = self.batch.get_or_insert_with(Batch::new);
         batch.total += count;
         batch.due.push_front((image, ids));
-        self.state.say(Tone::Plain, format!("In the background: {count} mask{} for the image before", plural(count)));
+        let text = if batch.since.is_some() {
+            format!("In the background: {count} mask{} for the image before", plural(count))
+        } else {
+            format!("Proposing is paused; {count} box{} of the image before wait", if count == 1 { "" } else { "es" })
+        };
+        self.state.say(Tone::Plain, text);
     }
 
     /// Asks for a mask for every box of the data set.
@@ -254,9 +262,11 @@ impl App {
             let size = Size::new(part.pixels.width(), part.pixels.height());
             let ids = part.ids.split_off(at_once(size).min(MOST).min(part.ids.len()));
             if !ids.is_empty() {
-                batch.ready.push_front(Part { image: part.image, pixels: Arc::clone(&part.pixels), ids });
+                batch.ready.push_front(Part { pixels: Arc::clone(&part.pixels), ids, has_failed: false, ..part });
             }
-            let bare = part.ids.iter().filter_map(|&id| self.state.document.instance(id)).filter(|object| object.shape == Shape::Box);
+            // An id may have come to an object of another image.
+            let is_bare = |object: &&Instance| object.shape == Shape::Box && object.image_id == part.image;
+            let bare = part.ids.iter().filter_map(|&id| self.state.document.instance(id)).filter(is_bare);
             let (within, outside): (Vec<&Instance>, Vec<&Instance>) = bare.partition(|object| object.bbox.covers_some_of(size));
             batch.left_out += outside.len();
             batch.done += part.ids.len() - within.len();
@@ -274,21 +284,27 @@ impl App {
     /// Takes what the models found in the boxes, where these are as they were. The selection stays.
     pub(super) fn batched(&mut self, outcome: Result<Vec<Proposal>, String>) {
         let Some(batch) = &mut self.batch else { return };
-        let Some((part, boxes)) = batch.asked.take() else { return };
-        batch.done += part.ids.len();
+        let Some((mut part, boxes)) = batch.asked.take() else { return };
         let proposals = match outcome {
             Ok(proposals) => proposals,
             Err(message) => {
-                batch.left_out += part.ids.len();
                 batch.rest();
-                let text = format!("Proposing rests, the model failed: {message}; Go on leaves these boxes out");
-                return self.state.say(Tone::Error, text);
+                let more = if std::mem::replace(&mut part.has_failed, true) {
+                    batch.done += part.ids.len();
+                    batch.left_out += part.ids.len();
+                    "Go on leaves these boxes out"
+                } else {
+                    batch.ready.push_front(part);
+                    "Go on tries once more"
+                };
+                return self.state.say(Tone::Error, format!("Proposing rests, the model failed: {message}; {more}"));
             }
         };
+        batch.done += part.ids.len();
         let document = &self.state.document;
         let is_bare = |id: InstanceId, rect: Rect| {
             let object = document.instance(id);
-            object.is_some_and(|object| object.shape == Shape::Box && object.bbox == rect)
+            object.is_some_and(|object| object.shape == Shape::Box && object.bbox == rect && object.image_id == part.image)
         };
         let sent = part.ids.iter().copied().zip(boxes).zip(proposals);
         let wanted = sent.filter(|((id, rect), _)| is_bare(*id, *rect));

@@ -98,8 +98,7 @@ impl State {
         // Batches of one kind each are done in one pass.
         let edit = Edit::Batch(vec![Edit::Batch(moved), Edit::Batch(marks), Edit::RemoveCategory(class)]);
         self.commit_as_is(label, None, &edit).then(|| {
-            // The id may come to another class.
-            self.exemplars.remove(&class);
+            self.forget(&Edit::RemoveCategory(class));
             if self.category == Some(class) {
                 self.category = heir.or_else(|| self.document.dataset().categories.first().map(|first| first.id));
             }

@@ -245,7 +245,10 @@ impl App {
         }
         let document = &self.state.document;
         match (&document.target, &document.source) {
-            (Some(target), _) if document.is_overtaken() => self.dialog = Some(Dialog::Overtaken(target.clone())),
+            // While a file is written it is not yet known as the one that was written.
+            (Some(target), _) if !self.exporter.is_busy() && document.is_overtaken() => {
+                self.dialog = Some(Dialog::Overtaken(target.clone()));
+            }
             (Some(target), _) if document.is_written() && target.is_file() => {
                 let text = format!("{} holds everything already", target.display());
                 self.state.say(Tone::Plain, text);
@@ -259,15 +262,14 @@ impl App {
         }
     }
 
-    /// Saves though others have written the file since; theirs is kept.
+    /// Saves though others have written the file since.
     pub(super) fn overwrite(&mut self, ctx: &egui::Context) {
-        let document = &self.state.document;
-        if let Some(target) = document.target.clone().filter(|_| !document.is_loading()) {
-            self.exporter.write(document, &target, Purpose::Overwrite, ctx);
+        if let Some(target) = self.state.document.target.clone() {
+            self.write(&target, ctx);
         }
     }
 
-    /// Writes the annotations to a path.
+    /// Writes the annotations to a path. What others wrote into the file that is saved is kept.
     pub(super) fn write(&mut self, path: &Path, ctx: &egui::Context) {
         if self.is_loading() {
             return;
@@ -278,7 +280,12 @@ impl App {
             (None, Source::Folder(folder)) => path.parent() == Some(folder),
             (None, _) => false,
         };
-        self.exporter.write(document, path, if own { Purpose::Save } else { Purpose::Export }, ctx);
+        let purpose = match own {
+            false => Purpose::Export,
+            true if !self.exporter.is_busy() && document.is_overtaken() => Purpose::Overwrite,
+            true => Purpose::Save,
+        };
+        self.exporter.write(document, path, purpose, ctx);
     }
 
     /// Lets go of what is open; the project is written as far as the disk takes it.
@@ -291,6 +298,8 @@ impl App {
         self.stop_models();
         self.drop_batch();
         self.held.clear();
+        // It would ask about what is no longer there.
+        self.dialog = None;
         self.canvas.forget();
         self.pending = None;
         let settings = self.state.settings.clone();

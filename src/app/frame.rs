@@ -13,6 +13,9 @@ use super::panel::{check, classes, filmstrip::Filmstrip, menu, objects, polish, 
 use super::picture::Loaded;
 use super::{App, propose, refine, theme};
 
+/// So long after something was taken back the background waits with steps of its own.
+const REDO_TIME: Duration = Duration::from_secs(20);
+
 /// A window that is lower than this, in points, has a lower film strip.
 const LOW: f32 = 440.0;
 
@@ -26,10 +29,7 @@ impl App {
         self.watch_close(&ctx);
         self.take_outcomes();
         self.tick_batch(&ctx);
-        // Polishing has the place of what can wait when the batch does not need it.
-        if !self.is_batch_asked() {
-            self.tick_polish();
-        }
+        self.tick_polish();
         // Before the pointer: on a slow machine a key and the drag that follows it may come in one frame.
         let mut commands = self.input(&ctx);
         if commands.contains(&Command::NextAlternative) && self.canvas.take_moved_by_space() {
@@ -53,9 +53,13 @@ impl App {
     pub(super) fn take_outcomes(&mut self) {
         self.held.extend(self.assistant.poll());
         let (is_busy, has_outline) = (self.canvas.is_busy(), self.canvas.has_outline());
-        let (later, now) = std::mem::take(&mut self.held)
-            .into_iter()
-            .partition(|outcome| is_busy || has_outline && matches!(outcome, Outcome::Refined(..)));
+        // A step of its own would end what a person has just taken back and may do again.
+        let may_redo = self.state.document.history().next_redo().is_some() && self.undone_at.is_some_and(|at| at.elapsed() < REDO_TIME);
+        let (later, now) = std::mem::take(&mut self.held).into_iter().partition(|outcome| match outcome {
+            Outcome::Refined(..) => is_busy || has_outline,
+            Outcome::Batched(_) => is_busy || may_redo,
+            _ => is_busy,
+        });
         self.held = later;
         for outcome in now {
             self.receive(outcome);

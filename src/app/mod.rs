@@ -41,6 +41,7 @@ pub mod transfer;
 mod visibility;
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use eframe::wgpu;
 
@@ -90,6 +91,7 @@ pub struct App {
     batch: Option<batch::Batch>,
     refining: Option<refine::Refining>,
     kept: Option<refine::Kept>,
+    undone_at: Option<Instant>,
     adapter: String,
 }
 
@@ -137,6 +139,7 @@ impl App {
             batch: None,
             refining: None,
             kept: None,
+            undone_at: None,
             adapter: base.adapter,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::App;
 use super::assistant::{Aim, Outcome};
@@ -194,6 +195,7 @@ impl App {
             Ok(None) => self.state.say(Tone::Plain, if redo { "Nothing to do again" } else { "Nothing to take back" }),
             Err(error) => self.state.say(Tone::Error, error.to_string()),
             Ok(Some(entry)) => {
+                self.undone_at = Some(Instant::now());
                 let place = entry.image.and_then(|id| self.state.document.place(id));
                 if let Some(index) = place.filter(|&index| index != self.state.image) {
                     self.go_to(index);

@@ -16,17 +16,13 @@ use crate::mask::Mask;
 /// How strongly masks are refined that the settings' strength left as they were, when they are asked for once more.
 const AGAIN: f32 = 0.9;
 
-/// Masks that the refiner left as they were, and the revision at that time.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Kept {
-    ids: Vec<InstanceId>,
-    revision: u64,
-}
+/// Masks that the refiner left as they were: the objects, and fingerprints of their outlines.
+pub(super) type Kept = Vec<(InstanceId, Option<u64>)>;
 
 /// The objects on their way through the refiner.
 pub(super) struct Refining {
     /// All that it was asked about.
-    asked: Vec<InstanceId>,
+    asked: Kept,
     /// How strongly they are refined.
     strength: f32,
     /// Those that the models have not been asked about.
@@ -56,15 +52,15 @@ impl App {
         if self.state.review.is_some() {
             return self.state.say(Tone::Warning, "Decide about the refined mask first: Enter takes it, Esc leaves it");
         }
-        let due: Vec<InstanceId> =
-            self.state.selected().filter(|instance| instance.shape != Shape::Box).map(|instance| instance.id).collect();
+        let masks = self.state.selected().filter(|instance| instance.shape != Shape::Box);
+        let asked: Kept = masks.map(|instance| (instance.id, instance.fingerprint())).collect();
+        let due: Vec<InstanceId> = asked.iter().map(|(id, _)| *id).collect();
         if due.is_empty() {
             return self.state.say(Tone::Warning, "Select an object with a mask first; for a box, press Enter");
         }
-        let asked = Kept { ids: due.clone(), revision: self.state.document.revision() };
         let strength = self.state.settings.strength;
         let strength = if self.kept.take().is_some_and(|kept| kept == asked) { strength.max(AGAIN) } else { strength };
-        self.refining = Some(Refining { asked: asked.ids, strength, due, answered: 0, changes: Vec::new() });
+        self.refining = Some(Refining { asked, strength, due, answered: 0, changes: Vec::new() });
         self.refine_next();
     }
 
@@ -118,7 +114,7 @@ impl App {
         if changes.is_empty() {
             let what = if answered == 1 { "the original mask".to_owned() } else { format!("all {answered} original masks") };
             let more = if strength < AGAIN {
-                self.kept = Some(Kept { ids: asked, revision: self.state.document.revision() });
+                self.kept = Some(asked);
                 format!("; once more draws bolder, at {AGAIN:.2}")
             } else {
                 String::new()
@@ -140,7 +136,7 @@ mod tests {
     #[test]
     fn few_masks_of_a_large_image_lie_in_memory_at_once() {
         let due: Vec<InstanceId> = (1..=7).map(InstanceId).collect();
-        let mut refining = Refining { asked: due.clone(), strength: 0.6, due, answered: 0, changes: Vec::new() };
+        let mut refining = Refining { asked: Kept::new(), strength: 0.6, due, answered: 0, changes: Vec::new() };
         assert_eq!(refining.next(Size::new(6000, 4000)), [1, 2].map(InstanceId));
         assert_eq!(refining.next(Size::new(16_000, 16_000)), [InstanceId(3)]);
         assert_eq!((refining.next(Size::new(640, 480)).len(), refining.waiting()), (4, 0));

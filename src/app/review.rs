@@ -289,7 +289,9 @@ impl App {
         if self.polished.as_ref().is_some_and(|polished| Some(polished.source()) != source) {
             self.close_polished();
         }
-        match self.polish.as_mut().map(Job::next) {
+        // The batch has the place of what can wait first.
+        let may_ask = !self.is_batch_asked();
+        match self.polish.as_mut().filter(|_| may_ask).map(Job::next) {
             Some(Next::Ask(request)) => {
                 if !self.assistant.start_later(request) {
                     self.pause_polish();

@@ -253,6 +253,9 @@ impl State {
             // An id may come to another object.
             Edit::Remove(id) => self.forget_object(*id),
             Edit::Insert { instance, .. } => self.forget_object(instance.id),
+            // So may that of a class.
+            Edit::RemoveCategory(id) => drop(self.exemplars.remove(id)),
+            Edit::InsertCategory { category, .. } => drop(self.exemplars.remove(&category.id)),
             _ => {}
         }
     }

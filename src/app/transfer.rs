@@ -112,7 +112,7 @@ impl App {
             self.state.measured = Some(measured);
         }
         // An import opens another file, which would end what is being drawn.
-        if self.canvas.is_drawing() {
+        if self.canvas.is_drawing() && self.after_writing.is_none() {
             return;
         }
         let Some(done) = self.transfer.done.take() else { return };
@@ -122,6 +122,8 @@ impl App {
                 self.after_writing = None;
                 self.state.say(Tone::Error, error);
             }
+            // Something else is to be opened, or the window is to close: the file is there for another time.
+            Done::Imported(..) if self.after_writing.is_some() => self.go_on_after_writing(ctx),
             Done::Imported(path, losses) => {
                 self.perform(Command::Open(path), ctx);
                 self.show_losses(losses);

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Agreement, Overlap, Scale, Scores, Stopped, Watch, agreement, precision_by};
+use super::{Agreement, Overlap, Scale, Scores, Stopped, Watch, agreement, precision_by, stands_for};
 use crate::annotation::{Dataset, Instance, InstanceId, Verbatim};
 
 /// Sources with a row of their own, those with the most objects.
@@ -63,7 +63,7 @@ pub fn change<'a>(truth: &'a Dataset, before: &'a Dataset, after: &'a Dataset, w
     let compared = watch.map("comparing changes", &objects, |&object| {
         let size = *sizes.get(&object.image_id).filter(|size| size.pixels() > 0)?;
         let of = |dataset: &'a Dataset, places: &HashMap<InstanceId, usize>| {
-            let other = dataset.instances.get(*places.get(&object.id)?).filter(|other| other.image_id == object.image_id)?;
+            let other = dataset.instances.get(*places.get(&object.id)?).filter(|other| stands_for(other, object))?;
             Some((agreement(object, other, size).ok()?, other))
         };
         let source = sources.get(&object.id).map(String::as_str);

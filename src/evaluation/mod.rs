@@ -140,13 +140,16 @@ fn pairs<'a>(truth: &'a Dataset, prediction: &'a Dataset, watch: &mut Watch<'_>)
     let predictions: HashMap<InstanceId, &'a Instance> = prediction.instances.iter().map(|instance| (instance.id, instance)).collect();
     let objects: Vec<&'a Instance> = truth.instances.iter().filter(|instance| !instance.crowd).collect();
     watch.map("comparing masks", &objects, |&object| {
-        // A box stands for a mask only where the truth is no better.
-        let is_one = |other: &&Instance| other.image_id == object.image_id && (other.shape != Shape::Box || object.shape == Shape::Box);
-        let other = predictions.get(&object.id).copied().filter(is_one);
+        let other = predictions.get(&object.id).copied().filter(|other| stands_for(other, object));
         let size = sizes.get(&object.image_id).copied().filter(|size| size.pixels() > 0);
         let agreement = size.and_then(|size| other.map_or(Some(Agreement::default()), |other| agreement(object, other, size).ok()));
         Pair { object, other, agreement }
     })
+}
+
+/// Whether `other` is a prediction of `object`. A box stands for a mask only where the truth is no better.
+fn stands_for(other: &Instance, object: &Instance) -> bool {
+    other.image_id == object.image_id && (other.shape != Shape::Box || object.shape == Shape::Box)
 }
 
 /// The `count` objects whose predictions agree least with them, and how well these agree, the worst first. Objects without a

@@ -1,7 +1,9 @@
 //! Every format under one roof: which there are, reading one of them into a data set, writing a data set as one of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
+
+use serde::de::IgnoredAny;
 
 use super::coco::{self, record::NO_ID};
 use super::convert::{self, Policy};
@@ -237,7 +239,7 @@ fn as_results(dataset: &mut Dataset, tally: &mut Tally) {
 fn is_result(text: &str) -> bool {
     #[derive(serde::Deserialize)]
     struct Record {
-        id: Option<serde::de::IgnoredAny>,
+        id: Option<IgnoredAny>,
     }
     serde_json::from_str::<Record>(text).is_ok_and(|record| record.id.is_none())
 }
@@ -255,9 +257,12 @@ fn placed(dataset: &mut Dataset, tally: &mut Tally) {
 
 /// The names of the members that a record's text has besides `known`, without those that are `null`.
 fn others(source: Option<&Verbatim>, known: &[&str]) -> Vec<String> {
-    let members: serde_json::Map<String, serde_json::Value> =
-        source.and_then(|source| serde_json::from_str(source.text()).ok()).unwrap_or_default();
-    members.into_iter().filter(|(name, value)| !value.is_null() && !known.contains(&name.as_str())).map(|(name, _)| name).collect()
+    type Members = BTreeMap<String, Option<IgnoredAny>>;
+    let parsed = |text: &str| serde_json::from_str::<Members>(text).ok();
+    // Python's `NaN` is no JSON.
+    let members = source.and_then(|source| parsed(source.text()).or_else(|| parsed(&coco::document::standard(source.text())?)));
+    let members = members.unwrap_or_default().into_iter();
+    members.filter(|(name, value)| value.is_some() && !known.contains(&name.as_str())).map(|(name, _)| name).collect()
 }
 
 /// Counts the members of annotations that only COCO knows.
@@ -324,7 +329,10 @@ fn lost_members(dataset: &Dataset, format: Format, tally: &mut Tally) {
 /// The `IoU` that `instance`, on an image of `size`, keeps with its pixels in `format`; `None` where it is left out.
 pub fn kept_iou(instance: &Instance, size: Size, format: Format, policy: Option<Policy>) -> Option<f64> {
     let counts = instance.shape.runs(instance.bbox, size).ok()?;
-    let traced = |grain_px| Some(convert::one_polygon(instance, size, policy.map_or(0.0, Policy::tolerance_px), grain_px).ok()??.1);
+    let within = yolo::within(instance, size);
+    let traced = |instance: &Instance, grain_px| {
+        Some(convert::one_polygon(instance, size, policy.map_or(0.0, Policy::tolerance_px), grain_px).ok()??.1)
+    };
     match format {
         Format::Lvis if instance.crowd => None,
         Format::Results => Some(1.0),
@@ -332,9 +340,9 @@ pub fn kept_iou(instance: &Instance, size: Size, format: Format, policy: Option<
             let Some(policy) = policy else { return Some(1.0) };
             Some(convert::converted(instance, size, policy).ok()?.map_or(1.0, |(_, iou)| iou))
         }
-        Format::YoloSeg => traced(yolo::GRAIN_PX),
+        Format::YoloSeg => traced(&within, yolo::GRAIN_PX),
         Format::Cvat if instance.shape == Shape::Box => Some(1.0),
-        Format::Cvat => traced(cvat::GRAIN_PX),
+        Format::Cvat => traced(instance, cvat::GRAIN_PX),
         Format::Voc => {
             let bbox = Shape::Box.runs(voc::whole_pixels(instance.bbox), size).ok()?;
             Some(convert::iou(&counts, &bbox))

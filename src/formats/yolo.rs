@@ -10,7 +10,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use yaml_rust2::{Yaml, YamlLoader};
+use yaml_rust2::ScanError;
+use yaml_rust2::parser::{Event, Parser};
 
 use super::exchange::{Builder, ExchangeError, Fault, Imported, Watch, class_places, counted_polygon, read_text, stem};
 use super::folder;
@@ -45,9 +46,10 @@ pub(super) fn write(
         }
         let mut text = String::new();
         for instance in objects {
+            let is_box = instance.shape == Shape::Box;
             let instance = &*within(instance, image.size);
             let Some(polygon) = counted_polygon(instance, image.size, tolerance_px, GRAIN_PX, tally) else { continue };
-            if instance.shape == Shape::Box {
+            if is_box {
                 tally.add(Kind::Box, format_args!("annotation {}", instance.id));
             }
             text.push_str(&classes.get(&instance.category_id).copied().unwrap_or_default().to_string());
@@ -64,7 +66,7 @@ pub(super) fn write(
 }
 
 /// The object, or where it leaves the image, its pixels: Ultralytics refuses every object of an image for one corner outside.
-fn within(instance: &Instance, size: Size) -> Cow<'_, Instance> {
+pub(super) fn within(instance: &Instance, size: Size) -> Cow<'_, Instance> {
     let leaves = |x: f64, y: f64| x.min(y) < 0.0 || x > f64::from(size.width) || y > f64::from(size.height);
     let bbox = instance.bbox;
     let is_outside = match &instance.shape {
@@ -101,11 +103,14 @@ fn data_yaml(dataset: &Dataset, tally: &mut Tally) -> String {
 /// Reads the folder `path`, or the folder of the `data.yaml` that it is. The pictures, which tell the sizes, are in
 /// `images`, else in the folder `images` inside, else beside the labels.
 pub(super) fn read(path: &Path, images: Option<&Path>, watch: &mut Watch<'_>) -> Result<Imported, ExchangeError> {
+    // One spelling of each path: labels are told from each other by theirs.
+    let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let (path, images) = (&*canonical(path), images.map(canonical));
     let root = if path.is_file() { path.parent().unwrap_or(Path::new(".")) } else { path };
     let classes = classes(&if path.is_file() { path.to_owned() } else { root.join("data.yaml") })?;
     let first = |name| [root.join(name), root.to_owned()].into_iter().find(|folder| folder.is_dir()).unwrap_or_default();
     let labels = first("labels");
-    let pictures = images.map_or_else(|| first("images"), Path::to_owned);
+    let pictures = images.unwrap_or_else(|| first("images"));
     let (scanned, report) = folder::scan(&pictures).map_err(ExchangeError::io(&pictures))?;
     if scanned.images.is_empty() {
         return Err(ExchangeError::Nothing { what: "picture, which would tell the sizes,", path: pictures });
@@ -149,24 +154,54 @@ fn beside(picture: &Path) -> PathBuf {
 /// The names in `data.yaml`: a list, or a map from the numbers. A number that the map leaves out is named by itself.
 fn classes(file: &Path) -> Result<Vec<String>, ExchangeError> {
     let fault = |fault| ExchangeError::record(file, "the file", fault);
-    let documents = YamlLoader::load_from_str(&read_text(file)?).map_err(|error| fault(Fault::Yaml(error)))?;
-    let named = |value: &Yaml| match value {
-        Yaml::String(name) | Yaml::Real(name) => Some(name.clone()),
-        Yaml::Integer(number) => Some(number.to_string()),
-        Yaml::Boolean(value) => Some(value.to_string()),
-        _ => None,
-    };
-    let names: Option<BTreeMap<usize, String>> = match documents.first().map(|document| &document["names"]) {
-        Some(Yaml::Array(list)) => list.iter().map(named).enumerate().map(|(at, name)| Some((at, name?))).collect(),
-        Some(Yaml::Hash(map)) => {
-            let number = |key: &Yaml| named(key)?.parse().ok().filter(|number| *number <= MOST_CLASSES);
-            map.iter().map(|(key, name)| Some((number(key)?, named(name)?))).collect()
-        }
-        _ => None,
-    };
+    let names = names(&read_text(file)?).map_err(|error| fault(Fault::Yaml(error)))?;
     let names = names.filter(|names| !names.is_empty()).ok_or_else(|| fault(Fault::Member("names")))?;
     let count = names.keys().last().map_or(0, |last| last + 1);
     Ok((0..count).map(|number| names.get(&number).cloned().unwrap_or_else(|| number.to_string())).collect())
+}
+
+/// The scalars of the top level's `names` by their numbers; `None` where these are something else. Events are read one by
+/// one, so that neither depth nor aliases of a hostile file cost anything.
+fn names(text: &str) -> Result<Option<BTreeMap<usize, String>>, ScanError> {
+    let mut parser = Parser::new_from_str(text);
+    let (mut depth, mut is_key) = (0_usize, false);
+    loop {
+        match parser.next_token()?.0 {
+            Event::Scalar(key, ..) if depth == 1 && is_key && key == "names" => break,
+            // At the top level keys and values take turns.
+            Event::Scalar(..) | Event::Alias(_) if depth == 1 => is_key = !is_key,
+            Event::SequenceStart(..) | Event::MappingStart(..) => {
+                depth += 1;
+                is_key = depth == 1;
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                depth = depth.saturating_sub(1);
+                is_key = depth == 1;
+            }
+            Event::StreamEnd => return Ok(None),
+            _ => {}
+        }
+    }
+    let is_list = match parser.next_token()?.0 {
+        Event::SequenceStart(..) => true,
+        Event::MappingStart(..) => false,
+        _ => return Ok(None),
+    };
+    let (mut names, mut number) = (BTreeMap::new(), None::<String>);
+    loop {
+        match parser.next_token()?.0 {
+            Event::Scalar(name, ..) if is_list => drop(names.insert(names.len(), name)),
+            Event::Scalar(text, ..) => match number.take() {
+                None => number = Some(text),
+                Some(number) => match number.parse().ok().filter(|number| *number <= MOST_CLASSES) {
+                    Some(number) => drop(names.insert(number, text)),
+                    None => return Ok(None),
+                },
+            },
+            Event::SequenceEnd | Event::MappingEnd => return Ok(Some(names)),
+            _ => return Ok(None),
+        }
+    }
 }
 
 fn lines(

@@ -169,6 +169,8 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
             let record = Record::new(&data.instances[index], &before, &refinement);
             if record.outcome == Fate::Refined {
                 dataset::set_mask(&mut data.instances[index], &refinement.mask, None);
+            } else if options.plain && refinement.mask.is_empty() {
+                dataset::drop_mask(&mut data.instances[index]);
             }
             report.add(record);
         }

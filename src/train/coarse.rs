@@ -4,7 +4,7 @@
 //! falls under a target. A refiner that never sees a good mask learns to spoil it, so the target reaches up to .98 and
 //! some masks stay as they are; others go through a grid of few cells, as a network's small output does, have an outline
 //! that wobbles, or lose their holes. Kinds and shares are those that the weights were trained with
-//! (`tests/reference/coarse.py`), so that fine-tuning goes on where that ended.
+//! (`synthetic` of `tests/reference/data.py`), so that fine-tuning goes on where that ended.
 
 use crate::assist::Patch;
 use crate::assist::crop::{frame, mask_crop, mask_region, resampled};

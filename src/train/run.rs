@@ -39,8 +39,13 @@ pub(super) struct Step {
 pub(super) trait Task {
     type Network: Module;
 
-    /// The network that the run starts from.
+    /// The network that the run trains.
     fn load(&self) -> Result<Self::Network, WeightError>;
+
+    /// The network that it is measured against, and that stays where nothing is better.
+    fn start(&self) -> Result<Self::Network, WeightError> {
+        self.load()
+    }
 
     fn save(&self, network: &Self::Network, path: &Path) -> Result<(), WeightError>;
 
@@ -186,7 +191,7 @@ impl<T: Task> Run<'_, T> {
             }
             read
         } else {
-            let iou = self.measured(&plain, cancel, None, each)?;
+            let iou = self.measured(&self.task.start()?, cancel, None, each)?;
             (self.first_place(iou)?, self.task.trained(plain), Optimizer::new())
         };
         let (parameters, trained) = counted(&network);
@@ -218,7 +223,7 @@ impl<T: Task> Run<'_, T> {
             each(Event::Epoch { epoch: place.epoch, of: config.epochs, loss, iou, best });
         }
         // An epoch is chosen by the network alone; whether that helps is told by masks as a person gets them.
-        let start = self.task.load()?;
+        let start = self.task.start()?;
         let mut judged = |network: &T::Network, label: &str| {
             let meter = self.meter(label);
             let mut done = |count: usize| each(Event::Progress(meter.at(count as u64)));

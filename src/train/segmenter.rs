@@ -39,7 +39,7 @@ const SNP_RISE: f64 = 0.1;
 /// How far apart the two noise levels of the consistency loss may lie.
 const LEVEL_GAP: f64 = 0.3;
 /// How often a sample is not told its class, and how often it sees no exemplar, so that guidance has something to compare
-/// with.
+/// with. Where masks are asked for the class is known as a rule, and exemplars are not.
 const DROPPED: [f64; 2] = [0.2, 0.5];
 /// No more exemplars than this are shown at once while training.
 const SHOWN: usize = 4;
@@ -200,6 +200,12 @@ impl Task for SegmenterTask {
         }
         let own = ConditioningConfig { classes: self.classes.values().cloned().collect(), concat: self.concat };
         Ok(network.conditioned(own, self.seed, &self.device))
+    }
+
+    /// New classes of weights that know others are noise to them before they are trained; new layers change nothing.
+    fn start(&self) -> Result<Segmenter, WeightError> {
+        let network = Segmenter::load(&self.paths.segmenter_file()?, &self.device)?;
+        if network.conditioning.is_some() { Ok(network) } else { self.load() }
     }
 
     fn read(&self, path: &Path) -> Result<Segmenter, WeightError> {

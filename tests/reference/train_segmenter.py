@@ -156,7 +156,8 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
         found = encoded.get(id(obj))
         if found is None:
             x, m = D.exemplar_crop(scene, obj, config.mask)
-            found = model.exemplar(torch.from_numpy(x), torch.from_numpy(m))
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                found = model.exemplar(torch.from_numpy(x), torch.from_numpy(m))
             if not args.concat:
                 found.colours = None
             if frozen:

@@ -23,6 +23,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 
+MEET = 8
+"""Workers train on their own for as many steps, then go on from the mean of their weights."""
+
+
 @dataclass
 class Stage:
     """Train at this crop size until this many minutes of processor time have passed in all."""
@@ -98,26 +102,34 @@ class Trainer:
         for p in self.params:
             if p.grad is None:
                 p.grad = torch.zeros_like(p)
-        if self.world > 1:
-            flat = torch.cat([p.grad.flatten() for p in self.params])
-            dist.all_reduce(flat)
-            flat /= self.world
-            at = 0
-            for p in self.params:
-                p.grad.copy_(flat[at : at + p.numel()].view_as(p.grad))
-                at += p.numel()
         norm = float(nn.utils.clip_grad_norm_(self.params, 1.0))
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(progress, self.lr)
         if math.isfinite(norm):
             self.optimiser.step()
         self.step += 1
+        if self.meets():
+            self.average()
         self.samples += batch * self.world
         rate = min(self.ema_rate, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             everything = [p.data for p in self.model.parameters()]
             torch._foreach_lerp_(list(self.ema.parameters()), everything, 1 - rate)
         return norm
+
+    def meets(self) -> bool:
+        """Whether the workers wait for each other after this step."""
+        return self.world > 1 and self.step % MEET == 0
+
+    def average(self) -> None:
+        """Gives all workers the mean of their weights."""
+        flat = torch.cat([p.data.flatten() for p in self.params])
+        dist.all_reduce(flat)
+        flat /= self.world
+        at = 0
+        for p in self.params:
+            p.data.copy_(flat[at : at + p.numel()].view_as(p))
+            at += p.numel()
 
     def agree(self, value: float) -> float:
         """The first worker's value, so that all leave a loop at the same step."""
@@ -144,10 +156,11 @@ class Trainer:
             now = time.process_time()
             self.minutes += (now - last) / 60
             last = now
-            minutes = self.agree(self.minutes)
+            minutes = self.minutes
             progress = (self.step - begin) / steps if steps else minutes / total
-            if progress >= 1:
+            if (self.step % MEET == 0 or self.world == 1) and self.agree(progress) >= 1:
                 break
+            progress, minutes = min(progress, 1.0), min(minutes, stages[-1].until - 1e-6)
             stage = stages[0] if steps else next(s for s in stages if minutes < s.until)
             loss, parts = loss_of(stage, progress)
             parts["norm"] = self.update(loss, stage.batch, progress)

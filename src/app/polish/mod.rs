@@ -97,10 +97,10 @@ impl Finding {
 
     /// The object, where its mask is as it was when the refiner looked at it, and the outline that it found.
     pub(super) fn refined<'a>(&self, document: &'a Document) -> Option<(&'a Instance, Shape)> {
+        let counts = rle::from_text(self.after.as_deref()?).ok()?;
         let instance = document.instance(InstanceId(self.id))?;
         let size = document.image_of(instance.image_id)?.size;
         instance.shape.runs(instance.bbox, size).ok().filter(|counts| rle::fingerprint(counts) == self.before)?;
-        let counts = rle::from_text(self.after.as_deref()?).ok()?;
         rle::check(size, &counts).ok()?;
         Some((instance, Shape::Rle { size, counts, compressed: true }))
     }

@@ -123,7 +123,7 @@ pub(super) fn range_in(whole: &str, part: &str) -> Range<usize> {
 
 /// `text` with Python's `NaN`, `Infinity` and `-Infinity` replaced by strings of the same length, which no number can
 /// be, so that places in the two texts agree; `None` where there is nothing to replace.
-pub(super) fn standard(text: &str) -> Option<String> {
+pub(in crate::formats) fn standard(text: &str) -> Option<String> {
     const WORDS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
     let mut standard = String::with_capacity(text.len());
     let (mut copied, mut at) = (0, 0);

@@ -5,7 +5,7 @@
 //! odd record takes a slower path that saves what can be saved and says what could not. Python's `NaN` and `Infinity`
 //! are accepted and written back.
 
-mod document;
+pub(super) mod document;
 mod find;
 pub(super) mod patch;
 mod read;

@@ -112,7 +112,7 @@ pub fn freed<'a>(edit: &Edit, image_of: impl Fn(ImageId) -> Option<&'a Image>) -
 /// The edits that take a class out of all marks, because it goes and its heir gets its objects, where it has one.
 ///
 /// Where more of the class was to be found than is labelled, more of the heir is. That the class was absent says nothing of
-/// the heir, and the heir is no longer absent where it gets an object.
+/// the heir, and the heir is no longer absent where it gets an object or more of the class was to be found.
 pub fn without_class(dataset: &Dataset, class: CategoryId, heir: Option<CategoryId>) -> Vec<Edit> {
     let of_class = dataset.instances.iter().filter(|instance| instance.category_id == class);
     let images: HashSet<ImageId> = of_class.map(|instance| instance.image_id).collect();
@@ -120,7 +120,8 @@ pub fn without_class(dataset: &Dataset, class: CategoryId, heir: Option<Category
     let changed = marked.filter_map(|image| {
         let before = marks(image);
         let mut after = before.clone();
-        after.absent.retain(|other| *other != class && !(Some(*other) == heir && images.contains(&image.id)));
+        let is_there = images.contains(&image.id) || before.not_exhaustive.contains(&class);
+        after.absent.retain(|other| *other != class && !(Some(*other) == heir && is_there));
         after.not_exhaustive.retain(|other| *other != class);
         if let Some(heir) = heir.filter(|heir| before.not_exhaustive.contains(&class) && !before.not_exhaustive.contains(heir)) {
             after.not_exhaustive.push(heir);
@@ -218,7 +219,7 @@ mod tests {
             r#"{"id":5,"neg":[3],"not_exhaustive":[2]}"#,
             r#"{"id":6,"neg":[2],"not_exhaustive":[]}"#,
             r#"{"id":7,"neg":[],"not_exhaustive":[3]}"#,
-            r#"{"id":8,"neg":[2],"not_exhaustive":[3, 2]}"#,
+            r#"{"id":8,"neg":[],"not_exhaustive":[3, 2]}"#,
         ];
         assert_eq!(changed(Some(2)), expected);
         let expected = [

@@ -48,7 +48,7 @@ impl Segmenter {
     }
 
     /// This network with new conditioning layers, which change nothing before they are trained; where it has such layers,
-    /// they learn of the classes that they do not know.
+    /// with places for the classes that they do not know, which are to be trained.
     #[must_use]
     pub fn conditioned(mut self, own: ConditioningConfig, seed: u64, device: &Device) -> Self {
         let (layers, own) = match (self.conditioning.take(), self.config.conditioning.take()) {

@@ -39,6 +39,18 @@ fn hostile_files_are_named_with_their_record() {
         assert_eq!(dataset.categories.iter().map(|category| category.name.as_str()).collect::<Vec<_>>(), classes, "{names}");
     }
 
+    let aliases: Vec<String> = (1..60).map(|at| format!("a{at}: &a{at} [*a{0}, *a{0}]\n", at - 1)).collect();
+    for bad in [
+        format!("a0: &a0 [x]\n{}names: *a59\n", aliases.concat()),
+        "- ".repeat(100_000),
+        "names: [[a], b]\n".to_owned(),
+        "names: {x: y}\n".to_owned(),
+    ] {
+        fs::write(root.join("yolo/data.yaml"), bad).unwrap();
+        let error = import(Format::YoloSeg, &root.join("yolo"), None).unwrap_err().to_string();
+        assert!(error.contains("data.yaml"), "{error}");
+    }
+
     fs::create_dir_all(root.join("voc")).unwrap();
     let voc = |text: &str| {
         fs::write(root.join("voc/a.xml"), text).unwrap();
