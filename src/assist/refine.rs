@@ -39,9 +39,10 @@ const MOST_SHRINK: f64 = 2.0;
 /// A mask of which the networks would change at least this share (1 - `IoU`) ...
 const LEAST_DOUBT: f64 = 0.05;
 /// ... or this one, where its outline is smooth, as those are that a person drew, ...
-const LEAST_DOUBT_OF_SMOOTH: f64 = 0.14;
-/// ... which it is where it is less ragged than this, ...
+const LEAST_DOUBT_OF_SMOOTH: f64 = 0.3;
+/// ... which it is where it is less ragged than this, or covers so few pixels that any outline is ragged, ...
 const RAGGED: f64 = 0.13;
+const SMALL: u64 = 32 * 32;
 /// ... and whose outline is less crisp than this is drawn anew (at the normal strength; a stronger one asks for less), ...
 const CRISP: f32 = 1.3;
 /// ... unless its crop is enlarged so much that it has no crisp edges.
@@ -359,7 +360,7 @@ fn shrink(region: Rect, side: usize) -> f64 {
 
 /// Whether the outline is as smooth as one that a person drew.
 fn is_smooth(mask: &Mask) -> bool {
-    morphology::raggedness(mask) < RAGGED
+    mask.area() < SMALL || morphology::raggedness(mask) < RAGGED
 }
 
 fn kept(mask: &Mask) -> Refinement {
