@@ -5,7 +5,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
-use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
@@ -20,7 +19,7 @@ use crate::assist::Proposal;
 use crate::assist::service::Request;
 use crate::formats::picture;
 use crate::geometry::{Rect, Size};
-use crate::job::{Progress, spawn};
+use crate::job::{Progress, Stopwatch, spawn};
 
 /// The most boxes that the models get together: a request that comes between starts them anew.
 const MOST: usize = 4;
@@ -57,20 +56,12 @@ pub(super) struct Batch {
     empty: usize,
     /// ... that cannot be used, or whose picture cannot.
     left_out: usize,
-    active: Duration,
-    /// Since when it runs; `None` while it rests.
-    since: Option<Instant>,
+    time: Stopwatch,
 }
 
 impl Batch {
     fn new() -> Self {
-        Self { since: Some(Instant::now()), ..Self::default() }
-    }
-
-    fn rest(&mut self) {
-        if let Some(since) = self.since.take() {
-            self.active += since.elapsed();
-        }
+        Self { time: Stopwatch::started(), ..Self::default() }
     }
 
     /// Takes back what the models have not answered; whether there was any.
@@ -121,8 +112,7 @@ impl Batch {
 
     /// How far it is; the estimate leaves pauses out.
     fn progress(&self) -> Progress {
-        let elapsed = self.active + self.since.map_or(Duration::ZERO, |since| since.elapsed());
-        Progress { label: "Proposing".to_owned(), done: self.done as u64, total: self.total as u64, elapsed }
+        Progress { label: "Proposing".to_owned(), done: self.done as u64, total: self.total as u64, elapsed: self.time.elapsed() }
     }
 
     /// What it did, in words.
@@ -168,10 +158,10 @@ impl App {
         let batch = self.batch.get_or_insert_with(Batch::new);
         batch.total += count;
         batch.due.push_front((image, ids));
-        let text = if batch.since.is_some() {
-            format!("In the background: {count} mask{} for the image before", plural(count))
-        } else {
+        let text = if batch.time.rests() {
             format!("Proposing is paused; {count} box{} of the image before wait", if count == 1 { "" } else { "es" })
+        } else {
+            format!("In the background: {count} mask{} for the image before", plural(count))
         };
         self.state.say(Tone::Plain, text);
     }
@@ -203,11 +193,10 @@ impl App {
     /// Lets the batch rest or go on.
     fn pause_batch(&mut self) {
         let Some(batch) = &mut self.batch else { return };
-        if batch.since.is_none() {
-            batch.since = Some(Instant::now());
-            return;
+        if batch.time.rests() {
+            return batch.time.go_on();
         }
-        batch.rest();
+        batch.time.rest();
         if batch.take_back() {
             self.assistant.cancel_later();
         }
@@ -241,7 +230,7 @@ impl App {
             batch.take_back();
         }
         batch.decode(&self.state.document, ctx);
-        let rests = batch.since.is_none() || self.assistant.has_later() || self.state.document.is_loading();
+        let rests = batch.time.rests() || self.assistant.has_later() || self.state.document.is_loading();
         if !rests
             && batch.asked.is_none()
             && let Some(request) = self.batch_request(&mut batch)
@@ -252,7 +241,7 @@ impl App {
         if batch.done == batch.total {
             return self.state.say(Tone::Plain, batch.summary());
         }
-        self.state.batch = Some((batch.progress(), batch.since.is_none()));
+        self.state.batch = Some((batch.progress(), batch.time.rests()));
         self.batch = Some(batch);
     }
 
@@ -288,7 +277,7 @@ impl App {
         let proposals = match outcome {
             Ok(proposals) => proposals,
             Err(message) => {
-                batch.rest();
+                batch.time.rest();
                 let more = if std::mem::replace(&mut part.has_failed, true) {
                     batch.done += part.ids.len();
                     batch.left_out += part.ids.len();

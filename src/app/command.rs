@@ -90,8 +90,6 @@ pub enum Command {
     ToggleMark(Mark),
     /// Closes the window.
     Quit,
-    /// Saves though others have written the file since.
-    Overwrite,
     /// Opens a path, or closes the window where there is none, though changes are not written and will be lost.
     Abandon(Option<PathBuf>),
     /// Takes the last step back.

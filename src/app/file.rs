@@ -237,6 +237,11 @@ impl App {
         }
     }
 
+    /// Whether others have written the file that Save writes. While one is written it is not known yet whose it is.
+    fn is_overtaken(&self) -> bool {
+        !self.exporter.is_busy() && self.state.document.is_overtaken()
+    }
+
     /// Saves to the file that was opened; for a folder without one, beside the images.
     pub(super) fn save(&mut self, ctx: &egui::Context) {
         // What is there meanwhile is one image's objects.
@@ -245,8 +250,7 @@ impl App {
         }
         let document = &self.state.document;
         match (&document.target, &document.source) {
-            // While a file is written it is not yet known as the one that was written.
-            (Some(target), _) if !self.exporter.is_busy() && document.is_overtaken() => {
+            (Some(target), _) if self.is_overtaken() => {
                 self.dialog = Some(Dialog::Overtaken(target.clone()));
             }
             (Some(target), _) if document.is_written() && target.is_file() => {
@@ -259,13 +263,6 @@ impl App {
             }
             (None, Source::Nothing) => {}
             (None, _) => self.ask(&Command::ExportAs, ctx),
-        }
-    }
-
-    /// Saves though others have written the file since.
-    pub(super) fn overwrite(&mut self, ctx: &egui::Context) {
-        if let Some(target) = self.state.document.target.clone() {
-            self.write(&target, ctx);
         }
     }
 
@@ -282,7 +279,7 @@ impl App {
         };
         let purpose = match own {
             false => Purpose::Export,
-            true if !self.exporter.is_busy() && document.is_overtaken() => Purpose::Overwrite,
+            true if self.is_overtaken() => Purpose::Overwrite,
             true => Purpose::Save,
         };
         self.exporter.write(document, path, purpose, ctx);

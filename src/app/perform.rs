@@ -44,7 +44,6 @@ impl App {
             Command::Open(path) => self.open(&path, ctx),
             Command::Save => self.save(ctx),
             Command::Export(path) => self.write(&path, ctx),
-            Command::Overwrite => self.overwrite(ctx),
             Command::Abandon(then) => self.abandon(then, ctx),
             Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
             Command::Undo | Command::Delete if self.canvas.take_point() => {}

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use super::federation::Federation;
 use super::precision::Precision;
-use super::watch::{Stopped, Watch};
 use crate::annotation::{CategoryId, Dataset, ImageId, Instance};
 use crate::formats::lvis::Frequency;
 use crate::geometry::Size;
+use crate::job::{Stopped, Watch};
 use crate::mask::morphology::{Border, eroded};
 use crate::mask::{Mask, PixelRect, metric, rle};
 

@@ -9,7 +9,6 @@ mod federation;
 mod object;
 mod precision;
 mod reliability;
-mod watch;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,13 +16,13 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::annotation::{Dataset, Instance, InstanceId, Shape};
+pub use crate::job::{Stopped, Watch};
 
 pub use boundary::{Overlap, precision_by};
 pub use change::{Change, Row, change};
 pub use object::{Agreement, agreement};
 pub use precision::{Precision, PrecisionError, precision};
 pub use reliability::{Bin, Reliability};
-pub use watch::{Stopped, Watch};
 
 /// The size of an object by its stored area, in COCO's classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]

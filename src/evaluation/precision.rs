@@ -7,9 +7,9 @@ use hotcoco::{Annotation, COCO, COCOeval, Segmentation};
 use serde::Serialize;
 
 use super::federation::Federation;
-use super::watch::Stopped;
 use crate::annotation::{CategoryId, Dataset, Instance, Shape};
 use crate::geometry::Rect;
+use crate::job::Stopped;
 
 /// Average precision of masks at up to 100 detections an image and class, for LVIS 300 an image; a value is -1 where there is
 /// no object to find.

@@ -13,7 +13,7 @@ use super::picture::MOST_PIXELS;
 use super::{Report, cvat, labelme, lvis, masks, voc, yolo};
 use crate::annotation::{Category, CategoryId, Dataset, Field, Image, ImageId, Instance, InstanceId, Shape, Verbatim};
 use crate::geometry::{Rect, Size};
-use crate::job::{Cancel, Meter, Progress};
+pub use crate::job::Watch;
 
 /// A format for data sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,24 +97,6 @@ pub struct Imported {
     pub report: Report,
     /// What was left out.
     pub tally: Tally,
-}
-
-/// How far the work is, and whether it should stop.
-pub struct Watch<'a> {
-    /// Raised to stop.
-    pub cancel: &'a Cancel,
-    /// Told after each image.
-    pub progress: &'a mut dyn FnMut(Progress),
-}
-
-impl Watch<'_> {
-    pub(super) fn step(&mut self, meter: &Meter, done: usize) -> Result<(), ExchangeError> {
-        if self.cancel.is_cancelled() {
-            return Err(ExchangeError::Cancelled);
-        }
-        (self.progress)(meter.at(done as u64));
-        Ok(())
-    }
 }
 
 /// Reads the data set at `path`. `images` is the folder of its pictures, where the format does not say their sizes;
@@ -329,7 +311,6 @@ fn lost_members(dataset: &Dataset, format: Format, tally: &mut Tally) {
 /// The `IoU` that `instance`, on an image of `size`, keeps with its pixels in `format`; `None` where it is left out.
 pub fn kept_iou(instance: &Instance, size: Size, format: Format, policy: Option<Policy>) -> Option<f64> {
     let counts = instance.shape.runs(instance.bbox, size).ok()?;
-    let within = yolo::within(instance, size);
     let traced = |instance: &Instance, grain_px| {
         Some(convert::one_polygon(instance, size, policy.map_or(0.0, Policy::tolerance_px), grain_px).ok()??.1)
     };
@@ -340,7 +321,7 @@ pub fn kept_iou(instance: &Instance, size: Size, format: Format, policy: Option<
             let Some(policy) = policy else { return Some(1.0) };
             Some(convert::converted(instance, size, policy).ok()?.map_or(1.0, |(_, iou)| iou))
         }
-        Format::YoloSeg => traced(&within, yolo::GRAIN_PX),
+        Format::YoloSeg => traced(&yolo::within(instance, size), yolo::GRAIN_PX),
         Format::Cvat if instance.shape == Shape::Box => Some(1.0),
         Format::Cvat => traced(instance, cvat::GRAIN_PX),
         Format::Voc => {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::coco::{ReadError, SaveError};
 use crate::annotation::ImageId;
 use crate::geometry::Size;
+use crate::job::Stopped;
 
 /// Why a data set was not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +91,12 @@ pub enum ExchangeError {
     /// The job was cancelled.
     #[error("stopped")]
     Cancelled,
+}
+
+impl From<Stopped> for ExchangeError {
+    fn from(_: Stopped) -> Self {
+        Self::Cancelled
+    }
 }
 
 impl ExchangeError {

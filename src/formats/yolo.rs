@@ -74,13 +74,9 @@ pub(super) fn within(instance: &Instance, size: Size) -> Cow<'_, Instance> {
         Shape::Polygons(polygons) => polygons.iter().flat_map(|polygon| polygon.as_chunks::<2>().0).any(|&[x, y]| leaves(x, y)),
         Shape::Rle { .. } => false,
     };
-    match instance.shape.runs(bbox, size) {
-        Ok(counts) if is_outside => {
-            let shape = Shape::Rle { size, counts: counts.into_owned(), compressed: true };
-            Cow::Owned(Instance { shape, ..instance.clone() })
-        }
-        _ => Cow::Borrowed(instance),
-    }
+    let Some(Ok(counts)) = is_outside.then(|| instance.shape.runs(bbox, size)) else { return Cow::Borrowed(instance) };
+    let shape = Shape::Rle { size, counts: counts.into_owned(), compressed: true };
+    Cow::Owned(Instance { shape, ..instance.clone() })
 }
 
 fn share(value: f64, side: u32) -> String {

@@ -39,7 +39,7 @@ pub struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     dataset::folder(&arguments.images)?;
-    dataset::writable(&arguments.out)?;
+    dataset::writable([&arguments.out])?;
     let data = dataset::read(&arguments.data, terminal, cancel)?;
     let paths = arguments.models.paths();
     let file = paths.segmenter_file()?;

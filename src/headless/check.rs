@@ -91,7 +91,7 @@ impl<'a> From<&'a Warning> for Finding<'a> {
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     arguments.images.as_deref().map_or(Ok(()), dataset::folder)?;
-    arguments.json.as_deref().map_or(Ok(()), dataset::writable)?;
+    dataset::writable(&arguments.json)?;
     let data = coco::file_of(&arguments.data)?;
     let read = coco::read_with(&data, cancel, &mut |progress| terminal.progress(&progress));
     terminal.finish();

@@ -57,7 +57,7 @@ enum Kind {
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     anyhow::ensure!((0.1..1.0).contains(&arguments.iou), "the IoU {} does not lie between 0.1 and 1", arguments.iou);
     let mut data = dataset::read(&arguments.data, terminal, cancel)?;
-    dataset::writable(&arguments.out)?;
+    dataset::writable([&arguments.out])?;
     let (fault, source) = match arguments.kind {
         Kind::Perturbed => (Fault::Perturbed(arguments.iou), format!("perturbed {}", arguments.iou)),
         Kind::Grid => (Fault::Grid, "grid".to_owned()),

@@ -114,9 +114,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     anyhow::ensure!(arguments.reference.is_none() || takes_reference, "--reference is for coco, lvis and results");
     anyhow::ensure!(arguments.shape.is_none() || to.has_forms(), "--shape is for coco and lvis: {} has one form of masks", to.name());
     if !to.is_folder() {
-        dataset::writable(&arguments.out)?;
+        dataset::writable([&arguments.out])?;
     }
-    arguments.report.as_deref().map_or(Ok(()), dataset::writable)?;
+    dataset::writable(&arguments.report)?;
     let reference = arguments.reference.as_ref().map(|path| dataset::read(path, terminal, cancel)).transpose()?;
     let imported = read(arguments, from, reference.as_ref(), terminal, cancel)?;
     dataset::warn(&imported.report, &arguments.data, terminal);

@@ -1,6 +1,6 @@
 //! Reading and writing COCO files for the headless commands, with the reader's warnings on the terminal.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::pictures::Walk;
 use super::terminal::Terminal;
@@ -51,13 +51,16 @@ pub(super) fn warn(report: &Report, path: &Path, terminal: &mut Terminal) {
     }
 }
 
-/// Looks at once, before hours of work, whether a file can be written at `path`.
+/// Looks at once, before hours of work, whether files can be written at the `paths`.
 ///
 /// # Errors
-/// When the file is read-only, or the folder is missing or closed to writing.
-pub(super) fn writable(path: &Path) -> anyhow::Result<()> {
-    anyhow::ensure!(!path.is_dir(), "the output is a folder, not a file: {}", path.display());
-    Ok(save::writable(path)?)
+/// When a file is read-only, or its folder is missing or closed to writing.
+pub(super) fn writable<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> anyhow::Result<()> {
+    for path in paths {
+        anyhow::ensure!(!path.is_dir(), "the output is a folder, not a file: {}", path.display());
+        save::writable(path)?;
+    }
+    Ok(())
 }
 
 /// Looks at once whether the folder of the images is there.

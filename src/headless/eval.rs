@@ -40,7 +40,7 @@ pub struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     arguments.images.as_deref().map_or(Ok(()), dataset::folder)?;
-    arguments.json.as_deref().map_or(Ok(()), dataset::writable)?;
+    dataset::writable(&arguments.json)?;
     arguments.gallery.writable()?;
     let images = arguments.images.clone().unwrap_or_default();
     let truth = dataset::read(&arguments.data, terminal, cancel)?;

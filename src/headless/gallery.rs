@@ -47,7 +47,7 @@ impl Options {
     /// # Errors
     /// When it cannot.
     pub(super) fn writable(&self) -> anyhow::Result<()> {
-        self.gallery.as_deref().map_or(Ok(()), dataset::writable)
+        dataset::writable(&self.gallery)
     }
 }
 

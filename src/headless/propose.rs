@@ -51,8 +51,7 @@ pub struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     dataset::folder(&arguments.images)?;
-    dataset::writable(&arguments.out)?;
-    arguments.alternatives.as_deref().map_or(Ok(()), dataset::writable)?;
+    dataset::writable(std::iter::once(&arguments.out).chain(&arguments.alternatives))?;
     let mut data = dataset::read(&arguments.data, terminal, cancel)?;
     let mut found = Vec::new();
     let models = Models::load(arguments, cancel)?;

@@ -128,8 +128,7 @@ impl Arguments {
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     dataset::folder(&arguments.images)?;
-    dataset::writable(&arguments.out)?;
-    arguments.report.as_deref().map_or(Ok(()), dataset::writable)?;
+    dataset::writable(std::iter::once(&arguments.out).chain(&arguments.report))?;
     let mut data = dataset::read(&arguments.data, terminal, cancel)?;
     let categories = arguments.categories(&data)?;
     let assistant = Assistant::load(arguments.models.device.into(), &arguments.models.paths())?;

@@ -130,7 +130,7 @@ impl Arguments {
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     dataset::folder(&arguments.images)?;
-    dataset::writable(&arguments.out)?;
+    dataset::writable([&arguments.out])?;
     let compute = device::open(arguments.device.into())?;
     let result = train::run(&arguments.config(), &compute, cancel, &mut |event| show(&event, terminal));
     terminal.finish();

@@ -1,9 +1,13 @@
 //! Cancelling, progress, the newest-wins slot and named threads. Knows no domain.
 
+mod watch;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+pub use watch::{Stopped, Watch};
 
 /// A flag that asks a running job to stop; the job looks at it between steps.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +53,40 @@ impl Progress {
     pub fn remaining(&self) -> Option<Duration> {
         let share = f64::from(self.fraction()?);
         (share > 0.0).then(|| Duration::from_secs_f64(self.elapsed.as_secs_f64() * (1.0 - share) / share))
+    }
+}
+
+/// The time that work took, without its pauses. It rests at first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stopwatch {
+    before: Duration,
+    since: Option<Instant>,
+}
+
+impl Stopwatch {
+    /// One that runs.
+    pub fn started() -> Self {
+        Self { since: Some(Instant::now()), ..Self::default() }
+    }
+
+    /// Whether it rests.
+    pub const fn rests(&self) -> bool {
+        self.since.is_none()
+    }
+
+    /// Lets it rest.
+    pub fn rest(&mut self) {
+        *self = Self { before: self.elapsed(), since: None };
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&mut self) {
+        self.since = self.since.or_else(|| Some(Instant::now()));
+    }
+
+    /// The time that it ran.
+    pub fn elapsed(&self) -> Duration {
+        self.before + self.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::{Project, StoreError};
+use crate::mask::fnv1a;
 
 /// The ending of project files.
 pub(super) const ENDING: &str = "annotator.db";
@@ -42,11 +43,7 @@ impl Places {
 
 /// A file name for what belongs to `data`, an absolute path, but stands in another folder.
 pub fn file_name(data: &Path, ending: &str) -> String {
-    // FNV-1a: short, and the same on every platform and in every version.
-    let hash = data
-        .to_string_lossy()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = fnv1a(data.to_string_lossy().bytes());
     format!("{}-{hash:016x}.{ending}", data.file_stem().unwrap_or_default().to_string_lossy())
 }
 

@@ -7,12 +7,11 @@ use burn::tensor::{Device, Tensor};
 
 use super::augment::{Mirror, jittered, recoloured};
 use super::coarse::synthesised;
-use super::run::{Note, Step, Task};
+use super::run::{Note, Step, Task, Trial};
 use super::{Config, Objects, TrainError};
 use crate::assist::crop::{centres_inside, frame, mask_crop, mask_region, normalised, resampled};
 use crate::assist::{Finisher, Mode, ModelPaths, Patch, RefineOptions, planes};
 use crate::geometry::{Rect, Size};
-use crate::job::Cancel;
 use crate::mask::{Mask, metric};
 use crate::model::diffusion::process::noised;
 use crate::model::diffusion::schedule::FineShare;
@@ -131,31 +130,17 @@ impl Task for RefinerTask {
     }
 
     /// In one crop around each object.
-    fn measure(
-        &self,
-        network: &Refiner,
-        data: &Objects,
-        chosen: &[usize],
-        cancel: &Cancel,
-        each: &mut dyn FnMut(usize),
-    ) -> Result<f64, TrainError> {
+    fn measure(&self, network: &Refiner, trial: Trial<'_>) -> Result<f64, TrainError> {
         let finisher = Finisher { refiner: network, segmenter: None, device: &self.device };
         let options = RefineOptions { mode: Mode::Instance, plain: true, ..usual(network) };
-        mean_iou(finisher, &options, data, chosen, cancel, each)
+        mean_iou(finisher, &options, trial)
     }
 
     /// With the second opinion of the segmenter inside the program.
-    fn judge(
-        &self,
-        network: &Refiner,
-        data: &Objects,
-        chosen: &[usize],
-        cancel: &Cancel,
-        each: &mut dyn FnMut(usize),
-    ) -> Result<(f64, Option<Note>), TrainError> {
+    fn judge(&self, network: &Refiner, trial: Trial<'_>) -> Result<(f64, Option<Note>), TrainError> {
         let segmenter = Segmenter::load(&self.paths.segmenter_file()?, &self.device)?;
         let finisher = Finisher { refiner: network, segmenter: Some(&segmenter), device: &self.device };
-        Ok((mean_iou(finisher, &usual(network), data, chosen, cancel, each)?, None))
+        Ok((mean_iou(finisher, &usual(network), trial)?, None))
     }
 }
 
@@ -166,14 +151,8 @@ fn usual(network: &Refiner) -> RefineOptions {
 }
 
 /// The mean `IoU` of refined masks: objects' own coarse ones, else synthetic ones that are the same in every epoch.
-fn mean_iou(
-    finisher: Finisher<'_>,
-    options: &RefineOptions,
-    data: &Objects,
-    chosen: &[usize],
-    cancel: &Cancel,
-    each: &mut dyn FnMut(usize),
-) -> Result<f64, TrainError> {
+fn mean_iou(finisher: Finisher<'_>, options: &RefineOptions, trial: Trial<'_>) -> Result<f64, TrainError> {
+    let Trial { data, chosen, cancel, each } = trial;
     let mut sum = 0.0;
     for (done, &index) in chosen.iter().enumerate() {
         each(done);

@@ -35,6 +35,16 @@ pub(super) struct Step {
     pub(super) share: f64,
 }
 
+/// Objects whose masks are to be measured.
+pub(super) struct Trial<'a> {
+    pub data: &'a Objects,
+    /// Which of them.
+    pub chosen: &'a [usize],
+    pub cancel: &'a Cancel,
+    /// Hears before every object how many are done.
+    pub each: &'a mut dyn FnMut(usize),
+}
+
 /// What differs between the networks.
 pub(super) trait Task {
     type Network: Module;
@@ -63,26 +73,12 @@ pub(super) trait Task {
         noise: &mut Noise,
     ) -> Result<Tensor<1>, TrainError>;
 
-    /// The mean `IoU` over `chosen` objects, by the network alone. `each` hears before every object how many are done.
-    fn measure(
-        &self,
-        network: &Self::Network,
-        data: &Objects,
-        chosen: &[usize],
-        cancel: &Cancel,
-        each: &mut dyn FnMut(usize),
-    ) -> Result<f64, TrainError>;
+    /// The mean `IoU` over the objects of a trial, by the network alone.
+    fn measure(&self, network: &Self::Network, trial: Trial<'_>) -> Result<f64, TrainError>;
 
     /// As [`Self::measure`], with all that a person's masks go through besides the network; gives also what is to be noted in
     /// the weight file.
-    fn judge(
-        &self,
-        network: &Self::Network,
-        data: &Objects,
-        chosen: &[usize],
-        cancel: &Cancel,
-        each: &mut dyn FnMut(usize),
-    ) -> Result<(f64, Option<Note>), TrainError>;
+    fn judge(&self, network: &Self::Network, trial: Trial<'_>) -> Result<(f64, Option<Note>), TrainError>;
 
     /// What is noted in the file that the run starts from.
     fn noted(&self) -> Result<Option<Note>, WeightError> {
@@ -224,12 +220,8 @@ impl<T: Task> Run<'_, T> {
         }
         // An epoch is chosen by the network alone; whether that helps is told by masks as a person gets them.
         let start = self.task.start()?;
-        let mut judged = |network: &T::Network, label: &str| {
-            let meter = self.meter(label);
-            let mut done = |count: usize| each(Event::Progress(meter.at(count as u64)));
-            let judged = self.task.judge(network, &self.data, &self.split.held_out, cancel, &mut done);
-            judged.map_err(|error| told(error, Some(&checkpoint)))
-        };
+        let mut judged =
+            |network: &T::Network, label: &str| self.tried(label, cancel, Some(&checkpoint), each, |trial| self.task.judge(network, trial));
         let (iou_before, note_before) = judged(&start, "Judging the start")?;
         let (iou_best, note_best) =
             if place.best_epoch > 0 { judged(&self.task.read(&config.out)?, "Judging the best epoch")? } else { (iou_before, None) };
@@ -346,14 +338,22 @@ impl<T: Task> Run<'_, T> {
         checkpoint: Option<&Path>,
         each: &mut dyn FnMut(Event),
     ) -> Result<f64, TrainError> {
-        let meter = self.meter("Measuring held-out objects");
-        let mut done = |count: usize| each(Event::Progress(meter.at(count as u64)));
-        self.task.measure(network, &self.data, &self.split.held_out, cancel, &mut done).map_err(|error| told(error, checkpoint))
+        self.tried("Measuring held-out objects", cancel, checkpoint, each, |trial| self.task.measure(network, trial))
     }
 
-    /// Counts the held-out objects.
-    fn meter(&self, label: &str) -> Meter {
-        Meter::start(label, self.split.held_out.len() as u64)
+    /// What `of` finds out on the held-out objects.
+    fn tried<R>(
+        &self,
+        label: &str,
+        cancel: &Cancel,
+        checkpoint: Option<&Path>,
+        each: &mut dyn FnMut(Event),
+        of: impl FnOnce(Trial<'_>) -> Result<R, TrainError>,
+    ) -> Result<R, TrainError> {
+        let chosen = &self.split.held_out;
+        let meter = Meter::start(label, chosen.len() as u64);
+        let mut done = |count: usize| each(Event::Progress(meter.at(count as u64)));
+        of(Trial { data: &self.data, chosen, cancel, each: &mut done }).map_err(|error| told(error, checkpoint))
     }
 }
 

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::augment::{Mirror, jittered, recoloured};
 use super::coarse::misdrawn;
-use super::run::{Note, Step, Task};
+use super::run::{Note, Step, Task, Trial};
 use super::{Config, Objects, Part, TrainError};
 use crate::annotation::CategoryId;
 use crate::assist::calibration::{CALIBRATION_KEY, Observation};
@@ -18,7 +18,6 @@ use crate::assist::crop::{SHARE, mask_crop};
 use crate::assist::snap::object;
 use crate::assist::{Calibration, ExemplarCrop, Memory, ModelPaths, Prompt, ProposeOptions, Proposer, View, planes, read};
 use crate::geometry::{Rect, Size};
-use crate::job::Cancel;
 use crate::mask::Mask;
 use crate::model::diffusion::sampler::signal;
 use crate::model::diffusion::schedule::{SIGNAL_SCALE, alpha_bar};
@@ -278,28 +277,14 @@ impl Task for SegmenterTask {
     }
 
     /// By the network alone: colours and edges of the picture would hide what it has learned.
-    fn measure(
-        &self,
-        network: &Segmenter,
-        data: &Objects,
-        chosen: &[usize],
-        cancel: &Cancel,
-        each: &mut dyn FnMut(usize),
-    ) -> Result<f64, TrainError> {
+    fn measure(&self, network: &Segmenter, trial: Trial<'_>) -> Result<f64, TrainError> {
         let options = ProposeOptions { guidance: 1.0, edges: false, ..ProposeOptions::default() };
-        Ok(mean_iou(&self.observed(network, data, chosen, &options, cancel, each)?))
+        Ok(mean_iou(&self.observed(network, &options, trial)?))
     }
 
-    fn judge(
-        &self,
-        network: &Segmenter,
-        data: &Objects,
-        chosen: &[usize],
-        cancel: &Cancel,
-        each: &mut dyn FnMut(usize),
-    ) -> Result<(f64, Option<Note>), TrainError> {
+    fn judge(&self, network: &Segmenter, trial: Trial<'_>) -> Result<(f64, Option<Note>), TrainError> {
         let options = ProposeOptions { samples: SAMPLES, ..ProposeOptions::default() };
-        let observed = self.observed(network, data, chosen, &options, cancel, each)?;
+        let observed = self.observed(network, &options, trial)?;
         let fitted = Calibration::fitted(&observed).and_then(|fitted| serde_json::to_string(&fitted).ok());
         Ok((mean_iou(&observed), fitted.map(|fitted| (CALIBRATION_KEY, fitted))))
     }
@@ -311,16 +296,9 @@ impl Task for SegmenterTask {
 }
 
 impl SegmenterTask {
-    /// How good the masks of `chosen` are, and how good the network says they are.
-    fn observed(
-        &self,
-        network: &Segmenter,
-        data: &Objects,
-        chosen: &[usize],
-        options: &ProposeOptions,
-        cancel: &Cancel,
-        each: &mut dyn FnMut(usize),
-    ) -> Result<Vec<Observation>, TrainError> {
+    /// How good the masks of a trial are, and how good the network says they are.
+    fn observed(&self, network: &Segmenter, options: &ProposeOptions, trial: Trial<'_>) -> Result<Vec<Observation>, TrainError> {
+        let Trial { data, chosen, cancel, each } = trial;
         let memory = Memory::default();
         let proposer = Proposer { segmenter: network, device: &self.device, calibration: Calibration::default(), memory: &memory };
         let mut observed = Vec::new();

@@ -286,16 +286,8 @@ fn overtaken_ui(ui: &mut Ui, path: &Path, commands: &mut Vec<Command>) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     ui.label(format!("{name} is no longer as it was read or written here. Your work is in the project; the file can wait."));
     ui.label("To write over it keeps theirs beside it, in a file of its own.");
-    ui.add_space(10.0);
-    ui.horizontal(|ui| {
-        let stays = ui.button("Leave the file").clicked();
-        let exports = ui.button("Export COCO as…").clicked();
-        let overwrites = ui.button("Keep theirs aside and save").clicked();
-        commands.extend(exports.then_some(Command::ExportAs));
-        commands.extend(overwrites.then_some(Command::Overwrite));
-        stays || exports || overwrites
-    })
-    .inner
+    let saves = Command::Export(path.to_path_buf());
+    choices_ui(ui, "Leave the file", [("Export COCO as…", Command::ExportAs), ("Keep theirs aside and save", saves)], commands)
 }
 
 fn unwritten_ui(ui: &mut Ui, why: &str, then: Option<&Path>, colors: &Palette, commands: &mut Vec<Command>) -> bool {
@@ -304,18 +296,22 @@ fn unwritten_ui(ui: &mut Ui, why: &str, then: Option<&Path>, colors: &Palette, c
     ui.add_space(6.0);
     ui.label(RichText::new(why).color(colors.bad));
     ui.label("They are lost if you go on now. Stay until the disk takes them, or export the annotations to another place.");
+    let leaves = Command::Abandon(then.map(Path::to_path_buf));
+    choices_ui(ui, "Stay", [("Export COCO as…", Command::ExportAs), ("Lose them and go on", leaves)], commands)
+}
+
+/// Buttons for doing nothing and for commands; whether one was pressed.
+fn choices_ui(ui: &mut Ui, nothing: &str, choices: [(&str, Command); 2], commands: &mut Vec<Command>) -> bool {
     ui.add_space(10.0);
-    ui.horizontal(|ui| {
-        let stays = ui.button("Stay").clicked();
-        let exports = ui.button("Export COCO as…").clicked();
-        let leaves = ui.button("Lose them and go on").clicked();
-        if exports {
-            commands.push(Command::ExportAs);
+    let choose = |ui: &mut Ui| {
+        let mut is_chosen = ui.button(nothing).clicked();
+        for (name, command) in choices {
+            if ui.button(name).clicked() {
+                commands.push(command);
+                is_chosen = true;
+            }
         }
-        if leaves {
-            commands.push(Command::Abandon(then.map(Path::to_path_buf)));
-        }
-        stays || exports || leaves
-    })
-    .inner
+        is_chosen
+    };
+    ui.horizontal(choose).inner
 }

@@ -10,7 +10,7 @@ mod polished;
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::TryRecvError;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use crate::annotation::{Instance, InstanceId, Shape};
 use crate::app::document::Document;
 use crate::assist::service::Request;
 use crate::assist::{RefineOptions, Refinement};
-use crate::job::Progress;
+use crate::job::{Progress, Stopwatch};
 use crate::mask::{metric, rle};
 use crate::store;
 
@@ -130,8 +130,7 @@ pub(super) struct Job {
     unusable: u64,
     /// ... and the ones at which the models failed.
     failed: u64,
-    active: Duration,
-    since: Option<Instant>,
+    time: Stopwatch,
     /// Objects that were done before this start, which say nothing about the speed.
     before: u64,
 }
@@ -162,34 +161,30 @@ impl Job {
         let wanted = |instance: &Instance| plan.covers(instance) && !known.contains(&instance.id);
         let feed = Feed::start(document, wanted, plan.options(), wake)?;
         let done = total.saturating_sub(feed.count);
-        let since = Some(Instant::now());
-        let (asked, unusable, failed, active) = (None, 0, 0, Duration::ZERO);
-        Ok(Self { source, feed, asked, journal, findings, done, total, unusable, failed, active, since, before: done })
+        let (asked, unusable, failed, time) = (None, 0, 0, Stopwatch::started());
+        Ok(Self { source, feed, asked, journal, findings, done, total, unusable, failed, time, before: done })
     }
 
     /// Whether it rests.
     pub(super) const fn is_paused(&self) -> bool {
-        self.since.is_none()
+        self.time.rests()
     }
 
     /// Lets it rest or go on; what the models were asked for meanwhile is asked for again.
     pub(super) fn pause(&mut self, rests: bool) {
-        if let Some(since) = self.since.take() {
-            self.active += since.elapsed();
-        }
         if rests {
+            self.time.rest();
             self.feed.put_back(self.asked.take());
         } else {
-            self.since = Some(Instant::now());
+            self.time.go_on();
         }
     }
 
     /// How far it is; the estimate leaves pauses and what was done before out.
     pub(super) fn progress(&self) -> Progress {
-        let active = self.active + self.since.map_or(Duration::ZERO, |since| since.elapsed());
         let fresh = self.done - self.before;
         // As if all of `done` had been done at the speed of this run.
-        let elapsed = if fresh == 0 { Duration::ZERO } else { active.mul_f64(self.done as f64 / fresh as f64) };
+        let elapsed = if fresh == 0 { Duration::ZERO } else { self.time.elapsed().mul_f64(self.done as f64 / fresh as f64) };
         Progress { label: "Polishing".to_owned(), done: self.done, total: self.total, elapsed }
     }
 
@@ -269,6 +264,8 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::annotation::{CategoryId, Dataset, Field, Image, ImageId};
     use crate::app::document::Source;

@@ -85,11 +85,13 @@ pub fn to_coco(dataset: &mut Dataset, reference: Option<&[Category]>, tally: &mu
             *image = with_members(image, &changes);
         }
     }
-    for category in dataset.categories.iter_mut().filter(|_| was_lvis) {
-        let Some(source) = category.source.as_ref().filter(|source| members(source).contains_key("synset")) else { continue };
-        let text = patched(source.text(), &OF_CLASS.map(|member| (member, Change::Remove)));
-        tally.add(Kind::Member, format_args!("category {} (synset, synonyms, definition)", category.id));
-        category.source = text.map(Verbatim::whole);
+    if was_lvis {
+        for category in &mut dataset.categories {
+            let Some(source) = category.source.as_ref().filter(|source| members(source).contains_key("synset")) else { continue };
+            let text = patched(source.text(), &OF_CLASS.map(|member| (member, Change::Remove)));
+            tally.add(Kind::Member, format_args!("category {} (synset, synonyms, definition)", category.id));
+            category.source = text.map(Verbatim::whole);
+        }
     }
     for instance in &mut dataset.instances {
         if was_lvis {

@@ -6,24 +6,13 @@ use annotator::formats::lvis;
 
 /// A window on a file of LVIS: a kitten on the first image, a cat on the second.
 fn window() -> Window {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    std::fs::create_dir(&data).unwrap();
-    for name in ["a.png", "b.png"] {
-        RgbImage::new(120, 80).save(data.join(name)).unwrap();
-    }
     let text = r#"{"images":[
         {"id":1,"file_name":"a.png","width":120,"height":80,"neg_category_ids":[1,4],"not_exhaustive_category_ids":[2]},
         {"id":2,"file_name":"b.png","width":120,"height":80,"neg_category_ids":[2],"not_exhaustive_category_ids":[]}],
         "annotations":[{"id":5,"image_id":1,"category_id":2,"bbox":[10,10,40,30],"area":1200},
         {"id":6,"image_id":2,"category_id":1,"bbox":[10,10,40,30],"area":1200}],
         "categories":[{"id":1,"name":"cat"},{"id":2,"name":"kitten"},{"id":3,"name":"dog"},{"id":4,"name":"bird"}]}"#;
-    let file = data.join("lvis.json");
-    std::fs::write(&file, text).unwrap();
-    let mut window = Window::over(folder, data, true);
-    window.open(&file);
-    window.until("all is read", |app| !app.state().document.is_loading());
-    window
+    Window::over_lvis(text)
 }
 
 fn names(window: &Window) -> Vec<&str> {

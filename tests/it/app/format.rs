@@ -4,22 +4,12 @@ use super::*;
 
 /// A window on a file of LVIS with two pictures.
 fn lvis_window() -> Window {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    std::fs::create_dir(&data).unwrap();
-    for name in ["a.png", "b.png"] {
-        RgbImage::new(120, 80).save(data.join(name)).unwrap();
-    }
     let text = r#"{"images":[
         {"id":1,"file_name":"a.png","width":120,"height":80,"neg_category_ids":[2],"not_exhaustive_category_ids":[]},
         {"id":2,"file_name":"b.png","width":120,"height":80,"neg_category_ids":[],"not_exhaustive_category_ids":[]}],
         "annotations":[],"categories":[{"id":1,"name":"cat","synset":"cat.n.01","frequency":"f","image_count":9,"instance_count":12},
         {"id":2,"name":"dog","synset":"dog.n.01","frequency":"r","image_count":9,"instance_count":12}]}"#;
-    let file = data.join("lvis.json");
-    std::fs::write(&file, text).unwrap();
-    let mut window = Window::over(folder, data, true);
-    window.open(&file);
-    window
+    Window::over_lvis(text)
 }
 
 #[test]

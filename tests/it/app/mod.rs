@@ -186,6 +186,31 @@ impl Window {
         self.harness.run_steps(2);
     }
 
+    /// A window on a file of LVIS with this text, of pictures `a.png` and `b.png`.
+    fn over_lvis(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        for name in ["a.png", "b.png"] {
+            RgbImage::new(120, 80).save(data.join(name)).unwrap();
+        }
+        let file = data.join("lvis.json");
+        std::fs::write(&file, text).unwrap();
+        let mut window = Self::over(folder, data, true);
+        window.open(&file);
+        window.until("all is read", |app| !app.state().document.is_loading());
+        window
+    }
+
+    /// The same folder in the next session.
+    fn reopened(self) -> Self {
+        let (data, folder) = (self.data.clone(), self.close());
+        let mut window = Self::over(folder, data.clone(), false);
+        window.open(&data);
+        window.until("all is read", |app| !app.state().document.is_loading());
+        window
+    }
+
     fn open(&mut self, path: &Path) {
         self.perform(Command::Open(path.to_path_buf()));
         self.until("the image is shown", App::is_image_ready);

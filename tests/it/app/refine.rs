@@ -187,10 +187,7 @@ fn a_polished_mask_that_was_taken_by_mistake_is_offered_again() {
     assert_eq!(window.app().state().review.as_ref().unwrap().changes[0].id.0, all[0].id);
 
     // It is kept that it was taken back.
-    let (data, folder) = (window.data.clone(), window.close());
-    let mut window = Window::over(folder, data.clone(), false);
-    window.open(&data);
-    window.until("all is read", |app| !app.state().document.is_loading());
+    let mut window = window.reopened();
     window.perform(Command::ResumePolish);
     assert_eq!(findings(&window).len(), 3);
 }
@@ -234,10 +231,7 @@ fn every_decision_about_a_polished_data_set_can_be_taken_back() {
     assert_eq!((areas(&window), shown(&window)), (before, all[1].id));
 
     // So it is in the journal, which stays until a review is closed that has nothing undecided.
-    let (data, folder) = (window.data.clone(), window.close());
-    let mut window = Window::over(folder, data.clone(), false);
-    window.open(&data);
-    window.until("all is read", |app| !app.state().document.is_loading());
+    let mut window = window.reopened();
     window.perform(Command::ResumePolish);
     assert_eq!(findings(&window).len(), 3);
     window.key(Modifiers::SHIFT, Key::Escape);
@@ -348,10 +342,7 @@ fn a_data_set_is_polished_paused_and_gone_on_with() {
     assert!(window.app().state().image != 0, "the next change is shown");
 
     // The window is closed in the middle of the review and opened again: two changes are left.
-    let (data, folder) = (window.data.clone(), window.close());
-    let mut window = Window::over(folder, data.clone(), false);
-    window.open(&data);
-    window.until("all is read", |app| !app.state().document.is_loading());
+    let mut window = window.reopened();
     window.perform(Command::ResumePolish);
     assert_eq!(self::findings(&window).len(), 2, "nothing is left to look at");
     window.press(Key::Escape);

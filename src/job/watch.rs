@@ -1,13 +1,13 @@
-//! The means to stop a comparison and to see how far it is.
+//! The means to stop long work and to see how far it is.
 
 use rayon::prelude::*;
 
-use crate::job::{Cancel, Meter, Progress};
+use super::{Cancel, Meter, Progress};
 
 /// So many units of work lie between two looks at the cancel flag.
 const CHUNK: usize = 256;
 
-/// Who may stop a comparison, and who hears of it.
+/// Who may stop the work, and who hears of it.
 pub struct Watch<'a> {
     /// Raised to stop.
     pub cancel: &'a Cancel,
@@ -15,12 +15,24 @@ pub struct Watch<'a> {
     pub progress: &'a mut dyn FnMut(Progress),
 }
 
-/// The comparison was stopped on request.
+/// The work was stopped on request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("stopped")]
 pub struct Stopped;
 
 impl Watch<'_> {
+    /// Tells how many units are done.
+    ///
+    /// # Errors
+    /// When the work was stopped.
+    pub fn step(&mut self, meter: &Meter, done: usize) -> Result<(), Stopped> {
+        if self.cancel.is_cancelled() {
+            return Err(Stopped);
+        }
+        (self.progress)(meter.at(done as u64));
+        Ok(())
+    }
+
     /// What `each` makes of the `items`, on all cores and in their order. People read `label` meanwhile.
     ///
     /// # Errors
@@ -29,10 +41,7 @@ impl Watch<'_> {
         let meter = Meter::start(label, items.len() as u64);
         let mut made = Vec::with_capacity(items.len());
         for chunk in items.chunks(CHUNK) {
-            if self.cancel.is_cancelled() {
-                return Err(Stopped);
-            }
-            (self.progress)(meter.at(made.len() as u64));
+            self.step(&meter, made.len())?;
             made.par_extend(chunk.par_iter().map(&each));
         }
         Ok(made)
