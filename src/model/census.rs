@@ -86,8 +86,8 @@ mod tests {
         let device = Device::flex();
         let count = |entries: &[Entry]| entries.iter().map(|entry| entry.shape.iter().product::<usize>()).sum::<usize>();
         let segmenter = Segmenter::new(&SegmenterConfig::default(), &device);
-        assert_eq!(count(&census(&segmenter.encoder)), 4_183_136);
-        assert_eq!(count(&census(&segmenter.denoiser)), 3_387_205);
+        assert_eq!(count(&census(&segmenter.encoder)), 4_774_496);
+        assert_eq!(count(&census(&segmenter.denoiser)), 3_425_321);
         assert_eq!(count(&census(&Refiner::new(&RefinerConfig::nano(), &device))), 3_683_440);
         assert_eq!(count(&census(&Refiner::new(&RefinerConfig::lite(), &device))), 3_775_620);
     }

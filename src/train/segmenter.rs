@@ -146,10 +146,7 @@ impl SegmenterTask {
     fn features(&self, network: &Segmenter, crops: Tensor<4>) -> Features {
         match self.part {
             Part::Denoiser | Part::Conditioning => network.encoder.valid().forward(crops),
-            Part::Deep => {
-                let (f4, f8) = network.encoder.valid().shallow(crops);
-                network.encoder.deep(f4, f8)
-            }
+            Part::Deep => network.encoder.deep(network.encoder.valid().shallow(crops)),
             Part::All => network.encoder.forward(crops),
         }
     }
@@ -323,8 +320,7 @@ fn mean_iou(observed: &[Observation]) -> f64 {
 }
 
 fn detached(features: &Features) -> Features {
-    let plain = |tensor: &Tensor<4>| tensor.clone().inner();
-    Features { f4: plain(&features.f4), f8: plain(&features.f8), f16: plain(&features.f16), f32: plain(&features.f32) }
+    features.map(|feature| feature.clone().inner())
 }
 
 /// The `IoU` of each predicted mask with its truth.

@@ -122,6 +122,7 @@ fn segmenter_matches(device: &Device, tolerance: f32) {
     let (file, network) = tiny_segmenter(device);
     let at = |name: &str| tensor(&file, name, device);
     let features = network.encoder.forward(at("input"));
+    assert_close(features.f2.clone(), &file, "f2", tolerance);
     assert_close(features.f4.clone(), &file, "f4", tolerance);
     assert_close(features.f8.clone(), &file, "f8", tolerance);
     assert_close(features.f16.clone(), &file, "f16", tolerance);

@@ -69,7 +69,7 @@ def segmenter_fixture(out: Path) -> None:
         f = model.encoder(x)
         logits, quality = model.denoiser(f, x_u, u, x0_hat)
         tensors |= {"input": x, "noise": noise, "x_u": x_u, "u": u, "x0_hat": x0_hat}
-        tensors |= dict(zip(("f4", "f8", "f16", "f32"), f))
+        tensors |= dict(zip(("f2", "f4", "f8", "f16", "f32"), f))
         tensors |= {"logits": logits, "quality": quality}
         for steps in (1, 4):
             z, q = sample(model, x, noise, steps)
@@ -84,7 +84,7 @@ def segmenter_fixture(out: Path) -> None:
 
 def conditioning_fixture(out: Path) -> None:
     """A batch of four: two exemplars and a class, one exemplar, a class alone, nothing."""
-    cfg = replace(TINY_SEGMENTER, conditioning=ConditioningConfig(("cat", "dog", "cup"), concat=True))
+    cfg = replace(TINY_SEGMENTER, fine=8, conditioning=ConditioningConfig(("cat", "dog", "cup"), concat=True))
     model = Segmenter(cfg).eval()
     randomise(model, 7)
     g = torch.Generator().manual_seed(8)

@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 GROUPS = 8
+STEM = 24
+"""Channels at stride 2."""
 SCALE = 0.5
 """b: a mask M in {0,1} is diffused as x0 = b(2M-1)."""
 
@@ -51,6 +53,8 @@ class SegmenterConfig:
     emb: int = 256
     depths: tuple[int, ...] = (1, 2, 3, 4)
     """Residual blocks of the encoder at strides 4, 8, 16 and 32."""
+    fine: int = 0
+    """Channels of the last layers, at stride 2; without them the logits come from stride 4 alone."""
     conditioning: ConditioningConfig | None = None
 
     def to_dict(self) -> dict:
@@ -58,6 +62,8 @@ class SegmenterConfig:
         out = asdict(self)
         if self.conditioning is None:
             del out["conditioning"]
+        if not self.fine:
+            del out["fine"]
         return out
 
     @staticmethod
@@ -142,7 +148,7 @@ class FiLMRes(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Crop -> features at strides 4, 8, 16 and 32; independent of the noise level."""
+    """Crop -> features at strides 2, 4, 8, 16 and 32; independent of the noise level."""
 
     def __init__(self, cfg: SegmenterConfig) -> None:
         super().__init__()
@@ -151,9 +157,9 @@ class Encoder(nn.Module):
         def stage(c: int, depth: int) -> nn.ModuleList:
             return nn.ModuleList([Res(c) for _ in range(depth)])
 
-        self.stem1 = conv3(cfg.in_channels, 24, 2)
-        self.stem2_norm = group_norm(24)
-        self.stem2 = conv3(24, cfg.c4, 2)
+        self.stem1 = conv3(cfg.in_channels, STEM, 2)
+        self.stem2_norm = group_norm(STEM)
+        self.stem2 = conv3(STEM, cfg.c4, 2)
         self.stage4 = stage(cfg.c4, d4)
         self.down8 = conv3(cfg.c4, cfg.c8, 2)
         self.stage8 = stage(cfg.c8, d8)
@@ -163,8 +169,9 @@ class Encoder(nn.Module):
         self.stage32 = stage(cfg.c32, d32)
         self.attn32 = Attn(cfg.c32, cfg.heads)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        f4 = self.stem2(F.silu(self.stem2_norm(self.stem1(x))))
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        f2 = F.silu(self.stem2_norm(self.stem1(x)))
+        f4 = self.stem2(f2)
         for block in self.stage4:
             f4 = block(f4)
         f8 = self.down8(f4)
@@ -176,7 +183,7 @@ class Encoder(nn.Module):
         f32 = self.down32(f16)
         for block in self.stage32:
             f32 = block(f32)
-        return f4, f8, f16, self.attn32(f32)
+        return f2, f4, f8, f16, self.attn32(f32)
 
 
 def up2(x: Tensor) -> Tensor:
@@ -306,6 +313,20 @@ class Conditioning(nn.Module):
         )
 
 
+class Fine(nn.Module):
+    """What the finest features, of stride 2, change in the logits; four cells of theirs lie in one of stride 4."""
+
+    def __init__(self, c4: int, c: int) -> None:
+        super().__init__()
+        self.conv1 = conv3(c4 + 4 * STEM, c)
+        self.norm2 = group_norm(c)
+        self.conv2 = zero(conv3(c, 4))
+
+    def forward(self, f2: Tensor, h: Tensor) -> Tensor:
+        x = self.conv1(torch.cat([h, F.pixel_unshuffle(f2, 2)], dim=1))
+        return self.conv2(F.silu(self.norm2(x)))
+
+
 class Denoiser(nn.Module):
     """Noisy mask + encoder features + noise level -> mask logits and predicted IoU."""
 
@@ -334,12 +355,14 @@ class Denoiser(nn.Module):
         self.upres4 = FiLMRes(2 * c4, c4, emb)
         self.out_norm = group_norm(c4)
         self.out_conv = conv3(c4, 4)
+        if cfg.fine:
+            self.fine = Fine(c4, cfg.fine)
         self.quality1 = nn.Linear(c32, 64)
         self.quality2 = nn.Linear(64, 1)
 
     def forward(
         self,
-        features: tuple[Tensor, Tensor, Tensor, Tensor],
+        features: tuple[Tensor, ...],
         x_u: Tensor,
         u: Tensor,
         x0_hat: Tensor,
@@ -347,7 +370,7 @@ class Denoiser(nn.Module):
         context: Context | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Returns (logits [N,1,S/2,S/2], quality [N]); conditioning and context go together."""
-        f4, f8, f16, f32 = features
+        f2, f4, f8, f16, f32 = features
         abar = alpha_bar(u)
         emb = sinusoid(torch.log(abar / (1 - abar)).clamp(-10, 10), self.noise_dim)
         emb = self.noise_mlp2(F.silu(self.noise_mlp1(emb)))
@@ -371,7 +394,11 @@ class Denoiser(nn.Module):
             h = conditioning.cross16(h, context)
         h = self.upres8(torch.cat([up2(self.up8(h)), a], dim=1), emb)
         h = self.upres4(torch.cat([up2(self.up4(h)), f4], dim=1), emb)
-        logits = F.pixel_shuffle(self.out_conv(F.silu(self.out_norm(h))), 2)
+        h = F.silu(self.out_norm(h))
+        out = self.out_conv(h)
+        if hasattr(self, "fine"):
+            out = out + self.fine(f2, h)
+        logits = F.pixel_shuffle(out, 2)
         quality = self.quality2(F.silu(self.quality1(mid.mean(dim=(2, 3)))))
         return logits, quality.sigmoid()[:, 0]
 
@@ -396,7 +423,7 @@ class Segmenter(nn.Module):
     def exemplar(self, crop: Tensor, mask: Tensor) -> Exemplar:
         """Tokens of one exemplar from its input [5, S/2, S/2] and mask [S/2, S/2]."""
         with torch.no_grad():
-            f16 = self.encoder(crop[None])[2][0]
+            f16 = self.encoder(crop[None])[3][0]
         share = F.avg_pool2d(mask[None, None], 16)[0, 0]
         return Exemplar(exemplar_values(f16.float(), share), crop[:3] * mask)
 

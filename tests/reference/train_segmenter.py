@@ -109,7 +109,8 @@ def mask_loss(logits: Tensor, target: Tensor, edges: float = 0.0) -> Tensor:
     bce = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     if edges > 0:
         reach = target.shape[-1] // 8 | 1
-        around = F.avg_pool2d(target, reach, 1, reach // 2, count_include_pad=False)
+        across = F.avg_pool2d(target, (1, reach), 1, (0, reach // 2), count_include_pad=False)
+        around = F.avg_pool2d(across, (reach, 1), 1, (reach // 2, 0), count_include_pad=False)
         weight = 1 + 2 * edges * (around - target).abs()
         bce = bce * (weight / weight.mean((2, 3), keepdim=True))
     return (bce.flatten(1).mean(1) + dice_loss(logits.sigmoid(), target)).mean()
@@ -128,12 +129,12 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
         shown = D.Exemplars([s for name in ("photos", "crowded", "single", "nuclei") for s in pools.get(name, (0, []))[1]])
         classes = tuple(sorted(shown.of_class))
     own = ConditioningConfig(classes, args.concat) if classes else None
-    config = SegmenterConfig(depths=tuple(args.depths), conditioning=own)
+    config = SegmenterConfig(depths=tuple(args.depths), fine=args.fine, conditioning=own)
     model = Segmenter(config)
     if args.start:
         missing, extra = model.load_state_dict(read_start(args.start), strict=False)
         new = [name for name in missing if name.startswith("encoder.stage")]
-        if extra or any(name not in new and not name.startswith("conditioning.") for name in missing):
+        if extra or any(name not in new and not name.startswith(("conditioning.", "denoiser.fine.")) for name in missing):
             raise SystemExit(f"{args.start} holds other weights: {[*missing, *extra][:3]}")
         for name in new:  # blocks that are added change nothing at first
             if ".conv2." in name:
@@ -211,7 +212,7 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
         with torch.autocast("cpu", dtype=torch.bfloat16):
             features = model.encoder(x)
             prior = seen if rng.random() < 0.8 else torch.zeros_like(mask)
-            if not again and rng.random() < options.self_cond:
+            if not again and bool((u < 1).any()) and rng.random() < options.self_cond:
                 with torch.no_grad():
                     first, _ = model.denoise(features, x_u, u, prior, context)
                 prior = x0_from_logits(first) * (u < 1)[:, None, None, None]
@@ -263,6 +264,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, O
     p.add_argument("--resume", type=Path)
     p.add_argument("--start", type=Path, help="weights or checkpoint to begin with")
     p.add_argument("--depths", type=int, nargs=4, default=(1, 2, 3, 4), help="encoder blocks at strides 4, 8, 16, 32")
+    p.add_argument("--fine", type=int, default=0, help="channels of last layers at stride 2")
     p.add_argument("--train", choices=("all", "conditioning"), default="all")
     p.add_argument("--conditioned", action="store_true", help="train layers for exemplars and class names with all others")
     p.add_argument("--drop-exemplars", type=float, default=0.2, help="share of samples that see no exemplars")

@@ -11,7 +11,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::blocks::GROUPS;
-use super::{ConditioningConfig, Features, SegmenterConfig};
+use super::{ConditioningConfig, SegmenterConfig};
 use crate::model::layer::{conv1, conv1_zero, conv3_zero, group_norm, per_sample, unshuffled};
 use crate::model::noise::Noise;
 
@@ -298,15 +298,6 @@ impl ModuleMapper for Drawn {
         };
         let values: Vec<f32> = self.noise.normals(shape.num_elements()).into_iter().map(|value| value * deviation).collect();
         param.map(|tensor| Tensor::from_data(TensorData::new(values, shape), &tensor.device()).set_require_grad(tensor.is_require_grad()))
-    }
-}
-
-impl Features {
-    /// One of these samples `count` times over.
-    #[must_use]
-    pub fn repeated(&self, count: usize) -> Self {
-        let each = |feature: &Tensor<4>| if count == 1 { feature.clone() } else { feature.clone().repeat_dim(0, count) };
-        Self { f4: each(&self.f4), f8: each(&self.f8), f16: each(&self.f16), f32: each(&self.f32) }
     }
 }
 

@@ -29,9 +29,17 @@ pub struct SegmenterConfig {
     /// Residual blocks of the encoder at strides 4, 8, 16 and 32; the first networks' in files that do not say.
     #[serde(default = "first_depths")]
     pub depths: [usize; 4],
+    /// Channels of last layers that see features of stride 2; 0, as in files that do not say, for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fine: usize,
     /// What conditions the denoiser besides; nothing in files that do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conditioning: Option<ConditioningConfig>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What files without `depths` hold.
@@ -71,7 +79,8 @@ impl Default for SegmenterConfig {
             heads: 4,
             noise_dim: 64,
             emb: 256,
-            depths: [1, 2, 3, 4],
+            depths: [1, 2, 5, 4],
+            fine: 32,
             conditioning: None,
         }
     }
@@ -91,6 +100,7 @@ impl SegmenterConfig {
             noise_dim: 16,
             emb: 16,
             depths: first_depths(),
+            fine: 8,
             ..Self::default()
         }
     }
@@ -109,6 +119,9 @@ impl SegmenterConfig {
         }
         if widths.iter().any(|&c| c == 0 || !c.is_multiple_of(8) || c > 8192) {
             return Err("every width must be a multiple of 8");
+        }
+        if !self.fine.is_multiple_of(8) || self.fine > 8192 {
+            return Err("the last layers' width must be a multiple of 8");
         }
         if self.depths.iter().any(|d| !(1..=64).contains(d)) {
             return Err("every stage of the encoder has 1 to 64 blocks");

@@ -7,9 +7,12 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::blocks::{Attention, FilmRes, GROUPS};
+use super::encoder::STEM;
 use super::{Conditioning, Context, Features, SegmenterConfig};
 use crate::model::diffusion::schedule::{SIGNAL_SCALE, alpha_bar, log_snr};
-use crate::model::layer::{conv1, conv3, convolved, group_norm, normed_silu, per_sample, shuffled, silu, unshuffled, upsampled};
+use crate::model::layer::{
+    conv1, conv3, conv3_zero, convolved, group_norm, normed_silu, per_sample, shuffled, silu, unshuffled, upsampled,
+};
 
 /// How many pixels a side go into channels at the input.
 const PATCH: usize = 4;
@@ -21,6 +24,31 @@ pub struct Prediction {
     pub logits: Tensor<4>,
     /// The `IoU` that the network expects of its mask, in [0, 1]: `[N]`.
     pub quality: Tensor<1>,
+}
+
+/// What the finest features, of stride 2, change in the logits; four cells of theirs lie in one of stride 4.
+#[derive(Module, Debug)]
+struct Fine {
+    conv1: Conv2d,
+    norm2: GroupNorm,
+    conv2: Conv2d,
+}
+
+impl Fine {
+    fn new(c4: usize, channels: usize, device: &Device) -> Self {
+        Self {
+            conv1: conv3([c4 + 4 * STEM, channels], 1, device),
+            norm2: group_norm(GROUPS, channels, device),
+            conv2: conv3_zero([channels, 4], device),
+        }
+    }
+
+    /// # Shapes
+    /// [N, 24, S/2, S/2] and [N, c4, S/4, S/4] -> [N, 4, S/4, S/4]
+    fn forward(&self, f2: Tensor<4>, h: Tensor<4>) -> Tensor<4> {
+        let x = convolved(&self.conv1, Tensor::cat(vec![h, unshuffled(f2, 2)], 1));
+        convolved(&self.conv2, normed_silu(&self.norm2, x))
+    }
 }
 
 /// The mask denoiser.
@@ -47,6 +75,7 @@ pub struct Denoiser {
     upres4: FilmRes,
     out_norm: GroupNorm,
     out_conv: Conv2d,
+    fine: Option<Fine>,
     quality1: Linear,
     quality2: Linear,
     noise_dim: usize,
@@ -55,7 +84,7 @@ pub struct Denoiser {
 impl Denoiser {
     /// A denoiser with random weights.
     pub fn new(config: &SegmenterConfig, device: &Device) -> Self {
-        let SegmenterConfig { c4, c8, c16, c32, heads, noise_dim, emb, .. } = *config;
+        let SegmenterConfig { c4, c8, c16, c32, heads, noise_dim, emb, fine, .. } = *config;
         let film = |channels| FilmRes::new(channels, emb, device);
         let linear = |from, to| LinearConfig::new(from, to).init(device);
         Self {
@@ -80,6 +109,7 @@ impl Denoiser {
             upres4: film([2 * c4, c4]),
             out_norm: group_norm(GROUPS, c4, device),
             out_conv: conv3([c4, 4], 1, device),
+            fine: (fine > 0).then(|| Fine::new(c4, fine, device)),
             quality1: linear(c32, 64),
             quality2: linear(64, 1),
             noise_dim,
@@ -126,8 +156,13 @@ impl Denoiser {
         let h = told(self.upres16.forward(up(&self.up16, middle.clone(), b), &embedding), Conditioning::at16);
         let h = self.upres8.forward(up(&self.up8, h, a), &embedding);
         let h = self.upres4.forward(up(&self.up4, h, features.f4.clone()), &embedding);
-        let logits = shuffled(convolved(&self.out_conv, normed_silu(&self.out_norm, h)), 2);
-        Prediction { logits, quality: self.quality(middle) }
+        let h = normed_silu(&self.out_norm, h);
+        let cells = convolved(&self.out_conv, h.clone());
+        let cells = match &self.fine {
+            Some(fine) => cells + fine.forward(features.f2.clone(), h),
+            None => cells,
+        };
+        Prediction { logits: shuffled(cells, 2), quality: self.quality(middle) }
     }
 
     fn embedding(&self, levels: &[f64], device: &Device) -> Tensor<2> {

@@ -9,12 +9,14 @@ use super::SegmenterConfig;
 use super::blocks::{Attention, GROUPS, Res};
 use crate::model::layer::{conv3, convolved, group_norm, normed_silu};
 
-/// Channels between the two stem convolutions.
-const STEM: usize = 24;
+/// Channels at stride 2, between the two stem convolutions.
+pub(super) const STEM: usize = 24;
 
-/// What the encoder knows about a crop, at strides 4, 8, 16 and 32.
+/// What the encoder knows about a crop, at strides 2, 4, 8, 16 and 32.
 #[derive(Clone, Debug)]
 pub struct Features {
+    /// [N, 24, S/2, S/2]
+    pub f2: Tensor<4>,
     /// [N, c4, S/4, S/4]
     pub f4: Tensor<4>,
     /// [N, c8, S/8, S/8]
@@ -23,6 +25,21 @@ pub struct Features {
     pub f16: Tensor<4>,
     /// [N, c32, S/32, S/32]
     pub f32: Tensor<4>,
+}
+
+impl Features {
+    /// `of` each of them.
+    #[must_use]
+    pub fn map(&self, of: impl Fn(&Tensor<4>) -> Tensor<4>) -> Self {
+        let Self { f2, f4, f8, f16, f32 } = self;
+        Self { f2: of(f2), f4: of(f4), f8: of(f8), f16: of(f16), f32: of(f32) }
+    }
+
+    /// One of these samples `count` times over.
+    #[must_use]
+    pub fn repeated(&self, count: usize) -> Self {
+        if count == 1 { self.clone() } else { self.map(|feature| feature.clone().repeat_dim(0, count)) }
+    }
 }
 
 /// The crop encoder.
@@ -66,20 +83,19 @@ impl Encoder {
     /// # Shapes
     /// [N, 5, S, S] -> [`Features`]; S is a multiple of 32
     pub fn forward(&self, crop: Tensor<4>) -> Features {
-        let (f4, f8) = self.shallow(crop);
-        self.deep(f4, f8)
+        self.deep(self.shallow(crop))
     }
 
-    /// The stages at strides 4 and 8.
+    /// The stages at strides 2, 4 and 8.
     ///
     /// # Shapes
-    /// [N, 5, S, S] -> ([N, c4, S/4, S/4], [N, c8, S/8, S/8])
-    pub fn shallow(&self, crop: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+    /// [N, 5, S, S] -> [`Features`], the first three
+    pub fn shallow(&self, crop: Tensor<4>) -> [Tensor<4>; 3] {
         let through = |blocks: &[Res], x| blocks.iter().fold(x, |x, block| block.forward(x));
-        let stem = normed_silu(&self.stem2_norm, convolved(&self.stem1, crop));
-        let f4 = through(&self.stage4, convolved(&self.stem2, stem));
+        let f2 = normed_silu(&self.stem2_norm, convolved(&self.stem1, crop));
+        let f4 = through(&self.stage4, convolved(&self.stem2, f2.clone()));
         let f8 = through(&self.stage8, convolved(&self.down8, f4.clone()));
-        (f4, f8)
+        [f2, f4, f8]
     }
 
     /// This encoder with the parameters of [`Self::shallow`] held as they are.
@@ -97,10 +113,10 @@ impl Encoder {
     }
 
     /// The stages at strides 16 and 32, on top of [`Self::shallow`].
-    pub fn deep(&self, f4: Tensor<4>, f8: Tensor<4>) -> Features {
+    pub fn deep(&self, [f2, f4, f8]: [Tensor<4>; 3]) -> Features {
         let through = |blocks: &[Res], x| blocks.iter().fold(x, |x, block| block.forward(x));
         let f16 = through(&self.stage16, convolved(&self.down16, f8.clone()));
         let f32 = self.attn32.forward(through(&self.stage32, convolved(&self.down32, f16.clone())));
-        Features { f4, f8, f16, f32 }
+        Features { f2, f4, f8, f16, f32 }
     }
 }
