@@ -60,6 +60,8 @@ pub enum Aim {
     Spread,
     /// Finer masks.
     Refinement,
+    /// Other objects like some.
+    Others,
 }
 
 /// What a running request is for.
@@ -135,6 +137,8 @@ pub enum Outcome {
     Proposed(Running, Vec<Proposal>),
     /// Masks for masks.
     Refined(Running, Vec<Refinement>),
+    /// Boxes of other objects.
+    Found(Running, Vec<Rect>),
     /// A failure, in words.
     Failed(String),
     /// Masks for boxes that could wait, or why there are none.
@@ -262,6 +266,10 @@ impl Assistant {
                 }
                 Reply::Proposed { id, proposals } if self.is_running(id) => {
                     outcomes.extend(self.finish().map(|running| Outcome::Proposed(running, proposals)));
+                }
+                Reply::Finding { id, done, of } if self.is_running(id) => self.show(done, of, std::iter::empty()),
+                Reply::Found { id, rects } if self.is_running(id) => {
+                    outcomes.extend(self.finish().map(|running| Outcome::Found(running, rects)));
                 }
                 Reply::Refined { id, refinements } if self.is_running(id) => {
                     outcomes.extend(self.finish().map(|running| Outcome::Refined(running, refinements)));

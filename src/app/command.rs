@@ -116,6 +116,8 @@ pub enum Command {
     PauseProposing,
     /// Ends proposing in the background.
     StopProposing,
+    /// Looks for other objects like the selected ones.
+    FindOthers,
     /// Refines the selected masks.
     Refine,
     /// Shows the next mask for the selected object.
@@ -326,6 +328,7 @@ pub static TABLE: &[Entry] = table! {
     Object Command::Cancel, "Cancel", [bare(Key::Escape)], "Stops the model, leaves the refined mask that is shown, ends the selection; the box stays";
     Object Command::Propose, "Propose masks for boxes", [], "Runs the diffusion segmenter over every box of this image that has no mask";
     Object Command::ProposeAll, "Propose masks for all images", [], "Runs the segmenter over every box of the data set that has no mask, in the background";
+    Object Command::FindOthers, "Find others like it", [shift(Key::W)], "Looks over the image for objects like the selected ones, and proposes a mask for each";
     Object Command::PauseProposing, "Pause or go on proposing", [], "Lets proposing in the background rest, or go on";
     Object Command::StopProposing, "Stop proposing", [], "Ends proposing in the background; the masks that came stay";
     Object Command::Refine, "Refine selected masks", [bare(Key::G)], "Runs the diffusion refiner over the selected masks and shows what it changes";

@@ -81,6 +81,18 @@ impl State {
         bbox.is_drawable().then(|| self.insert("Draw box", instance)).flatten()
     }
 
+    /// Adds boxes of a class to an image, as one step; gives back those that are there now.
+    pub(super) fn add_boxes(&mut self, label: &str, image: ImageId, class: CategoryId, rects: &[Rect]) -> Vec<InstanceId> {
+        let first = self.document.dataset().free_instance_id().0;
+        let of = |(id, &rect): (i64, &Rect)| Instance { id: InstanceId(id), category_id: class, ..self.new_instance(image, rounded(rect)) };
+        let instances: Vec<Instance> = (first..).zip(rects).map(of).collect();
+        let ids: Vec<InstanceId> = instances.iter().map(|instance| instance.id).collect();
+        let insert = |instance| Edit::Insert { index: usize::MAX, instance: Box::new(instance) };
+        let is_done = self.commit(label, Some(image), &Edit::Batch(instances.into_iter().map(insert).collect()));
+        ids.iter().filter(|_| is_done).for_each(|&id| self.visibility.show(id));
+        if is_done { ids } else { Vec::new() }
+    }
+
     /// Gives an object, or a new one, a painted mask; an object without any pixel left is deleted.
     pub fn paint(&mut self, target: Option<InstanceId>, shape: Shape) {
         let Some(image) = self.shown().map(|image| image.id) else { return };

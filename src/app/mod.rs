@@ -16,6 +16,7 @@ mod document;
 mod edit;
 mod export;
 mod file;
+mod find;
 mod frame;
 mod fuzzy;
 mod hand;

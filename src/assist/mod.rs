@@ -7,6 +7,7 @@ pub mod alternatives;
 pub mod calibration;
 pub mod crop;
 pub mod evidence;
+mod find;
 mod grow;
 mod highres;
 mod looks;
@@ -24,6 +25,7 @@ mod walk;
 
 pub use alternatives::Alternative;
 pub use calibration::Calibration;
+pub use find::MOST_LIKE;
 pub use memory::Memory;
 pub use models::ModelPaths;
 pub use patch::Patch;
@@ -156,6 +158,10 @@ impl Assistant {
     pub const fn refiner(&self) -> &Refiner {
         &self.refiner
     }
+
+    const fn proposer<'a>(&'a self, device: &'a Device) -> Proposer<'a> {
+        Proposer { segmenter: &self.segmenter, device, calibration: self.calibration, memory: &self.memory }
+    }
 }
 
 impl Engine for Assistant {
@@ -168,8 +174,7 @@ impl Engine for Assistant {
         each: &mut dyn FnMut(ProposeStep),
     ) -> Result<Vec<Proposal>, AssistError> {
         let device = self.compute.device();
-        let proposer = Proposer { segmenter: &self.segmenter, device: &device, calibration: self.calibration, memory: &self.memory };
-        proposer.propose(image, prompts, options, cancel, each)
+        self.proposer(&device).propose(image, prompts, options, cancel, each)
     }
 
     fn refine(
@@ -182,6 +187,18 @@ impl Engine for Assistant {
     ) -> Result<Vec<Refinement>, AssistError> {
         let device = self.compute.device();
         Finisher { refiner: &self.refiner, segmenter: Some(&self.segmenter), device: &device }.refine(image, masks, options, cancel, each)
+    }
+
+    fn find(
+        &self,
+        image: &RgbImage,
+        like: &[Mask],
+        taken: &[Rect],
+        cancel: &Cancel,
+        each: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Rect>, AssistError> {
+        let device = self.compute.device();
+        self.proposer(&device).find(image, like, taken, cancel, each)
     }
 
     fn device(&self) -> String {

@@ -18,6 +18,7 @@ use std::thread::JoinHandle;
 use image::RgbImage;
 
 use super::{AssistError, Assistant, ModelPaths, Prompt, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep, Refinement};
+use crate::geometry::Rect;
 use crate::job::{Cancel, Meter, Progress, spawn};
 use crate::mask::Mask;
 use crate::model::device::{Compute, ComputeChoice, open};
@@ -47,6 +48,15 @@ pub enum Request {
         /// How.
         options: RefineOptions,
     },
+    /// Boxes of other objects like some.
+    Find {
+        /// The image.
+        image: Arc<RgbImage>,
+        /// The masks of those that others are to be like.
+        like: Vec<Mask>,
+        /// The boxes of all objects that are known.
+        taken: Vec<Rect>,
+    },
     /// Other weights from now on.
     Load(ModelPaths),
 }
@@ -72,6 +82,15 @@ pub enum Reply {
         /// The masks so far.
         step: ProposeStep,
     },
+    /// A search after some more boxes.
+    Finding {
+        /// The request.
+        id: RequestId,
+        /// Boxes that were looked at.
+        done: usize,
+        /// All of them.
+        of: usize,
+    },
     /// A refinement after one more step.
     Refining {
         /// The request.
@@ -92,6 +111,13 @@ pub enum Reply {
         id: RequestId,
         /// In the order of the masks.
         refinements: Vec<Refinement>,
+    },
+    /// Boxes of other objects, the surest first.
+    Found {
+        /// The request.
+        id: RequestId,
+        /// In image coordinates.
+        rects: Vec<Rect>,
     },
     /// The request failed.
     Failed {
@@ -134,6 +160,21 @@ pub trait Engine {
         cancel: &Cancel,
         each: &mut dyn FnMut(RefineStep),
     ) -> Result<Vec<Refinement>, AssistError>;
+
+    /// See [`Proposer::find`](super::Proposer::find); nothing is found where an engine does not say how.
+    ///
+    /// # Errors
+    /// See there.
+    fn find(
+        &self,
+        _image: &RgbImage,
+        _like: &[Mask],
+        _taken: &[Rect],
+        _cancel: &Cancel,
+        _each: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Rect>, AssistError> {
+        Ok(Vec::new())
+    }
 
     /// The device, for people.
     fn device(&self) -> String;
@@ -325,7 +366,8 @@ impl Shared {
         let mut state = self.state();
         let same_step = match (&reply, state.replies.back()) {
             (Reply::Proposing { id, .. }, Some(Reply::Proposing { id: last, .. }))
-            | (Reply::Refining { id, .. }, Some(Reply::Refining { id: last, .. })) => id == last,
+            | (Reply::Refining { id, .. }, Some(Reply::Refining { id: last, .. }))
+            | (Reply::Finding { id, .. }, Some(Reply::Finding { id: last, .. })) => id == last,
             (Reply::Progress(_), Some(Reply::Progress(_))) => true,
             _ => false,
         };
@@ -453,6 +495,11 @@ fn answer<E: Engine>(
             let mut each = |step| tell(Reply::Refining { id, step });
             let refinements = engine.refine(image, masks, options, cancel, &mut each)?;
             Ok(Reply::Refined { id, refinements })
+        }
+        Request::Find { image, like, taken } => {
+            let mut each = |done, of| tell(Reply::Finding { id, done, of });
+            let rects = engine.find(image, like, taken, cancel, &mut each)?;
+            Ok(Reply::Found { id, rects })
         }
         Request::Load(_) => Ok(Reply::Ready { id, device: engine.device(), takes_exemplars: engine.takes_exemplars() }),
     }

@@ -15,6 +15,7 @@ mod doctor;
 mod eval;
 mod gallery;
 mod kshot;
+mod others;
 mod pictures;
 mod propose;
 mod refine;

@@ -10,7 +10,7 @@ use image::RgbImage;
 
 use super::pictures::{Task, each_batch, stray, tasks};
 use super::terminal::Terminal;
-use super::{ModelOptions, Outcome, alternatives, dataset, unless_cancelled};
+use super::{ModelOptions, Outcome, alternatives, dataset, others, unless_cancelled};
 use crate::annotation::{Dataset, Instance};
 use crate::assist::{AssistError, Assistant, Engine as _, MOST_SAMPLES, Prompt, Proposal, ProposeOptions, RefineOptions};
 use crate::formats::{coco, lvis};
@@ -42,6 +42,9 @@ pub struct Arguments {
     /// Take the network's first look as it is: faster, but the outline is not drawn to the picture's edges
     #[arg(long)]
     plain: bool,
+    /// Look on each image for more objects like those that have a mask there, class by class, and add them
+    #[arg(long)]
+    others: bool,
     /// Let the refiner improve each mask
     #[arg(long)]
     refine: bool,
@@ -55,6 +58,8 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     let mut data = dataset::read(&arguments.data, terminal, cancel)?;
     let mut found = Vec::new();
     let models = Models::load(arguments, cancel)?;
+    let others = if arguments.others { others::add(&mut data, &arguments.images, &models.assistant, terminal, cancel)? } else { Some(0) };
+    let Some(others) = others else { return Ok(Outcome::Cancelled) };
     let wanted = |instance: &Instance| !instance.crowd;
     let (tasks, stray) = (tasks(&data, &arguments.images, wanted), stray(&data, wanted));
     let (mut has_new, mut unusable) = (vec![false; data.instances.len()], 0);
@@ -95,9 +100,10 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
         terminal.warning("the scores were left out: annotations of LVIS have none");
     }
     terminal.message(&format!(
-        "wrote {}: {} masks from boxes, {} crowds skipped, {unusable} boxes without a mask{}",
+        "wrote {}: {} masks from boxes{}, {} crowds skipped, {unusable} boxes without a mask{}",
         arguments.out.display(),
         has_new.iter().filter(|&&has_new| has_new).count(),
+        if others > 0 { format!(" ({others} of objects that were found besides)") } else { String::new() },
         data.instances.iter().filter(|instance| instance.crowd).count(),
         dataset::unseen(&walk, stray, "keep only their boxes")
     ));

@@ -703,3 +703,31 @@ fn exemplars_are_measured_by_class() {
     assert!(counts.iter().all(|(k, rest)| rest.starts_with(if *k == "0" { "0 " } else { "1 " })), "{text}");
     assert_code(&run(folder.path(), "--headless eval --data in.json --kshot 1"), 2);
 }
+
+#[test]
+fn others_like_a_few_nuclei_are_found_without_boxes() {
+    let folder = TempDir::new().unwrap();
+    let mut document = read(&sample().join("instances.json"));
+    let image = document["images"].as_array().unwrap().iter().find(|image| image["file_name"] == "nuclei-smear.png").unwrap().clone();
+    let all = document["annotations"].as_array().unwrap().iter().filter(|one| one["image_id"] == image["id"]).cloned().collect::<Vec<_>>();
+    document["images"] = json!([image]);
+    document["annotations"] = json!(all[..3]);
+    std::fs::write(folder.path().join("in.json"), document.to_string()).unwrap();
+    let words = "--headless propose --data in.json --out out.json --plain --others --device cpu --images";
+    let output = run(folder.path(), &format!("{words} {}", sample().join("images").display()));
+    assert_code(&output, 0);
+    let written = read(&folder.path().join("out.json"));
+    let rects = |records: &[Value]| records.iter().map(|one| serde_json::from_value::<[f64; 4]>(one["bbox"].clone()).unwrap()).collect();
+    let (truth, found): (Vec<[f64; 4]>, Vec<[f64; 4]>) = (rects(&all[3..]), rects(&written["annotations"].as_array().unwrap()[3..]));
+    let overlap = |a: &[f64; 4], b: &[f64; 4]| {
+        let side = |axis: usize| ((a[axis] + a[axis + 2]).min(b[axis] + b[axis + 2]) - a[axis].max(b[axis])).max(0.0);
+        let shared = side(0) * side(1);
+        shared / (a[2] * a[3] + b[2] * b[3] - shared)
+    };
+    let right = truth.iter().filter(|rect| found.iter().any(|other| overlap(rect, other) > 0.5)).count();
+    assert!(right >= 6, "{right} of {} nuclei are among {} that were found", truth.len(), found.len());
+    let known: Vec<[f64; 4]> = rects(&all[..3]);
+    let alone = |at: usize| known.iter().chain(&found[..at]).all(|other| overlap(&found[at], other) <= 0.4);
+    assert!((0..found.len()).all(alone), "nothing is found twice: {found:?}");
+    assert!(out(&output).contains("of objects that were found besides"), "{}", out(&output));
+}

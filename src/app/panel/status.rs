@@ -61,6 +61,7 @@ fn said_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut Vec<Com
             Aim::Fresh => "Proposing",
             Aim::Correction => "Correcting",
             Aim::Alternatives | Aim::Spread => "Sampling",
+            Aim::Others => "Looking for others like",
         };
         let count = running.instances.len();
         let masks = if count == 1 { "mask".to_owned() } else { format!("{count} masks") };

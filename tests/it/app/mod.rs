@@ -4,6 +4,7 @@ mod batch;
 mod classes;
 mod draw;
 mod file;
+mod find;
 mod format;
 mod hand;
 mod look;
@@ -113,6 +114,23 @@ impl Engine for Stand {
             Refinement { mask: Mask::from_fn(mask.size(), near), kept_original: false, change: 0.1 }
         };
         Ok(masks.iter().map(grown).collect())
+    }
+
+    /// A box of the first one's size to the right of each, where that is free.
+    fn find(
+        &self,
+        _: &RgbImage,
+        like: &[Mask],
+        taken: &[Rect],
+        cancel: &Cancel,
+        each: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Rect>, AssistError> {
+        each(1, 2);
+        while self.slow && !cancel.is_cancelled() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let right = like.iter().filter_map(Mask::bbox).map(|rect| Rect { x: rect.right() + 2.0, ..rect });
+        Ok(right.filter(|rect| taken.iter().all(|other| rect.x >= other.right())).collect())
     }
 
     fn device(&self) -> String {

@@ -1,0 +1,35 @@
+//! Others like the selected objects.
+
+use super::*;
+
+#[test]
+fn others_are_found_and_get_masks_and_two_steps_take_them_back() {
+    let mut window = Window::new(false);
+    window.key(Modifiers::SHIFT, Key::W);
+    assert!(window.says().contains("Select an object with a mask"), "{}", window.says());
+    window.draw_box((10.0, 20.0), (40.0, 50.0));
+    window.answered();
+    window.key(Modifiers::SHIFT, Key::W);
+    window.answered();
+    window.answered();
+    let class = window.app().state().objects().next().unwrap().category_id;
+    let others: Vec<_> = window.app().state().objects().skip(1).cloned().collect();
+    assert_eq!(others.len(), 1, "{}", window.says());
+    assert!(others[0].bbox.x >= 40.0 && others[0].shape != Shape::Box && others[0].category_id == class);
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert!(window.app().state().objects().nth(1).unwrap().shape == Shape::Box);
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.app().state().objects().count(), 1);
+}
+
+#[test]
+fn a_search_is_shown_and_escape_stops_it() {
+    let mut window = Window::new(true);
+    window.press(Key::B);
+    window.drag((20.0, 20.0), (40.0, 20.0), Modifiers::NONE);
+    window.key(Modifiers::SHIFT, Key::W);
+    window.until("the search begins", App::is_waiting);
+    window.press(Key::Escape);
+    assert!(window.says().contains("Search stopped"), "{}", window.says());
+    assert_eq!(window.app().state().objects().count(), 1);
+}
