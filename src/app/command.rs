@@ -328,9 +328,9 @@ pub static TABLE: &[Entry] = table! {
     Object Command::Cancel, "Cancel", [bare(Key::Escape)], "Stops the model, leaves the refined mask that is shown, ends the selection; the box stays";
     Object Command::Propose, "Propose masks for boxes", [], "Runs the diffusion segmenter over every box of this image that has no mask";
     Object Command::ProposeAll, "Propose masks for all images", [], "Runs the segmenter over every box of the data set that has no mask, in the background";
-    Object Command::FindOthers, "Find others like it", [shift(Key::W)], "Looks over the image for objects like the selected ones, and proposes a mask for each";
     Object Command::PauseProposing, "Pause or go on proposing", [], "Lets proposing in the background rest, or go on";
     Object Command::StopProposing, "Stop proposing", [], "Ends proposing in the background; the masks that came stay";
+    Object Command::FindOthers, "Find others like it", [shift(Key::W)], "Looks over the image for objects like the selected ones, and proposes a mask for each";
     Object Command::Refine, "Refine selected masks", [bare(Key::G)], "Runs the diffusion refiner over the selected masks and shows what it changes";
     Object Command::NextAlternative, "Next alternative mask", [bare(Key::Space)], "Shows another mask that the model finds for the selected object";
     Object Command::UseAsExemplar, "Use as exemplar", [bare(Key::K)], "With weights that look at exemplars, the next proposals for its class follow the selected object";

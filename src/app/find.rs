@@ -39,6 +39,7 @@ impl App {
         let ids = self.state.add_boxes("Find others", running.image, class, rects);
         self.state.say(Tone::Plain, format!("{} object{} found", ids.len(), plural(ids.len())));
         if self.state.shown().is_some_and(|image| image.id == running.image) {
+            self.state.selection.clear();
             self.propose();
         } else {
             self.propose_later(running.image, ids);

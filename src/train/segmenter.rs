@@ -190,9 +190,13 @@ impl Task for SegmenterTask {
     type Network = Segmenter;
 
     fn load(&self) -> Result<Segmenter, WeightError> {
-        let network = Segmenter::load(&self.paths.segmenter_file()?, &self.device)?;
+        let file = self.paths.segmenter_file()?;
+        let network = Segmenter::load(&file, &self.device)?;
         if !self.conditioned {
             return Ok(network);
+        }
+        if self.concat && network.config.conditioning.as_ref().is_some_and(|known| !known.concat) {
+            return Err(file.bad_config("its layers for exemplars take no colours, so --concat cannot be had"));
         }
         let own = ConditioningConfig { classes: self.classes.values().cloned().collect(), concat: self.concat };
         Ok(network.conditioned(own, self.seed, &self.device))
