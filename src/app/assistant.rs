@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::settings::DeviceChoice;
-use crate::annotation::{ImageId, Instance, InstanceId, Shape};
+use crate::annotation::{CategoryId, ImageId, Instance, InstanceId, Shape};
 use crate::assist::service::{Reply, Request, RequestId, Service};
 use crate::assist::{self, ModelPaths, Proposal, Refinement};
 use crate::geometry::{Rect, Size};
@@ -60,8 +60,8 @@ pub enum Aim {
     Spread,
     /// Finer masks.
     Refinement,
-    /// Other objects like some.
-    Others,
+    /// Other objects like some, for this class.
+    Others(CategoryId),
 }
 
 /// What a running request is for.

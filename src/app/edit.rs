@@ -83,9 +83,13 @@ impl State {
 
     /// Adds boxes of a class to an image, as one step; gives back those that are there now.
     pub(super) fn add_boxes(&mut self, label: &str, image: ImageId, class: CategoryId, rects: &[Rect]) -> Vec<InstanceId> {
-        let first = self.document.dataset().free_instance_id().0;
-        let of = |(id, &rect): (i64, &Rect)| Instance { id: InstanceId(id), category_id: class, ..self.new_instance(image, rounded(rect)) };
-        let instances: Vec<Instance> = (first..).zip(rects).map(of).collect();
+        let first = self.new_instance(image, Rect::default());
+        let free = (first.id.0..=i64::MAX).map(InstanceId).filter(|&id| self.document.instance(id).is_none());
+        let of = |(id, &rect): (InstanceId, &Rect)| {
+            let bbox = rounded(rect);
+            Instance { id, category_id: class, bbox, area: bbox.area(), ..first.clone() }
+        };
+        let instances: Vec<Instance> = free.zip(rects).map(of).collect();
         let ids: Vec<InstanceId> = instances.iter().map(|instance| instance.id).collect();
         let insert = |instance| Edit::Insert { index: usize::MAX, instance: Box::new(instance) };
         let is_done = self.commit(label, Some(image), &Edit::Batch(instances.into_iter().map(insert).collect()));

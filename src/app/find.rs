@@ -1,48 +1,67 @@
-//! Other objects like the selected ones: the models look for their boxes, which then get their masks as drawn ones do.
+//! Other objects like the selected ones, or like the exemplars of the chosen class: the models look for their boxes, which
+//! then get their masks as drawn ones do.
+
+use std::sync::Arc;
 
 use super::App;
 use super::assistant::{Aim, Running};
-use super::perform::plural;
 use super::state::Tone;
 use crate::annotation::{Instance, InstanceId, Shape};
-use crate::assist::MOST_LIKE;
 use crate::assist::service::Request;
+use crate::assist::{ExemplarCrop, is_taken};
 use crate::geometry::Rect;
+use crate::model::segmenter::MOST_EXEMPLARS;
 
 impl App {
-    /// Looks over the shown image for objects like the selected ones, which have masks and are of one class.
+    /// Looks over the shown image for objects like the selected ones, which have masks and are of one class; like the
+    /// exemplars of the chosen class where none is selected.
     pub(super) fn find_others(&mut self) {
+        if self.is_loading() {
+            return;
+        }
         let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
-        let chosen: Vec<Instance> = self.state.selected().filter(|object| object.shape != Shape::Box && !object.crowd).cloned().collect();
-        let Some(first) = chosen.first() else {
+        let Some(pixels) = self.pixels() else { return };
+        let chosen: Vec<&Instance> = self.state.selected().filter(|object| object.shape != Shape::Box && !object.crowd).collect();
+        let Some(class) = chosen.first().map(|object| object.category_id).or(self.state.category) else {
             return self.state.say(Tone::Plain, "Select an object with a mask first; others like it are looked for");
         };
-        if chosen.iter().any(|object| object.category_id != first.category_id) {
+        if chosen.iter().any(|object| object.category_id != class) {
             return self.state.say(Tone::Plain, "Select objects of one class; what is found gets that class");
         }
-        let Some(pixels) = self.pixels() else { return };
-        let masks = chosen.iter().take(MOST_LIKE).filter_map(|object| Some((object.id, object.mask(size).ok()?)));
-        let (ids, like): (Vec<InstanceId>, Vec<_>) = masks.unzip();
+        let crop = |object: &&Instance| ExemplarCrop::new(&pixels, &object.mask(size).ok()?).map(|crop| (object.id, Arc::new(crop)));
+        let (ids, crops): (Vec<InstanceId>, Vec<_>) = chosen.iter().filter_map(crop).take(MOST_EXEMPLARS).unzip();
+        let like = if crops.is_empty() { self.state.exemplars.get(&class).cloned().unwrap_or_default() } else { crops };
+        if like.is_empty() {
+            return self.state.say(Tone::Plain, "Select an object with a mask first; others like it are looked for");
+        }
         let taken = self.state.objects().map(|object| object.bbox).collect();
-        self.request(Request::Find { image: pixels, like, taken }, Aim::Others, image, &ids);
+        self.request(Request::Find { image: pixels, like, taken }, Aim::Others(class), image, &ids);
     }
 
-    /// Adds the boxes that were found and has masks proposed for them.
-    pub(super) fn found_others(&mut self, running: &Running, rects: &[Rect]) {
-        let class = running.instances.iter().find_map(|&id| self.state.document.instance(id)).map(|object| object.category_id);
-        let Some(class) = class.filter(|_| self.state.document.image_of(running.image).is_some()) else {
-            return self.state.say(Tone::Plain, "What others were to be like is gone; nothing was added");
-        };
+    /// Adds the boxes that were found and has masks proposed for them. The selection stays where a person has chosen other
+    /// objects.
+    pub(super) fn found_others(&mut self, running: &Running, mut rects: Vec<Rect>) {
+        let Aim::Others(class) = running.aim else { return };
+        if self.state.document.category(class).is_none() {
+            return self.state.say(Tone::Plain, "The class of what was looked for is gone; nothing was added");
+        }
+        // Some may have been drawn meanwhile.
+        let present: Vec<Rect> = self.state.document.objects(running.image).map(|object| object.bbox).collect();
+        rects.retain(|&rect| !is_taken(rect, &present));
         if rects.is_empty() {
             return self.state.say(Tone::Plain, "Nothing else like it was found here; select several to look for more");
         }
-        let ids = self.state.add_boxes("Find others", running.image, class, rects);
-        self.state.say(Tone::Plain, format!("{} object{} found", ids.len(), plural(ids.len())));
-        if self.state.shown().is_some_and(|image| image.id == running.image) {
-            self.state.selection.clear();
-            self.propose();
-        } else {
-            self.propose_later(running.image, ids);
+        let ids = self.state.add_boxes("Find others", running.image, class, &rects);
+        if ids.is_empty() {
+            return;
         }
+        let is_shown = self.state.shown().is_some_and(|image| image.id == running.image);
+        if !is_shown || self.assistant.running().is_some() {
+            return self.propose_later(running.image, ids);
+        }
+        if self.state.selection.iter().all(|id| running.instances.contains(id)) {
+            self.state.selection.clear();
+        }
+        self.propose_for(ids);
     }
 }

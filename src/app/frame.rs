@@ -57,7 +57,7 @@ impl App {
         let may_redo = self.state.document.history().next_redo().is_some() && self.undone_at.is_some_and(|at| at.elapsed() < REDO_TIME);
         let (later, now) = std::mem::take(&mut self.held).into_iter().partition(|outcome| match outcome {
             Outcome::Refined(..) => is_busy || has_outline,
-            Outcome::Batched(_) | Outcome::Found(..) => is_busy || may_redo,
+            Outcome::Batched(_) => is_busy || may_redo,
             _ => is_busy,
         });
         self.held = later;

@@ -264,7 +264,7 @@ impl App {
             let what = match running.aim {
                 Aim::Refinement => "Refining stopped",
                 Aim::Fresh => "Proposal stopped; the boxes stay",
-                Aim::Others => "Search stopped",
+                Aim::Others(_) => "Search stopped",
                 _ => "Stopped; the mask stays as it was",
             };
             return self.state.say(Tone::Plain, what);
@@ -337,7 +337,7 @@ impl App {
             }
             Outcome::Proposed(running, proposals) if running.aim != Aim::Fresh => self.suggested(&running, proposals),
             Outcome::Proposed(running, proposals) => self.proposed(&running, proposals),
-            Outcome::Found(running, rects) => self.found_others(&running, &rects),
+            Outcome::Found(running, rects) => self.found_others(&running, rects),
             Outcome::Batched(outcome) => self.batched(outcome),
             Outcome::Polished(outcome) => self.polished(outcome),
             Outcome::Unpolished(message) => self.unpolished(&message),

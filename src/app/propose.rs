@@ -62,6 +62,12 @@ impl App {
         }
     }
 
+    /// Proposes masks for some boxes of the shown image.
+    pub(super) fn propose_for(&mut self, ids: Vec<InstanceId>) {
+        self.proposing = Some(Proposing { due: ids, ..Proposing::default() });
+        self.propose_next();
+    }
+
     /// Asks for the next few masks.
     fn propose_next(&mut self) {
         let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };

@@ -133,7 +133,7 @@ impl App {
             Some(Aim::Fresh) => ("Propose masks", false),
             Some(Aim::Correction) => ("Correct mask", true),
             Some(Aim::Refinement) => return self.state.say(Tone::Plain, "The refiner is not done yet; Esc stops it"),
-            Some(Aim::Others) => return self.state.say(Tone::Plain, "The search is not done yet; Esc stops it"),
+            Some(Aim::Others(_)) => return self.state.say(Tone::Plain, "The search is not done yet; Esc stops it"),
             // The mask that is shown is the one that is taken.
             Some(Aim::Alternatives | Aim::Spread) | None => {
                 self.stop_models();

@@ -5,10 +5,13 @@
 //! its own. What is kept is what the network thinks well of and whose features are near those of an object that is looked
 //! for, in the way of few-shot prototypes: the network has no idea what an object is that nobody has shown it.
 
+use std::sync::Arc;
+
 use image::RgbImage;
 use rayon::prelude::*;
 
-use super::crop::{box_region, mask_crop};
+use super::crop::box_region;
+use super::prompt::ExemplarCrop;
 use super::propose::Proposer;
 use super::view::View;
 use super::{AssistError, planes, read, size_of, stop_if};
@@ -17,9 +20,8 @@ use crate::job::Cancel;
 use crate::mask::Mask;
 use crate::mask::component::{Components, Connectivity};
 use crate::model::noise::Noise;
+use crate::model::segmenter::Exemplar;
 
-/// No more objects than these are looked for together.
-pub const MOST_LIKE: usize = 8;
 /// The side of the crops, in pixels: coarse, as only boxes are wanted.
 const SIDE: usize = 128;
 /// The side of their masks.
@@ -33,7 +35,7 @@ const STRIDE: f64 = 0.5;
 /// No more first boxes than these; they lie farther apart where there would be.
 const MOST_BOXES: usize = 2000;
 /// No more boxes than these go into the next round.
-const MOST_KEPT: usize = 300;
+const MOST_KEPT: usize = 500;
 /// How often boxes move.
 const ROUNDS: usize = 3;
 /// Boxes that go through the network together.
@@ -44,6 +46,8 @@ const SAME: f64 = 0.7;
 const COPY: f64 = 0.4;
 /// A box that lies in another with so much of it shows a part of that one's object.
 const WITHIN: f64 = 0.7;
+/// A box that is larger than this, in times, does not take what lies in it.
+const LARGER: f64 = 4.0;
 /// The areas of what is kept, in times the smallest and the largest one of those that are looked for.
 const AREAS: [f64; 2] = [0.2, 5.0];
 /// What is kept has at least this quality times squared likeness. On 10 images of nuclei with three known ones .99 of what
@@ -51,145 +55,99 @@ const AREAS: [f64; 2] = [0.2, 5.0];
 const ENOUGH: f32 = 0.6;
 
 /// A box on its way to an object.
-#[derive(Clone)]
 struct Walker {
     /// The next box: that of what the network takes for the object.
     rect: Rect,
-    /// What the network expects of its mask, times how far the box stayed where it was.
-    promise: f32,
-    quality: f32,
-    /// The mean of the features in the mask.
-    features: Vec<f32>,
+    /// How far the box stayed where it was, in [0, 1].
+    steadiness: f32,
+    /// The quality that the network expects of the object's mask, times its squared likeness.
+    score: f32,
 }
 
 impl Proposer<'_> {
-    /// Boxes of objects like those of `like`, the surest first; none where an object with a box of `taken` lies.
+    /// Boxes of objects like those of `like`, of this image or others, the surest first; none where [`is_taken`] says so.
     ///
-    /// `each` gets the boxes that are looked at and how many there are, by the round.
+    /// `each` gets how many boxes were looked at, and of how many.
     ///
     /// # Errors
-    /// When the image has no pixels, a mask another size, `cancel` was raised, or the device failed.
+    /// When the image has no pixels, `cancel` was raised, or the device failed.
     pub fn find(
         &self,
         image: &RgbImage,
-        like: &[Mask],
+        like: &[Arc<ExemplarCrop>],
         taken: &[Rect],
         cancel: &Cancel,
         each: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<Rect>, AssistError> {
         let size = size_of(image)?;
-        if let Some((index, mask)) = like.iter().enumerate().find(|(_, mask)| mask.size() != size) {
-            return Err(AssistError::MaskSize { index, mask: mask.size(), image: size });
-        }
-        let known: Vec<(Rect, &Mask)> = like.iter().filter_map(|mask| Some((mask.bbox()?, mask))).take(MOST_LIKE).collect();
-        let rects: Vec<Rect> = known.iter().map(|(rect, _)| *rect).collect();
-        let looked_for = self.seen(image, &rects, |index, view| mask_crop(known[index].1, view.region, GRID))?;
-        let areas = rects.iter().map(|rect| rect.area());
-        let (least, most) = (areas.clone().fold(f64::INFINITY, f64::min) * AREAS[0], areas.fold(0.0, f64::max) * AREAS[1]);
+        let encoded = like.iter().map(|crop| self.memory.exemplar(crop, || self.exemplar(crop)));
+        let encoded: Vec<Exemplar> = encoded.collect::<Result<_, AssistError>>()?;
+        let mut areas: Vec<f64> = like.iter().map(|crop| crop.box_area_px).collect();
+        areas.sort_by(f64::total_cmp);
+        let (Some(least), Some(most)) = (areas.first(), areas.last()) else { return Ok(Vec::new()) };
+        let wanted = least * AREAS[0]..=most * AREAS[1];
 
-        let mut boxes = laid(size, &sides(&rects));
-        let mut found = Vec::new();
-        for round in 0..ROUNDS {
-            found.clear();
-            for (done, part) in boxes.chunks(BATCH).enumerate() {
+        let mut boxes = laid(size, &sides(&areas));
+        let mut found: Vec<Walker> = Vec::new();
+        for round in 1..=ROUNDS {
+            let mut walkers = Vec::new();
+            for (part, some) in boxes.chunks(BATCH).enumerate() {
                 stop_if(cancel)?;
-                each(round * boxes.len() + done * BATCH, ROUNDS * boxes.len());
-                found.extend(self.walked(image, part, size)?);
+                each(part * BATCH, boxes.len());
+                walkers.extend(self.walked(image, some, size, &encoded)?);
             }
-            found.retain(|walker| (least..=most).contains(&walker.rect.area()));
-            found.sort_by(|a, b| b.promise.total_cmp(&a.promise));
-            found = distinct(std::mem::take(&mut found), |a, b| overlap(a, b) > SAME);
-            found.truncate(MOST_KEPT);
-            boxes = found.iter().map(|walker| walker.rect).collect();
+            walkers.retain(|walker| wanted.contains(&walker.rect.area()) && !is_taken(walker.rect, taken));
+            if round == ROUNDS {
+                walkers.retain(|walker| walker.score >= ENOUGH);
+                found = distinct(walkers, |walker| walker.score, is_copy);
+            } else {
+                let apart = distinct(walkers, |walker| walker.score * walker.steadiness, |a, b| overlap(a, b) > SAME);
+                boxes = apart.iter().map(|walker| walker.rect).take(MOST_KEPT).collect();
+            }
         }
-
-        let score = |walker: &Walker| {
-            let likeness = looked_for.iter().map(|(_, features)| cosine(features, &walker.features)).fold(0.0, f32::max);
-            walker.quality * likeness * likeness
-        };
-        let free = |rect: Rect| taken.iter().all(|&other| overlap(rect, other) <= COPY && shared(rect, other) <= WITHIN * rect.area());
-        let scored = found.into_iter().map(|walker| Walker { promise: score(&walker), ..walker });
-        let mut scored: Vec<Walker> = scored.filter(|walker| walker.promise >= ENOUGH && free(walker.rect)).collect();
-        scored.sort_by(|a, b| b.promise.total_cmp(&a.promise));
-        let is_copy = |a: Rect, b: Rect| overlap(a, b) > COPY || shared(a, b) > WITHIN * a.area().min(b.area());
-        Ok(distinct(scored, is_copy).into_iter().map(|walker| walker.rect).collect())
-    }
-
-    /// The quality that the network expects of an object in each of `boxes`, and the mean of its features in the mask that
-    /// `share` gives on a grid of [`GRID`] cells a side.
-    fn seen(
-        &self,
-        image: &RgbImage,
-        boxes: &[Rect],
-        share: impl Fn(usize, &View) -> Vec<f32>,
-    ) -> Result<Vec<(f32, Vec<f32>)>, AssistError> {
-        if boxes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let looked = self.looked(image, boxes)?;
-        let shares = looked.views.iter().enumerate().map(|(index, view)| share(index, view));
-        Ok(shares.enumerate().map(|(index, share)| (looked.quality[index], looked.features(index, &share))).collect())
+        Ok(found.into_iter().map(|walker| walker.rect).collect())
     }
 
     /// Each of `boxes` after its next step; those in which nothing is seen are gone.
-    fn walked(&self, image: &RgbImage, boxes: &[Rect], size: Size) -> Result<Vec<Walker>, AssistError> {
-        let looked = self.looked(image, boxes)?;
-        let step = |(index, &from): (usize, &Rect)| {
-            let object = largest(&looked.logits[index * GRID * GRID..][..GRID * GRID])?;
-            let (cells, region) = (object.bbox()?, box_region(from));
-            let (sx, sy) = (region.width / GRID as f64, region.height / GRID as f64);
-            let next = Rect::new(region.x + cells.x * sx, region.y + cells.y * sy, cells.width * sx, cells.height * sy).clipped(size);
-            let share: Vec<f32> = object.bytes().iter().map(|&inside| f32::from(inside)).collect();
-            let quality = looked.quality[index];
-            let promise = quality * overlap(from, next) as f32;
-            next.is_drawable().then(|| Walker { rect: next, promise, quality, features: looked.features(index, &share) })
-        };
-        Ok(boxes.iter().enumerate().filter_map(step).collect())
-    }
-
-    fn looked(&self, image: &RgbImage, boxes: &[Rect]) -> Result<Looked, AssistError> {
-        let views: Vec<View> = boxes.par_iter().map(|&rect| View::new(image, rect, SIDE)).collect();
-        let input: Vec<f32> = views.par_iter().flat_map_iter(View::input).collect();
+    fn walked(&self, image: &RgbImage, boxes: &[Rect], size: Size, like: &[Exemplar]) -> Result<Vec<Walker>, AssistError> {
+        let input: Vec<f32> = boxes.par_iter().flat_map_iter(|&rect| View::new(image, rect, SIDE).input()).collect();
         let (count, shape) = (boxes.len(), [boxes.len(), 1, GRID, GRID]);
         let features = self.segmenter.encoder.forward(planes(input, [count, 5, SIDE, SIDE], self.device));
         let noise = planes(Noise::new(0).normals(GRID * GRID).repeat(count), shape, self.device);
         let blank = planes(vec![0.0; count * GRID * GRID], shape, self.device);
         let said = self.segmenter.denoise(&features, noise, &vec![1.0; count], blank, None);
-        Ok(Looked { views, logits: read(said.logits)?, quality: read(said.quality)?, f16: read(features.f16)? })
+        let (logits, quality, f16) = (read(said.logits)?, read(said.quality)?, read(features.f16)?);
+        let of = |length: usize, index: usize| index * (length / count)..(index + 1) * (length / count);
+        let step = |(index, &from): (usize, &Rect)| {
+            let object = largest(&logits[of(logits.len(), index)])?;
+            let (cells, region) = (object.bbox()?, box_region(from));
+            let (sx, sy) = (region.width / GRID as f64, region.height / GRID as f64);
+            let next = Rect::new(region.x + cells.x * sx, region.y + cells.y * sy, cells.width * sx, cells.height * sy).clipped(size);
+            let features = mean(&f16[of(f16.len(), index)], &object);
+            let likeness = like.iter().map(|exemplar| cosine(exemplar.mean(), &features)).fold(0.0, f32::max);
+            let (steadiness, score) = (overlap(from, next) as f32, quality[index] * likeness * likeness);
+            next.is_drawable().then_some(Walker { rect: next, steadiness, score })
+        };
+        Ok(boxes.iter().enumerate().filter_map(step).collect())
     }
 }
 
-/// What the network says of some boxes.
-struct Looked {
-    views: Vec<View>,
-    logits: Vec<f32>,
-    quality: Vec<f32>,
-    f16: Vec<f32>,
+/// The mean of features on [`CELLS`] cells a side in `object`, one value a channel.
+fn mean(f16: &[f32], object: &Mask) -> Vec<f32> {
+    let mut weights = [0.0_f32; CELLS * CELLS];
+    for (at, &inside) in object.bytes().iter().enumerate() {
+        weights[at / GRID * CELLS / GRID * CELLS + at % GRID * CELLS / GRID] += f32::from(inside);
+    }
+    let total: f32 = weights.iter().sum();
+    let channels = f16.chunks_exact(CELLS * CELLS);
+    channels.map(|channel| channel.iter().zip(&weights).map(|(value, weight)| value * weight).sum::<f32>() / total).collect()
 }
 
-impl Looked {
-    /// The mean of the features of box `index` in the mask `share`, one value a channel.
-    fn features(&self, index: usize, share: &[f32]) -> Vec<f32> {
-        let mut weights = [0.0_f32; CELLS * CELLS];
-        for (at, value) in share.iter().enumerate() {
-            weights[at / GRID * CELLS / GRID * CELLS + at % GRID * CELLS / GRID] += value;
-        }
-        let total: f32 = weights.iter().sum::<f32>().max(1e-6);
-        let length = self.f16.len() / self.views.len();
-        let channels = self.f16[index * length..][..length].chunks_exact(CELLS * CELLS);
-        channels.map(|channel| channel.iter().zip(&weights).map(|(value, weight)| value * weight).sum::<f32>() / total).collect()
-    }
-}
-
-/// The sides of the first boxes: one for objects of about one size, else two.
-fn sides(rects: &[Rect]) -> Vec<f64> {
-    let mut sides: Vec<f64> = rects.iter().map(|rect| rect.area().sqrt()).collect();
-    sides.sort_by(f64::total_cmp);
-    match (sides.first(), sides.last()) {
-        (Some(&least), Some(&most)) if most > 1.5 * least => vec![least * ROOM, most * ROOM],
-        (Some(_), _) => vec![sides[sides.len() / 2] * ROOM],
-        _ => Vec::new(),
-    }
+/// The sides of the first boxes, from sorted areas: one for objects of about one size, else two.
+fn sides(areas: &[f64]) -> Vec<f64> {
+    let side = |at: usize| areas[at].sqrt() * ROOM;
+    let last = areas.len() - 1;
+    if side(last) > 1.5 * side(0) { vec![side(0), side(last)] } else { vec![side(areas.len() / 2)] }
 }
 
 /// Squares of `sides` evenly over an image of `size`.
@@ -219,8 +177,9 @@ fn largest(logits: &[f32]) -> Option<Mask> {
     Some(Mask::from_fn(size, |x, y| parts.part_at(x, y) == Some(part)))
 }
 
-/// Those that are no copy of one before.
-fn distinct(walkers: Vec<Walker>, is_copy: impl Fn(Rect, Rect) -> bool) -> Vec<Walker> {
+/// The largest by `worth` come first; those that are a copy of one before are left out.
+fn distinct(mut walkers: Vec<Walker>, worth: impl Fn(&Walker) -> f32, is_copy: impl Fn(Rect, Rect) -> bool) -> Vec<Walker> {
+    walkers.sort_by(|a, b| worth(b).total_cmp(&worth(a)));
     let mut kept: Vec<Walker> = Vec::new();
     for walker in walkers {
         if kept.iter().all(|other| !is_copy(walker.rect, other.rect)) {
@@ -228,6 +187,16 @@ fn distinct(walkers: Vec<Walker>, is_copy: impl Fn(Rect, Rect) -> bool) -> Vec<W
         }
     }
     kept
+}
+
+/// Whether two boxes stand for one object.
+fn is_copy(a: Rect, b: Rect) -> bool {
+    overlap(a, b) > COPY || shared(a, b) > WITHIN * a.area().min(b.area())
+}
+
+/// Whether one of the boxes `taken` holds the object of `rect`; much larger ones hold others too, as a bowl holds apples.
+pub fn is_taken(rect: Rect, taken: &[Rect]) -> bool {
+    taken.iter().any(|&other| is_copy(rect, other) && other.area() <= LARGER * rect.area())
 }
 
 /// The area that two boxes share.
@@ -267,17 +236,24 @@ mod tests {
 
     #[test]
     fn objects_of_two_sizes_are_looked_for_in_both() {
-        let rect = |side: f64| Rect::new(0.0, 0.0, side, side);
-        assert_eq!(sides(&[rect(10.0), rect(12.0), rect(11.0)]), [11.0 * ROOM]);
-        assert_eq!(sides(&[rect(10.0), rect(30.0)]), [10.0 * ROOM, 30.0 * ROOM]);
-        assert!(sides(&[]).is_empty());
+        assert_eq!(sides(&[100.0, 121.0, 144.0]), [11.0 * ROOM]);
+        assert_eq!(sides(&[100.0, 900.0]), [10.0 * ROOM, 30.0 * ROOM]);
     }
 
     #[test]
-    fn a_copy_is_left_out_and_the_first_stays() {
-        let walker = |x: f64, promise| Walker { rect: Rect::new(x, 0.0, 10.0, 10.0), promise, quality: promise, features: Vec::new() };
-        let kept = distinct(vec![walker(0.0, 0.9), walker(1.0, 0.8), walker(20.0, 0.7)], |a, b| overlap(a, b) > SAME);
+    fn a_copy_is_left_out_and_the_surest_stays() {
+        let walker = |x: f64, score| Walker { rect: Rect::new(x, 0.0, 10.0, 10.0), steadiness: 1.0, score };
+        let kept = distinct(vec![walker(1.0, 0.8), walker(0.0, 0.9), walker(20.0, 0.7)], |walker| walker.score, is_copy);
         assert_eq!(kept.iter().map(|walker| walker.rect.x).collect::<Vec<_>>(), [0.0, 20.0]);
+    }
+
+    #[test]
+    fn a_known_object_is_not_found_again_and_what_holds_others_hides_nothing() {
+        let rect = |x: f64, side: f64| Rect::new(x, 0.0, side, side);
+        assert!(is_taken(rect(1.0, 10.0), &[rect(50.0, 10.0), rect(0.0, 10.0)]));
+        assert!(is_taken(rect(1.0, 10.0), &[rect(0.0, 15.0)]), "a part of it");
+        assert!(!is_taken(rect(1.0, 10.0), &[rect(0.0, 100.0)]));
+        assert!(!is_taken(rect(20.0, 10.0), &[rect(0.0, 15.0)]));
     }
 
     #[test]

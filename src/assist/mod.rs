@@ -25,7 +25,7 @@ mod walk;
 
 pub use alternatives::Alternative;
 pub use calibration::Calibration;
-pub use find::MOST_LIKE;
+pub use find::is_taken;
 pub use memory::Memory;
 pub use models::ModelPaths;
 pub use patch::Patch;
@@ -36,6 +36,7 @@ pub use service::Engine;
 pub use view::View;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use image::RgbImage;
@@ -192,7 +193,7 @@ impl Engine for Assistant {
     fn find(
         &self,
         image: &RgbImage,
-        like: &[Mask],
+        like: &[Arc<ExemplarCrop>],
         taken: &[Rect],
         cancel: &Cancel,
         each: &mut dyn FnMut(usize, usize),

@@ -123,6 +123,8 @@ pub struct ExemplarCrop {
     pub(super) mask: Vec<f32>,
     /// Pixels a side.
     pub(super) side: usize,
+    /// The area of the object's box, in image pixels.
+    pub box_area_px: f64,
 }
 
 impl ExemplarCrop {
@@ -130,7 +132,7 @@ impl ExemplarCrop {
     pub fn new(image: &RgbImage, mask: &Mask) -> Option<Self> {
         let rect = mask.bbox().filter(|_| mask.size() == crate::geometry::Size::new(image.width(), image.height()))?;
         let input = View::new(image, rect, EXEMPLAR_SIDE).input();
-        Some(Self { input, mask: mask_crop(mask, box_region(rect), EXEMPLAR_SIDE), side: EXEMPLAR_SIDE })
+        Some(Self { input, mask: mask_crop(mask, box_region(rect), EXEMPLAR_SIDE), side: EXEMPLAR_SIDE, box_area_px: rect.area() })
     }
 }
 

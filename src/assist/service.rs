@@ -17,7 +17,9 @@ use std::thread::JoinHandle;
 
 use image::RgbImage;
 
-use super::{AssistError, Assistant, ModelPaths, Prompt, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep, Refinement};
+use super::{
+    AssistError, Assistant, ExemplarCrop, ModelPaths, Prompt, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep, Refinement,
+};
 use crate::geometry::Rect;
 use crate::job::{Cancel, Meter, Progress, spawn};
 use crate::mask::Mask;
@@ -52,8 +54,8 @@ pub enum Request {
     Find {
         /// The image.
         image: Arc<RgbImage>,
-        /// The masks of those that others are to be like.
-        like: Vec<Mask>,
+        /// Those that others are to be like.
+        like: Vec<Arc<ExemplarCrop>>,
         /// The boxes of all objects that are known.
         taken: Vec<Rect>,
     },
@@ -168,7 +170,7 @@ pub trait Engine {
     fn find(
         &self,
         _image: &RgbImage,
-        _like: &[Mask],
+        _like: &[Arc<ExemplarCrop>],
         _taken: &[Rect],
         _cancel: &Cancel,
         _each: &mut dyn FnMut(usize, usize),

@@ -1,15 +1,17 @@
 //! More objects of an image, like those of a class that have a mask there: `propose --others`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
-use super::pictures::{Task, each_batch};
+use super::pictures::{each_readable, tasks};
 use super::terminal::Terminal;
 use super::{Outcome, unless_cancelled};
-use crate::annotation::{CategoryId, Dataset, Field, ImageId, Instance, Shape};
-use crate::assist::{Assistant, Engine as _, MOST_LIKE};
+use crate::annotation::{CategoryId, Dataset, Field, ImageId, Instance, InstanceId, Shape};
+use crate::assist::{Assistant, Engine as _, ExemplarCrop};
 use crate::geometry::Rect;
 use crate::job::Cancel;
+use crate::model::segmenter::MOST_EXEMPLARS;
 
 /// Adds boxes of objects like those that have a mask, class by class and image by image; gives back how many, or `None`
 /// where the person asked to stop.
@@ -20,50 +22,50 @@ pub(super) fn add(
     terminal: &mut Terminal,
     cancel: &Cancel,
 ) -> anyhow::Result<Option<usize>> {
+    let tasks = tasks(data, folder, |instance| instance.shape != Shape::Box && !instance.crowd);
+    if tasks.is_empty() {
+        terminal.warning("no object has a mask, so there is nothing that others could be like");
+    }
     let mut found: Vec<(ImageId, CategoryId, Rect)> = Vec::new();
-    let walk = each_batch(tasks(data, folder), "looking for others", terminal, cancel, |picture, task, batch, _| {
-        let first = &data.instances[batch[0]];
-        let (image, class) = (first.image_id, first.category_id);
-        let like: Vec<_> = batch.iter().filter_map(|&index| data.instances[index].mask(task.size).ok()).collect();
-        let known = data.instances_on(image).map(|instance| instance.bbox);
-        let taken: Vec<Rect> = known.chain(found.iter().filter(|(on, ..)| *on == image).map(|(.., rect)| *rect)).collect();
-        let searched = assistant.find(picture, &like, &taken, cancel, &mut |_, _| ());
-        let Some(rects) = unless_cancelled(searched)? else { return Ok(Outcome::Cancelled) };
-        found.extend(rects.into_iter().map(|rect| (image, class, rect)));
+    let walk = each_readable(tasks, "looking for others", terminal, cancel, |picture, task, batch, _| {
+        // An image is looked at once, for all of its objects.
+        if batch.first() != task.instances.first() {
+            return Ok(Outcome::Done);
+        }
+        let mut like = BTreeMap::<CategoryId, Vec<Arc<ExemplarCrop>>>::new();
+        for instance in task.instances.iter().map(|&index| &data.instances[index]) {
+            let few = like.entry(instance.category_id).or_default();
+            if few.len() < MOST_EXEMPLARS {
+                let mask = instance.mask(task.size).ok();
+                few.extend(mask.and_then(|mask| ExemplarCrop::new(picture, &mask)).map(Arc::new));
+            }
+        }
+        let image = data.instances[task.instances[0]].image_id;
+        let mut taken: Vec<Rect> = data.instances_on(image).map(|instance| instance.bbox).collect();
+        for (class, like) in like {
+            let searched = assistant.find(picture, &like, &taken, cancel, &mut |_, _| ());
+            let Some(rects) = unless_cancelled(searched)? else { return Ok(Outcome::Cancelled) };
+            found.extend(rects.iter().map(|&rect| (image, class, rect)));
+            taken.extend(rects);
+        }
         Ok(Outcome::Done)
     })?;
     if walk.outcome == Outcome::Cancelled {
         return Ok(None);
     }
-    for (image_id, category_id, bbox) in &found {
-        data.instances.push(Instance {
-            id: data.free_instance_id(),
-            image_id: *image_id,
-            category_id: *category_id,
-            bbox: *bbox,
-            shape: Shape::Box,
-            area: bbox.area(),
-            crowd: false,
-            score: None,
-            changed: Field::NONE,
-            source: None,
-        });
-    }
+    let known: HashSet<InstanceId> = data.instances.iter().map(|instance| instance.id).collect();
+    let free = (data.free_instance_id().0..=i64::MAX).map(InstanceId).filter(|id| !known.contains(id));
+    data.instances.extend(free.zip(&found).map(|(id, &(image_id, category_id, bbox))| Instance {
+        id,
+        image_id,
+        category_id,
+        bbox,
+        shape: Shape::Box,
+        area: bbox.area(),
+        crowd: false,
+        score: None,
+        changed: Field::NONE,
+        source: None,
+    }));
     Ok(Some(found.len()))
-}
-
-/// One task for each class of each image, with a few of its objects that have masks.
-fn tasks(data: &Dataset, folder: &Path) -> Vec<Task> {
-    let mut like = BTreeMap::<(ImageId, CategoryId), Vec<usize>>::new();
-    for (index, instance) in data.instances.iter().enumerate().filter(|(_, instance)| instance.shape != Shape::Box && !instance.crowd) {
-        let few = like.entry((instance.image_id, instance.category_id)).or_default();
-        if few.len() < MOST_LIKE {
-            few.push(index);
-        }
-    }
-    let task = |((image, _), instances)| {
-        let image = data.image(image)?;
-        Some(Task { path: folder.join(&image.file_name), size: image.size, instances })
-    };
-    like.into_iter().filter_map(task).collect()
 }

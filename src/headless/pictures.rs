@@ -72,10 +72,28 @@ pub(super) fn each_batch(
     label: &str,
     terminal: &mut Terminal,
     cancel: &Cancel,
+    work: impl FnMut(&RgbImage, &Task, &[usize], &mut Terminal) -> anyhow::Result<Outcome>,
+) -> anyhow::Result<Walk> {
+    let images = tasks.len();
+    let walk = each_readable(tasks, label, terminal, cancel, work)?;
+    let is_whole = walk.outcome == Outcome::Done && images > 0;
+    anyhow::ensure!(!is_whole || walk.unreadable < images, "none of the {images} images could be read");
+    Ok(walk)
+}
+
+/// As [`each_batch`], though no image may be readable.
+///
+/// # Errors
+/// Those of `work`, with the image's name.
+pub(super) fn each_readable(
+    tasks: Vec<Task>,
+    label: &str,
+    terminal: &mut Terminal,
+    cancel: &Cancel,
     mut work: impl FnMut(&RgbImage, &Task, &[usize], &mut Terminal) -> anyhow::Result<Outcome>,
 ) -> anyhow::Result<Walk> {
     let total = tasks.iter().map(|task| task.instances.len() as u64).sum();
-    let (meter, images) = (Meter::start(label, total), tasks.len());
+    let meter = Meter::start(label, total);
     let mut walk = Walk { outcome: Outcome::Done, unreadable: 0, left: 0 };
     let mut done = 0;
     for (task, picture) in decode(tasks, cancel)? {
@@ -103,8 +121,6 @@ pub(super) fn each_batch(
     }
     if cancel.is_cancelled() {
         walk.outcome = Outcome::Cancelled;
-    } else {
-        anyhow::ensure!(images == 0 || walk.unreadable < images, "none of the {images} images could be read");
     }
     Ok(walk)
 }

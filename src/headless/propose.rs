@@ -21,7 +21,7 @@ use crate::mask::Mask;
 /// The options of `propose`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
-    /// The COCO file whose boxes are to become masks; a mask that an object has is neither looked at nor kept
+    /// The COCO file whose boxes are to become masks; a mask that an object has is not kept, and looked at by `--others` alone
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// The folder that the images' file names start from

@@ -33,7 +33,7 @@ from crop import (
 from refiner import Refiner, RefinerConfig, refine
 from segmenter import Condition, ConditioningConfig, Segmenter, SegmenterConfig, sample
 
-TINY_SEGMENTER = SegmenterConfig(crop=64, mask=32, c4=8, c8=8, c16=16, c32=16, heads=2, emb=16, depths=(1, 2, 2, 2))
+TINY_SEGMENTER = SegmenterConfig(crop=64, mask=32, c4=8, c8=8, c16=16, c32=16, heads=2, emb=16, depths=(1, 2, 2, 2), fine=0)
 TINY_REFINER = RefinerConfig(
     image=24, base=8, mult=(1, 2), n_res=1, attn_strides=(2,), heads=2, groups=4, patchify=2
 )

@@ -51,10 +51,10 @@ class SegmenterConfig:
     heads: int = 4
     noise_dim: int = 64
     emb: int = 256
-    depths: tuple[int, ...] = (1, 2, 3, 4)
+    depths: tuple[int, ...] = (1, 2, 5, 4)
     """Residual blocks of the encoder at strides 4, 8, 16 and 32."""
-    fine: int = 0
-    """Channels of the last layers, at stride 2; without them the logits come from stride 4 alone."""
+    fine: int = 32
+    """Channels of last layers that see features of stride 2; 0 for none."""
     conditioning: ConditioningConfig | None = None
 
     def to_dict(self) -> dict:
@@ -71,7 +71,7 @@ class SegmenterConfig:
         own = d.get("conditioning")
         own = own and ConditioningConfig(tuple(own.get("classes", ())), own.get("concat", False))
         depths = tuple(d.get("depths", (1, 2, 2, 2)))
-        return SegmenterConfig(**{**d, "depths": depths, "conditioning": own})
+        return SegmenterConfig(**{**d, "depths": depths, "fine": d.get("fine", 0), "conditioning": own})
 
 
 def conv3(cin: int, cout: int, stride: int = 1) -> nn.Conv2d:

@@ -61,18 +61,18 @@ fn said_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut Vec<Com
             Aim::Fresh => "Proposing",
             Aim::Correction => "Correcting",
             Aim::Alternatives | Aim::Spread => "Sampling",
-            Aim::Others => "Looking for others like",
+            Aim::Others(_) => "Looking for others like",
         };
         let masks = match (running.aim, running.instances.len()) {
-            (Aim::Others, 1) => "it".to_owned(),
-            (Aim::Others, _) => "them".to_owned(),
+            (Aim::Others(_), 1) => "it".to_owned(),
+            (Aim::Others(_), _) => "them".to_owned(),
             (_, 1) => "mask".to_owned(),
             (_, count) => format!("{count} masks"),
         };
         let share = if running.of > 0 { running.step as f32 / running.of as f32 } else { 0.0 };
         let waiting = if facts.waiting > 0 { format!(", then {} more", facts.waiting) } else { String::new() };
         ui.label(RichText::new(format!("{what} {masks}{waiting}")).size(12.5).color(colors.accent));
-        let unit = if running.aim == Aim::Others { "box" } else { "step" };
+        let unit = if matches!(running.aim, Aim::Others(_)) { "box" } else { "step" };
         let text = if running.of > 0 { format!("{unit} {} of {}", running.step, running.of) } else { "starting".to_owned() };
         ui.add(ProgressBar::new(share).desired_width(130.0).desired_height(14.0).text(RichText::new(text).size(11.0)));
         if ui.small_button("Cancel (Esc)").clicked() {

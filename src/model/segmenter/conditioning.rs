@@ -52,6 +52,11 @@ impl Exemplar {
         }
         Self { values, colours }
     }
+
+    /// The mean of its features, one value a channel of stride 16.
+    pub fn mean(&self) -> &[f32] {
+        &self.values[..self.values.len() / TOKENS]
+    }
 }
 
 /// [`PATCHES`] cells of the object, evenly spread in reading order over those that it covers at least half.

@@ -23,6 +23,22 @@ fn others_are_found_and_get_masks_and_two_steps_take_them_back() {
 }
 
 #[test]
+fn exemplars_of_the_chosen_class_serve_on_other_images() {
+    let mut window = Window::new(false);
+    window.draw_box((10.0, 20.0), (40.0, 50.0));
+    window.answered();
+    window.press(Key::K);
+    window.press(Key::D);
+    window.answered();
+    window.key(Modifiers::SHIFT, Key::W);
+    window.answered();
+    window.answered();
+    assert_eq!(window.app().state().image, 1);
+    let found: Vec<_> = window.app().state().objects().map(|object| object.bbox.area()).collect();
+    assert!(found.len() == 1 && (600.0..1000.0).contains(&found[0]), "{found:?}: {}", window.says());
+}
+
+#[test]
 fn a_search_is_shown_and_escape_stops_it() {
     let mut window = Window::new(true);
     window.press(Key::B);

@@ -27,7 +27,8 @@ use annotator::app::transfer::{Form, Wish};
 use annotator::app::{App, Base};
 use annotator::assist::service::{Engine, Service};
 use annotator::assist::{
-    Alternative, AssistError, ModelPaths, Patch, Prompt, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep, Refinement,
+    Alternative, AssistError, ExemplarCrop, ModelPaths, Patch, Prompt, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep,
+    Refinement,
 };
 use annotator::formats::coco;
 use annotator::formats::exchange::Format;
@@ -116,11 +117,11 @@ impl Engine for Stand {
         Ok(masks.iter().map(grown).collect())
     }
 
-    /// A box of the first one's size to the right of each, where that is free.
+    /// A box of the first one's size, to the right of all others.
     fn find(
         &self,
         _: &RgbImage,
-        like: &[Mask],
+        like: &[Arc<ExemplarCrop>],
         taken: &[Rect],
         cancel: &Cancel,
         each: &mut dyn FnMut(usize, usize),
@@ -129,8 +130,8 @@ impl Engine for Stand {
         while self.slow && !cancel.is_cancelled() {
             std::thread::sleep(Duration::from_millis(1));
         }
-        let right = like.iter().filter_map(Mask::bbox).map(|rect| Rect { x: rect.right() + 2.0, ..rect });
-        Ok(right.filter(|rect| taken.iter().all(|other| rect.x >= other.right())).collect())
+        let (side, right) = (like[0].box_area_px.sqrt(), taken.iter().map(|rect| rect.right()).fold(0.0, f64::max));
+        Ok(vec![Rect::new(right + 2.0, 20.0, side, side)])
     }
 
     fn device(&self) -> String {
