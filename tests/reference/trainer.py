@@ -73,12 +73,23 @@ class Trainer:
         self.rank = dist.get_rank() if dist.is_initialized() else 0
 
     def load(self, path: Path) -> None:
+        """Goes on from a checkpoint; layers that it lacks stay as they are."""
         state = torch.load(path, map_location="cpu", weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.ema.load_state_dict(state["ema"])
+        self.model.load_state_dict(state["model"], strict=False)
+        self.ema.load_state_dict(state["ema"], strict=False)
         if "optimiser" in state:
-            self.optimiser.load_state_dict(state["optimiser"])
+            before = dict(enumerate(self.in_groups(state["model"])))
+            moments = {before[i]: m for i, m in state["optimiser"]["state"].items()}
+            now = enumerate(self.in_groups(self.model.state_dict()))
+            kept = {i: moments[name] for i, name in now if name in moments}
+            self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": kept})
         self.step, self.samples, self.minutes = state["step"], state["samples"], state["minutes"]
+
+    def in_groups(self, tensors: dict[str, Tensor]) -> list[str]:
+        """Names of trained tensors in the order of the optimiser's groups."""
+        frozen = {name for name, p in self.model.named_parameters() if not p.requires_grad}
+        names = [name for name in tensors if name not in frozen]
+        return [n for n in names if tensors[n].ndim > 1] + [n for n in names if tensors[n].ndim <= 1]
 
     def save(self, name: str = "last.pt") -> None:
         if self.rank:
