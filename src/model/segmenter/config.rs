@@ -100,7 +100,7 @@ impl SegmenterConfig {
             noise_dim: 16,
             emb: 16,
             depths: first_depths(),
-            fine: 8,
+            fine: 0,
             ..Self::default()
         }
     }
