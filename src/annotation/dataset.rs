@@ -177,6 +177,24 @@ pub struct Instance {
     pub source: Option<Verbatim>,
 }
 
+impl Instance {
+    /// A new object of which only the box is known.
+    pub fn boxed(id: InstanceId, image_id: ImageId, category_id: CategoryId, bbox: Rect) -> Self {
+        Self {
+            id,
+            image_id,
+            category_id,
+            bbox,
+            shape: Shape::Box,
+            area: bbox.area(),
+            crowd: false,
+            score: None,
+            changed: Field::NONE,
+            source: None,
+        }
+    }
+}
+
 /// A whole data set, in file order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dataset {
@@ -226,6 +244,12 @@ impl Dataset {
     /// An instance id that no instance has: the largest plus one, or the smallest free one where there is no larger.
     pub fn free_instance_id(&self) -> InstanceId {
         InstanceId(free(self.instances.iter().map(|instance| instance.id.0)))
+    }
+
+    /// Instance ids that no instance has, from [`Self::free_instance_id`] on.
+    pub fn free_instance_ids(&self) -> impl Iterator<Item = InstanceId> + use<> {
+        let used: HashSet<i64> = self.instances.iter().map(|instance| instance.id.0).collect();
+        (self.free_instance_id().0..=i64::MAX).filter(move |id| !used.contains(id)).map(InstanceId)
     }
 
     /// A category id that no category and no instance has: the largest plus one, or the smallest free one where there is

@@ -59,18 +59,7 @@ impl State {
     }
 
     pub(super) fn new_instance(&self, image: ImageId, bbox: Rect) -> Instance {
-        Instance {
-            id: self.document.dataset().free_instance_id(),
-            image_id: image,
-            category_id: CategoryId(0),
-            bbox,
-            shape: Shape::Box,
-            area: bbox.area(),
-            crowd: false,
-            score: None,
-            changed: Field::NONE,
-            source: None,
-        }
+        Instance::boxed(self.document.dataset().free_instance_id(), image, CategoryId(0), bbox)
     }
 
     /// Adds a box to the shown image.
@@ -83,16 +72,12 @@ impl State {
 
     /// Adds boxes of a class to an image, as one step; gives back those that are there now.
     pub(super) fn add_boxes(&mut self, label: &str, image: ImageId, class: CategoryId, rects: &[Rect]) -> Vec<InstanceId> {
-        let first = self.new_instance(image, Rect::default());
-        let free = (first.id.0..=i64::MAX).map(InstanceId).filter(|&id| self.document.instance(id).is_none());
-        let of = |(id, &rect): (InstanceId, &Rect)| {
-            let bbox = rounded(rect);
-            Instance { id, category_id: class, bbox, area: bbox.area(), ..first.clone() }
+        let ids: Vec<InstanceId> = self.document.dataset().free_instance_ids().take(rects.len()).collect();
+        let insert = |(&id, &rect): (&InstanceId, &Rect)| {
+            let instance = Box::new(Instance::boxed(id, image, class, rounded(rect)));
+            Edit::Insert { index: usize::MAX, instance }
         };
-        let instances: Vec<Instance> = free.zip(rects).map(of).collect();
-        let ids: Vec<InstanceId> = instances.iter().map(|instance| instance.id).collect();
-        let insert = |instance| Edit::Insert { index: usize::MAX, instance: Box::new(instance) };
-        let is_done = self.commit(label, Some(image), &Edit::Batch(instances.into_iter().map(insert).collect()));
+        let is_done = self.commit(label, Some(image), &Edit::Batch(ids.iter().zip(rects).map(insert).collect()));
         ids.iter().filter(|_| is_done).for_each(|&id| self.visibility.show(id));
         if is_done { ids } else { Vec::new() }
     }

@@ -22,18 +22,17 @@ impl App {
         let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
         let Some(pixels) = self.pixels() else { return };
         let chosen: Vec<&Instance> = self.state.selected().filter(|object| object.shape != Shape::Box && !object.crowd).collect();
-        let Some(class) = chosen.first().map(|object| object.category_id).or(self.state.category) else {
-            return self.state.say(Tone::Plain, "Select an object with a mask first; others like it are looked for");
-        };
-        if chosen.iter().any(|object| object.category_id != class) {
+        let class = chosen.first().map(|object| object.category_id).or(self.state.category);
+        if chosen.iter().any(|object| Some(object.category_id) != class) {
             return self.state.say(Tone::Plain, "Select objects of one class; what is found gets that class");
         }
         let crop = |object: &&Instance| ExemplarCrop::new(&pixels, &object.mask(size).ok()?).map(|crop| (object.id, Arc::new(crop)));
         let (ids, crops): (Vec<InstanceId>, Vec<_>) = chosen.iter().filter_map(crop).take(MOST_EXEMPLARS).unzip();
-        let like = if crops.is_empty() { self.state.exemplars.get(&class).cloned().unwrap_or_default() } else { crops };
-        if like.is_empty() {
+        let kept = class.and_then(|class| self.state.exemplars.get(&class)).cloned().unwrap_or_default();
+        let like = if crops.is_empty() { kept } else { crops };
+        let Some(class) = class.filter(|_| !like.is_empty()) else {
             return self.state.say(Tone::Plain, "Select an object with a mask first; others like it are looked for");
-        }
+        };
         let taken = self.state.objects().map(|object| object.bbox).collect();
         self.request(Request::Find { image: pixels, like, taken }, Aim::Others(class), image, &ids);
     }

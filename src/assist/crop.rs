@@ -171,6 +171,17 @@ pub fn mask_crop(mask: &crate::mask::Mask, region: Rect, side: usize) -> Vec<f32
     soft.into_iter().zip(inside).map(|(value, inside)| f32::from(u8::from(inside && value >= 0.5))).collect()
 }
 
+/// The mean of a square grid of values in each of `cells` x `cells` blocks of it.
+pub(super) fn shares(values: &[f32], cells: usize) -> Vec<f32> {
+    let side = values.len().isqrt();
+    let block = side / cells;
+    let share = |cell: usize| {
+        let corner = cell / cells * block * side + cell % cells * block;
+        (0..block).map(|row| values[corner + row * side..][..block].iter().sum::<f32>()).sum::<f32>() / (block * block) as f32
+    };
+    (0..cells * cells).map(share).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

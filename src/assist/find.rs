@@ -10,7 +10,7 @@ use std::sync::Arc;
 use image::RgbImage;
 use rayon::prelude::*;
 
-use super::crop::box_region;
+use super::crop::{box_region, shares};
 use super::prompt::ExemplarCrop;
 use super::propose::Proposer;
 use super::view::View;
@@ -20,7 +20,7 @@ use crate::job::Cancel;
 use crate::mask::Mask;
 use crate::mask::component::{Components, Connectivity};
 use crate::model::noise::Noise;
-use crate::model::segmenter::Exemplar;
+use crate::model::segmenter::{Exemplar, mean_of};
 
 /// The side of the crops, in pixels: coarse, as only boxes are wanted.
 const SIDE: usize = 128;
@@ -123,24 +123,14 @@ impl Proposer<'_> {
             let (cells, region) = (object.bbox()?, box_region(from));
             let (sx, sy) = (region.width / GRID as f64, region.height / GRID as f64);
             let next = Rect::new(region.x + cells.x * sx, region.y + cells.y * sy, cells.width * sx, cells.height * sy).clipped(size);
-            let features = mean(&f16[of(f16.len(), index)], &object);
+            let inside: Vec<f32> = object.bytes().iter().map(|&inside| f32::from(inside)).collect();
+            let features = mean_of(&f16[of(f16.len(), index)], &shares(&inside, CELLS));
             let likeness = like.iter().map(|exemplar| cosine(exemplar.mean(), &features)).fold(0.0, f32::max);
             let (steadiness, score) = (overlap(from, next) as f32, quality[index] * likeness * likeness);
             next.is_drawable().then_some(Walker { rect: next, steadiness, score })
         };
         Ok(boxes.iter().enumerate().filter_map(step).collect())
     }
-}
-
-/// The mean of features on [`CELLS`] cells a side in `object`, one value a channel.
-fn mean(f16: &[f32], object: &Mask) -> Vec<f32> {
-    let mut weights = [0.0_f32; CELLS * CELLS];
-    for (at, &inside) in object.bytes().iter().enumerate() {
-        weights[at / GRID * CELLS / GRID * CELLS + at % GRID * CELLS / GRID] += f32::from(inside);
-    }
-    let total: f32 = weights.iter().sum();
-    let channels = f16.chunks_exact(CELLS * CELLS);
-    channels.map(|channel| channel.iter().zip(&weights).map(|(value, weight)| value * weight).sum::<f32>() / total).collect()
 }
 
 /// The sides of the first boxes, from sorted areas: one for objects of about one size, else two.

@@ -10,6 +10,7 @@ use image::RgbImage;
 
 use super::alternatives::Alternative;
 use super::calibration::Calibration;
+use super::crop::shares;
 use super::looks::LOOKS;
 use super::memory::Memory;
 use super::patch::stretched;
@@ -162,12 +163,6 @@ impl Proposer<'_> {
     pub fn exemplar(&self, crop: &ExemplarCrop) -> Result<Exemplar, AssistError> {
         let side = crop.side;
         let features = self.segmenter.encoder.forward(planes(crop.input.clone(), [1, 5, side, side], self.device));
-        let cells = side / 16;
-        let share = |cell: usize| {
-            let corner = cell / cells * 16 * side + cell % cells * 16;
-            (0..16).map(|row| crop.mask[corner + row * side..][..16].iter().sum::<f32>()).sum::<f32>() / 256.0
-        };
-        let shares: Vec<f32> = (0..cells * cells).map(share).collect();
         let config = &self.segmenter.config;
         let plane = |plane: &[f32]| {
             let seen: Vec<f32> = plane.iter().zip(&crop.mask).map(|(value, inside)| value * inside).collect();
@@ -175,7 +170,7 @@ impl Proposer<'_> {
         };
         let colours = || crop.input.chunks_exact(side * side).take(3).flat_map(plane).collect();
         let is_concatenated = config.conditioning.as_ref().is_some_and(|own| own.concat);
-        Ok(Exemplar::new(&read(features.f16)?, &shares, is_concatenated.then(colours)))
+        Ok(Exemplar::new(&read(features.f16)?, &shares(&crop.mask, side / 16), is_concatenated.then(colours)))
     }
 }
 

@@ -1,13 +1,13 @@
 //! More objects of an image, like those of a class that have a mask there: `propose --others`.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::pictures::{each_readable, tasks};
 use super::terminal::Terminal;
 use super::{Outcome, unless_cancelled};
-use crate::annotation::{CategoryId, Dataset, Field, ImageId, Instance, InstanceId, Shape};
+use crate::annotation::{CategoryId, Dataset, ImageId, Instance, InstanceId, Shape};
 use crate::assist::{Assistant, Engine as _, ExemplarCrop};
 use crate::geometry::Rect;
 use crate::job::Cancel;
@@ -26,6 +26,10 @@ pub(super) fn add(
     if tasks.is_empty() {
         terminal.warning("no object has a mask, so there is nothing that others could be like");
     }
+    let mut boxes = HashMap::<ImageId, Vec<Rect>>::new();
+    for instance in &data.instances {
+        boxes.entry(instance.image_id).or_default().push(instance.bbox);
+    }
     let mut found: Vec<(ImageId, CategoryId, Rect)> = Vec::new();
     let walk = each_readable(tasks, "looking for others", terminal, cancel, |picture, task, batch, _| {
         // An image is looked at once, for all of its objects.
@@ -41,9 +45,9 @@ pub(super) fn add(
             }
         }
         let image = data.instances[task.instances[0]].image_id;
-        let mut taken: Vec<Rect> = data.instances_on(image).map(|instance| instance.bbox).collect();
+        let taken = boxes.entry(image).or_default();
         for (class, like) in like {
-            let searched = assistant.find(picture, &like, &taken, cancel, &mut |_, _| ());
+            let searched = assistant.find(picture, &like, taken, cancel, &mut |_, _| ());
             let Some(rects) = unless_cancelled(searched)? else { return Ok(Outcome::Cancelled) };
             found.extend(rects.iter().map(|&rect| (image, class, rect)));
             taken.extend(rects);
@@ -53,19 +57,8 @@ pub(super) fn add(
     if walk.outcome == Outcome::Cancelled {
         return Ok(None);
     }
-    let known: HashSet<InstanceId> = data.instances.iter().map(|instance| instance.id).collect();
-    let free = (data.free_instance_id().0..=i64::MAX).map(InstanceId).filter(|id| !known.contains(id));
-    data.instances.extend(free.zip(&found).map(|(id, &(image_id, category_id, bbox))| Instance {
-        id,
-        image_id,
-        category_id,
-        bbox,
-        shape: Shape::Box,
-        area: bbox.area(),
-        crowd: false,
-        score: None,
-        changed: Field::NONE,
-        source: None,
-    }));
+    let boxed = |(id, &(image, class, rect)): (InstanceId, &(ImageId, CategoryId, Rect))| Instance::boxed(id, image, class, rect);
+    let new: Vec<Instance> = data.free_instance_ids().zip(&found).map(boxed).collect();
+    data.instances.extend(new);
     Ok(Some(found.len()))
 }

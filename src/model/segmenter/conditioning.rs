@@ -40,13 +40,9 @@ pub struct Exemplar {
 impl Exemplar {
     /// The tokens of an exemplar: `f16` is [c16, cells] of its crop, `share` how much of each cell its mask covers.
     pub fn new(f16: &[f32], share: &[f32], colours: Option<Vec<f32>>) -> Self {
-        let mean = |weight: &dyn Fn(f32) -> f32| {
-            let total: f32 = share.iter().map(|&m| weight(m)).sum::<f32>().max(1e-6);
-            let weighted = move |row: &[f32]| row.iter().zip(share).map(|(v, &m)| v * weight(m)).sum::<f32>() / total;
-            f16.chunks_exact(share.len()).map(weighted).collect::<Vec<f32>>()
-        };
-        let mut values = mean(&|m| m);
-        values.extend(mean(&|m| 1.0 - m));
+        let around: Vec<f32> = share.iter().map(|m| 1.0 - m).collect();
+        let mut values = mean_of(f16, share);
+        values.extend(mean_of(f16, &around));
         for cell in places(share) {
             values.extend(f16.chunks_exact(share.len()).map(|row| row[cell]));
         }
@@ -57,6 +53,13 @@ impl Exemplar {
     pub fn mean(&self) -> &[f32] {
         &self.values[..self.values.len() / TOKENS]
     }
+}
+
+/// The mean of each channel of `f16` [c16, cells], where each cell counts by its `weight`.
+pub fn mean_of(f16: &[f32], weight: &[f32]) -> Vec<f32> {
+    let total = weight.iter().sum::<f32>().max(1e-6);
+    let mean = |channel: &[f32]| channel.iter().zip(weight).map(|(value, weight)| value * weight).sum::<f32>() / total;
+    f16.chunks_exact(weight.len()).map(mean).collect()
 }
 
 /// [`PATCHES`] cells of the object, evenly spread in reading order over those that it covers at least half.

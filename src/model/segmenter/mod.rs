@@ -9,7 +9,7 @@ mod config;
 mod denoiser;
 mod encoder;
 
-pub use conditioning::{Condition, Conditioning, Context, Exemplar, MOST_EXEMPLARS};
+pub use conditioning::{Condition, Conditioning, Context, Exemplar, MOST_EXEMPLARS, mean_of};
 pub use config::{ConditioningConfig, SegmenterConfig};
 pub use denoiser::{Denoiser, Prediction};
 pub use encoder::{Encoder, Features};
