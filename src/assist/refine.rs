@@ -28,7 +28,7 @@ const WIDE: usize = 128;
 /// How many pixels the crops of the published network's numbers hold beyond a mask, on every side.
 const PUBLISHED_MARGIN_PX: f64 = 20.0;
 /// Masks with fewer pixels are left alone: at 256 x 256 they would be all interpolation.
-const SMALLEST_AREA: u64 = 64;
+pub(super) const SMALLEST_AREA: u64 = 64;
 /// A result that overlaps its input less than this is dropped.
 const LEAST_IOU: f64 = 0.6;
 /// A result must have at least this share of the input's area, and at most its inverse.
@@ -104,6 +104,12 @@ impl RefineOptions {
     /// How sure the network must be beyond one half before a pixel changes.
     pub(super) fn margin(&self) -> f32 {
         if self.plain { 0.0 } else { 0.5 * (1.0 - self.strength.clamp(0.0, 1.0)) }
+    }
+
+    /// Whether a mask of which the networks would change this share (1 - `IoU`) stays, if `least` is changed at the normal
+    /// strength.
+    fn leaves(&self, change: f64, least: f64) -> bool {
+        change <= least * f64::from(self.reserve())
     }
 
     /// How much speaks against drawing a mask anew: 1 at the normal strength, 0 at full strength, where every mask that the
@@ -194,7 +200,7 @@ impl Job {
         };
         let agreement = metric::cell_iou(self.coarse.iter().zip(&leaning).map(|(&coarse, &leaning)| (coarse >= 0.5, leaning > 0.0)));
         let least = if is_smooth(mask) { LEAST_DOUBT_OF_SMOOTH } else { LEAST_DOUBT };
-        if agreement >= 1.0 - least * f64::from(options.reserve()) {
+        if options.leaves(1.0 - agreement, least) {
             return None;
         }
         let soft = redrawn(&leaning, &self.view).into_iter().map(|object| f32::from(u8::from(object))).collect();
@@ -253,10 +259,15 @@ impl Finisher<'_> {
         if options.strength <= 0.0 && !options.plain {
             return Ok(results);
         }
+        let boxes = self.boxes(masks, options);
+        for (&index, seen) in boxes.iter().zip(self.seen_in(image, masks, &boxes, options, cancel, each)?) {
+            results[index] = unboxed(&masks[index], seen, options);
+        }
         let side = self.refiner.config.image;
         let region = |mask: &Mask| Some(region(mask.bbox()?, size, &self.refiner.config, options));
         let (mut close, mut large) = (Vec::new(), Vec::new());
-        for (index, mask) in masks.iter().enumerate().filter(|(_, mask)| mask.area() >= SMALLEST_AREA) {
+        let has_outline = |(index, mask): &(usize, &Mask)| mask.area() >= SMALLEST_AREA && !boxes.contains(index);
+        for (index, mask) in masks.iter().enumerate().filter(has_outline) {
             let shrink = region(mask).map_or(0.0, |region| shrink(region, side));
             let closely = options.mode == Mode::HighResolution || options.mode == Mode::Auto && has_two && shrink > MOST_SHRINK;
             if closely { close.push(index) } else { large.push(index) }
@@ -376,9 +387,21 @@ fn settled(original: &Mask, refined: Mask, least_reach: u32, options: &RefineOpt
     // What a person drew is changed for larger reasons.
     let least_reach = if least_reach > 0 && is_smooth(original) { least_reach.max(SMOOTH_REACH) } else { least_reach };
     let refined = without_slivers(original, refined, least_reach);
+    guarded(original, banded(original, refined, options))
+}
+
+/// `seen`, what the segmenter takes for the object of a box, in the place of the mask that fills it.
+fn unboxed(filled: &Mask, seen: Mask, options: &RefineOptions) -> Refinement {
+    let mask = banded(filled, seen, options);
+    let change = 1.0 - metric::iou(filled, &mask);
+    if mask.is_empty() || options.leaves(change, LEAST_DOUBT) { kept(filled) } else { Refinement { mask, kept_original: false, change } }
+}
+
+/// `refined` within the band around the outline of `original` that `options` allow.
+fn banded(original: &Mask, refined: Mask, options: &RefineOptions) -> Mask {
     match options.band_px {
-        Some(reach) => guarded(original, near_outline(original, &refined, reach)),
-        None => guarded(original, refined),
+        Some(reach) => near_outline(original, &refined, reach),
+        None => refined,
     }
 }
 

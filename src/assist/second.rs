@@ -8,16 +8,22 @@ use image::RgbImage;
 
 use super::crop::mask_crop;
 use super::looks::{LOOKS, Looks};
-use super::refine::{Finisher, Job, RefineOptions};
+use super::refine::{Finisher, Job, RefineOptions, RefineStep, SMALLEST_AREA};
 use super::view::View;
-use super::{AssistError, Patch, planes, read, sigmoid};
+use super::{AssistError, Calibration, Memory, Patch, Prompt, ProposeOptions, ProposeStep, Proposer, planes, read, sigmoid};
 use crate::geometry::Rect;
+use crate::job::Cancel;
 use crate::mask::Mask;
 use crate::model::diffusion::schedule::SIGNAL_SCALE;
 use crate::model::noise::Noise;
 
 /// How sure of the mask the segmenter is told to be, of 1.
 const BELIEF: f64 = 0.8;
+
+/// A mask that covers at least this share of its box says where an object is, and nothing about its outline ...
+const BOXED: f64 = 0.98;
+/// ... unless it covers this share of the image: what somebody says fills the picture (a table under all that it shows) may.
+const EVERYWHERE: f64 = 0.9;
 
 /// What there is to say about a mask whose outline follows nothing in the picture.
 #[derive(Default)]
@@ -27,6 +33,39 @@ pub(super) struct Doubt {
 }
 
 impl Finisher<'_> {
+    /// The `masks` that merely fill their boxes, where there is a segmenter to look into these.
+    pub(super) fn boxes(&self, masks: &[Mask], options: &RefineOptions) -> Vec<usize> {
+        if self.segmenter.is_none() || options.plain {
+            return Vec::new();
+        }
+        let is_box = |mask: &Mask| {
+            let (area, image) = (mask.area() as f64, mask.size().pixels() as f64);
+            let fills = |rect: Rect| area >= BOXED * rect.area();
+            area >= SMALLEST_AREA as f64 && area < EVERYWHERE * image && mask.bbox().is_some_and(fills)
+        };
+        (0..masks.len()).filter(|&index| is_box(&masks[index])).collect()
+    }
+
+    /// What the segmenter proposes for the boxes of those of `masks` that `indices` name. `each` sees its steps.
+    pub(super) fn seen_in(
+        &self,
+        image: &RgbImage,
+        masks: &[Mask],
+        indices: &[usize],
+        options: &RefineOptions,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(RefineStep),
+    ) -> Result<Vec<Mask>, AssistError> {
+        let Some(segmenter) = self.segmenter else { return Ok(Vec::new()) };
+        let proposer = Proposer { segmenter, device: self.device, calibration: Calibration::default(), memory: &Memory::default() };
+        let prompts: Vec<Prompt> = indices.iter().filter_map(|&index| masks[index].bbox()).map(Prompt::from).collect();
+        let propose = ProposeOptions { seed: options.seed, ..ProposeOptions::default() };
+        let proposals = proposer.propose(image, &prompts, &propose, cancel, &mut |ProposeStep { step, of, first, masks }| {
+            each(RefineStep { step, of, indices: indices[first..first + masks.len()].to_vec(), masks });
+        })?;
+        Ok(proposals.into_iter().map(|proposal| proposal.mask).collect())
+    }
+
     /// The doubt about the mask of each of `jobs`; none about one with a crisp outline, and the segmenter is not asked.
     pub(super) fn doubts(
         &self,

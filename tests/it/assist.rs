@@ -264,13 +264,38 @@ fn hostile_requests_give_errors() {
 fn small_and_empty_masks_are_left_alone() {
     let (assistant, image) = (assistant(), picture(60, 60));
     let small = Mask::filled(Size::new(60, 60), Rect::new(3.0, 3.0, 4.0, 4.0));
-    let masks = [small.clone(), Mask::new(Size::new(60, 60)), Mask::filled(Size::new(60, 60), Rect::new(10.0, 10.0, 30.0, 30.0))];
+    let disc = Mask::from_fn(Size::new(60, 60), |x, y| x.abs_diff(25).pow(2) + y.abs_diff(25).pow(2) < 225);
+    let masks = [small.clone(), Mask::new(Size::new(60, 60)), disc];
     let mut steps = Vec::new();
     let mut each = |step: RefineStep| steps.push(step.indices);
     let refined = assistant.refine(&image, &masks, &RefineOptions::default(), &Cancel::new(), &mut each).unwrap();
     assert_eq!(refined[0], Refinement { mask: small, kept_original: true, change: 0.0 });
     assert!(refined[1].kept_original);
     assert_eq!(steps, [[2], [2], [2]]);
+}
+
+#[test]
+fn a_mask_that_merely_fills_its_box_becomes_what_is_proposed_for_that() {
+    let (assistant, image, rect) = (assistant(), picture(60, 60), Rect::new(10.0, 10.0, 36.0, 30.0));
+    let filled = Mask::filled(Size::new(60, 60), rect);
+    let disc = Mask::from_fn(filled.size(), |x, y| x.abs_diff(30).pow(2) + y.abs_diff(30).pow(2) < 225);
+    let refine = |masks: &[Mask], options: RefineOptions| {
+        let mut steps = Vec::new();
+        let mut each = |step: RefineStep| steps.push((step.step, step.of, step.indices, step.masks.len()));
+        (assistant.refine(&image, masks, &options, &Cancel::new(), &mut each).unwrap(), steps)
+    };
+    let options = RefineOptions { strength: 1.0, ..RefineOptions::default() };
+    let (refined, steps) = refine(&[disc.clone(), filled.clone(), filled.clone()], options.clone());
+    let proposal = assistant.propose(&image, &[rect.into()], &ProposeOptions::default(), &Cancel::new(), &mut |_| {}).unwrap().remove(0);
+    assert_ne!(proposal.mask, filled);
+    let expected = Refinement { change: 1.0 - metric::iou(&filled, &proposal.mask), mask: proposal.mask.clone(), kept_original: false };
+    assert_eq!(refined[1..], [expected.clone(), expected]);
+    assert_eq!(refined[..1], refine(&[disc], options.clone()).0);
+    assert_eq!(steps[..2], [(1, 2, vec![1, 2], 2), (2, 2, vec![1, 2], 2)], "two looks");
+    assert!(steps[2..].iter().all(|step| step.2 == [0]), "{steps:?}");
+
+    let banded = refine(std::slice::from_ref(&filled), RefineOptions { band_px: Some(0), ..options }).0;
+    assert_eq!(banded, [Refinement { mask: filled, kept_original: true, change: 0.0 }]);
 }
 
 #[test]
