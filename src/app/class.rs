@@ -37,7 +37,7 @@ impl App {
 impl State {
     /// A class, or the chosen one.
     pub(super) fn class(&self, id: Option<CategoryId>) -> Option<&Category> {
-        self.document.category(id.or(self.category)?).map(|(_, class)| class)
+        self.document.category(id.or(self.category)?)
     }
 
     /// The objects of a class on all images. It looks at every object: nothing for each frame.

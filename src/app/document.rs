@@ -177,9 +177,14 @@ impl Document {
         self.index.objects(image).len()
     }
 
-    /// A class, and its place in the list, which gives it its colour.
-    pub fn category(&self, id: CategoryId) -> Option<(usize, &Category)> {
-        self.index.class(id).and_then(|place| Some((place, self.dataset.categories.get(place)?)))
+    /// A class.
+    pub fn category(&self, id: CategoryId) -> Option<&Category> {
+        self.index.class(id).and_then(|place| self.dataset.categories.get(place))
+    }
+
+    /// Which of the colours of classes is that of one: its place in the list at first, the same while others come and go.
+    pub fn hue(&self, id: CategoryId) -> usize {
+        self.index.hue(id).unwrap_or_default()
     }
 
     /// The path of an image's file.

@@ -16,6 +16,8 @@ pub(super) struct Index {
     objects: HashMap<ImageId, Vec<usize>>,
     places: HashMap<InstanceId, usize>,
     classes: HashMap<CategoryId, usize>,
+    /// Classes keep their colours while others come and go, and one that is taken out finds its own again.
+    hues: HashMap<CategoryId, usize>,
 }
 
 /// An object that comes or goes.
@@ -34,7 +36,8 @@ impl Index {
     pub(super) fn of(dataset: &Dataset) -> Self {
         // Of several images with one id the first counts.
         let images = dataset.images.iter().enumerate().rev().map(|(place, image)| (image.id, place)).collect();
-        let mut index = Self { images, classes: classes(dataset), ..Self::default() };
+        let classes = classes(dataset);
+        let mut index = Self { images, hues: classes.clone(), classes, ..Self::default() };
         index.places.reserve(dataset.instances.len());
         for (place, instance) in dataset.instances.iter().enumerate() {
             index.objects.entry(instance.image_id).or_default().push(place);
@@ -63,6 +66,11 @@ impl Index {
         self.classes.get(&id).copied()
     }
 
+    /// Which of the colours of classes is that of one.
+    pub(super) fn hue(&self, id: CategoryId) -> Option<usize> {
+        self.hues.get(&id).copied()
+    }
+
     /// What `edit` will do to the index of `dataset`.
     pub(super) fn moves(&self, edit: &Edit, dataset: &Dataset) -> Moves {
         let mut moves = Vec::new();
@@ -88,11 +96,18 @@ impl Index {
 
     /// Follows an edit that was applied, after which the data set is `dataset`.
     pub(super) fn follow(&mut self, moves: Moves, dataset: &Dataset) {
+        self.classes = classes(dataset);
+        for category in &dataset.categories {
+            if !self.hues.contains_key(&category.id) {
+                let is_free = |hue: &usize| self.hues.values().all(|other| other != hue);
+                let hue = (0..=self.hues.len()).find(is_free).unwrap_or_default();
+                self.hues.insert(category.id, hue);
+            }
+        }
         let Some(moves) = moves.0 else {
-            *self = Self::of(dataset);
+            *self = Self { hues: std::mem::take(&mut self.hues), ..Self::of(dataset) };
             return;
         };
-        self.classes = classes(dataset);
         for moved in moves {
             match moved {
                 Move::In { place, id, image } => {
@@ -131,7 +146,7 @@ fn classes(dataset: &Dataset) -> HashMap<CategoryId, usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::annotation::{Field, Image, Instance, Shape};
+    use crate::annotation::{Category, Field, Image, Instance, Shape};
     use crate::geometry::{Rect, Size};
 
     fn instance(id: i64, image: i64) -> Instance {
@@ -187,6 +202,24 @@ mod tests {
             step(edit, &mut index, &mut dataset);
         }
         assert!(dataset.instances.is_empty());
+    }
+
+    #[test]
+    fn classes_keep_their_colours() {
+        let class = |id| Category { id: CategoryId(id), name: String::new(), supercategory: String::new(), source: None };
+        let mut dataset = Dataset { categories: [4, 7, 9].map(class).to_vec(), ..Dataset::default() };
+        let mut index = Index::of(&dataset);
+        let mut step = |edit: Edit| {
+            let moves = index.moves(&edit, &dataset);
+            dataset.apply(&edit).unwrap();
+            index.follow(moves, &dataset);
+            [4, 7, 9, 2].map(|id| index.hue(CategoryId(id)).filter(|_| index.class(CategoryId(id)).is_some()))
+        };
+        assert_eq!(step(Edit::RemoveCategory(CategoryId(4))), [None, Some(1), Some(2), None]);
+        assert_eq!(step(Edit::InsertCategory { index: 0, category: class(2) }), [None, Some(1), Some(2), Some(3)], "4 may come back");
+        let many =
+            Edit::Batch((20..40).map(|id| insert(0, id, 1)).chain([Edit::InsertCategory { index: 9, category: class(4) }]).collect());
+        assert_eq!(step(many), [Some(0), Some(1), Some(2), Some(3)]);
     }
 
     #[test]

@@ -269,12 +269,12 @@ impl State {
 
     /// A class's colour.
     pub fn color(&self, category: CategoryId) -> egui::Color32 {
-        super::theme::class_color(self.document.category(category).map_or(0, |(index, _)| index))
+        super::theme::class_color(self.document.hue(category))
     }
 
     /// A class's name.
     pub fn class_name(&self, category: CategoryId) -> &str {
-        self.document.category(category).map_or("?", |(_, category)| category.name.as_str())
+        self.document.category(category).map_or("?", |category| category.name.as_str())
     }
 
     /// Lets the status bar say something.

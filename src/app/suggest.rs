@@ -21,7 +21,7 @@ const SAME: f64 = 0.9;
 impl App {
     /// What the segmenter is told about an object: its box, its class and the exemplars of the class.
     pub(super) fn prompt(&self, instance: &Instance) -> Prompt {
-        let class = self.state.document.category(instance.category_id).map(|(_, category)| category.name.clone());
+        let class = self.state.document.category(instance.category_id).map(|category| category.name.clone());
         let exemplars = self.state.exemplars.get(&instance.category_id).cloned().unwrap_or_default();
         // A first mask that missed a part of the object has a smaller box than the one that was drawn.
         let rect = self.state.drawn.get(&instance.id).map_or(instance.bbox, |drawn| drawn.united(instance.bbox));

@@ -44,7 +44,7 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, commands: &mut Vec<Com
                 let lit = state.category == Some(category.id);
                 let (rect, response) = row(ui, ROW, &format!("Class {}", category.name), lit, colors);
                 let painter = ui.painter();
-                painter.circle_filled(pos2(rect.left() + 15.0, rect.center().y), 5.5, theme::class_color(index));
+                painter.circle_filled(pos2(rect.left() + 15.0, rect.center().y), 5.5, state.color(category.id));
                 let mut right = rect.right() - 8.0;
                 if index < 9 {
                     let cap = egui::Rect::from_center_size(pos2(right - 8.0, rect.center().y), vec2(17.0, 17.0));
