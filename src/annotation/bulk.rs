@@ -35,9 +35,9 @@ impl Dataset {
             return None;
         }
         let mut inverses = Vec::with_capacity(edits.len());
-        let all = std::mem::take(&mut self.instances);
-        self.instances.reserve_exact(all.len() - edits.len());
-        for (index, instance) in all.into_iter().enumerate() {
+        let first = self.instances.iter().position(|instance| ids.contains(&instance.id))?;
+        let rest = self.instances.split_off(first);
+        for (index, instance) in (first..).zip(rest) {
             if ids.contains(&instance.id) {
                 inverses.push(Edit::Insert { index, instance: Box::new(instance) });
             } else {
@@ -60,19 +60,21 @@ impl Dataset {
         Some(replaced.collect())
     }
 
-    /// Only for places in ascending order, as [`Self::remove_all`] gives them.
+    /// Only for places in ascending order, as [`Self::remove_all`] gives them, or all at the end.
     fn insert_all(&mut self, edits: &[Edit]) -> Option<Vec<Edit>> {
-        let new = edits.iter().map(|edit| if let Edit::Insert { index, instance } = edit { Some((*index, &**instance)) } else { None });
+        // A place behind the end is the end, where those before it already are.
+        let new = (self.instances.len()..)
+            .zip(edits)
+            .map(|(end, edit)| if let Edit::Insert { index, instance } = edit { Some(((*index).min(end), &**instance)) } else { None });
         let new: Vec<(usize, &Instance)> = new.collect::<Option<_>>()?;
         let ids: HashSet<InstanceId> = new.iter().map(|(_, instance)| instance.id).collect();
         let is_ascending = new.windows(2).all(|pair| pair[0].0 < pair[1].0);
-        let is_inside = new.iter().enumerate().all(|(place, (index, _))| *index <= self.instances.len() + place);
-        if !is_ascending || !is_inside || ids.len() != new.len() || !self.holds(|id| ids.contains(&id), 0) {
+        if !is_ascending || ids.len() != new.len() || !self.holds(|id| ids.contains(&id), 0) {
             return None;
         }
-        let all = std::mem::take(&mut self.instances);
-        self.instances.reserve_exact(all.len() + new.len());
-        let mut old = all.into_iter();
+        let first = new.first().map(|(index, _)| *index)?;
+        let mut old = self.instances.split_off(first).into_iter();
+        self.instances.reserve(old.len() + new.len());
         for (index, instance) in &new {
             let missing = index - self.instances.len();
             self.instances.extend(old.by_ref().take(missing));
@@ -80,5 +82,33 @@ impl Dataset {
         }
         self.instances.extend(old);
         Some(new.iter().map(|(_, instance)| Edit::Remove(instance.id)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::annotation::{CategoryId, ImageId};
+    use crate::geometry::Rect;
+
+    fn instance(id: i64) -> Instance {
+        Instance::boxed(InstanceId(id), ImageId(1), CategoryId(1), Rect::new(0.0, 0.0, 4.0, 4.0))
+    }
+
+    #[test]
+    fn many_that_come_last_come_in_one_pass() {
+        let insert = |(index, id): (usize, i64)| Edit::Insert { index, instance: Box::new(instance(id)) };
+        let dataset = Dataset { instances: (1..4).map(instance).collect(), ..Dataset::default() };
+        for places in [[usize::MAX; 4], [1, 9, usize::MAX, 7], [0, 1, 2, 3], [3, 4, 5, 6]] {
+            let edits: Vec<Edit> = places.into_iter().zip(10..).map(insert).collect();
+            let (mut at_once, mut one_by_one) = (dataset.clone(), dataset.clone());
+            let inverse = at_once.apply_bulk(&edits).expect("one pass");
+            for edit in &edits {
+                one_by_one.apply(edit).unwrap();
+            }
+            assert_eq!(at_once, one_by_one, "{places:?}");
+            at_once.apply(&inverse).unwrap();
+            assert_eq!(at_once, dataset, "{places:?}");
+        }
     }
 }

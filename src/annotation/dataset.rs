@@ -248,8 +248,9 @@ impl Dataset {
 
     /// Instance ids that no instance has, from [`Self::free_instance_id`] on.
     pub fn free_instance_ids(&self) -> impl Iterator<Item = InstanceId> + use<> {
-        let used: HashSet<i64> = self.instances.iter().map(|instance| instance.id.0).collect();
-        (self.free_instance_id().0..=i64::MAX).filter(move |id| !used.contains(id)).map(InstanceId)
+        let first = self.free_instance_id().0;
+        let used: HashSet<i64> = self.instances.iter().map(|instance| instance.id.0).filter(|&id| id > first).collect();
+        (first..=i64::MAX).filter(move |id| !used.contains(id)).map(InstanceId)
     }
 
     /// A category id that no category and no instance has: the largest plus one, or the smallest free one where there is

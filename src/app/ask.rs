@@ -35,8 +35,8 @@ pub(super) enum Wanted {
 /// What `command` needs.
 pub(super) fn wanted(command: &Command) -> Wanted {
     match command {
-        Command::OpenFolder => Wanted::Folder,
-        Command::OpenFile => Wanted::File("COCO annotations", "json"),
+        Command::OpenFolder | Command::ChooseImageFolder => Wanted::Folder,
+        Command::OpenFile | Command::AddFrom => Wanted::File("COCO annotations", "json"),
         Command::LoadWeights => Wanted::File("Weights", "safetensors"),
         Command::ChooseImport(format) => format.ending().map_or(Wanted::Folder, |ending| Wanted::File(format.name(), ending)),
         Command::ChooseExport(wish) => Wanted::New(wish.format.name(), wish.format.ending()),
@@ -48,6 +48,8 @@ pub(super) fn wanted(command: &Command) -> Wanted {
 pub(super) fn with_path(command: &Command, path: PathBuf) -> Command {
     match command {
         Command::OpenFolder | Command::OpenFile | Command::OpenPath => Command::Open(path),
+        Command::ChooseImageFolder => Command::UseImageFolder(path),
+        Command::AddFrom => Command::AddFile(path),
         Command::LoadWeights => Command::UseWeights(path),
         Command::ChooseImport(format) => Command::ImportFrom(*format, path),
         Command::ChooseExport(wish) => Command::ExportTo(*wish, path),

@@ -1,6 +1,6 @@
 //! A key with its modifiers, and how it reads on key caps.
 
-use egui::{Key, Modifiers};
+use egui::{Event, Key, Modifiers};
 
 /// A key with its modifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,16 @@ impl Chord {
             key => key.name(),
         });
         text
+    }
+
+    /// The chord behind an event of the system's clipboard, which comes in the place of its keys.
+    pub(super) const fn of_clipboard(event: &Event) -> Option<Self> {
+        match event {
+            Event::Copy => Some(ctrl(Key::C)),
+            Event::Cut => Some(ctrl(Key::X)),
+            Event::Paste(_) | Event::PasteImage(_) => Some(ctrl(Key::V)),
+            _ => None,
+        }
     }
 
     /// The chord that reads as `text` on key caps.

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use egui::Key;
 
 use super::chord::{Chord, bare, ctrl, ctrl_shift, shift};
+use super::object::Act;
 use super::polish::Plan;
 use super::settings::Settings;
+use super::training::Course;
 use super::transfer::Wish;
 use crate::annotation::{CategoryId, ImageId, InstanceId, Shape};
 use crate::assist::Scribble;
@@ -31,6 +33,21 @@ pub enum Tool {
     Eraser,
     /// Says by strokes what belongs to an object.
     Prompt,
+}
+
+/// Which image is gone to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The first.
+    First,
+    /// The last.
+    Last,
+    /// The next without a reviewed mark.
+    Unreviewed,
+    /// The next with an object of the chosen class.
+    OfClass,
+    /// The next without objects.
+    Empty,
 }
 
 /// What a finding of the health check is about.
@@ -64,6 +81,10 @@ pub enum Command {
     OpenPath,
     /// Opens a path.
     Open(PathBuf),
+    /// Asks for the folder of the images.
+    ChooseImageFolder,
+    /// Takes the images from a folder.
+    UseImageFolder(PathBuf),
     /// Stops the reading or writing of files that is under way.
     StopTask,
     /// Writes the annotations to their file.
@@ -78,6 +99,10 @@ pub enum Command {
     ChooseImport(Format),
     /// Reads a data set of this format.
     ImportFrom(Format, PathBuf),
+    /// Asks for a COCO file whose objects are to be added.
+    AddFrom,
+    /// Adds the objects of a COCO file.
+    AddFile(PathBuf),
     /// Chooses a format to write.
     ExportFormat,
     /// Asks where to write the data set in another format.
@@ -98,8 +123,10 @@ pub enum Command {
     Redo,
     /// Deletes the selected objects.
     Delete,
-    /// Selects every object of the image.
+    /// Selects every object of the image that is seen.
     SelectAll,
+    /// Does something with the selected objects as they are.
+    Act(Act),
     /// Selects these objects and nothing else.
     Select(Vec<InstanceId>),
     /// Puts an object into the selection or takes it out.
@@ -150,6 +177,12 @@ pub enum Command {
     TakePolished,
     /// Shows one of the changes of a polished data set.
     ShowChange(usize),
+    /// Asks what is to be trained, or shows what the last training came to.
+    Train,
+    /// Starts to train.
+    StartTraining(Course),
+    /// Ends the training, nothing of which is kept.
+    StopTraining,
     /// Asks for a file of weights.
     LoadWeights,
     /// Uses these weights for the network that they belong to.
@@ -160,10 +193,12 @@ pub enum Command {
     NextImage,
     /// The image before.
     PreviousImage,
-    /// The next image without a reviewed mark.
-    NextUnreviewed,
+    /// An image that is known by what it is like.
+    Go(Way),
     /// The image with this index.
     GoTo(usize),
+    /// Searches the images.
+    SearchImage,
     /// The next object.
     NextObject,
     /// The object before.
@@ -232,6 +267,8 @@ pub enum Command {
     CheckAgain,
     /// Goes to what a finding is about.
     LeadTo(Target),
+    /// Says why nothing can be drawn on an image whose size is not known.
+    SayUnsized,
     /// Adds a box that was drawn.
     AddBox(Rect),
     /// Adds a polygon that was drawn.
@@ -309,9 +346,11 @@ pub static TABLE: &[Entry] = table! {
     File Command::OpenFolder, "Open folder…", [ctrl_shift(Key::O)], "Opens a folder of images";
     File Command::OpenFile, "Open COCO file…", [ctrl(Key::O)], "Opens a COCO JSON file with its images";
     File Command::OpenPath, "Open path…", [], "Opens a file or folder whose path is typed";
+    File Command::ChooseImageFolder, "Choose image folder…", [], "Says where the images of the data set are; the project remembers it";
     File Command::Save, "Save", [ctrl(Key::S)], "Writes the annotations to their COCO file; the project holds them all the time besides";
     File Command::ExportAs, "Export COCO as…", [ctrl(Key::E)], "Writes the annotations to another COCO file";
     File Command::Import, "Import…", [ctrl_shift(Key::I)], "Reads YOLO, VOC, CVAT, labelme or PNG masks into a new COCO file";
+    File Command::AddFrom, "Add annotations from…", [], "Adds the objects of another COCO file; where both have labelled an image differently, all stay";
     File Command::ExportFormat, "Export as…", [ctrl_shift(Key::E)], "Writes another format or another form of masks, and tells what that loses";
     File Command::LoadWeights, "Load weights…", [], "Uses weights that training wrote, from now on";
     File Command::BuiltInWeights, "Built-in weights", [], "Uses the weights inside the program again";
@@ -319,7 +358,9 @@ pub static TABLE: &[Entry] = table! {
     File Command::Quit, "Quit", [ctrl(Key::Q)], "Closes the window; nothing is lost";
     Edit Command::Undo, "Undo", [ctrl(Key::Z)], "Takes the last step back, on whatever image it was done";
     Edit Command::Redo, "Redo", [ctrl_shift(Key::Z), ctrl(Key::Y)], "Does the step again that was taken back";
-    Edit Command::SelectAll, "Select all objects", [ctrl(Key::A)], "Selects every object of this image";
+    Edit Command::SelectAll, "Select all objects", [ctrl(Key::A)], "Selects every object of this image that is not hidden";
+    Edit Command::Act(Act::Copy), "Copy", [ctrl(Key::C)], "Copies the selected objects, for other images too";
+    Edit Command::Act(Act::Paste), "Paste", [ctrl(Key::V)], "Puts what was copied onto this image, at the same place; beside it where it lies there already";
     Edit Command::Delete, "Delete", [bare(Key::Delete), bare(Key::Backspace)], "Deletes the selected objects; undo brings them back";
     Edit Command::AskName(None), "Rename class…", [], "Gives the chosen class another name";
     Edit Command::AskMerge(None), "Merge class into…", [], "Gives another class all objects of the chosen one, which goes";
@@ -340,10 +381,16 @@ pub static TABLE: &[Entry] = table! {
     Object Command::Polish, "Polish data set…", [], "Refines all masks in the background and shows each change, the largest first";
     Object Command::PausePolish, "Pause or go on polishing", [], "Lets the polish job rest, or go on";
     Object Command::StopPolish, "Stop polishing", [], "Ends the polish job and shows what it has found, or ends its review";
+    Object Command::Train, "Train the assistant…", [], "Lets a network learn from the masks of the data set in the background, and shows whether it helped";
+    Object Command::StopTraining, "Stop training", [], "Ends the training; nothing of it is kept";
     Object Command::SearchClass, "Class…", [bare(Key::Slash)], "Finds or makes a class for the selection";
     Object Command::NextObject, "Next object", [bare(Key::Tab)], "Selects the next object";
     Object Command::PreviousObject, "Previous object", [shift(Key::Tab)], "Selects the object before";
     Object Command::FillHoles, "Fill holes", [bare(Key::X)], "Fills the holes of the selected masks";
+    Object Command::Act(Act::Join), "Join", [bare(Key::J)], "Makes one object of the selected masks; the first selected one gets them all";
+    Object Command::Act(Act::Split), "Split", [], "Makes an object of each connected part of the selected masks";
+    Object Command::Act(Act::MakePolygons), "Make polygons", [], "Makes polygons of the selected masks, whose vertices can be moved";
+    Object Command::Act(Act::ToggleCrowd), "Mark as crowd", [], "COCO: each selected outline covers a crowd rather than one object, or takes that mark off";
     Object Command::ToggleHidden, "Hide or show", [bare(Key::H)], "Hides the selected objects, or all where none is selected; held down, only as long";
     Object Command::ShowAll, "Show all", [shift(Key::H)], "Shows every hidden object";
     Object Command::ToggleMark(Mark::Absent), "Class verified absent", [shift(Key::N)], "LVIS: there is no object of the chosen class on this image, or takes that mark off";
@@ -360,7 +407,12 @@ pub static TABLE: &[Entry] = table! {
     Tool Command::BrushLarger, "Larger brush", [bare(Key::CloseBracket)], "Makes the brush larger; Alt+wheel does too";
     View Command::NextImage, "Next image", [bare(Key::D), bare(Key::PageDown)], "Goes to the next image";
     View Command::PreviousImage, "Previous image", [bare(Key::A), bare(Key::PageUp)], "Goes to the image before";
-    View Command::NextUnreviewed, "Next unreviewed image", [ctrl_shift(Key::D)], "Goes to the next image without a reviewed mark";
+    View Command::SearchImage, "Go to image…", [ctrl(Key::G)], "Finds an image by its file name or its number";
+    View Command::Go(Way::First), "First image", [bare(Key::Home)], "Goes to the first image";
+    View Command::Go(Way::Last), "Last image", [bare(Key::End)], "Goes to the last image";
+    View Command::Go(Way::Unreviewed), "Next unreviewed image", [ctrl_shift(Key::D)], "Goes to the next image without a reviewed mark";
+    View Command::Go(Way::OfClass), "Next image with the chosen class", [], "Goes to the next image that has an object of the chosen class";
+    View Command::Go(Way::Empty), "Next image without objects", [], "Goes to the next image on which nothing is labelled";
     View Command::NextUncertain, "Next most uncertain object", [shift(Key::U)], "Goes to the object that the model is least sure of, on whatever image";
     View Command::NextUncertainImage, "Next most uncertain image", [ctrl(Key::U)], "Goes to the unreviewed image that the model is least sure of";
     View Command::ToggleUncertainty, "Show uncertainty", [bare(Key::U)], "Tints where the model's samples disagree along a mask's boundary";

@@ -283,6 +283,12 @@ impl Document {
         self.keep(Change::Reviewed(image, is_reviewed));
     }
 
+    /// Takes the images from another folder.
+    pub fn move_images(&mut self, folder: PathBuf) {
+        self.keep(Change::ImageFolder(folder.clone()));
+        self.image_folder = folder;
+    }
+
     /// Remembers which image is shown.
     pub fn show(&self, image: ImageId) {
         self.keep(Change::Shown(image));

@@ -1,11 +1,12 @@
 //! The changes that a person makes to the data set, each one step of the history.
 
 use super::class::CHOOSE;
+use super::image_folder::is_sized;
 use super::state::{State, Tone};
 use crate::annotation::{Category, CategoryId, Edit, Field, ImageId, Instance, InstanceId, Shape};
 use crate::formats::lvis::{self, Mark};
-use crate::geometry::{Point, Rect, Size};
-use crate::mask::Mask;
+use crate::geometry::{Point, Rect};
+use crate::mask::{Mask, rle};
 
 /// The name of the class that is made where something is drawn before any has a name.
 const UNNAMED: &str = "object";
@@ -62,11 +63,22 @@ impl State {
         Instance::boxed(self.document.dataset().free_instance_id(), image, CategoryId(0), bbox)
     }
 
+    /// Says why nothing can be drawn on an image whose size is not known.
+    pub(super) fn say_unsized(&mut self) {
+        let text = "Nothing can be drawn here: this image's record tells no size, and its file could not be read. \
+            File > Choose image folder… says where it is";
+        self.say(Tone::Warning, text);
+    }
+
     /// Adds a box to the shown image.
     pub fn add_box(&mut self, rect: Rect) -> Option<InstanceId> {
-        let image = self.shown()?;
-        let bbox = rounded(rect.clipped(image.size));
-        let instance = self.new_instance(image.id, bbox);
+        let (image, size) = self.shown().map(|image| (image.id, image.size))?;
+        if !is_sized(size) {
+            self.say_unsized();
+            return None;
+        }
+        let bbox = rounded(rect.clipped(size));
+        let instance = self.new_instance(image, bbox);
         bbox.is_drawable().then(|| self.insert("Draw box", instance)).flatten()
     }
 
@@ -129,10 +141,13 @@ impl State {
                 instance.set_shape(Shape::Box);
             }
             Shape::Polygons(polygons) => instance.set_shape(Shape::Polygons(polygons.iter().map(|ring| moved(ring, by)).collect())),
-            Shape::Rle { .. } => match instance.mask(size) {
-                Ok(mask) => instance.set_mask(&shifted(&mask, by)),
-                Err(error) => return self.say(Tone::Error, format!("The mask cannot be moved: {error}")),
-            },
+            Shape::Rle { .. } => {
+                let whole = (by.x.round() as i64, by.y.round() as i64);
+                match instance.shape.runs(bbox, size).map(|counts| rle::moved(size, &counts, whole, size)) {
+                    Ok(counts) => instance.set_pixels(Shape::Rle { size, counts, compressed: true }),
+                    Err(error) => return self.say(Tone::Error, format!("The mask cannot be moved: {error}")),
+                }
+            }
         }
         self.commit("Move object", Some(instance.image_id), &Edit::Replace(Box::new(instance)));
     }
@@ -288,20 +303,11 @@ fn new_category(id: CategoryId, name: &str, index: usize) -> Edit {
 }
 
 /// Hundredths of a pixel: what COCO files have.
-fn rounded(rect: Rect) -> Rect {
+pub(super) fn rounded(rect: Rect) -> Rect {
     let round = |value: f64| (value * 100.0).round() / 100.0;
     Rect::new(round(rect.x), round(rect.y), round(rect.width), round(rect.height))
 }
 
-fn moved(ring: &[f64], by: Point) -> Vec<f64> {
+pub(super) fn moved(ring: &[f64], by: Point) -> Vec<f64> {
     ring.iter().enumerate().map(|(index, value)| value + if index % 2 == 0 { by.x } else { by.y }).collect()
-}
-
-fn shifted(mask: &Mask, by: Point) -> Mask {
-    let size: Size = mask.size();
-    let (dx, dy) = (by.x.round() as i64, by.y.round() as i64);
-    Mask::from_fn(size, |x, y| {
-        let (x, y) = (u32::try_from(i64::from(x) - dx), u32::try_from(i64::from(y) - dy));
-        x.is_ok_and(|x| y.is_ok_and(|y| mask.get(x, y)))
-    })
 }

@@ -134,7 +134,7 @@ fn save(
     let cancel = report.cancel.clone();
     let save = if is_edited { lvis::save_edited } else { coco::save_with };
     save(dataset, path, &cancel, &mut |progress| report.tell(progress))?;
-    Ok((Target::of(path)?, kept))
+    Ok((Target::hashed(path)?, kept))
 }
 
 /// Where the file stands that `path` held before the last write.

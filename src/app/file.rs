@@ -292,7 +292,9 @@ impl App {
 
     /// Leaves what is open to the caller, who lets it go.
     fn leave_document(&mut self) -> State {
+        self.keep_strokes();
         self.stop_models();
+        drop(self.trainer.stop());
         self.drop_batch();
         self.held.clear();
         // It would ask about what is no longer there.

@@ -25,6 +25,7 @@ impl App {
         let ctx = ui.ctx().clone();
         self.collect(&ctx);
         self.collect_transfer(&ctx);
+        self.collect_training();
         self.collect_check();
         self.watch_close(&ctx);
         self.take_outcomes();

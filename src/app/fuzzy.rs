@@ -18,13 +18,39 @@ pub(super) fn score(query: &str, name: &str) -> Option<i32> {
     Some(total * 16 - name.len() as i32)
 }
 
-/// The indices of the names that match, the best first, equal ones in their order.
-pub(super) fn ranked<'a>(query: &str, names: impl Iterator<Item = &'a str>) -> Vec<usize> {
-    let mut found: Vec<(i32, usize)> = names.enumerate().filter_map(|(index, name)| Some((score(query, name)?, index))).collect();
-    if !query.trim().is_empty() {
-        found.sort_by_key(|&(score, index)| (-score, index));
+/// How much of a name was typed, whatever the case; the most first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Typed {
+    /// All of it.
+    Whole,
+    /// Its beginning.
+    Beginning,
+    /// Letters of it, if any.
+    Letters,
+}
+
+impl Typed {
+    /// What `query` is of `name`.
+    pub(super) fn of(query: &str, name: &str) -> Self {
+        let (query, name) = (query.trim().to_lowercase(), name.to_lowercase());
+        match name.strip_prefix(&query) {
+            Some("") => Self::Whole,
+            Some(_) => Self::Beginning,
+            None => Self::Letters,
+        }
     }
-    found.into_iter().map(|(_, index)| index).collect()
+}
+
+/// The indices of the names that match: what was typed whole, then what begins with it, then the best first, equal ones in
+/// their order.
+pub(super) fn ranked<'a>(query: &str, names: impl Iterator<Item = &'a str>) -> Vec<usize> {
+    if query.trim().is_empty() {
+        return (0..names.count()).collect();
+    }
+    let rank = |(index, name): (usize, &str)| Some((Typed::of(query, name), -score(query, name)?, index));
+    let mut found: Vec<(Typed, i32, usize)> = names.enumerate().filter_map(rank).collect();
+    found.sort_unstable();
+    found.into_iter().map(|(_, _, index)| index).collect()
 }
 
 #[cfg(test)]
@@ -37,5 +63,13 @@ mod tests {
         assert_eq!(ranked("bear", names.into_iter()), [2, 1]);
         assert_eq!(ranked("tl", names.into_iter()), [0]);
         assert_eq!(ranked("", names.into_iter()), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_whole_name_and_its_beginning_come_before_scattered_letters() {
+        let names = ["a b", "about", "AB", "abacus"];
+        assert_eq!(ranked("ab", names.into_iter()), [2, 1, 3, 0]);
+        assert_eq!([" aB ", "ABO", "b"].map(|query| Typed::of(query, "ab")), [Typed::Whole, Typed::Letters, Typed::Letters]);
+        assert_eq!(Typed::of("AB", "about"), Typed::Beginning);
     }
 }

@@ -1,12 +1,12 @@
-//! Where the images stand in the data set, and the objects of each. It is kept while objects come and go one by one,
-//! because making it anew would stop the window for seconds where there are a million of them.
+//! Where the images stand in the data set, and the objects of each. It is kept while objects come and go, because making
+//! it anew would stop the window for seconds where there are a million of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::annotation::{CategoryId, Dataset, Edit, ImageId, InstanceId};
 
-/// Above so many objects that come or go in one edit, the index is made anew.
-const MOST_MOVES: usize = 8;
+/// Objects come and go in runs, each of which takes one pass; above so many in one edit, the index is made anew.
+const MOST_RUNS: usize = 8;
 
 /// Places in the lists of a data set.
 #[derive(Debug, Default)]
@@ -22,9 +22,22 @@ pub(super) struct Index {
 
 /// An object that comes or goes.
 #[derive(Debug)]
-enum Move {
-    In { place: usize, id: InstanceId, image: ImageId },
-    Out { id: InstanceId, image: ImageId },
+struct Move {
+    id: InstanceId,
+    image: ImageId,
+    /// Where it comes; `None` where it goes.
+    place: Option<usize>,
+}
+
+impl Move {
+    /// Whether `next` is of the same run: objects that go, or that come at ascending places.
+    fn goes_on(&self, next: &Self) -> bool {
+        match (self.place, next.place) {
+            (None, None) => true,
+            (Some(place), Some(next)) => place < next,
+            _ => false,
+        }
+    }
 }
 
 /// What an edit does to an index, found out before the edit is applied.
@@ -74,21 +87,28 @@ impl Index {
     /// What `edit` will do to the index of `dataset`.
     pub(super) fn moves(&self, edit: &Edit, dataset: &Dataset) -> Moves {
         let mut moves = Vec::new();
-        let is_known = self.gather(edit, dataset, &mut moves) && moves.len() <= MOST_MOVES;
+        let mut count = dataset.instances.len();
+        let is_known = self.gather(edit, dataset, &mut count, &mut moves) && moves.chunk_by(Move::goes_on).count() <= MOST_RUNS;
         Moves(is_known.then_some(moves))
     }
 
-    /// Whether `edit` is one that [`Move`]s describe.
-    fn gather(&self, edit: &Edit, dataset: &Dataset, moves: &mut Vec<Move>) -> bool {
+    /// Whether `edit` is one that [`Move`]s describe; `count` is the number of objects before it, then the one after it.
+    fn gather(&self, edit: &Edit, dataset: &Dataset, count: &mut usize, moves: &mut Vec<Move>) -> bool {
         let image = |id: InstanceId| self.place(id).and_then(|place| dataset.instances.get(place)).map(|instance| instance.image_id);
         match edit {
-            Edit::Insert { index, instance } => moves.push(Move::In { place: *index, id: instance.id, image: instance.image_id }),
+            Edit::Insert { index, instance } => {
+                moves.push(Move { id: instance.id, image: instance.image_id, place: Some((*index).min(*count)) });
+                *count += 1;
+            }
             Edit::Remove(id) => match image(*id) {
-                Some(image) => moves.push(Move::Out { id: *id, image }),
+                Some(image) => {
+                    moves.push(Move { id: *id, image, place: None });
+                    *count = count.saturating_sub(1);
+                }
                 None => return false,
             },
             Edit::Replace(instance) => return image(instance.id) == Some(instance.image_id),
-            Edit::Batch(edits) => return edits.iter().all(|edit| self.gather(edit, dataset, moves)),
+            Edit::Batch(edits) => return edits.iter().all(|edit| self.gather(edit, dataset, count, moves)),
             Edit::InsertCategory { .. } | Edit::RemoveCategory(_) | Edit::ReplaceCategory(_) | Edit::ReplaceImage(_) => {}
         }
         true
@@ -108,32 +128,47 @@ impl Index {
             *self = Self { hues: std::mem::take(&mut self.hues), ..Self::of(dataset) };
             return;
         };
-        for moved in moves {
-            match moved {
-                Move::In { place, id, image } => {
-                    let place = place.min(self.places.len());
-                    self.shift(place, |place| place + 1);
-                    self.places.insert(id, place);
-                    let list = self.objects.entry(image).or_default();
-                    list.insert(list.partition_point(|&other| other < place), place);
-                }
-                Move::Out { id, image } => {
-                    let Some(place) = self.places.remove(&id) else { continue };
-                    if let Some(list) = self.objects.get_mut(&image) {
-                        list.retain(|&other| other != place);
-                    }
-                    self.shift(place, |place| place - 1);
-                }
+        for run in moves.chunk_by(Move::goes_on) {
+            let images: BTreeSet<ImageId> = run.iter().map(|moved| moved.image).collect();
+            let come: Vec<usize> = run.iter().filter_map(|moved| moved.place).collect();
+            if come.is_empty() {
+                self.take_out(run, &images);
+            } else {
+                self.put_in(run, &images, &come);
+            }
+        }
+    }
+
+    fn take_out(&mut self, run: &[Move], images: &BTreeSet<ImageId>) {
+        let mut gone: Vec<usize> = run.iter().filter_map(|moved| self.places.remove(&moved.id)).collect();
+        gone.sort_unstable();
+        for image in images {
+            if let Some(list) = self.objects.get_mut(image) {
+                list.retain(|place| gone.binary_search(place).is_err());
+            }
+        }
+        self.shift(gone.first(), |place| place - gone.partition_point(|&other| other < place));
+    }
+
+    fn put_in(&mut self, run: &[Move], images: &BTreeSet<ImageId>, come: &[usize]) {
+        // How many of the objects that were there stand before each that comes.
+        let before: Vec<usize> = come.iter().enumerate().map(|(number, place)| place - number).collect();
+        self.shift(come.first(), |place| place + before.partition_point(|&count| count <= place));
+        for (moved, &place) in run.iter().zip(come) {
+            self.places.insert(moved.id, place);
+            self.objects.entry(moved.image).or_default().push(place);
+        }
+        for image in images {
+            if let Some(list) = self.objects.get_mut(image) {
+                list.sort_unstable();
             }
         }
     }
 
     /// Changes all places from `first` on.
-    fn shift(&mut self, first: usize, change: impl Fn(usize) -> usize) {
-        // The last object has none behind it.
-        if first >= self.places.len() {
-            return;
-        }
+    fn shift(&mut self, first: Option<&usize>, change: impl Fn(usize) -> usize) {
+        // The last objects have none behind them.
+        let Some(&first) = first.filter(|first| **first < self.places.len()) else { return };
         let places = self.places.values_mut().chain(self.objects.values_mut().flatten());
         places.filter(|place| **place >= first).for_each(|place| *place = change(*place));
     }
@@ -145,6 +180,10 @@ fn classes(dataset: &Dataset) -> HashMap<CategoryId, usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
     use crate::annotation::{Category, Field, Image, Instance, Shape};
     use crate::geometry::{Rect, Size};
@@ -166,6 +205,52 @@ mod tests {
 
     fn insert(index: usize, id: i64, image: i64) -> Edit {
         Edit::Insert { index, instance: Box::new(instance(id, image)) }
+    }
+
+    /// Objects that come or go together, each with the place and the image where it comes, and whether they come in order.
+    fn together() -> impl Strategy<Value = (BTreeMap<i64, (usize, i64)>, bool)> {
+        let place = prop_oneof![0_usize..40, Just(usize::MAX)];
+        (prop::collection::btree_map(1_i64..60, (place, 0_i64..4), 0..20), any::<bool>())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn an_index_that_follows_any_edits_is_the_one_made_anew(batches in prop::collection::vec(together(), 1..12)) {
+            let mut dataset = Dataset::default();
+            let mut index = Index::of(&dataset);
+            for (objects, is_in_order) in batches {
+                let edit = |(id, (place, image))| match dataset.instance(InstanceId(id)) {
+                    Some(_) => Edit::Remove(InstanceId(id)),
+                    None => insert(place, id, image),
+                };
+                let mut edits: Vec<Edit> = objects.into_iter().map(edit).collect();
+                if is_in_order {
+                    edits.sort_by_key(|edit| if let Edit::Insert { index, .. } = edit { Some(*index) } else { None });
+                }
+                let edit = Edit::Batch(edits);
+                let moves = index.moves(&edit, &dataset);
+                dataset.apply(&edit).unwrap();
+                index.follow(moves, &dataset);
+                let fresh = Index::of(&dataset);
+                prop_assert_eq!(&index.places, &fresh.places);
+                for image in 0..4 {
+                    prop_assert_eq!(index.objects(ImageId(image)), fresh.objects(ImageId(image)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn many_that_come_or_go_together_do_not_make_the_index_anew() {
+        let dataset = Dataset { instances: (1..=30).map(|id| instance(id, id % 3)).collect(), ..Dataset::default() };
+        let index = Index::of(&dataset);
+        let is_followed = |edits: Vec<Edit>| index.moves(&Edit::Batch(edits), &dataset).0.is_some();
+        assert!(is_followed((40..60).map(|id| insert(usize::MAX, id, 1)).collect()), "last");
+        assert!(is_followed((0..20).map(|number| insert(number * 2, 40 + number as i64, 1)).collect()), "here and there");
+        assert!(is_followed((5..25).map(|id| Edit::Remove(InstanceId(id))).collect()), "out");
+        assert!(!is_followed((40..60).map(|id| insert(0, id, 1)).collect()), "each before the one before it");
     }
 
     #[test]

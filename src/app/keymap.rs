@@ -119,31 +119,35 @@ impl Keymap {
 pub fn pressed(input: &mut egui::InputState, typing: bool, keymap: &Keymap) -> Vec<Command> {
     let mut commands = Vec::new();
     input.events.retain(|event| {
-        let egui::Event::Key { key, pressed, modifiers, repeat, .. } = event else { return true };
-        let is_hide = |chord: &Chord| chord.key == *key;
+        let (key, pressed, modifiers, repeat) = match (event, Chord::of_clipboard(event)) {
+            (egui::Event::Key { key, pressed, modifiers, repeat, .. }, _) => (*key, *pressed, *modifiers, *repeat),
+            (_, Some(chord)) => (chord.key, true, chord.modifiers, false),
+            _ => return true,
+        };
+        let is_hide = |chord: &Chord| chord.key == key;
         if !pressed && !typing && entry(&Command::ToggleHidden).is_some_and(|hide| keymap.keys(hide).iter().any(is_hide)) {
             commands.push(Command::EndPeek);
             return true;
         }
         // Space held down moves the image; only its release can tell that it was tapped.
-        if *pressed == (*key == Key::Space) {
+        if pressed == (key == Key::Space) {
             return true;
         }
         let chord = |chord: &Chord| {
-            chord.key == *key
+            chord.key == key
                 && chord.modifiers.command == modifiers.command
                 && chord.modifiers.alt == modifiers.alt
                 && (chord.modifiers.shift == modifiers.shift || matches!(key, Key::Slash | Key::Plus))
         };
         let Some(entry) = keymap.entry(chord) else { return true };
-        let edits_text = matches!(key, Key::A | Key::Z | Key::Y);
+        let edits_text = matches!(key, Key::A | Key::C | Key::V | Key::X | Key::Y | Key::Z);
         let function_key = matches!(key, Key::F1 | Key::F2 | Key::F3);
         if typing && !function_key && (!modifiers.command || edits_text) {
             return true;
         }
         // A key that is held down hides once, and decides about one mask.
         let is_once = matches!(entry.command, Command::ToggleHidden | Command::Accept | Command::Cancel | Command::DecideAll(_));
-        if !(*repeat && is_once) {
+        if !(repeat && is_once) {
             commands.push(entry.command.clone());
         }
         false
@@ -154,6 +158,7 @@ pub fn pressed(input: &mut egui::InputState, typing: bool, keymap: &Keymap) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::object::Act;
 
     #[test]
     fn every_key_of_the_table_reads_back() {
@@ -179,6 +184,26 @@ mod tests {
             assert_eq!(pressed(key, modifiers, true), []);
         }
         assert_eq!(pressed(Key::D, egui::Modifiers::NONE, true), [Command::NextImage]);
+    }
+
+    #[test]
+    fn copy_and_paste_of_the_system_stand_for_their_keys() {
+        let pressed = |event, typing, keymap: &Keymap| {
+            let mut input = egui::InputState::default();
+            input.events.push(event);
+            (pressed(&mut input, typing, keymap), input.events.len())
+        };
+        let paste = || egui::Event::Paste("cat".to_owned());
+        let mut keymap = Keymap::default();
+        assert_eq!(pressed(egui::Event::Copy, false, &keymap), (vec![Command::Act(Act::Copy)], 0));
+        assert_eq!(pressed(paste(), false, &keymap), (vec![Command::Act(Act::Paste)], 0));
+        assert_eq!(pressed(paste(), true, &keymap), (vec![], 1), "text is pasted");
+        assert_eq!(pressed(egui::Event::Cut, false, &keymap), (vec![], 1));
+        let entry = |name: &str| TABLE.iter().find(|entry| entry.name == name).unwrap();
+        keymap.set(entry("Paste"), Chord::parsed("F5").unwrap());
+        assert_eq!(pressed(paste(), false, &keymap), (vec![], 1), "another key pastes now");
+        keymap.set(entry("Brush"), Chord::parsed("Ctrl+V").unwrap());
+        assert_eq!(pressed(paste(), false, &keymap).0, [entry("Brush").command.clone()]);
     }
 
     #[test]

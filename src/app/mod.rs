@@ -11,6 +11,7 @@ mod canvas;
 mod check;
 pub mod chord;
 mod class;
+mod clipboard;
 pub mod command;
 mod document;
 mod edit;
@@ -21,9 +22,12 @@ mod frame;
 mod fuzzy;
 mod hand;
 mod icon;
+mod image_folder;
 mod index;
 mod judged;
 pub mod keymap;
+mod merge;
+pub mod object;
 mod open;
 mod outline;
 mod panel;
@@ -38,7 +42,9 @@ pub mod state;
 mod suggest;
 mod task;
 mod theme;
+pub mod training;
 pub mod transfer;
+mod travel;
 mod visibility;
 
 use std::path::PathBuf;
@@ -59,6 +65,7 @@ use self::panel::filmstrip::Filmstrip;
 use self::picture::Pictures;
 use self::settings::Folders;
 use self::state::State;
+use self::training::Trainer;
 use self::transfer::Transfer;
 use crate::assist::ModelPaths;
 use crate::assist::service::Service;
@@ -81,6 +88,7 @@ pub struct App {
     after_writing: Option<Command>,
     peek: Option<hand::Peek>,
     transfer: Transfer,
+    trainer: Trainer,
     polish: Option<polish::Job>,
     polished: Option<polish::Polished>,
     propose_due: Option<f64>,
@@ -131,6 +139,7 @@ impl App {
             after_writing: None,
             peek: None,
             transfer: Transfer::default(),
+            trainer: Trainer::default(),
             polish: None,
             polished: None,
             propose_due: None,
@@ -190,6 +199,7 @@ impl App {
 
     /// Puts everything on disk that is not there yet; the window closes.
     pub fn close(&mut self) {
+        self.trainer.finish();
         self.transfer.finish();
         self.exporter.finish();
         self.close_polished();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::document::{Document, Source};
+use super::image_folder;
 use crate::annotation::{Dataset, Image, ImageId};
 use crate::formats::coco::ReadError;
 use crate::formats::{Report, Warning, coco, folder};
@@ -53,7 +54,8 @@ impl Opening<'_> {
         if project.is_none() && !path.exists() {
             anyhow::bail!("there is no {}", path.display());
         }
-        if project.as_ref().is_none_or(is_untouched) && path.is_dir() {
+        let is_new = |project: &Project| project.first().is_ok_and(|first| is_untouched(&first));
+        if project.as_ref().is_none_or(is_new) && path.is_dir() {
             match coco::file_of(&path) {
                 Ok(file) if file.parent() == Some(&path) && file.ends_with(OWN_FILE) => {}
                 Ok(file) => {
@@ -84,7 +86,7 @@ impl Opening<'_> {
 
     /// Begins a project.
     fn begin(mut self, path: &Path, scanned: Option<(Dataset, Report)>) -> anyhow::Result<Opened> {
-        let (contents, warnings) = self.read(path, scanned)?;
+        let (contents, warnings) = self.read(path, own_file(path).as_deref(), None, scanned)?;
         let project = Project::create(&Places::of(path, self.state), &contents, self.cancel, self.progress)?;
         let note = counted(&contents);
         let mut opened = self.finish(project, contents, path, note)?;
@@ -92,27 +94,32 @@ impl Opening<'_> {
         Ok(opened)
     }
 
-    /// Goes on with a project; begins it anew where its file was changed by others and nothing would be lost.
+    /// Goes on with a project; begins it anew where its file was changed by others, or came since, and nothing would be
+    /// lost.
     fn reopen(mut self, mut project: Project, path: &Path) -> anyhow::Result<Opened> {
         let mut first = project.first()?;
         // The project keeps paths as text: one that is none is the opened one.
         if let Some(target) = first.target.as_mut().filter(|target| target.path.to_string_lossy() == path.to_string_lossy()) {
             path.clone_into(&mut target.path);
         }
-        let moved = first.target.as_ref().and_then(|target| moved(target, path));
+        let moved = first.target.as_ref().and_then(|target| moved(target, path).or_else(|| target.touched()));
         if let Some(target) = moved {
             // Where the disk takes nothing now, it is found again next time.
             if let Err(error) = project.write(&Change::Exported(target.clone(), first.exported)) {
-                tracing::warn!(%error, "a project that was moved");
+                tracing::warn!(%error, "a file that was moved or touched");
             }
             first.target = Some(target);
         }
         let target = first.target.clone();
         let is_saved = first.history.revision() == first.exported;
         let is_outdated = first.target.as_ref().is_some_and(Target::is_outdated);
+        let file = match &target {
+            Some(target) => Some(target.path.clone()).filter(|_| is_saved && is_outdated),
+            None => own_file(path).filter(|_| is_untouched(&first)),
+        };
         let mut unreadable = None;
-        if is_saved && is_outdated && first.target.as_ref().is_some_and(|target| target.path.is_file()) {
-            match self.read(path, None) {
+        if let Some(file) = file.filter(|file| file.is_file()) {
+            match self.read(path, Some(&file), first.image_folder.clone(), None) {
                 Ok(read) => return self.renew(project, first, read, path),
                 Err(error) if self.cancel.is_cancelled() => return Err(error),
                 Err(error) => unreadable = Some(format!("{error:#}; your work in the project is as you left it")),
@@ -121,61 +128,76 @@ impl Opening<'_> {
         (self.first)(opened(first, path, true, String::new()));
         let mut contents = project.load(self.cancel, self.progress)?;
         contents.target = target;
-        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut note = match (&contents.target, is_saved) {
-            _ if unreadable.is_some() => unreadable.unwrap_or_default(),
-            (Some(target), _) if is_outdated => {
-                let how = if target.path.exists() { "was changed by others" } else { "is gone" };
-                format!("{} {how}; your work in the project is as you left it", name(&target.path))
-            }
-            (Some(target), false) => format!("Reopened your work; Save writes it into {}", name(&target.path)),
-            _ => format!("Reopened {} images, {} objects", contents.dataset.images.len(), contents.dataset.instances.len()),
-        };
-        if path.is_dir() {
-            let first = contents.dataset.images.len();
-            let known: HashSet<&str> = contents.dataset.images.iter().map(|image| image.file_name.as_str()).collect();
-            let (found, _) = folder::scan_with(path, &|name| known.contains(name), self.cancel, self.progress)?;
-            let images = add_images(&mut contents.dataset, found);
-            if !images.is_empty() {
-                note = format!("{note}, {} new images", images.len());
-                // Where the disk takes nothing now, they are found again next time.
-                if let Err(error) = project.write(&Change::Images { first, images }) {
-                    tracing::warn!(%error, "new images");
-                }
-            }
+        let mut note = unreadable.unwrap_or_else(|| reopened(&contents, path, is_saved, is_outdated));
+        let count = self.look_at_images(&mut project, &mut contents, path)?;
+        if count > 0 {
+            note = format!("{note}, {count} new images");
         }
         self.finish(project, contents, path, note)
+    }
+
+    /// Looks for the sizes of images that have none, and for images that are new in a folder; how many are.
+    fn look_at_images(&mut self, project: &mut Project, contents: &mut Contents, path: &Path) -> anyhow::Result<usize> {
+        let folder = image_folder::folder_of(contents, path);
+        let dataset = &mut contents.dataset;
+        let sized = image_folder::measure(&mut dataset.images, &folder, self.cancel, self.progress)?;
+        keep_images(project, sized.start, dataset.images.get(sized).unwrap_or_default().to_vec());
+        if folder != path {
+            return Ok(0);
+        }
+        let first = dataset.images.len();
+        let known: HashSet<&str> = dataset.images.iter().map(|image| image.file_name.as_str()).collect();
+        let (found, _) = folder::scan_with(path, &|name| known.contains(name), self.cancel, self.progress)?;
+        let images = add_images(dataset, found);
+        let count = images.len();
+        keep_images(project, first, images);
+        Ok(count)
     }
 
     /// Goes on with what the annotation file holds by now.
     fn renew(self, mut project: Project, old: Contents, read: (Contents, Vec<Warning>), path: &Path) -> anyhow::Result<Opened> {
         let (mut contents, warnings) = read;
-        let known: HashSet<ImageId> = contents.dataset.images.iter().map(|image| image.id).collect();
+        let images = &contents.dataset.images;
+        // In a file that came since, images have other ids than they had in the folder.
+        let shown = old.dataset.images.iter().find(|image| Some(image.id) == old.shown);
+        contents.shown = shown.and_then(|shown| images.iter().find(|image| image.file_name == shown.file_name)).map(|image| image.id);
+        let known: HashSet<ImageId> = images.iter().map(|image| image.id).collect();
         contents.reviewed = old.reviewed.into_iter().filter(|id| known.contains(id)).collect();
-        contents.shown = old.shown.filter(|id| known.contains(id));
         contents.judged = project.judged()?;
         project.refill(&contents, self.cancel, self.progress)?;
-        let note = format!("{}; the file was changed by others since last time", counted(&contents));
+        let news = match (&old.target, &contents.target) {
+            (None, Some(target)) => format!("{} was not here last time", name(&target.path)),
+            _ => "the file was changed by others since last time".to_owned(),
+        };
+        let note = format!("{}; {news}", counted(&contents));
         let mut opened = self.finish(project, contents, path, note)?;
         opened.document.warnings = warnings;
         Ok(opened)
     }
 
-    /// What the annotation file of `path` holds, and all images of a folder.
-    fn read(&mut self, path: &Path, scanned: Option<(Dataset, Report)>) -> anyhow::Result<(Contents, Vec<Warning>)> {
-        let file = if path.is_dir() { path.join(OWN_FILE) } else { path.to_path_buf() };
-        let mut contents = Contents::default();
+    /// What the annotation file `file` of `path` holds, and all images of a folder, unless those of the data set lie in the
+    /// other folder that a person chose.
+    fn read(
+        &mut self,
+        path: &Path,
+        file: Option<&Path>,
+        chosen: Option<PathBuf>,
+        scanned: Option<(Dataset, Report)>,
+    ) -> anyhow::Result<(Contents, Vec<Warning>)> {
+        let mut contents = Contents { image_folder: chosen, ..Contents::default() };
         let mut warnings = Report::default();
-        if file.is_file() {
-            contents.target = Some(Target::of(&file)?);
-            (contents.dataset, warnings) =
-                coco::read_with(&file, self.cancel, self.progress).with_context(|| format!("cannot read {}", file.display()))?;
+        if let Some(file) = file {
+            let unreadable = || format!("cannot read {}", file.display());
+            contents.target = Some(Target::hashed(file).with_context(unreadable)?);
+            (contents.dataset, warnings) = coco::read_with(file, self.cancel, self.progress).with_context(unreadable)?;
         }
-        if path.is_dir() {
+        let folder = image_folder::folder_of(&contents, path);
+        if folder == path {
             let (dataset, report) = scanned.map_or_else(|| folder::scan_with(path, &|_| false, self.cancel, self.progress), Ok)?;
             add_images(&mut contents.dataset, dataset);
             warnings.append(report);
         }
+        image_folder::measure(&mut contents.dataset.images, &folder, self.cancel, self.progress)?;
         Ok((contents, warnings.warnings))
     }
 
@@ -186,18 +208,41 @@ impl Opening<'_> {
     }
 }
 
+/// The annotation file that `path` stands for; `None` for a folder without one.
+fn own_file(path: &Path) -> Option<PathBuf> {
+    if path.is_dir() { Some(path.join(OWN_FILE)).filter(|file| file.is_file()) } else { Some(path.to_path_buf()) }
+}
+
 fn counted(contents: &Contents) -> String {
     format!("Opened {} images, {} objects", contents.dataset.images.len(), contents.dataset.instances.len())
+}
+
+/// What is said of a project that goes on as it was left.
+fn reopened(contents: &Contents, path: &Path, is_saved: bool, is_outdated: bool) -> String {
+    let counted = format!("Reopened {} images, {} objects", contents.dataset.images.len(), contents.dataset.instances.len());
+    match &contents.target {
+        Some(target) if is_outdated => {
+            let how = if target.path.exists() { "was changed by others" } else { "is gone" };
+            format!("{} {how}; your work in the project is as you left it", name(&target.path))
+        }
+        Some(target) if !is_saved => format!("Reopened your work; Save writes it into {}", name(&target.path)),
+        Some(_) => counted,
+        None => match own_file(path).filter(|file| file.is_file()) {
+            Some(file) => format!("{counted}; {} was not read, because the project has work of its own", name(&file)),
+            None => counted,
+        },
+    }
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn opened(contents: Contents, path: &Path, is_loading: bool, note: String) -> Opened {
     let images = &contents.dataset.images;
     let image = contents.shown.and_then(|shown| images.iter().position(|image| image.id == shown)).unwrap_or(0);
-    let (source, image_folder) = if path.is_dir() {
-        (Source::Folder(path.to_path_buf()), path.to_path_buf())
-    } else {
-        (Source::File(path.to_path_buf()), image_folder(path, &contents.dataset))
-    };
+    let source = if path.is_dir() { Source::Folder(path.to_path_buf()) } else { Source::File(path.to_path_buf()) };
+    let image_folder = image_folder::folder_of(&contents, path);
     let mut document = Document::new(contents, source, is_loading);
     document.image_folder = image_folder;
     Opened { document, note, image }
@@ -214,12 +259,22 @@ fn moved(target: &Target, path: &Path) -> Option<Target> {
     let moved = Target { path: here, ..target.clone() };
     // A copy was changed at another time, but it is as long.
     let copy = Target::of(&moved.path).ok().filter(|copy| moved.is_outdated() && copy.length_bytes == moved.length_bytes);
+    let copy = copy.map(|copy| Target { hash: moved.hash, ..copy });
     Some(copy.unwrap_or(moved))
 }
 
-/// Whether nobody has done anything in a project yet.
-fn is_untouched(project: &Project) -> bool {
-    project.first().is_ok_and(|first| first.history.revision() == 0 && first.target.is_none() && first.reviewed.is_empty())
+/// Whether nobody has done anything yet in the project that begins with `first`.
+fn is_untouched(first: &Contents) -> bool {
+    first.history.revision() == 0 && first.target.is_none() && first.reviewed.is_empty()
+}
+
+/// Puts images into the project. Where the disk takes nothing now, they are found again next time.
+fn keep_images(project: &mut Project, first: usize, images: Vec<Image>) {
+    if !images.is_empty()
+        && let Err(error) = project.write(&Change::Images { first, images })
+    {
+        tracing::warn!(%error, "images of a project");
+    }
 }
 
 /// Puts the images behind the others that `dataset` does not have yet; gives them back.
@@ -236,20 +291,4 @@ fn add_images(dataset: &mut Dataset, scanned: Dataset) -> Vec<Image> {
     }
     dataset.images.extend(added.iter().cloned());
     added
-}
-
-/// The folder in which the first images of the file are found: beside it, in a folder beside it, or one level up.
-fn image_folder(file: &Path, dataset: &Dataset) -> PathBuf {
-    let beside = file.parent().unwrap_or(Path::new(".")).to_path_buf();
-    let above = beside.parent().map(Path::to_path_buf);
-    let mut candidates = vec![beside.clone()];
-    for root in [Some(beside.clone()), above].into_iter().flatten() {
-        let mut inside: Vec<PathBuf> =
-            std::fs::read_dir(&root).into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
-        inside.sort_by_key(|path| (!path.ends_with("images"), path.clone()));
-        candidates.push(root);
-        candidates.extend(inside.into_iter().take(64));
-    }
-    let has = |folder: &PathBuf| dataset.images.iter().take(3).any(|image| folder.join(&image.file_name).is_file());
-    candidates.into_iter().find(has).unwrap_or(beside)
 }

@@ -4,8 +4,8 @@ use super::command::Vertex;
 use super::perform::plural;
 use super::state::{State, Tone};
 use crate::annotation::{Edit, Field, Instance, InstanceId, Shape};
-use crate::geometry::{Point, Rect};
-use crate::mask::{Mask, morphology, polygon};
+use crate::geometry::{Point, Rect, Size};
+use crate::mask::{morphology, polygon, rle};
 
 impl State {
     /// Adds an object with this outline to the shown image.
@@ -66,17 +66,23 @@ impl State {
     pub fn fill_holes(&mut self) {
         let Some((image, size)) = self.shown().map(|image| (image.id, image.size)) else { return };
         let filled = |instance: &Instance| {
-            let mask = instance.mask(size).ok().filter(|_| instance.shape != Shape::Box)?;
-            let filled = morphology::fill_holes(&mask);
-            (filled != mask).then_some((instance.id, filled))
+            let counts = instance.shape.runs(instance.bbox, size).ok().filter(|_| instance.shape != Shape::Box)?;
+            Some((instance.id, Shape::Rle { size, counts: filled(size, &counts)?, compressed: true }))
         };
-        let masks: Vec<(InstanceId, Mask)> = self.selected().filter_map(filled).collect();
-        let masks: Vec<(InstanceId, &Mask)> = masks.iter().map(|(id, mask)| (*id, mask)).collect();
-        match self.set_masks("Fill holes", image, &masks).len() {
+        let shapes: Vec<(InstanceId, Shape)> = self.selected().filter_map(filled).collect();
+        match self.set_shapes("Fill holes", Some(image), shapes.into_iter()).len() {
             0 => self.say(Tone::Plain, "The selection has no mask with holes"),
             count => self.say(Tone::Plain, format!("Filled the holes of {count} mask{}", plural(count))),
         }
     }
+}
+
+/// The run lengths of a mask with its holes filled; `None` where it has none. Only the part that it covers is unpacked.
+pub(super) fn filled(size: Size, counts: &[u32]) -> Option<Vec<u32>> {
+    let window = rle::bounds(size, counts)?;
+    let mask = rle::decode_window(size, counts, window);
+    let filled = morphology::fill_holes(&mask);
+    (filled != mask).then(|| rle::encode_placed(&filled, window.x, window.y, size))
 }
 
 /// Hundredths of a pixel: what COCO files have.

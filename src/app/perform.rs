@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::App;
-use super::assistant::{Aim, Outcome};
+use super::assistant::{Aim, Outcome, Running};
 use super::command::{Command, Tool, entry};
-use super::panel::dialog::{Dialog, KeysForm, Search};
+use super::panel::dialog::{Dialog, ImageSearch, KeysForm, Search};
 use super::picture::Loaded;
 use super::state::Tone;
 use super::theme;
-use super::transfer::Wish;
 use super::visibility::Visibility;
 use crate::annotation::{ImageId, InstanceId, Shape};
 use crate::assist::ModelPaths;
@@ -29,19 +28,21 @@ impl App {
         match command {
             Command::OpenFile
             | Command::OpenFolder
+            | Command::ChooseImageFolder
             | Command::ExportAs
             | Command::LoadWeights
+            | Command::AddFrom
             | Command::ChooseImport(_)
             | Command::ChooseExport(_) => self.ask(&command, ctx),
             Command::OpenPath => self.ask_in_window(Command::OpenPath, false),
             Command::StopTask => drop(self.stop_task()),
-            Command::Import => self.dialog = Some(Dialog::Import),
-            Command::ImportFrom(format, path) => self.import(format, &path, ctx),
-            Command::ExportFormat => self.dialog = Some(Dialog::Export(Wish::default())),
-            Command::ExportTo(wish, path) => self.export(wish, &path, ctx),
-            Command::Measure(wish) => self.measure(wish, ctx),
+            Command::Import | Command::ImportFrom(..) | Command::ExportFormat | Command::ExportTo(..) | Command::Measure(_) => {
+                self.perform_on_transfer(command, ctx);
+            }
+            Command::AddFile(path) => self.add_from(&path, ctx),
             Command::ToggleMark(mark) => self.state.toggle_mark(mark),
             Command::Open(path) => self.open(&path, ctx),
+            Command::UseImageFolder(folder) => self.use_image_folder(&folder, ctx),
             Command::Save => self.save(ctx),
             Command::Export(path) => self.write(&path, ctx),
             Command::Abandon(then) => self.abandon(then, ctx),
@@ -49,7 +50,8 @@ impl App {
             Command::Undo | Command::Delete if self.canvas.take_point() => {}
             Command::Undo | Command::Redo => self.step(command == Command::Redo),
             Command::Delete => self.state.delete_selected(),
-            Command::SelectAll => self.state.selection = self.state.objects().map(|instance| instance.id).collect(),
+            Command::SelectAll => self.state.selection = self.state.visible().map(|instance| instance.id).collect(),
+            Command::Act(act) => self.act(act, ctx),
             Command::Select(ids) => self.state.selection = ids,
             Command::ToggleSelected(id) => self.toggle_selected(id),
             Command::Accept => self.accept(),
@@ -74,14 +76,10 @@ impl App {
             Command::StopPolish => self.stop_polish(),
             Command::ShowChange(index) => self.show_finding(index),
             Command::TakePolished => self.decide_polished(true),
+            Command::Train | Command::StartTraining(_) | Command::StopTraining => self.perform_on_training(command, ctx),
             Command::UseWeights(path) => self.use_weights(&path),
-            Command::BuiltInWeights => {
-                self.use_models(ModelPaths::default(), "The models use the built-in weights".to_owned());
-            }
-            Command::NextImage => self.go_to(self.state.image + 1),
-            Command::PreviousImage => self.go_to(self.state.image.saturating_sub(1)),
-            Command::NextUnreviewed => self.next_unreviewed(),
-            Command::GoTo(index) => self.go_to(index),
+            Command::BuiltInWeights => self.use_models(ModelPaths::default(), "The models use the built-in weights".to_owned()),
+            Command::NextImage | Command::PreviousImage | Command::GoTo(_) | Command::Go(_) => self.travel(&command),
             Command::NextObject => self.next_object(1),
             Command::PreviousObject => self.next_object(-1),
             Command::ToggleReviewed => self.toggle_reviewed(),
@@ -105,12 +103,14 @@ impl App {
                 self.perform_on_class(command);
             }
             Command::SearchClass => self.dialog = Some(Dialog::Classes(Search::default())),
+            Command::SearchImage => self.dialog = Some(Dialog::Images(ImageSearch::default())),
             Command::Palette => self.dialog = Some(Dialog::Palette(Search::default())),
             Command::Help => self.dialog = Some(Dialog::Help(KeysForm::default())),
             Command::Settings => self.dialog = Some(Dialog::Settings(self.state.settings.clone())),
             Command::Check | Command::CheckAgain => self.check(command == Command::Check, ctx),
             Command::LeadTo(target) => self.lead_to(target),
             Command::Change(settings) => self.change_settings(settings, ctx),
+            Command::SayUnsized => self.state.say_unsized(),
             Command::AddBox(rect) => self.add_box(rect, ctx),
             Command::AddPolygon(_)
             | Command::MoveVertex(..)
@@ -190,6 +190,12 @@ impl App {
         self.leave_finding();
         if !redo && self.put_left_back() {
             return;
+        }
+        let history = self.state.document.history();
+        let next = if redo { history.next_redo() } else { history.next_undo() }.and_then(|entry| entry.image);
+        // The step leads to its image, which leaves this one.
+        if next.is_some() && next != self.state.shown().map(|image| image.id) {
+            self.keep_strokes();
         }
         match self.state.document.step(redo) {
             Ok(None) => self.state.say(Tone::Plain, if redo { "Nothing to do again" } else { "Nothing to take back" }),
@@ -314,6 +320,11 @@ impl App {
         if aim != Aim::Refinement && !self.held.iter().any(|outcome| matches!(outcome, Outcome::Refined(..))) {
             self.refining = None;
         }
+        // A further stroke on the same object asks anew for all of them.
+        let goes_on = |running: &Running| running.aim == aim && running.instances == ids;
+        if !self.assistant.running().is_some_and(goes_on) {
+            self.keep_strokes();
+        }
         // Boxes that waited for their masks are seen to afterwards.
         if aim != Aim::Fresh && self.assistant.running().is_some_and(|running| running.aim == Aim::Fresh) {
             self.propose_due = Some(0.0);
@@ -356,6 +367,7 @@ impl App {
         }
         let before = self.state.shown().map(|image| image.id);
         self.canvas.put_aside(before);
+        self.keep_strokes();
         let waiting = self.boxes_waiting();
         self.stop_models();
         self.propose_due = None;
@@ -374,16 +386,6 @@ impl App {
         self.take_review_up();
     }
 
-    fn next_unreviewed(&mut self) {
-        let document = &self.state.document;
-        let count = document.image_count();
-        let open = |index: &usize| document.image(*index).is_some_and(|image| !document.reviewed.contains(&image.id));
-        match (self.state.image + 1..count).chain(0..self.state.image).find(open) {
-            Some(index) => self.go_to(index),
-            None => self.state.say(Tone::Plain, "Every other image is reviewed"),
-        }
-    }
-
     fn toggle_reviewed(&mut self) {
         if self.is_loading() {
             return;
@@ -395,9 +397,11 @@ impl App {
     }
 
     fn next_object(&mut self, step: isize) {
-        let ids: Vec<InstanceId> = self.state.objects().map(|instance| instance.id).collect();
+        let ids: Vec<InstanceId> = self.state.visible().map(|instance| instance.id).collect();
         if ids.is_empty() {
-            return self.state.say(Tone::Plain, "There are no objects on this image");
+            let are_hidden = self.state.objects().next().is_some();
+            let why = if are_hidden { "All objects are hidden; Shift+H shows them" } else { "There are no objects on this image" };
+            return self.state.say(Tone::Plain, why);
         }
         let at = self.state.selection.last().and_then(|last| ids.iter().position(|id| id == last));
         let next = match (at, step > 0) {

@@ -19,6 +19,8 @@ pub(super) const THUMBNAIL_PX: u32 = 128;
 pub(super) const OVERVIEW_PX: u32 = 2048;
 /// Decoded images are dropped beyond this, those that are not wanted first, then the least urgent one.
 const BUDGET_BYTES: usize = 1 << 30;
+/// Thumbnails are dropped beyond so many, those that were unseen for the longest time first.
+const MOST_THUMBNAILS: usize = 4000;
 
 /// A decoded image.
 #[derive(Debug)]
@@ -58,8 +60,18 @@ struct Shelf {
     refused: Vec<PathBuf>,
     whole: HashMap<PathBuf, Loaded>,
     order: VecDeque<PathBuf>,
-    thumbnails: HashMap<PathBuf, Option<Arc<ColorImage>>>,
+    thumbnails: HashMap<PathBuf, Thumbnail>,
+    /// How often it was said what is wanted.
+    time: u64,
     bytes: usize,
+}
+
+#[derive(Debug)]
+struct Thumbnail {
+    /// `None` where the file cannot be decoded.
+    image: Option<Arc<ColorImage>>,
+    /// When it was wanted last.
+    seen: u64,
 }
 
 struct Shared {
@@ -90,6 +102,7 @@ impl Pictures {
     /// Says what is wanted now: whole images, the most urgent first, and thumbnails after them.
     pub(super) fn want(&self, whole: &[PathBuf], thumbnails: &[PathBuf]) {
         let mut shelf = self.shared.lock();
+        shelf.see(thumbnails);
         if shelf.urgent != whole {
             shelf.urgent = whole.to_vec();
             shelf.refused.clear();
@@ -121,7 +134,7 @@ impl Pictures {
 
     /// A thumbnail; `None` while it is not there.
     pub(super) fn thumbnail(&self, path: &Path) -> Option<Arc<ColorImage>> {
-        self.shared.lock().thumbnails.get(path).cloned().flatten()
+        self.shared.lock().thumbnails.get(path)?.image.clone()
     }
 
     /// Forgets everything: other files are opened.
@@ -174,7 +187,7 @@ fn work(shared: &Shared) {
         };
         let mut shelf = shared.lock();
         shelf.working.retain(|other| *other != job);
-        shelf.thumbnails.insert(path.clone(), thumbnail);
+        shelf.store_thumbnail(path.clone(), thumbnail);
         if let Some(loaded) = loaded {
             shelf.store(path.clone(), loaded);
         }
@@ -184,6 +197,26 @@ fn work(shared: &Shared) {
 }
 
 impl Shelf {
+    /// Says which thumbnails are wanted.
+    fn see(&mut self, paths: &[PathBuf]) {
+        self.time += 1;
+        for path in paths {
+            if let Some(thumbnail) = self.thumbnails.get_mut(path) {
+                thumbnail.seen = self.time;
+            }
+        }
+    }
+
+    fn store_thumbnail(&mut self, path: PathBuf, image: Option<Arc<ColorImage>>) {
+        self.thumbnails.insert(path, Thumbnail { image, seen: self.time });
+        if self.thumbnails.len() > MOST_THUMBNAILS {
+            let oldest = self.thumbnails.iter().min_by_key(|(_, thumbnail)| thumbnail.seen).map(|(path, _)| path.clone());
+            if let Some(path) = oldest {
+                self.thumbnails.remove(&path);
+            }
+        }
+    }
+
     fn store(&mut self, path: PathBuf, loaded: Loaded) {
         self.bytes += bytes(&loaded);
         if let Some(old) = self.whole.insert(path.clone(), loaded) {
@@ -242,6 +275,24 @@ pub(super) fn screen_image(pixels: &RgbImage) -> ColorImage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn thumbnails_that_were_unseen_for_the_longest_time_go() {
+        let path = |number: usize| PathBuf::from(number.to_string());
+        let mut shelf = Shelf::default();
+        for number in 0..MOST_THUMBNAILS {
+            shelf.see(&[path(number)]);
+            shelf.store_thumbnail(path(number), None);
+        }
+        shelf.see(&[path(0), path(2)]);
+        for number in MOST_THUMBNAILS..MOST_THUMBNAILS + 2 {
+            shelf.see(&[path(number)]);
+            shelf.store_thumbnail(path(number), Some(Arc::new(ColorImage::example())));
+        }
+        assert_eq!(shelf.thumbnails.len(), MOST_THUMBNAILS);
+        let gone: Vec<usize> = (0..MOST_THUMBNAILS + 2).filter(|&number| !shelf.thumbnails.contains_key(&path(number))).collect();
+        assert_eq!(gone, [1, 3]);
+    }
 
     #[test]
     fn what_is_shown_stays_and_what_finds_no_room_is_not_tried_again() {

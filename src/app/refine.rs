@@ -52,12 +52,13 @@ impl App {
         if self.state.review.is_some() {
             return self.state.say(Tone::Warning, "Decide about the refined mask first: Enter takes it, Esc leaves it");
         }
+        if self.state.selected().all(|instance| instance.shape == Shape::Box) {
+            return self.state.say(Tone::Warning, "Select an object with a mask first; for a box, press Enter");
+        }
+        self.keep_strokes();
         let masks = self.state.selected().filter(|instance| instance.shape != Shape::Box);
         let asked: Kept = masks.map(|instance| (instance.id, instance.fingerprint())).collect();
         let due: Vec<InstanceId> = asked.iter().map(|(id, _)| *id).collect();
-        if due.is_empty() {
-            return self.state.say(Tone::Warning, "Select an object with a mask first; for a box, press Enter");
-        }
         let strength = self.state.settings.strength;
         let strength = if self.kept.take().is_some_and(|kept| kept == asked) { strength.max(AGAIN) } else { strength };
         self.refining = Some(Refining { asked, strength, due, answered: 0, changes: Vec::new() });

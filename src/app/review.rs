@@ -291,7 +291,7 @@ impl App {
         }
         // The batch has the place of what can wait first.
         let may_ask = !self.is_batch_asked();
-        match self.polish.as_mut().filter(|_| may_ask).map(Job::next) {
+        match self.polish.as_mut().filter(|_| may_ask).map(|job| job.next(&self.state.document)) {
             Some(Next::Ask(request)) => {
                 if !self.assistant.start_later(request) {
                     self.pause_polish();

@@ -8,13 +8,14 @@ use super::assistant::Patch;
 use super::command::Tool;
 use super::document::Document;
 use super::settings::Settings;
+use super::training::Training;
 use super::transfer::Wish;
 use super::visibility::Visibility;
 use crate::annotation::{CategoryId, Edit, Image, ImageId, Instance, InstanceId, Shape};
 use crate::assist::{ExemplarCrop, Scribble};
 use crate::geometry::Rect;
 use crate::job::Progress;
-use crate::mask::Mask;
+use crate::mask::rle;
 
 /// How a message in the status bar is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +73,9 @@ pub struct Measured {
 /// What the segmenter has to offer for one object.
 #[derive(Clone, Debug)]
 pub struct Suggestion {
-    /// Distinct masks with the `IoU` that is to be expected of each; the first is the one that the object had.
-    pub masks: Vec<(Arc<Mask>, Option<f32>)>,
+    /// Distinct masks with the `IoU` that is to be expected of each; the first is the one that the object had. They are
+    /// run lengths on the object's image, for there may be many of these.
+    pub masks: Vec<(Vec<u32>, Option<f32>)>,
     /// Which of them the object has.
     pub shown: usize,
     /// Where the samples disagree along the boundary.
@@ -81,9 +83,10 @@ pub struct Suggestion {
 }
 
 impl Suggestion {
-    /// The place of `mask` in the list.
-    pub fn position(&self, mask: &Mask) -> Option<usize> {
-        self.masks.iter().position(|(known, _)| **known == *mask)
+    /// The place in the list of the mask that has these run lengths.
+    pub fn position(&self, counts: &[u32]) -> Option<usize> {
+        let counts = rle::merged(counts);
+        self.masks.iter().position(|(known, _)| *known == counts)
     }
 }
 
@@ -128,6 +131,8 @@ pub struct State {
     pub image: usize,
     /// The selected objects, the last selected one last.
     pub selection: Vec<InstanceId>,
+    /// Objects that were copied, without what was said of them.
+    pub clipboard: Vec<Instance>,
     /// Proposed objects of the shown image that nobody accepted yet.
     pub proposed: Vec<InstanceId>,
     /// The tool.
@@ -150,6 +155,8 @@ pub struct State {
     pub polish: PolishState,
     /// How far proposing in the background is, and whether it rests.
     pub batch: Option<(Progress, bool)>,
+    /// How training stands.
+    pub training: Training,
     /// What the export that is being chosen would keep.
     pub measured: Option<Measured>,
     /// The export that is being measured, and the image.
@@ -179,6 +186,7 @@ impl State {
             document: Document::default(),
             image: 0,
             selection: Vec::new(),
+            clipboard: Vec::new(),
             proposed: Vec::new(),
             tool: Tool::Select,
             last_tool: Tool::Box,
@@ -190,6 +198,7 @@ impl State {
             put_off: HashMap::new(),
             polish: PolishState::Idle,
             batch: None,
+            training: Training::Idle,
             measured: None,
             measuring: None,
             suggestions: HashMap::new(),
@@ -211,6 +220,11 @@ impl State {
     /// The objects of the shown image, in file order.
     pub fn objects(&self) -> impl DoubleEndedIterator<Item = &Instance> {
         self.shown().into_iter().flat_map(|image| self.document.objects(image.id))
+    }
+
+    /// The objects of the shown image that are drawn, in file order.
+    pub fn visible(&self) -> impl DoubleEndedIterator<Item = &Instance> {
+        self.objects().filter(move |instance| self.is_visible(instance.id))
     }
 
     /// Whether an object is drawn.
@@ -254,8 +268,8 @@ impl State {
             Edit::Remove(id) => self.forget_object(*id),
             Edit::Insert { instance, .. } => self.forget_object(instance.id),
             // So may that of a class.
-            Edit::RemoveCategory(id) => drop(self.exemplars.remove(id)),
-            Edit::InsertCategory { category, .. } => drop(self.exemplars.remove(&category.id)),
+            Edit::RemoveCategory(id) => self.forget_class(*id),
+            Edit::InsertCategory { category, .. } => self.forget_class(category.id),
             _ => {}
         }
     }
@@ -265,6 +279,11 @@ impl State {
         self.suggestions.remove(&id);
         self.scribbles.remove(&id);
         self.visibility.forget(id);
+    }
+
+    fn forget_class(&mut self, id: CategoryId) {
+        self.exemplars.remove(&id);
+        self.clipboard.retain(|copied| copied.category_id != id);
     }
 
     /// A class's colour.

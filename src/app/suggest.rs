@@ -11,7 +11,7 @@ use crate::annotation::{Image, ImageId, Instance, InstanceId, Shape};
 use crate::assist::Patch as Soft;
 use crate::assist::service::Request;
 use crate::assist::{ExemplarCrop, Prompt, Proposal, ProposeOptions, Scribble};
-use crate::mask::{Mask, metric};
+use crate::mask::{Mask, rle};
 use crate::model::segmenter::MOST_EXEMPLARS;
 use crate::store::Judgement;
 
@@ -63,6 +63,22 @@ impl App {
         strokes.retain(|_| followed.next().unwrap_or(false));
     }
 
+    /// Paints the strokes of a correction that is about to be dropped over the mask that its object has, as a step, so that
+    /// they are obeyed where they were painted. A box without a mask stays one.
+    pub(super) fn keep_strokes(&mut self) {
+        let Some(running) = self.assistant.running().filter(|running| running.aim == Aim::Correction) else { return };
+        let (image, object) = (running.image, running.instances.first().and_then(|&id| self.state.document.instance(id)));
+        let Some(object) = object.filter(|object| object.shape != Shape::Box && running.still_fits(object)) else { return };
+        let (id, size) = (object.id, self.state.document.image_of(image).map(|image| image.size));
+        let Some(before) = size.and_then(|size| object.mask(size).ok()) else { return };
+        let mut mask = before.clone();
+        self.state.scribbles.get(&id).into_iter().flatten().for_each(|scribble| scribble.paint(&mut mask));
+        if mask != before && !self.state.set_masks("Correct mask", image, &[(id, &mask)]).is_empty() {
+            self.state.document.judge([(id, Judgement::LOOKED_AT)]);
+            self.state.suggestions.remove(&id);
+        }
+    }
+
     /// Shows the next of the masks that are known for the selected object, or looks for them.
     pub(super) fn next_alternative(&mut self) {
         let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
@@ -72,7 +88,7 @@ impl App {
         if instance.shape == Shape::Box {
             return self.propose();
         }
-        let Ok(present) = instance.mask(size) else { return };
+        let Ok(present) = instance.shape.runs(instance.bbox, size) else { return };
         let known = self.state.suggestions.get(&instance.id);
         match known.and_then(|known| Some((known, known.position(&present)?))) {
             Some((known, at)) if known.masks.len() > 1 => {
@@ -80,18 +96,20 @@ impl App {
                 self.show_alternative(image, instance.id, next);
             }
             Some(_) => self.state.say(Tone::Plain, "The model finds no other mask here; Q corrects this one"),
-            None => self.look_around(&instance, image, Aim::Alternatives),
+            None => self.look_around(instance.id, image, Aim::Alternatives),
         }
     }
 
     /// Looks for other masks and for where they disagree.
-    fn look_around(&mut self, instance: &Instance, image: ImageId, aim: Aim) {
+    fn look_around(&mut self, id: InstanceId, image: ImageId, aim: Aim) {
         let Some(pixels) = self.pixels() else { return };
+        self.keep_strokes();
+        let Some(instance) = self.state.document.instance(id).cloned() else { return };
         let options = ProposeOptions { samples: self.state.settings.samples, ..self.propose_options() };
         let present = self.state.shown().and_then(|image| instance.mask(image.size).ok());
         self.keep_followed(instance.id, present.as_ref());
         let scribbles = self.state.scribbles.get(&instance.id).cloned().unwrap_or_default();
-        let prompt = Prompt { scribbles, ..self.prompt(instance) };
+        let prompt = Prompt { scribbles, ..self.prompt(&instance) };
         let request = Request::Propose { image: pixels, prompts: vec![prompt], options };
         self.request(request, aim, image, &[instance.id]);
     }
@@ -109,13 +127,16 @@ impl App {
     }
 
     fn show_alternative(&mut self, image: ImageId, id: InstanceId, index: usize) {
-        let Some((mask, expected, of)) = self.state.suggestions.get(&id).and_then(|known| {
-            let (mask, expected) = known.masks.get(index)?;
-            Some((Arc::clone(mask), *expected, known.masks.len()))
+        let Some(size) = self.state.document.image_of(image).map(|image| image.size) else { return };
+        let Some((counts, expected, of)) = self.state.suggestions.get(&id).and_then(|known| {
+            let (counts, expected) = known.masks.get(index)?;
+            Some((counts.clone(), *expected, known.masks.len()))
         }) else {
             return;
         };
-        if self.state.set_masks("Next alternative", image, &[(id, &mask)]).is_empty() {
+        let is_empty = rle::area(&counts) == 0;
+        let shape = (id, Shape::Rle { size, counts, compressed: true });
+        if is_empty || self.state.set_shapes("Next alternative", Some(image), std::iter::once(shape)).is_empty() {
             return;
         }
         if let Some(known) = self.state.suggestions.get_mut(&id) {
@@ -180,7 +201,8 @@ impl App {
             return;
         }
         let present = self.state.document.instance(id).filter(|instance| instance.shape != Shape::Box);
-        let Some(present) = present.and_then(|instance| instance.mask(size).ok()) else { return };
+        let runs = |instance: &Instance| Some(rle::merged(&instance.shape.runs(instance.bbox, size).ok()?));
+        let Some(present) = present.and_then(runs) else { return };
         let suggestion = suggestion(present, self.state.document.judgement(id).expected_iou, proposal);
         let found = suggestion.masks.len();
         self.state.suggestions.insert(id, suggestion);
@@ -200,7 +222,7 @@ impl App {
             return self.state.say(Tone::Plain, "Uncertainty is hidden");
         }
         match chosen.zip(image) {
-            Some((instance, image)) if is_new => self.look_around(&instance, image, Aim::Spread),
+            Some((instance, image)) if is_new => self.look_around(instance.id, image, Aim::Spread),
             Some(_) => self.state.say(Tone::Plain, "Tinted is where the samples disagree"),
             None => self.state.say(Tone::Plain, "Uncertainty is shown; select an object with a mask and press U"),
         }
@@ -294,15 +316,15 @@ impl App {
 }
 
 /// The present mask, then what else was found, the most promising first.
-fn suggestion(present: Mask, expected: Option<f32>, proposal: Proposal) -> Suggestion {
+fn suggestion(present: Vec<u32>, expected: Option<f32>, proposal: Proposal) -> Suggestion {
     let Proposal { mask, expected_iou, spread, others, .. } = proposal;
-    let first_is_present = metric::iou(&present, &mask) > SAME;
-    let expected = expected.or(first_is_present.then_some(expected_iou));
-    let found = std::iter::once((mask, expected_iou)).chain(others.into_iter().map(|other| (other.mask, other.expected_iou)));
-    let differs = |mask: &Mask| metric::iou(&present, mask) <= SAME;
-    let mut masks: Vec<(Arc<Mask>, Option<f32>)> =
-        found.filter(|(mask, _)| differs(mask) && !mask.is_empty()).map(|(mask, sure)| (Arc::new(mask), Some(sure))).collect();
-    masks.insert(0, (Arc::new(present), expected));
+    let is_present = |counts: &[u32]| rle::iou(&present, counts).is_none_or(|iou| iou > SAME);
+    let first = rle::encode(&mask);
+    let expected = expected.or(is_present(&first).then_some(expected_iou));
+    let others = others.into_iter().map(|other| (rle::encode(&other.mask), other.expected_iou));
+    let found = std::iter::once((first, expected_iou)).chain(others).filter(|(counts, _)| !is_present(counts) && rle::area(counts) > 0);
+    let mut masks: Vec<(Vec<u32>, Option<f32>)> = found.map(|(counts, sure)| (counts, Some(sure))).collect();
+    masks.insert(0, (present, expected));
     Suggestion { masks, shown: 0, spread: spread.as_ref().map(Patch::new) }
 }
 
@@ -313,7 +335,28 @@ mod tests {
     use crate::app::command::Command;
     use crate::app::document::{Document, Source};
     use crate::app::settings::Folders;
+    use crate::assist::Alternative;
+    use crate::geometry::{Rect, Size};
     use crate::store::Contents;
+
+    #[test]
+    fn masks_are_kept_as_run_lengths_and_found_again() {
+        let size = Size::new(40, 30);
+        let mask = |width: f64| Mask::filled(size, Rect::new(4.0, 4.0, width, 10.0));
+        let patch = Soft { rect: Rect::new(0.0, 0.0, 40.0, 40.0), side: 1, soft: vec![0.0] };
+        let other = |mask| Alternative { mask, patch: patch.clone(), expected_iou: 0.3 };
+        let others = vec![other(mask(5.0)), other(Mask::new(size)), other(mask(20.0))];
+        let proposal = Proposal { others, ..Proposal::single(mask(20.0), patch.clone(), 0.5) };
+        let known = suggestion(rle::encode(&mask(20.0)), None, proposal);
+        let expected = [(rle::encode(&mask(20.0)), Some(0.5)), (rle::encode(&mask(5.0)), Some(0.3))];
+        assert_eq!(known.masks, expected, "neither empty masks nor near-copies");
+        // As a file may have them: with runs of length 0.
+        let mut counts = rle::encode(&mask(5.0));
+        counts[0] -= 1;
+        counts.insert(1, 0);
+        counts.insert(2, 1);
+        assert_eq!([known.position(&counts), known.position(&rle::encode(&mask(6.0)))], [Some(1), None]);
+    }
 
     #[test]
     fn the_queue_waits_until_all_objects_are_read() {

@@ -1,5 +1,5 @@
 //! Other formats, in and out, on a thread of its own: an import becomes a COCO file that is opened, an export tells what it
-//! lost. Measures before an export what each object of the shown image would keep.
+//! lost, and what `merge` adds is read. Measures before an export what each object of the shown image would keep.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::App;
 use super::command::Command;
+use super::merge::Merge;
 use super::panel::dialog::Dialog;
 use super::state::{Measured, Tone};
 use super::task::{Reporter, Task};
@@ -66,11 +67,13 @@ impl Wish {
 
 /// What became of an import or export.
 #[derive(Debug)]
-enum Done {
+pub(super) enum Done {
     /// A file to open, and what was left out.
     Imported(PathBuf, Vec<String>),
     /// What was written where, and what was lost.
     Exported(PathBuf, Vec<String>),
+    /// A file whose objects are to be added.
+    Merge(Box<Merge>),
     /// It did not work.
     Failed(String),
 }
@@ -128,12 +131,25 @@ impl App {
                 self.perform(Command::Open(path), ctx);
                 self.show_losses(losses);
             }
+            Done::Merge(merge) => self.go_on_merging(*merge, ctx),
             Done::Exported(path, losses) => {
                 let what = if losses.is_empty() { "nothing was lost" } else { "what it cannot hold is listed" };
                 self.state.say(Tone::Plain, format!("Wrote {}: {what}", path.display()));
                 self.show_losses(losses);
                 self.go_on_after_writing(ctx);
             }
+        }
+    }
+
+    /// Carries out a command about other formats.
+    pub(super) fn perform_on_transfer(&mut self, command: Command, ctx: &egui::Context) {
+        match command {
+            Command::Import => self.dialog = Some(Dialog::Import),
+            Command::ImportFrom(format, path) => self.import(format, &path, ctx),
+            Command::ExportFormat => self.dialog = Some(Dialog::Export(Wish::default())),
+            Command::ExportTo(wish, path) => self.export(wish, &path, ctx),
+            Command::Measure(wish) => self.measure(wish, ctx),
+            _ => {}
         }
     }
 
@@ -144,7 +160,7 @@ impl App {
     }
 
     /// Reads a data set of another format into a COCO file and opens that.
-    pub(super) fn import(&mut self, format: Format, path: &Path, ctx: &egui::Context) {
+    fn import(&mut self, format: Format, path: &Path, ctx: &egui::Context) {
         let path = path.to_path_buf();
         self.state.message = None;
         self.work(&format!("Reading {}", format.name()), ctx, move |report| {
@@ -158,7 +174,7 @@ impl App {
     }
 
     /// Writes the data set in another format.
-    pub(super) fn export(&mut self, wish: Wish, path: &Path, ctx: &egui::Context) {
+    fn export(&mut self, wish: Wish, path: &Path, ctx: &egui::Context) {
         if self.is_loading() {
             return;
         }
@@ -176,7 +192,7 @@ impl App {
     }
 
     /// Finds out what each object of the shown image would keep.
-    pub(super) fn measure(&mut self, wish: Wish, ctx: &egui::Context) {
+    fn measure(&mut self, wish: Wish, ctx: &egui::Context) {
         let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
         let objects: Vec<_> = self.state.objects().cloned().collect();
         self.state.measuring = Some((wish, image));
@@ -197,7 +213,12 @@ impl App {
         self.transfer.running.take().is_some()
     }
 
-    fn work(&mut self, label: &str, ctx: &egui::Context, work: impl FnOnce(&mut Reporter) -> anyhow::Result<Done> + Send + 'static) {
+    pub(super) fn work(
+        &mut self,
+        label: &str,
+        ctx: &egui::Context,
+        work: impl FnOnce(&mut Reporter) -> anyhow::Result<Done> + Send + 'static,
+    ) {
         if self.transfer.is_busy() {
             return self.state.say(Tone::Warning, "Another import or export is under way; Esc stops it");
         }

@@ -49,6 +49,8 @@ const CRISP: f32 = 1.3;
 const LEAST_SHRINK: f64 = 0.35;
 /// Half the thickness in image pixels, the middle not counted, that a change of a smooth mask must have.
 const SMOOTH_REACH: u32 = 2;
+/// A mask that merely fills its box stays where the segmenter would change less than this of it: some objects do fill theirs.
+const LEAST_DOUBT_OF_BOX: f64 = 0.2;
 /// No network's word counts more than this logit where a mask is drawn anew.
 const LOUDEST: f32 = 4.0;
 /// How much the segmenter's word counts where a mask is drawn anew; the rest is the refiner's.
@@ -394,7 +396,10 @@ fn settled(original: &Mask, refined: Mask, least_reach: u32, options: &RefineOpt
 fn unboxed(filled: &Mask, seen: Mask, options: &RefineOptions) -> Refinement {
     let mask = banded(filled, seen, options);
     let change = 1.0 - metric::iou(filled, &mask);
-    if mask.is_empty() || options.leaves(change, LEAST_DOUBT) { kept(filled) } else { Refinement { mask, kept_original: false, change } }
+    if options.leaves(change, LEAST_DOUBT_OF_BOX) {
+        return Refinement { kept_original: false, ..kept(filled) };
+    }
+    if mask.is_empty() { kept(filled) } else { Refinement { mask, kept_original: false, change } }
 }
 
 /// `refined` within the band around the outline of `original` that `options` allow.
@@ -498,6 +503,20 @@ mod tests {
         assert_eq!(guarded(&original, Mask::new(original.size())), kept(&original));
         let close = guarded(&original, square(19));
         assert!(!close.kept_original && (close.change - (1.0 - 361.0 / 400.0)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_box_becomes_what_is_seen_in_it_where_that_is_much_less() {
+        let filled = square(20);
+        let with = |seen: &Mask, strength| unboxed(&filled, seen.clone(), &RefineOptions { strength, ..RefineOptions::default() });
+        let same = Refinement { mask: filled.clone(), kept_original: false, change: 0.0 };
+        let (most, half) = (square(19), square(15));
+        assert_eq!([with(&most, 0.6), with(&half, 0.01)], [same.clone(), same]);
+        for (seen, strength) in [(&most, 1.0), (&half, 0.6)] {
+            let change = 1.0 - metric::iou(&filled, seen);
+            assert_eq!(with(seen, strength), Refinement { mask: seen.clone(), kept_original: false, change });
+        }
+        assert_eq!(with(&Mask::new(filled.size()), 0.6), kept(&filled));
     }
 
     #[test]

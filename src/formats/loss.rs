@@ -56,6 +56,18 @@ pub enum Kind {
     Void,
     /// A label without a picture.
     Picture,
+    /// An object that is there already.
+    Copy,
+    /// An image of another size than the one of its name.
+    OtherSize,
+    /// An image that the data set does not have.
+    NoImage,
+    /// An object on an image that was left out.
+    OnLeftOut,
+    /// An image or a class without a name or an id of its own.
+    Unnamed,
+    /// A top-level member that is not as in the first file.
+    TopLevel,
 }
 
 impl Kind {
@@ -84,6 +96,12 @@ impl Kind {
             Self::Unsupported => "shapes of an unknown kind were left out",
             Self::Void => "images have void pixels, which became background",
             Self::Picture => "labels have no picture and were left out",
+            Self::Copy => "objects are there already and were left out",
+            Self::OtherSize => "images have another size here and were left out",
+            Self::NoImage => "images are not in the data set and were left out",
+            Self::OnLeftOut => "objects lie on images that were left out",
+            Self::Unnamed => "images or classes have no name or id of their own and were left out",
+            Self::TopLevel => "top-level members of the other file differ and were left out",
         }
     }
 }

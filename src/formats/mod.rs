@@ -1,5 +1,6 @@
 //! Files in and out: data sets and pictures. Readers give the value together with a [`Report`] of what was odd; only a
-//! file that cannot be read at all is an error. [`exchange`] knows every format; what one cannot hold, [`loss`] counts.
+//! file that cannot be read at all is an error. [`exchange`] knows every format; what one cannot hold, [`loss`] counts;
+//! [`merge`] makes one data set of two.
 
 pub mod check;
 pub mod coco;
@@ -15,6 +16,7 @@ mod library;
 pub mod loss;
 pub mod lvis;
 mod masks;
+pub mod merge;
 pub mod picture;
 mod report;
 pub mod save;

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use crate::disk;
+
 /// Why a file was not saved; the old one is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum SaveError {
@@ -61,12 +63,7 @@ pub fn replace(path: &Path, content: impl FnOnce(&mut BufWriter<&File>) -> io::R
     };
     written().map_err(|source| SaveError::Write { path: path.clone(), source })?;
     new.persist(&path).map_err(|error| SaveError::Replace { path, source: error.error })?;
-    // The name is on the disk once the folder is. Where a folder cannot be synchronised, the file itself is safe.
-    if let Ok(folder) = File::open(folder)
-        && let Err(error) = folder.sync_all()
-    {
-        tracing::debug!(%error, "the folder cannot be synchronised");
-    }
+    disk::sync_names(&folder);
     Ok(())
 }
 
@@ -98,14 +95,7 @@ fn begun(path: &Path) -> Result<(PathBuf, PathBuf, NamedTempFile), SaveError> {
 
 /// An empty file in `folder` with the permissions of the old one, or those that any new file gets.
 fn temporary(folder: &Path, old: Option<Permissions>) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".annotator-").suffix(".tmp");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(Permissions::from_mode(0o666));
-    }
-    let new = builder.tempfile_in(folder)?;
+    let new = disk::temporary(folder)?;
     if let Some(old) = old {
         new.as_file().set_permissions(old)?;
     }

@@ -1,4 +1,6 @@
-//! A folder that appears whole or not at all: it is filled under another name beside its place and then renamed.
+//! A folder that appears whole or not at all: it is filled under another name beside its place and then renamed. One that
+//! is there already, empty, keeps its place, which may be a link, a mount point or where a shell stands: it is filled in a
+//! folder inside, whose contents then move up.
 
 use std::fs;
 use std::io;
@@ -15,20 +17,23 @@ use crate::job::Meter;
 pub struct Stage {
     folder: TempDir,
     target: PathBuf,
+    is_inside: bool,
 }
 
 impl Stage {
     /// A stage for the folder `target`, which must not exist yet or be empty.
     ///
     /// # Errors
-    /// When `target` holds something, or nothing can be made beside it.
+    /// When `target` holds something, or nothing can be made beside it or, where it exists, in it.
     pub fn new(target: &Path) -> Result<Self, ExchangeError> {
-        match fs::read_dir(target).map(|mut entries| entries.next().is_none()) {
+        let is_inside = match fs::read_dir(target).map(|mut entries| entries.next().is_none()) {
             Ok(false) => return Err(ExchangeError::NotEmpty { path: target.to_owned() }),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(ExchangeError::io(target)(error)),
-            Ok(true) | Err(_) => (),
-        }
+            Ok(true) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !target.is_symlink() => false,
+            Err(error) => return Err(ExchangeError::io(target)(error)),
+        };
         let parent = match target.parent() {
+            _ if is_inside => target,
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
@@ -40,7 +45,7 @@ impl Stage {
             builder.permissions(fs::Permissions::from_mode(0o777));
         }
         let folder = builder.tempdir_in(parent).map_err(ExchangeError::io(parent))?;
-        Ok(Self { folder, target: target.to_owned() })
+        Ok(Self { folder, target: target.to_owned(), is_inside })
     }
 
     /// The folder to fill.
@@ -66,9 +71,8 @@ impl Stage {
     /// # Errors
     /// When something took the place meanwhile.
     pub fn publish(self) -> Result<(), ExchangeError> {
-        match fs::remove_dir(&self.target) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(ExchangeError::io(&self.target)(error)),
-            _ => (),
+        if self.is_inside {
+            return self.move_up();
         }
         let path = self.folder.keep();
         fs::rename(&path, &self.target).map_err(ExchangeError::io(&self.target)).inspect_err(|_| {
@@ -76,6 +80,27 @@ impl Stage {
                 tracing::warn!(%error, path = %path.display(), "the unfinished folder could not be removed");
             }
         })
+    }
+
+    fn move_up(self) -> Result<(), ExchangeError> {
+        let fault = |source| ExchangeError::Io { path: self.target.clone(), source };
+        let names = |folder: &Path| -> io::Result<Vec<_>> { fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect() };
+        let (found, made) = (names(&self.target).map_err(fault)?, names(self.path()).map_err(fault)?);
+        if found.iter().any(|name| Some(name.as_os_str()) != self.path().file_name()) {
+            return Err(ExchangeError::NotEmpty { path: self.target.clone() });
+        }
+        let moved = made.iter().try_for_each(|name| fs::rename(self.path().join(name), self.target.join(name)));
+        if let Err(error) = moved {
+            // Whole or not at all: what was moved goes back, and then with the folder.
+            for name in &made {
+                fs::rename(self.target.join(name), self.path().join(name)).ok();
+            }
+            return Err(fault(error));
+        }
+        if let Err(error) = self.folder.close() {
+            tracing::warn!(%error, path = %self.target.display(), "the emptied folder could not be removed");
+        }
+        Ok(())
     }
 }
 
@@ -121,5 +146,28 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(matches!(Stage::new(&target), Err(ExchangeError::NotEmpty { .. })));
         assert!(Stage::new(&folder.path().join("none/out")).unwrap_err().to_string().contains("none"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_empty_folder_is_filled_where_it_is() {
+        use std::os::unix::fs::{MetadataExt as _, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("out"), folder.path().join("link"));
+        symlink(&target, &link).unwrap();
+        assert!(Stage::new(&link).is_err(), "nothing is there, and only the link could be replaced");
+        fs::create_dir(&target).unwrap();
+        let inode = target.metadata().unwrap().ino();
+        drop(Stage::new(&link).unwrap());
+        let stage = Stage::new(&link).unwrap();
+        stage.write("a/b.txt", b"1").unwrap();
+        stage.write("c.txt", b"2").unwrap();
+        let late = Stage { folder: tempfile::tempdir_in(&target).unwrap(), target: target.clone(), is_inside: true };
+        assert!(matches!(late.publish(), Err(ExchangeError::NotEmpty { .. })), "somebody else is at work there");
+        stage.publish().unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(target.metadata().unwrap().ino(), inode);
+        assert_eq!((fs::read(target.join("a/b.txt")).unwrap(), fs::read(link.join("c.txt")).unwrap()), (b"1".to_vec(), b"2".to_vec()));
+        assert_eq!(fs::read_dir(&target).unwrap().count(), 2, "nothing else is left");
     }
 }

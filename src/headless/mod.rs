@@ -15,6 +15,7 @@ mod doctor;
 mod eval;
 mod gallery;
 mod kshot;
+mod merge;
 mod others;
 mod pictures;
 mod propose;
@@ -47,6 +48,8 @@ pub enum Command {
     Eval(eval::Arguments),
     /// Convert a data set into another format or another form of masks
     Convert(convert::Arguments),
+    /// Add the records of other COCO files to one; where files disagree about an image, the objects of all of them stay
+    Merge(merge::Arguments),
     /// Make a COCO data set of composed pictures with exact masks, to train on
     Compose(compose::Arguments),
     /// Find what is odd about a COCO file and its pictures
@@ -88,6 +91,7 @@ pub fn run(command: &Command, form: ProgressForm, cancel: &Cancel) -> anyhow::Re
         Command::Coarsen(arguments) => coarsen::run(arguments, &mut terminal, cancel),
         Command::Eval(arguments) => eval::run(arguments, &mut terminal, cancel),
         Command::Convert(arguments) => convert::run(arguments, &mut terminal, cancel),
+        Command::Merge(arguments) => merge::run(arguments, &mut terminal, cancel),
         Command::Compose(arguments) => compose::run(arguments, &mut terminal, cancel),
         Command::Check(arguments) => check::run(arguments, &mut terminal, cancel),
         Command::Doctor(arguments) => doctor::run(arguments, &mut terminal, cancel),

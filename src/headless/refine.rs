@@ -41,7 +41,8 @@ pub struct Arguments {
     /// Only masks of at least so many pixels; fewer than 64 are never refined
     #[arg(long, value_name = "PIXELS", default_value_t = 64)]
     min_area: u64,
-    /// From 0, which keeps every mask, to 1, which takes what both networks make of it, unless that strays too far
+    /// From 0, which keeps every mask, to 1, which takes what both networks make of it, unless that strays too far; a mask
+    /// that merely fills its box becomes what the segmenter proposes for that
     #[arg(long, value_name = "SHARE", default_value_t = RefineOptions::STRENGTH, value_parser = share)]
     strength: f32,
     /// Change only what lies so near to the outline of the mask
@@ -156,8 +157,8 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
         let name = task.path.file_name().unwrap_or_default().to_string_lossy();
         let mut meter = None;
         let mut each = |step: crate::assist::RefineStep| {
-            // Tiles of a large object: a person must see that it goes on.
-            if step.of > options.timesteps.len() {
+            // Tiles of a large object, which come in the last of several steps: a person must see that it goes on.
+            if options.timesteps.len() > 1 && step.of > options.timesteps.len() {
                 let meter = meter.get_or_insert_with(|| Meter::start(format!("tiles of {name}"), step.of as u64));
                 terminal.progress(&meter.at(step.step as u64));
             }

@@ -1,6 +1,6 @@
 //! Connected parts of a mask, found over row runs with a union-find, so that the cost follows the outline.
 
-use super::Mask;
+use super::{Mask, PixelRect};
 
 /// Which pixels touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +98,18 @@ impl Components {
         row.get(index).filter(|run| run.start <= x).map(|run| run.part)
     }
 
+    /// Each part on a grid of its own bounds, and where those lie.
+    pub fn parts(&self) -> Vec<(PixelRect, Mask)> {
+        let mut bounds = vec![PixelRect::default(); self.len()];
+        self.for_each_run(|y, start, end, part| bounds[part] = bounds[part].union(PixelRect::new(start, y, end - start, 1)));
+        let mut parts: Vec<(PixelRect, Mask)> = bounds.into_iter().map(|bounds| (bounds, Mask::new(bounds.size()))).collect();
+        self.for_each_run(|y, start, end, part| {
+            let (bounds, mask) = &mut parts[part];
+            mask.row_mut(y - bounds.y)[(start - bounds.x) as usize..(end - bounds.x) as usize].fill(1);
+        });
+        parts
+    }
+
     /// Calls `visit` with (row, first column, column past the last, part) for every run.
     pub(crate) fn for_each_run(&self, mut visit: impl FnMut(u32, u32, u32, usize)) {
         for (y, bounds) in self.first_run.windows(2).enumerate() {
@@ -143,6 +155,18 @@ mod tests {
         assert_eq!(Components::of(&mask, Connectivity::Eight).areas(), [4, 1]);
         let other = Mask::from_fn(Size::new(4, 4), |x, y| x + y == 3);
         assert_eq!(Components::of(&other, Connectivity::Eight).areas(), [4]);
+    }
+
+    #[test]
+    fn the_parts_together_are_the_mask() {
+        let mask = Mask::from_fn(Size::new(12, 9), |x, y| (x / 3 + y / 4) % 2 == 0 && !(x == 1 && y == 1));
+        let parts = Components::of(&mask, Connectivity::Four).parts();
+        let mut whole = Mask::new(mask.size());
+        for (bounds, part) in &parts {
+            assert_eq!(part.bounds(), Some(PixelRect::of(bounds.size())));
+            whole.paste(part, bounds.x, bounds.y);
+        }
+        assert_eq!((parts.len(), whole), (6, mask));
     }
 
     #[test]

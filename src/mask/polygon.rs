@@ -122,6 +122,33 @@ pub fn joined(rings: &[Contour], tolerance_px: f64) -> Vec<Vec<f64>> {
     parts.iter().map(|part| flat(part)).collect()
 }
 
+/// The part of a polygon that lies on a grid of `size` (Sutherland and Hodgman 1974); empty where that encloses nothing.
+/// Parts of it that lie apart stay joined along the grid's edge.
+pub fn clipped(polygon: &[f64], size: Size) -> Vec<f64> {
+    let mut ring = points(polygon);
+    // The distance of (x, y) from each edge is a x + b y + c, positive inside.
+    let (right, bottom) = (f64::from(size.width), f64::from(size.height));
+    for (a, b, c) in [(1.0, 0.0, 0.0), (-1.0, 0.0, right), (0.0, 1.0, 0.0), (0.0, -1.0, bottom)] {
+        let inside = |point: Point| a * point.x + b * point.y + c;
+        let Some(mut before) = ring.last().copied() else { break };
+        let mut kept = Vec::with_capacity(ring.len() + 4);
+        for point in ring {
+            let (from, to) = (inside(before), inside(point));
+            if from * to < 0.0 {
+                let share = from / (from - to);
+                kept.push(Point::new(before.x + share * (point.x - before.x), before.y + share * (point.y - before.y)));
+            }
+            if to >= 0.0 {
+                kept.push(point);
+            }
+            before = point;
+        }
+        ring = kept;
+    }
+    let polygon: Vec<f64> = ring.iter().flat_map(|point| [point.x.clamp(0.0, right), point.y.clamp(0.0, bottom)]).collect();
+    if shoelace_area(&polygon) > 0.0 { polygon } else { Vec::new() }
+}
+
 /// Several polygons as one, each joined to those before by a line that is walked both ways; what an even-odd fill, and
 /// pycocotools, make of it are the pixels of exactly one of them. Empty where there are none.
 pub fn bridged(polygons: &[Vec<f64>]) -> Vec<f64> {
@@ -197,6 +224,30 @@ mod tests {
         assert!(parts.len() > 2);
         assert_eq!(rasterize(&[bridged(&parts)], mask.size()), mask);
         assert!(bridged(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_polygon_is_cut_at_the_edges() {
+        let size = Size::new(8, 6);
+        let inside = vec![0.0, 0.0, 8.0, 1.5, 3.25, 6.0];
+        assert_eq!(clipped(&inside, size), inside);
+        for (rect, expected) in [
+            (Rect::new(-2.0, 1.0, 4.0, 3.0), Rect::new(0.0, 1.0, 2.0, 3.0)),
+            (Rect::new(6.5, 4.0, 9.0, 9.0), Rect::new(6.5, 4.0, 1.5, 2.0)),
+            (Rect::new(-9.0, -9.0, 40.0, 40.0), Rect::new(0.0, 0.0, 8.0, 6.0)),
+        ] {
+            let cut = clipped(&of_rect(rect), size);
+            let found = bounds(std::slice::from_ref(&cut)).unwrap();
+            let differences =
+                [found.x - expected.x, found.y - expected.y, found.right() - expected.right(), found.bottom() - expected.bottom()];
+            assert!(differences.iter().all(|difference| difference.abs() < 1e-9), "{cut:?}");
+            assert!((shoelace_area(&cut) - expected.area()).abs() < 1e-9, "{cut:?}");
+        }
+        let triangle = clipped(&[-4.0, 0.0, 4.0, 0.0, 0.0, 8.0], size);
+        assert!((shoelace_area(&triangle) - (16.0 - 1.0)).abs() < 1e-9, "{triangle:?}");
+        for outside in [of_rect(Rect::new(8.0, 0.0, 3.0, 3.0)), of_rect(Rect::new(-3.0, -3.0, 2.0, 2.0)), vec![1.0, 1.0, 2.0, 2.0]] {
+            assert!(clipped(&outside, size).is_empty(), "{outside:?}");
+        }
     }
 
     #[test]

@@ -97,6 +97,23 @@ pub fn encode_placed(mask: &Mask, x: u32, y: u32, size: Size) -> Vec<u32> {
     counts
 }
 
+/// The run lengths on a grid of `to` of the pixels that `counts` hold on a grid of `from`, (`dx`, `dy`) pixels away; what
+/// leaves the grid is cut off. What lies beside the pixels costs nothing.
+pub fn moved(from: Size, counts: &[u32], (dx, dy): (i64, i64), to: Size) -> Vec<u32> {
+    let window = bounds(from, counts).unwrap_or_default();
+    let along = |start: u32, end: u32, by: i64, side: u32| {
+        let inside = |place: u32| i64::from(place).saturating_add(by).clamp(0, i64::from(side));
+        (inside(start), inside(end))
+    };
+    let (left, right) = along(window.x, window.right(), dx, to.width);
+    let (top, bottom) = along(window.y, window.bottom(), dy, to.height);
+    if left == right || top == bottom {
+        return encode_placed(&Mask::new(Size::default()), 0, 0, to);
+    }
+    let source = PixelRect::new((left - dx) as u32, (top - dy) as u32, (right - left) as u32, (bottom - top) as u32);
+    encode_placed(&decode_window(from, counts, source), left as u32, top as u32, to)
+}
+
 /// The mask on a grid of `size` that `counts` describes.
 ///
 /// # Errors
@@ -201,6 +218,32 @@ pub fn intersection(a: &[u32], b: &[u32]) -> u64 {
     shared
 }
 
+/// The run lengths of the pixels inside either mask, which lie on the same grid.
+pub fn union(a: &[u32], b: &[u32]) -> Vec<u32> {
+    let mut counts = vec![0];
+    let (mut i, mut j) = (0, 0);
+    let (mut left_a, mut left_b) = (a.first().copied().unwrap_or(0), b.first().copied().unwrap_or(0));
+    while i < a.len() && j < b.len() {
+        let step = left_a.min(left_b);
+        let is_other = counts.len() % 2 == usize::from(i % 2 == 1 || j % 2 == 1);
+        match counts.last_mut() {
+            Some(last) if step == 0 || !is_other => *last += step,
+            _ => counts.push(step),
+        }
+        left_a -= step;
+        left_b -= step;
+        if left_a == 0 {
+            i += 1;
+            left_a = a.get(i).copied().unwrap_or(0);
+        }
+        if left_b == 0 {
+            j += 1;
+            left_b = b.get(j).copied().unwrap_or(0);
+        }
+    }
+    counts
+}
+
 /// COCO's compressed string for `counts`.
 pub fn to_text(counts: &[u32]) -> String {
     coco::rle_to_string(&Rle { h: 0, w: 0, counts: counts.to_vec() })
@@ -257,6 +300,32 @@ mod tests {
         }
         assert_eq!(encode_placed(&Mask::new(Size::default()), 0, 0, size), [63]);
         assert_eq!(encode_placed(&Mask::from_fn(size, |_, _| true), 0, 0, size), [0, 63]);
+    }
+
+    #[test]
+    fn moved_runs_are_those_of_the_moved_mask() {
+        let mask = Mask::from_fn(Size::new(9, 7), |x, y| x > 1 && y > 0 && (x * 7 + y * 5 + x * y) % 3 != 1);
+        let counts = encode(&mask);
+        for to in [mask.size(), Size::new(5, 12), Size::new(0, 0)] {
+            for (dx, dy) in [(0, 0), (2, -1), (-3, 4), (i64::MAX, 0), (0, -40)] {
+                let from = |place: u32, by: i64| u32::try_from(i64::from(place) - by);
+                let inside = |x, y| from(x, dx).is_ok_and(|x| from(y, dy).is_ok_and(|y| mask.get(x, y)));
+                assert_eq!(moved(mask.size(), &counts, (dx, dy), to), encode(&Mask::from_fn(to, inside)), "{to:?} {dx} {dy}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_union_has_the_runs_of_the_united_mask() {
+        let size = Size::new(7, 5);
+        let masks: Vec<Mask> = (0..9).map(|step| Mask::from_fn(size, |x, y| (x * step + y) % (step + 1) == 0 && step < 8)).collect();
+        for a in &masks {
+            for b in &masks {
+                let both = Mask::from_fn(size, |x, y| a.get(x, y) || b.get(x, y));
+                assert_eq!(union(&encode(a), &encode(b)), encode(&both));
+            }
+        }
+        assert_eq!(union(&[3, 0, 4, 2], &[7, 1, 0, 1]), [7, 2]);
     }
 
     #[test]

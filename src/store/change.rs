@@ -1,6 +1,7 @@
 //! What is written in one transaction, and how the rows change.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
@@ -26,7 +27,7 @@ pub enum Move {
 pub enum Change {
     /// The history moved.
     Step(Box<Step>),
-    /// Images were added behind the others.
+    /// Images in a row: new ones behind the others, or ones whose sizes are known now.
     Images {
         /// The place of the first one.
         first: usize,
@@ -41,6 +42,8 @@ pub enum Change {
     Shown(ImageId),
     /// An annotation file holds what the project held at a revision.
     Exported(Target, u64),
+    /// A person chose the folder of the images.
+    ImageFolder(PathBuf),
 }
 
 /// A move of the history with the rows that are different after it.
@@ -115,6 +118,7 @@ impl Change {
             }
             Self::Shown(image) => set(&transaction, "shown", image.0)?,
             Self::Exported(target, revision) => put_target(&transaction, target, *revision)?,
+            Self::ImageFolder(folder) => set(&transaction, "image_folder", folder.to_string_lossy())?,
         }
         transaction.commit()
     }
@@ -209,6 +213,7 @@ pub(super) fn put_target(connection: &Connection, target: &Target, revision: u64
     set(connection, "target", target.path.to_string_lossy())?;
     set(connection, "target_length", target.length_bytes as i64)?;
     set(connection, "target_modified", target.modified_ns as i64)?;
+    set(connection, "target_hash", target.hash.map(|hash| hash as i64))?;
     set(connection, "exported", revision as i64)
 }
 

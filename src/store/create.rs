@@ -47,7 +47,7 @@ pub(super) fn fill(
 }
 
 fn small(connection: &Connection, contents: &Contents) -> rusqlite::Result<()> {
-    let Contents { dataset, history, reviewed, judged, shown, target, exported } = contents;
+    let Contents { dataset, history, reviewed, judged, shown, target, exported, image_folder } = contents;
     for (place, (key, value)) in dataset.document.iter().enumerate() {
         let values = params![place as i64, key, value.as_ref().map(crate::annotation::Verbatim::text)];
         connection.prepare_cached("INSERT INTO member VALUES (?1, ?2, ?3)")?.execute(values)?;
@@ -72,6 +72,9 @@ fn small(connection: &Connection, contents: &Contents) -> rusqlite::Result<()> {
     }
     if let Some(shown) = shown {
         set(connection, "shown", shown.0)?;
+    }
+    if let Some(folder) = image_folder {
+        set(connection, "image_folder", folder.to_string_lossy())?;
     }
     set(connection, "revision", history.revision() as i64)?;
     set(connection, "exported", *exported as i64)?;

@@ -49,6 +49,12 @@ pub enum StoreError {
         /// The project file.
         path: PathBuf,
     },
+    /// The file that was open is no longer in its place, and it cannot be made anew there.
+    #[error("others removed or replaced the project file: {}", path.display())]
+    Removed {
+        /// The project file.
+        path: PathBuf,
+    },
     /// The file or its folder cannot be read or written.
     #[error("cannot write the project: {source}: {}", path.display())]
     Io {

@@ -87,13 +87,16 @@ impl Reader<'_> {
             shown: self.meta("shown")?.map(ImageId),
             target: self.target()?,
             exported: self.number("exported")?.unwrap_or(0),
+            image_folder: self.meta::<String>("image_folder")?.map(PathBuf::from),
         })
     }
 
     fn target(&self) -> Result<Option<Target>, StoreError> {
         let Some(path) = self.meta::<String>("target")? else { return Ok(None) };
         let (length, modified) = (self.number("target_length")?, self.number("target_modified")?);
-        Ok(Some(Target { path: PathBuf::from(path), length_bytes: length.unwrap_or(0), modified_ns: modified.unwrap_or(0) }))
+        // Older versions kept none.
+        let hash = self.meta::<Option<i64>>("target_hash")?.flatten().map(|hash| hash as u64);
+        Ok(Some(Target { path: PathBuf::from(path), length_bytes: length.unwrap_or(0), modified_ns: modified.unwrap_or(0), hash }))
     }
 
     fn history(&self) -> Result<History, StoreError> {

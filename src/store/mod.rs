@@ -23,6 +23,8 @@ mod schema;
 mod writer;
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -34,6 +36,7 @@ pub use project::Project;
 pub use writer::{State, Writer};
 
 use crate::annotation::{Dataset, History, ImageId};
+use crate::mask::fnv1a;
 
 /// Everything that a project holds.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +55,8 @@ pub struct Contents {
     pub target: Option<Target>,
     /// The revision that the target holds.
     pub exported: u64,
+    /// The folder that a person chose for the images.
+    pub image_folder: Option<PathBuf>,
 }
 
 /// An annotation file as it was when the program last read or wrote it.
@@ -63,21 +68,50 @@ pub struct Target {
     pub length_bytes: u64,
     /// When it was last changed, in nanoseconds since 1970.
     pub modified_ns: u64,
+    /// The hash of its bytes; `None` where it is not known.
+    pub hash: Option<u64>,
 }
 
 impl Target {
-    /// The file at `path` as it is now.
+    /// The file at `path` as it is now, without its hash.
     ///
     /// # Errors
     /// When there is none that can be seen.
     pub fn of(path: &Path) -> std::io::Result<Self> {
         let data = path.metadata()?;
         let since = data.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(Self { path: path.to_owned(), length_bytes: data.len(), modified_ns: since.as_nanos() as u64 })
+        Ok(Self { path: path.to_owned(), length_bytes: data.len(), modified_ns: since.as_nanos() as u64, hash: None })
+    }
+
+    /// The file at `path` as it is now; all of it is read.
+    ///
+    /// # Errors
+    /// When there is none that can be read.
+    pub fn hashed(path: &Path) -> std::io::Result<Self> {
+        let target = Self::of(path)?;
+        let mut failure = None;
+        let bytes = BufReader::with_capacity(1 << 20, File::open(path)?).bytes();
+        let hash = fnv1a(bytes.map_while(|byte| byte.map_err(|error| failure = Some(error)).ok()));
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        // The hash of a file that is written meanwhile is that of no state.
+        let hash = Some(hash).filter(|_| !target.is_outdated());
+        Ok(Self { hash, ..target })
+    }
+
+    /// The file as it is now, where it was written since with the same bytes; all of it may be read.
+    pub fn touched(&self) -> Option<Self> {
+        let now = Self::of(&self.path).ok()?;
+        if self.hash.is_none() || now.length_bytes != self.length_bytes || now.modified_ns == self.modified_ns {
+            return None;
+        }
+        Self::hashed(&self.path).ok().filter(|now| now.hash == self.hash)
     }
 
     /// Whether the file is no longer as it was; a file that is gone is.
     pub fn is_outdated(&self) -> bool {
-        Self::of(&self.path).ok().as_ref() != Some(self)
+        let stamp = |target: &Self| (target.length_bytes, target.modified_ns);
+        !Self::of(&self.path).is_ok_and(|now| stamp(&now) == stamp(self))
     }
 }

@@ -9,6 +9,7 @@ use tempfile::NamedTempFile;
 use super::load::Reader;
 use super::schema::{MIGRATIONS, migrate};
 use super::{Change, Contents, Judgements, Places, StoreError, create};
+use crate::disk::{self, Identity};
 use crate::job::{Cancel, Progress};
 
 /// A project that this process owns until the value goes; on disk, or in memory while no disk takes it.
@@ -16,6 +17,8 @@ use crate::job::{Cancel, Progress};
 pub struct Project {
     connection: Connection,
     path: PathBuf,
+    /// The file that was opened; another one may have its name by now.
+    file: Option<Identity>,
     homeless: Option<Homeless>,
 }
 
@@ -45,7 +48,8 @@ impl Project {
         let mut connection = Connection::open_in_memory().map_err(|error| StoreError::of(&path, error))?;
         migrate(&mut connection, MIGRATIONS, &path)?;
         create::fill(&connection, &path, contents, cancel, progress)?;
-        Ok(Self { connection, path, homeless: Some(Homeless { why: why.join("; "), places: places.clone() }) })
+        let homeless = Homeless { why: why.join("; "), places: places.clone() };
+        Ok(Self { connection, path, file: None, homeless: Some(homeless) })
     }
 
     fn create_at(path: &Path, contents: &Contents, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> Result<Self, StoreError> {
@@ -69,11 +73,16 @@ impl Project {
     /// # Errors
     /// When another process has it open, or it is damaged, of a newer version, read-only or no project.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_as(path, path)
+    }
+
+    /// As [`Self::open`] for the database `file`, which errors call `path`.
+    pub(super) fn open_as(file: &Path, path: &Path) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(path, flags).map_err(|error| StoreError::of(path, error))?;
+        let mut connection = Connection::open_with_flags(file, flags).map_err(|error| StoreError::of(path, error))?;
         prepare(&mut connection).map_err(|error| StoreError::of(path, error))?;
         migrate(&mut connection, MIGRATIONS, path)?;
-        Ok(Self { connection, path: path.to_owned(), homeless: None })
+        Ok(Self { connection, path: path.to_owned(), file: Identity::of(file), homeless: None })
     }
 
     /// The project file; for a project in memory the one that it wants to be.
@@ -127,12 +136,13 @@ impl Project {
         change.write(&mut self.connection).map_err(|error| StoreError::of(&self.path, error))
     }
 
-    /// Moves a project from memory to the first of its places that takes it by now. Does nothing for one on disk.
+    /// Moves a project from memory to the first of its places that takes it by now, and makes the file of one on disk anew
+    /// where others removed it. Does nothing for one that is in its place.
     ///
     /// # Errors
     /// When still no place takes it.
     pub fn settle(&mut self) -> Result<(), StoreError> {
-        let Some(homeless) = &self.homeless else { return Ok(()) };
+        let Some(homeless) = &self.homeless else { return self.restore() };
         let mut result = Ok(());
         for path in homeless.places.clone().all() {
             result = self.settle_at(path).map(|project| *self = project);
@@ -143,7 +153,22 @@ impl Project {
         result
     }
 
-    fn settle_at(&self, path: &Path) -> Result<Self, StoreError> {
+    /// Makes the file anew where others removed it.
+    fn restore(&mut self) -> Result<(), StoreError> {
+        if Identity::of(&self.path) == self.file {
+            return Ok(());
+        }
+        // What has the name by now is left alone, and a folder that was removed or moved as a whole is not made anew.
+        let has_folder = self.path.parent().is_some_and(Path::is_dir);
+        if self.path.exists() || !has_folder {
+            return Err(StoreError::Removed { path: self.path.clone() });
+        }
+        *self = self.settle_at(&self.path)?;
+        Ok(())
+    }
+
+    /// Copies the project to `path`, where it appears complete or not at all, and opens it there.
+    pub(super) fn settle_at(&self, path: &Path) -> Result<Self, StoreError> {
         let new = temporary(path)?;
         let name = new.path().to_string_lossy();
         self.connection.execute("VACUUM INTO ?1", [name]).map_err(|error| StoreError::of(path, error))?;
@@ -172,18 +197,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
 /// An empty file beside `path`, which goes with the value unless it gets a name.
 fn temporary(path: &Path) -> Result<NamedTempFile, StoreError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let made = || {
-        std::fs::create_dir_all(folder)?;
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".annotator-").suffix(".tmp");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        builder.tempfile_in(folder)
-    };
-    made().map_err(|error| StoreError::io(folder, error))
+    std::fs::create_dir_all(folder).and_then(|()| disk::temporary(folder)).map_err(|error| StoreError::io(folder, error))
 }
 
 /// Gives a complete project file its name.
@@ -205,11 +219,8 @@ fn settle(new: NamedTempFile, path: &Path) -> Result<(), StoreError> {
         }
     }
     new.persist_noclobber(path).map_err(|error| taken(error.error))?;
-    // The name is on the disk once the folder is; where a folder cannot be synchronised, the file itself is safe.
-    if let Some(Ok(folder)) = path.parent().map(std::fs::File::open)
-        && let Err(error) = folder.sync_all()
-    {
-        tracing::debug!(%error, "the folder cannot be synchronised");
+    if let Some(folder) = path.parent() {
+        disk::sync_names(folder);
     }
     Ok(())
 }

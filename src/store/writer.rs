@@ -43,6 +43,8 @@ struct Queue {
     waiting: VecDeque<Change>,
     failure: Option<String>,
     closing: bool,
+    /// Whether somebody wants to know if the file is still in its place.
+    asked: bool,
     path: PathBuf,
 }
 
@@ -53,7 +55,7 @@ impl Writer {
     /// When the operating system refuses another thread.
     pub fn start(project: Project, wake: impl Fn() + Send + Sync + 'static) -> std::io::Result<Self> {
         let failure = project.unwritten().map(str::to_owned);
-        let queue = Queue { waiting: VecDeque::new(), failure, closing: false, path: project.path().to_owned() };
+        let queue = Queue { waiting: VecDeque::new(), failure, closing: false, asked: false, path: project.path().to_owned() };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new(), wake: Box::new(wake) });
         let thread = {
             let shared = Arc::clone(&shared);
@@ -85,10 +87,13 @@ impl Writer {
         self.shared.lock().path.clone()
     }
 
-    /// Waits until every change is on the disk or cannot be written, at most `limit`; how far the writer is then.
+    /// Waits until every change is on the disk, in a file that is in its place, or cannot be written, at most `limit`; how
+    /// far the writer is then.
     pub fn flush(&self, limit: Duration) -> State {
         let start = Instant::now();
         let mut queue = self.shared.lock();
+        queue.asked = true;
+        self.shared.changed.notify_all();
         while queue.state() == State::Writing {
             let Some(left) = limit.checked_sub(start.elapsed()) else { break };
             queue = self.shared.wait(queue, left);
@@ -100,7 +105,9 @@ impl Writer {
 /// Writes what can be written and lets the project go.
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.shared.lock().closing = true;
+        let mut queue = self.shared.lock();
+        (queue.closing, queue.asked) = (true, true);
+        drop(queue);
         self.shared.changed.notify_all();
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the thread that writes the project failed");
@@ -118,7 +125,7 @@ impl Queue {
     fn state(&self) -> State {
         match &self.failure {
             Some(why) => State::Failing(why.clone()),
-            None if self.waiting.is_empty() => State::Written,
+            None if self.waiting.is_empty() && !self.asked => State::Written,
             None => State::Writing,
         }
     }
@@ -139,8 +146,10 @@ impl Shared {
             let result = project.settle().and_then(|()| change.as_ref().map_or(Ok(()), |change| project.write(change)));
             due = Instant::now() + RETRY;
             let mut queue = self.lock();
-            if result.is_ok() && change.is_some() {
-                queue.waiting.pop_front();
+            match (&result, &change) {
+                (Ok(()), Some(_)) => drop(queue.waiting.pop_front()),
+                (Ok(()), None) => queue.asked = false,
+                (Err(_), _) => {}
             }
             queue.failure = result.err().map(|error| error.to_string());
             project.path().clone_into(&mut queue.path);
@@ -154,13 +163,13 @@ impl Shared {
         }
     }
 
-    /// Waits for the next change to write, or, where writing failed, for the time `due` of another attempt; `None` when
-    /// all is done. With it, whether this is the last attempt.
+    /// Waits for the next change to write, for a question, or, where writing failed, for the time `due` of another attempt;
+    /// `None` when all is done. With it, whether this is the last attempt.
     fn next(&self, due: Instant) -> Option<(Option<Change>, bool)> {
         let mut queue = self.lock();
         loop {
             let left = if queue.failure.is_some() { due.saturating_duration_since(Instant::now()) } else { IDLE };
-            let is_due = if queue.failure.is_some() { left.is_zero() } else { !queue.waiting.is_empty() };
+            let is_due = if queue.failure.is_some() { left.is_zero() } else { queue.asked || !queue.waiting.is_empty() };
             if is_due || (queue.closing && queue.failure.is_some()) {
                 return Some((queue.waiting.front().cloned(), queue.closing));
             }
@@ -233,5 +242,44 @@ mod tests {
         drop(writer);
         assert_eq!(reviewed(places.beside()), 100);
         assert_eq!(std::fs::read_dir(&data).unwrap().count(), 1, "no log and no temporary file is left");
+    }
+
+    // Elsewhere an open file cannot be removed.
+    #[cfg(unix)]
+    #[test]
+    fn a_project_that_others_remove_is_made_anew_but_replaces_nothing() {
+        const LIMIT: Duration = Duration::from_secs(20);
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let places = Places::of(&data.join("a.json"), folder.path());
+        let project = Project::create(&places, &Contents::default(), &Cancel::new(), &mut |_| ()).unwrap();
+        let path = project.path().to_owned();
+        assert_eq!(path, places.beside());
+        let writer = Writer::start(project, || ()).unwrap();
+        writer.push(Change::Reviewed(ImageId(1), true));
+        assert_eq!(writer.flush(LIMIT), State::Written);
+        for entry in std::fs::read_dir(&data).unwrap() {
+            std::fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        assert_eq!(writer.flush(LIMIT), State::Written, "the question alone is enough");
+        assert!(path.is_file());
+
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "of others").unwrap();
+        writer.push(Change::Reviewed(ImageId(2), true));
+        assert!(matches!(writer.flush(LIMIT), State::Failing(why) if why.contains("removed or replaced")));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "of others");
+        std::fs::remove_file(&path).unwrap();
+        until(&writer, |state| *state == State::Written);
+
+        std::fs::remove_dir_all(&data).unwrap();
+        assert!(matches!(writer.flush(LIMIT), State::Failing(_)));
+        assert!(!data.exists(), "a folder that is gone is not made anew");
+        std::fs::create_dir(&data).unwrap();
+        until(&writer, |state| *state == State::Written);
+
+        std::fs::remove_file(&path).unwrap();
+        drop(writer);
+        assert_eq!(reviewed(&path), 2);
     }
 }

@@ -248,6 +248,7 @@ impl Objects {
     }
 }
 
-fn is_usable(instance: &Instance) -> bool {
+/// Whether an object has a mask that can be learned from; its image may still be missing.
+pub fn is_usable(instance: &Instance) -> bool {
     !instance.crowd && !matches!(instance.shape, Shape::Box) && instance.area >= SMALLEST_AREA && instance.bbox.is_drawable()
 }

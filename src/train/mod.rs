@@ -15,7 +15,7 @@ mod refiner;
 mod run;
 mod segmenter;
 
-pub use data::{Objects, Split};
+pub use data::{Objects, Split, is_usable};
 pub use event::{Event, Summary};
 pub use run::run;
 

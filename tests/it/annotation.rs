@@ -61,6 +61,7 @@ fn same_kind() -> impl Strategy<Value = Vec<Edit>> {
         prop::collection::vec((1_i64..6, 0.0..9.0).prop_map(replace), 2..5),
         prop::collection::vec((0_usize..9, 5_i64..12).prop_map(insert), 2..6),
         prop::collection::btree_set(0_usize..9, 2..6).prop_map(move |places| places.into_iter().zip(20..).map(insert).collect()),
+        (2_i64..6).prop_map(move |count| (20..20 + count).map(|id| insert((usize::MAX, id))).collect()),
     ]
 }
 

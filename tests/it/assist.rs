@@ -295,7 +295,7 @@ fn a_mask_that_merely_fills_its_box_becomes_what_is_proposed_for_that() {
     assert!(steps[2..].iter().all(|step| step.2 == [0]), "{steps:?}");
 
     let banded = refine(std::slice::from_ref(&filled), RefineOptions { band_px: Some(0), ..options }).0;
-    assert_eq!(banded, [Refinement { mask: filled, kept_original: true, change: 0.0 }]);
+    assert_eq!(banded, [Refinement { mask: filled, kept_original: false, change: 0.0 }]);
 }
 
 #[test]

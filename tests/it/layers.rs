@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Each module with its layer. A module may name modules of smaller layers and itself, nothing else.
 const LAYERS: &[(&str, u8)] = &[
+    ("disk", 0),
     ("geometry", 0),
     ("job", 0),
     ("mask", 1),

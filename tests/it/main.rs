@@ -14,6 +14,7 @@ mod gpu;
 mod headless;
 mod layers;
 mod mask;
+mod merge;
 mod model;
 mod picture;
 mod shader;

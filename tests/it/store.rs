@@ -37,7 +37,7 @@ fn same(a: &Contents, b: &Contents) {
     assert_eq!(a.history.undone(), b.history.undone());
     assert_eq!(a.history.revision(), b.history.revision());
     assert_eq!((&a.reviewed, a.shown, &a.target, a.exported), (&b.reviewed, b.shown, &b.target, b.exported));
-    assert_eq!(a.judged, b.judged);
+    assert_eq!((&a.judged, &a.image_folder), (&b.judged, &b.image_folder));
 }
 
 /// A session of edits that follow from a seed, the way the window makes them.
@@ -249,7 +249,7 @@ fn real_files_come_back_bit_for_bit() {
         "more": "\u00e9", "categories": [{"id": 2, "name": "x", "supercategory": "y", "synset": "z.n.01"}]}"#;
     std::fs::write(&path, text).unwrap();
     let (dataset, _) = coco::read(&path).unwrap();
-    let contents = Contents { dataset, target: Some(Target::of(&path).unwrap()), ..Contents::default() };
+    let contents = Contents { dataset, target: Some(Target::hashed(&path).unwrap()), ..Contents::default() };
     let project = create(folder.path(), &contents);
     drop(project);
     let loaded = load(&find(&places(folder.path())).unwrap().unwrap());
@@ -261,6 +261,21 @@ fn real_files_come_back_bit_for_bit() {
     };
     assert_eq!(written(&loaded.dataset), written(&contents.dataset));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "the original is as it was");
+}
+
+#[test]
+fn the_chosen_folder_of_the_images_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut project = create(folder.path(), &Session::new().contents);
+    assert_eq!(load(&project).image_folder, None);
+    for name in ["far/pictures", "elsewhere"] {
+        let chosen = PathBuf::from(name);
+        project.write(&Change::ImageFolder(chosen.clone())).unwrap();
+        let contents = load(&project);
+        assert_eq!(contents.image_folder, Some(chosen));
+        project.refill(&contents, &Cancel::new(), &mut |_| ()).unwrap();
+        same(&load(&project), &contents);
+    }
 }
 
 proptest! {

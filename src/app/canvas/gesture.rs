@@ -6,6 +6,7 @@ use super::Canvas;
 use super::stroke::Stroke;
 use crate::annotation::{Instance, InstanceId, Shape};
 use crate::app::command::{Command, Tool, Vertex};
+use crate::app::image_folder::is_sized;
 use crate::app::state::State;
 use crate::assist::Scribble;
 use crate::geometry::{Point, Rect};
@@ -150,8 +151,12 @@ impl Canvas {
     }
 
     fn begin(&mut self, at: Pos2, modifiers: Modifiers, state: &State, commands: &mut Vec<Command>) -> Option<Gesture> {
-        state.shown()?;
+        let size = state.shown()?.size;
         if state.review.is_some() {
+            return None;
+        }
+        if state.tool != Tool::Select && !is_sized(size) {
+            commands.push(Command::SayUnsized);
             return None;
         }
         let (start, inside) = (self.view.image(at), self.view.image_inside(at));

@@ -133,7 +133,13 @@ impl Canvas {
         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, "Canvas"));
         hold_focus(ui, &response);
         self.view.layout(area, known_size(image.size, picture));
-        self.interact(ui, &response, state, commands);
+        let is_over_button = match picture {
+            Loaded::Broken(reason) => broken_ui(ui, area, &image.file_name, reason, colors, commands),
+            _ => false,
+        };
+        if !is_over_button || self.is_busy() {
+            self.interact(ui, &response, state, commands);
+        }
         let mut turned = None;
         match picture {
             Loaded::Ready(picture) => {
@@ -146,7 +152,7 @@ impl Canvas {
                 painter.rect_filled(place, 2.0, colors.panel);
                 painter.text(area.center(), Align2::CENTER_CENTER, "Loading…", FontId::proportional(14.0), colors.weak);
             }
-            Loaded::Broken(reason) => broken(&painter, area, &image.file_name, reason, colors),
+            Loaded::Broken(_) => {}
         }
         let masks = self.masks(state, assistant, ui.pixels_per_point());
         if !masks.layers.is_empty() {
@@ -192,8 +198,10 @@ fn turned_ui(ui: &mut Ui, area: egui::Rect, turn: &str, colors: &theme::Palette)
     ui.put(place, label).on_hover_text("Masks and boxes in COCO files lie on the pixels as they are stored");
 }
 
-fn broken(painter: &egui::Painter, area: egui::Rect, name: &str, reason: &str, colors: &theme::Palette) {
-    let card = egui::Rect::from_center_size(area.center(), egui::vec2(460.0_f32.min(area.width() - 40.0), 130.0));
+/// Says why an image is not seen, and offers to say where the images are; whether the pointer is over that button.
+fn broken_ui(ui: &mut Ui, area: egui::Rect, name: &str, reason: &str, colors: &theme::Palette, commands: &mut Vec<Command>) -> bool {
+    let painter = ui.painter_at(area);
+    let card = egui::Rect::from_center_size(area.center(), egui::vec2(460.0_f32.min(area.width() - 40.0), 176.0));
     painter.rect(card, 10.0, colors.panel, egui::Stroke::new(1.0, colors.bad.gamma_multiply(0.6)), egui::StrokeKind::Inside);
     painter.text(
         card.center_top() + egui::vec2(0.0, 22.0),
@@ -205,6 +213,12 @@ fn broken(painter: &egui::Painter, area: egui::Rect, name: &str, reason: &str, c
     let text = format!("{name}\n{reason}");
     let galley = painter.layout(text, FontId::proportional(13.0), colors.weak, card.width() - 40.0);
     painter.galley(card.center_top() + egui::vec2(-galley.size().x / 2.0, 54.0), galley, colors.weak);
+    let place = egui::Rect::from_center_size(card.center_bottom() - egui::vec2(0.0, 28.0), egui::vec2(190.0, 28.0));
+    let button = ui.put(place, egui::Button::new("Choose image folder…"));
+    if button.clicked() {
+        commands.push(Command::ChooseImageFolder);
+    }
+    button.contains_pointer()
 }
 
 fn welcome_ui(ui: &mut Ui, area: egui::Rect, state: &State, commands: &mut Vec<Command>) {

@@ -7,14 +7,16 @@ use egui::{Id, Key, Modal, RichText, TextEdit, Ui};
 
 use crate::annotation::{Category, CategoryId};
 use crate::app::command::{Command, TABLE};
-use crate::app::fuzzy;
+use crate::app::fuzzy::{self, Typed};
 use crate::app::panel::classes::RenameForm;
+pub(crate) use crate::app::panel::images::ImageSearch;
 pub(crate) use crate::app::panel::keys::KeysForm;
 use crate::app::panel::menu::possible;
 use crate::app::panel::path;
 pub(crate) use crate::app::panel::path::PathForm;
 use crate::app::panel::polish;
 pub(crate) use crate::app::panel::polish::PolishForm;
+pub(crate) use crate::app::panel::training::TrainingForm;
 use crate::app::panel::transfer;
 use crate::app::settings::{DeviceChoice, Look, Settings};
 use crate::app::state::State;
@@ -28,6 +30,8 @@ pub(crate) enum Dialog {
     Palette(Search),
     /// Finds or makes a class.
     Classes(Search),
+    /// Finds an image.
+    Images(ImageSearch),
     /// Another name for a class.
     Rename(RenameForm),
     /// Finds the class that gets the objects of this one.
@@ -42,6 +46,8 @@ pub(crate) enum Dialog {
     Export(Wish),
     /// What an import or export could not hold.
     Losses(Vec<String>),
+    /// What was not added of another file.
+    LeftOut(Vec<String>),
     /// Changes are not written and would be lost.
     Unwritten {
         /// Why they are not.
@@ -53,6 +59,8 @@ pub(crate) enum Dialog {
     Overtaken(PathBuf),
     /// What is to be polished.
     Polish(PolishForm),
+    /// What is to be trained, or what that came to.
+    Training(TrainingForm),
     /// A path that is typed.
     Path(PathForm),
     /// A choice among the annotation files of a folder.
@@ -71,7 +79,8 @@ pub(crate) struct Search {
     marked: usize,
 }
 
-const SHOWN: usize = 12;
+/// The most rows under it.
+pub(super) const SHOWN: usize = 12;
 /// What an empty list says.
 const NOTHING: &str = "Nothing is called that";
 
@@ -81,6 +90,7 @@ impl Dialog {
         match self {
             Self::Palette(_) => "palette",
             Self::Classes(_) => "class search",
+            Self::Images(_) => "image search",
             Self::Rename(_) => "rename",
             Self::Merge(..) => "merge",
             Self::Help(_) => "help",
@@ -88,9 +98,11 @@ impl Dialog {
             Self::Import => "import",
             Self::Export(_) => "export",
             Self::Losses(_) => "losses",
+            Self::LeftOut(_) => "left out",
             Self::Unwritten { .. } => "unwritten",
             Self::Overtaken(_) => "overtaken",
             Self::Polish(_) => "polish",
+            Self::Training(_) => "training",
             Self::Path(_) => "path",
             Self::Several { .. } => "several",
         }
@@ -103,16 +115,19 @@ impl Dialog {
             Modal::new(Id::unique(self.name())).backdrop_color(egui::Color32::from_black_alpha(120)).show(ctx, |ui| match self {
                 Self::Palette(search) => palette_ui(ui, search, state, colors, commands),
                 Self::Classes(search) => classes_ui(ui, search, state, colors, commands),
+                Self::Images(search) => search.ui(ui, state, colors, commands),
                 Self::Rename(form) => form.ui(ui, state, colors, commands),
                 Self::Merge(class, search) => merge_ui(ui, *class, search, state, colors, commands),
                 Self::Help(form) => form.ui(ui, state, colors, commands),
                 Self::Settings(settings) => settings_ui(ui, settings, colors, commands),
                 Self::Import => transfer::import_ui(ui, colors, commands),
                 Self::Export(wish) => transfer::export_ui(ui, wish, state, colors, commands),
-                Self::Losses(losses) => transfer::losses_ui(ui, losses),
+                Self::Losses(losses) => transfer::losses_ui(ui, "What the format cannot hold", losses),
+                Self::LeftOut(records) => transfer::losses_ui(ui, "What was left out", records),
                 Self::Unwritten { why, then } => unwritten_ui(ui, why, then.as_deref(), colors, commands),
                 Self::Overtaken(path) => overtaken_ui(ui, path, commands),
                 Self::Polish(form) => form.ui(ui, state, colors, commands),
+                Self::Training(form) => form.ui(ui, state, colors, commands),
                 Self::Path(form) => form.ui(ui, colors, commands),
                 Self::Several { folder, files } => path::several_ui(ui, folder, files, colors, commands),
             });
@@ -121,8 +136,13 @@ impl Dialog {
 }
 
 impl Search {
+    /// What was typed.
+    pub(super) fn query(&self) -> &str {
+        self.query.trim()
+    }
+
     /// Shows the field and `rows` (name, note); the chosen row.
-    fn ui(&mut self, ui: &mut Ui, hint: &str, rows: &[(String, String)], colors: &Palette) -> Option<usize> {
+    pub(super) fn ui(&mut self, ui: &mut Ui, hint: &str, rows: &[(String, String)], colors: &Palette) -> Option<usize> {
         ui.set_width(440.0);
         let steps = ui.input_mut(|input| {
             let down = input.count_and_consume_key(egui::Modifiers::NONE, Key::ArrowDown);
@@ -174,17 +194,20 @@ fn palette_ui(ui: &mut Ui, search: &mut Search, state: &State, colors: &Palette,
 
 fn classes_ui(ui: &mut Ui, search: &mut Search, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
     let categories = &state.document.dataset().categories;
-    let found = fuzzy::ranked(&search.query, categories.iter().map(|category| category.name.as_str()));
+    let query = search.query().to_owned();
+    let found = fuzzy::ranked(&query, categories.iter().map(|category| category.name.as_str()));
     let mut rows: Vec<(String, String)> = Vec::new();
     let mut ids: Vec<Option<CategoryId>> = Vec::new();
     for category in found.into_iter().take(SHOWN).filter_map(|index| categories.get(index)) {
         rows.push((category.name.clone(), category.supercategory.clone()));
         ids.push(Some(category.id));
     }
-    let query = search.query.trim().to_owned();
     if !query.is_empty() && !categories.iter().any(|category| category.name == query) {
-        rows.push((format!("Add class “{query}”"), "new".to_owned()));
-        ids.push(None);
+        // Whoever types a new name and Enter means no class that only has its letters somewhere.
+        let is_begun = rows.first().is_some_and(|(name, _)| Typed::of(&query, name) != Typed::Letters);
+        let place = if is_begun { rows.len() } else { 0 };
+        rows.insert(place, (format!("Add class “{query}”"), "new".to_owned()));
+        ids.insert(place, None);
     }
     let chosen = search.ui(ui, "Find a class, or type the name of a new one", &rows, colors);
     if ids.iter().all(Option::is_none) {

@@ -22,7 +22,8 @@ const KEPT: usize = 400;
 #[derive(Default)]
 pub(crate) struct Filmstrip {
     textures: HashMap<PathBuf, TextureHandle>,
-    shown: Option<usize>,
+    /// The shown image that was brought into sight, and the width of the strip, in points, in which it was.
+    shown: Option<(usize, u32)>,
     seen: Range<usize>,
 }
 
@@ -39,8 +40,9 @@ impl Filmstrip {
         let step = CELL.x + GAP;
         let cell = vec2(CELL.x, CELL.y.min(ui.available_height()));
         let mut area = ScrollArea::horizontal().id_salt("filmstrip").auto_shrink([false, false]);
-        if self.shown != Some(state.image) {
-            self.shown = Some(state.image);
+        let shown = Some((state.image, ui.available_width().round() as u32));
+        if self.shown != shown {
+            self.shown = shown;
             area = area.horizontal_scroll_offset((state.image as f32 * step - (ui.available_width() - CELL.x) / 2.0).max(0.0));
         }
         area.show_viewport(ui, |ui, viewport| {

@@ -103,10 +103,11 @@ impl KeysForm {
     fn take_key(&mut self, ui: &Ui, settings: &mut Settings) {
         let Some(entry) = self.waiting.and_then(|name| TABLE.iter().find(|entry| entry.name == name)) else { return };
         let key = ui.input_mut(|input| {
-            let place = input.events.iter().position(|event| matches!(event, Event::Key { pressed: true, .. }))?;
+            let is_key = |event: &Event| matches!(event, Event::Key { pressed: true, .. }) || Chord::of_clipboard(event).is_some();
+            let place = input.events.iter().position(is_key)?;
             match input.events.remove(place) {
                 Event::Key { key, modifiers, .. } => Some((key, modifiers)),
-                _ => None,
+                event => Chord::of_clipboard(&event).map(|chord| (chord.key, chord.modifiers)),
             }
         });
         let Some((key, modifiers)) = key else { return };

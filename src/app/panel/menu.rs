@@ -3,8 +3,10 @@
 use egui::{Button, Label, MenuBar, RichText, ScrollArea, Ui};
 
 use crate::app::command::{Command, Menu, TABLE};
+use crate::app::object::Act;
 use crate::app::state::{PolishState, State};
 use crate::app::theme;
+use crate::app::training::Training;
 
 /// Shows the bar.
 pub(crate) fn ui(ui: &mut Ui, state: &State, commands: &mut Vec<Command>) {
@@ -59,7 +61,9 @@ pub(crate) fn possible(state: &State, command: &Command) -> bool {
         Command::Undo => state.polish.undo().is_some() || history.next_undo().is_some(),
         Command::Redo => history.next_redo().is_some(),
         Command::ToggleMark(_) => state.shown().is_some() && crate::formats::lvis::is_lvis(state.document.dataset()),
-        Command::Delete | Command::Refine | Command::FillHoles | Command::NextAlternative | Command::UseAsExemplar => {
+        Command::Act(Act::Paste) => !state.clipboard.is_empty(),
+        Command::Act(Act::Join) => state.selection.len() > 1,
+        Command::Act(_) | Command::Delete | Command::Refine | Command::FillHoles | Command::NextAlternative | Command::UseAsExemplar => {
             !state.selection.is_empty()
         }
         Command::AskName(id) | Command::DeleteClass(id) => state.class(*id).is_some(),
@@ -67,6 +71,7 @@ pub(crate) fn possible(state: &State, command: &Command) -> bool {
         Command::ForgetExemplars => !state.exemplars.is_empty(),
         Command::DecideAll(_) => state.review.is_some(),
         Command::PauseProposing | Command::StopProposing => state.batch.is_some(),
+        Command::StopTraining => matches!(state.training, Training::Running(_)),
         Command::PausePolish => matches!(state.polish, PolishState::Running { .. }),
         Command::StopPolish => state.polish != PolishState::Idle,
         Command::OpenFile

@@ -4,6 +4,7 @@ pub(super) mod check;
 pub(super) mod classes;
 pub(super) mod dialog;
 pub(super) mod filmstrip;
+mod images;
 mod keys;
 pub(super) mod menu;
 pub(super) mod objects;
@@ -11,6 +12,7 @@ mod path;
 pub(super) mod polish;
 pub(super) mod status;
 pub(super) mod toolbar;
+mod training;
 mod transfer;
 
 use egui::{Response, Role, Sense, Ui, WidgetInfo, vec2};

@@ -49,7 +49,7 @@ fn to_show(ui: &Ui, state: &State, objects: &[&Instance]) -> Option<usize> {
 
 fn object_ui(ui: &mut Ui, state: &State, instance: &Instance, index: usize, colors: &Palette, commands: &mut Vec<Command>) {
     let class = state.class_name(instance.category_id);
-    let name = format!("Object {}: {class}", index + 1);
+    let name = format!("Object {}: {class}{}", index + 1, if instance.crowd { ", crowd" } else { "" });
     let selected = state.is_selected(instance.id);
     let visible = state.is_visible(instance.id);
     let (rect, response) = row(ui, ROW, &name, selected, colors);
@@ -86,6 +86,9 @@ fn object_ui(ui: &mut Ui, state: &State, instance: &Instance, index: usize, colo
 }
 
 fn note(state: &State, instance: &Instance) -> String {
+    if instance.crowd {
+        return "crowd".to_owned();
+    }
     if let Some(expected) = state.document.judgement(instance.id).expected_iou {
         let several = state.suggestions.get(&instance.id).filter(|known| known.masks.len() > 1);
         let of = several.map(|known| format!("{} of {}  ", known.shown + 1, known.masks.len())).unwrap_or_default();

@@ -5,6 +5,7 @@ use egui::{Event, Key, Popup, ProgressBar, RichText, ScrollArea, Ui, pos2};
 use super::{line, row, title};
 use crate::annotation::InstanceId;
 use crate::app::command::Command;
+use crate::app::document::Document;
 use crate::app::polish::{Finding, Plan};
 use crate::app::state::{PolishState, State};
 use crate::app::theme::{self, Palette};
@@ -20,12 +21,33 @@ pub(crate) struct PolishForm {
     told: Option<(usize, usize)>,
     /// Whether Start was clicked and would drop those changes.
     asks: bool,
+    /// The objects that a plan covers at a revision.
+    counted: Option<Counted>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Counted {
+    category: Option<i64>,
+    least_area: u64,
+    revision: u64,
+    objects: usize,
 }
 
 impl PolishForm {
     /// A form that starts with `plan`.
     pub(crate) const fn new(plan: Plan, told: Option<(usize, usize)>) -> Self {
-        Self { plan, told, asks: false }
+        Self { plan, told, asks: false, counted: None }
+    }
+
+    /// The number of objects that the plan covers.
+    fn count(&mut self, document: &Document) -> usize {
+        let Plan { category, least_area, .. } = self.plan;
+        let revision = document.revision();
+        let is_same = |own: &&Counted| (own.category, own.least_area, own.revision) == (category, least_area, revision);
+        let known = self.counted.as_ref().filter(is_same).map(|own| own.objects);
+        let objects = known.unwrap_or_else(|| document.dataset().instances.iter().filter(|instance| self.plan.covers(instance)).count());
+        self.counted = Some(Counted { category, least_area, revision, objects });
+        objects
     }
 
     /// Shows the form, which Enter starts; whether it closes.
@@ -57,7 +79,7 @@ impl PolishForm {
             ui.end_row();
             refiner_ui(ui, &mut self.plan.strength, &mut self.plan.band_px);
         });
-        let count = state.document.dataset().instances.iter().filter(|instance| self.plan.covers(instance)).count();
+        let count = self.count(&state.document);
         ui.add_space(6.0);
         ui.label(RichText::new(format!("{count} of {} objects", state.document.dataset().instances.len())).color(colors.weak));
         ui.add_space(8.0);
@@ -194,4 +216,39 @@ pub(crate) fn list_ui(ui: &mut Ui, state: &State, findings: &[Finding], height: 
             commands.push(Command::StopPolish);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::annotation::{CategoryId, Dataset, Edit, ImageId, Instance, Shape};
+    use crate::app::document::Source;
+    use crate::geometry::Rect;
+    use crate::store::Contents;
+
+    /// Objects of 1, 2, ... square pixels.
+    fn document(objects: i64) -> Document {
+        let object = |id: i64| {
+            let bbox = Rect::new(0.0, 0.0, id as f64, 1.0);
+            let shape = Shape::Polygons(vec![vec![0.0, 0.0, id as f64, 0.0, id as f64, 1.0, 0.0, 1.0]]);
+            Instance { shape, ..Instance::boxed(InstanceId(id), ImageId(1), CategoryId(id % 2), bbox) }
+        };
+        let dataset = Dataset { instances: (1..=objects).map(object).collect(), ..Dataset::default() };
+        Document::new(Contents { dataset, ..Contents::default() }, Source::Nothing, false)
+    }
+
+    #[test]
+    fn objects_are_counted_anew_only_where_something_changed() {
+        let plan = Plan { category: None, least_area: 0, strength: 0.5, band_px: None };
+        let (mut form, mut document) = (PolishForm::new(plan, None), document(10));
+        assert_eq!(form.count(&document), 10);
+        form.plan.least_area = 4;
+        assert_eq!(form.count(&document), 7);
+        form.plan.category = Some(1);
+        assert_eq!(form.count(&document), 3);
+        document.commit("Delete object", None, &Edit::Remove(InstanceId(9))).unwrap();
+        assert_eq!(form.count(&document), 2);
+        form.counted = form.counted.map(|counted| Counted { objects: 99, ..counted });
+        assert_eq!(form.count(&document), 99, "it is known already");
+    }
 }

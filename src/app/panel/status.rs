@@ -8,6 +8,7 @@ use crate::app::panel::polish;
 use crate::app::state::{Message, PolishState, State, Tone};
 use crate::app::task;
 use crate::app::theme::{self, Palette};
+use crate::app::training::Training;
 use crate::geometry::Point;
 use crate::job::Progress;
 use crate::store::State as Storage;
@@ -51,7 +52,7 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut V
 fn said_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut Vec<Command>) {
     let colors = theme::palette(state.settings.look);
     if let Some(progress) = facts.task {
-        task_ui(ui, progress, colors, commands);
+        task_ui(ui, progress, colors, Command::StopTask, commands);
     }
     let mut said = state.message.as_ref().map(|message| (message.text.clone(), tone(message, colors)));
     if let Some(running) = facts.assistant.running() {
@@ -99,6 +100,7 @@ fn said_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut Vec<Com
         }
     }
     polish::status_ui(ui, state, commands);
+    training_ui(ui, state, commands);
     if !state.document.warnings.is_empty() {
         let text = RichText::new(match state.document.warnings.len() {
             1 => "1 warning".to_owned(),
@@ -151,8 +153,17 @@ const fn tone(message: &Message, colors: &Palette) -> egui::Color32 {
     }
 }
 
-/// How far the reading or writing of files is, how long it may take, and the button that stops it.
-fn task_ui(ui: &mut Ui, progress: &Progress, colors: &Palette, commands: &mut Vec<Command>) {
+/// How far training is, or that it is over.
+fn training_ui(ui: &mut Ui, state: &State, commands: &mut Vec<Command>) {
+    match &state.training {
+        Training::Running(progress) => task_ui(ui, progress, theme::palette(state.settings.look), Command::StopTraining, commands),
+        Training::Ended { is_seen: false, .. } if ui.small_button("Training result…").clicked() => commands.push(Command::Train),
+        Training::Ended { .. } | Training::Idle => {}
+    }
+}
+
+/// How far work is, how long it may take, and the button that stops it.
+fn task_ui(ui: &mut Ui, progress: &Progress, colors: &Palette, stop: Command, commands: &mut Vec<Command>) {
     ui.label(RichText::new(&progress.label).size(12.5).color(colors.accent));
     let left = task::left(progress);
     let text = match progress.fraction() {
@@ -163,7 +174,7 @@ fn task_ui(ui: &mut Ui, progress: &Progress, colors: &Palette, commands: &mut Ve
     let bar = ProgressBar::new(progress.fraction().unwrap_or(0.0)).desired_width(170.0).desired_height(14.0);
     ui.add(bar.text(RichText::new(text).size(11.0)));
     if ui.small_button("Stop").clicked() {
-        commands.push(Command::StopTask);
+        commands.push(stop);
     }
     ui.separator();
 }

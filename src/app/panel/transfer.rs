@@ -118,9 +118,9 @@ fn kept_ui(ui: &mut Ui, wish: &Wish, state: &State, colors: &Palette, commands: 
 }
 
 /// Lists what was lost; whether the dialog closes.
-pub(super) fn losses_ui(ui: &mut Ui, losses: &[String]) -> bool {
+pub(super) fn losses_ui(ui: &mut Ui, heading: &str, losses: &[String]) -> bool {
     ui.set_width(620.0);
-    ui.heading("What the format cannot hold");
+    ui.heading(heading);
     ui.add_space(6.0);
     ScrollArea::vertical().max_height(420.0).auto_shrink([false, true]).show(ui, |ui| {
         for text in losses {

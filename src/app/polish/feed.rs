@@ -1,9 +1,11 @@
-//! Pictures and masks for a polish job, made ready on a thread of their own, one batch ahead.
+//! Pictures and masks for a polish job, made ready on a thread of their own, one batch ahead. Objects are copied for it
+//! when the turn of their image comes: all of a large data set at once would stop the window.
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 
-use crate::annotation::{Instance, InstanceId};
+use crate::annotation::{ImageId, Instance, InstanceId, Shape};
 use crate::app::document::Document;
 use crate::assist::RefineOptions;
 use crate::assist::service::Request;
@@ -27,10 +29,23 @@ pub(super) struct Batch {
     pub(super) has_failed: bool,
 }
 
+/// What the thread makes batches of: the objects of one image.
+struct Page {
+    path: PathBuf,
+    size: Size,
+    objects: Vec<Instance>,
+}
+
 /// Batches, one after the other.
 pub(super) struct Feed {
     /// Objects that come in all.
     pub(super) count: u64,
+    /// The objects whose turn has not come, those of the last image first.
+    rest: Vec<(ImageId, Vec<InstanceId>)>,
+    /// What the thread has no room for yet.
+    page: Option<Page>,
+    /// The way to the thread; `None` where it has got all.
+    pages: Option<SyncSender<Page>>,
     receiver: Receiver<Batch>,
     back: Option<Batch>,
 }
@@ -47,17 +62,19 @@ impl Feed {
         wake: impl Fn() + Send + 'static,
     ) -> std::io::Result<Self> {
         let mut count = 0;
-        let mut images = Vec::new();
-        for image in &document.dataset().images {
-            let objects: Vec<Instance> = document.objects(image.id).filter(|instance| wanted(instance)).cloned().collect();
-            count += objects.len() as u64;
-            if !objects.is_empty() {
-                images.push((document.image_path(image), image.size, objects));
+        let mut rest = Vec::new();
+        for image in document.dataset().images.iter().rev() {
+            let objects = document.objects(image.id).filter(|instance| wanted(instance));
+            let ids: Vec<InstanceId> = objects.map(|instance| instance.id).collect();
+            count += ids.len() as u64;
+            if !ids.is_empty() {
+                rest.push((image.id, ids));
             }
         }
+        let (pages, handed) = sync_channel::<Page>(1);
         let (sender, receiver) = sync_channel(1);
         spawn("polish", move || {
-            for (path, size, objects) in images {
+            for Page { path, size, objects } in handed {
                 let pixels = picture::load(&path).inspect_err(|error| tracing::warn!(%error, "an image is not polished")).ok();
                 let pixels = pixels.filter(|pixels| Size::new(pixels.width(), pixels.height()) == size).map(Arc::new);
                 for objects in objects.chunks(BATCH) {
@@ -70,7 +87,33 @@ impl Feed {
             drop(sender);
             wake();
         })?;
-        Ok(Self { count, receiver, back: None })
+        Ok(Self { count, rest, page: None, pages: Some(pages), receiver, back: None })
+    }
+
+    /// Hands the objects whose turn comes next to the thread, as they are now, as far as it has room; gives how many of
+    /// them are gone or have no mask any more.
+    pub(super) fn hand_on(&mut self, document: &Document) -> u64 {
+        let mut gone = 0;
+        // While a document is read, objects of other images would pass for gone.
+        while !document.is_loading()
+            && let Some(pages) = &self.pages
+        {
+            let page = self.page.take().or_else(|| {
+                let (image, ids) = self.rest.pop()?;
+                let page = Page::of(document, image, &ids);
+                gone += (ids.len() - page.objects.len()) as u64;
+                Some(page)
+            });
+            match page.map(|page| if page.objects.is_empty() { Ok(()) } else { pages.try_send(page) }) {
+                Some(Ok(())) => {}
+                Some(Err(TrySendError::Full(page))) => {
+                    self.page = Some(page);
+                    break;
+                }
+                Some(Err(TrySendError::Disconnected(_))) | None => self.pages = None,
+            }
+        }
+        gone
     }
 
     /// The next batch.
@@ -84,6 +127,16 @@ impl Feed {
     /// Gives a batch back that was not answered.
     pub(super) fn put_back(&mut self, batch: Option<Batch>) {
         self.back = batch.or_else(|| self.back.take());
+    }
+}
+
+impl Page {
+    fn of(document: &Document, image: ImageId, ids: &[InstanceId]) -> Self {
+        let objects = ids.iter().filter_map(|&id| document.instance(id));
+        let objects = objects.filter(|object| object.image_id == image && object.shape != Shape::Box);
+        let objects: Vec<Instance> = objects.cloned().collect();
+        let (path, size) = document.image_of(image).map(|image| (document.image_path(image), image.size)).unwrap_or_default();
+        Self { path, size, objects }
     }
 }
 

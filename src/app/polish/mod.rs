@@ -188,9 +188,15 @@ impl Job {
         Progress { label: "Polishing".to_owned(), done: self.done, total: self.total, elapsed }
     }
 
-    /// What to do now.
-    pub(super) fn next(&mut self) -> Next {
-        if self.is_paused() || self.asked.is_some() {
+    /// What to do now; `document` has the objects whose turn comes.
+    pub(super) fn next(&mut self, document: &Document) -> Next {
+        if self.is_paused() {
+            return Next::Wait;
+        }
+        let gone = self.feed.hand_on(document);
+        self.done += gone;
+        self.unusable += gone;
+        if self.asked.is_some() {
             return Next::Wait;
         }
         loop {
@@ -310,10 +316,10 @@ mod tests {
     }
 
     /// Whether the models are asked; else the job is finished.
-    fn is_asked(job: &mut Job) -> bool {
+    fn is_asked(job: &mut Job, document: &Document) -> bool {
         let start = Instant::now();
         loop {
-            match job.next() {
+            match job.next(document) {
                 Next::Ask(_) => return true,
                 Next::Finished => return false,
                 Next::Wait => assert!(start.elapsed() < Duration::from_secs(30), "nothing comes"),
@@ -331,13 +337,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let document = document(folder.path(), 3);
         let mut job = Job::start(&document, folder.path(), (PLAN, None), || {}).unwrap();
-        assert!(is_asked(&mut job));
+        assert!(is_asked(&mut job, &document));
         assert_eq!(job.failed(), None);
-        assert!(is_asked(&mut job), "once more");
+        assert!(is_asked(&mut job, &document), "once more");
         assert_eq!(job.failed(), Some(1));
-        assert!(is_asked(&mut job), "the next object");
+        assert!(is_asked(&mut job, &document), "the next object");
         answer(&mut job, 2).unwrap();
-        assert!(!is_asked(&mut job));
+        assert!(!is_asked(&mut job, &document));
         let progress = job.progress();
         assert_eq!((progress.done, progress.total), (3, 3));
         let mut polished = job.finish(&document);
@@ -354,9 +360,9 @@ mod tests {
         let document = document(folder.path(), 2);
         let mut job = Job::start(&document, folder.path(), (PLAN, None), || {}).unwrap();
         job.journal.file = std::fs::File::open(&path).unwrap();
-        assert!(is_asked(&mut job));
+        assert!(is_asked(&mut job, &document));
         answer(&mut job, 1).unwrap_err();
-        assert!(!is_asked(&mut job));
+        assert!(!is_asked(&mut job, &document));
         let mut polished = job.finish(&document);
         assert_eq!(polished.summary(), "Polished: 1 mask changed; 1 left out");
         polished.decide(false, 0, |_| true);
@@ -369,7 +375,7 @@ mod tests {
         let path = journal_path(folder.path(), folder.path());
         let document = document(folder.path(), 3);
         let mut job = Job::start(&document, folder.path(), (PLAN, None), || {}).unwrap();
-        assert!(is_asked(&mut job));
+        assert!(is_asked(&mut job, &document));
         answer(&mut job, 1).unwrap();
         let mut polished = job.finish(&document);
         assert_eq!(polished.summary(), "1 of 3 looked at: 1 mask changed; Polish data set goes on with the rest");
@@ -378,10 +384,27 @@ mod tests {
         let told = read(&path).unwrap();
         let mut job = Job::start(&document, folder.path(), (PLAN, Some(told)), || {}).unwrap();
         assert_eq!(job.progress().done, 1);
-        assert!(is_asked(&mut job));
+        assert!(is_asked(&mut job, &document));
         answer(&mut job, 2).unwrap();
-        assert!(!is_asked(&mut job));
+        assert!(!is_asked(&mut job, &document));
         assert_eq!(job.finish(&document).findings.iter().map(|finding| finding.id).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn objects_are_looked_at_as_they_are_when_their_turn_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut document = document(folder.path(), 3);
+        let mut job = Job::start(&document, folder.path(), (PLAN, None), || {}).unwrap();
+        let mut changed = document.instance(InstanceId(1)).unwrap().clone();
+        changed.set_mask(&mask(9));
+        document.commit("Paint mask", None, &crate::annotation::Edit::Replace(Box::new(changed))).unwrap();
+        document.commit("Delete object", None, &crate::annotation::Edit::Remove(InstanceId(2))).unwrap();
+        assert!(is_asked(&mut job, &document));
+        answer(&mut job, 1).unwrap();
+        assert!(!is_asked(&mut job, &document), "the second is gone, the third has no image");
+        let polished = job.finish(&document);
+        assert_eq!(polished.summary(), "Polished: 1 mask changed; 2 left out");
+        assert_eq!(polished.findings.iter().map(|finding| finding.id).collect::<Vec<_>>(), [1]);
     }
 
     #[test]
@@ -390,10 +413,10 @@ mod tests {
         let mut document = document(folder.path(), 3);
         let mut job = Job::start(&document, folder.path(), (PLAN, None), || {}).unwrap();
         for id in 1..=2 {
-            assert!(is_asked(&mut job));
+            assert!(is_asked(&mut job, &document));
             answer(&mut job, id).unwrap();
         }
-        assert!(!is_asked(&mut job));
+        assert!(!is_asked(&mut job, &document));
         let mut changed = document.instance(InstanceId(1)).unwrap().clone();
         changed.set_mask(&mask(9));
         document.commit("Paint mask", None, &crate::annotation::Edit::Replace(Box::new(changed))).unwrap();

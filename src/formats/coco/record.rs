@@ -53,6 +53,12 @@ pub(super) fn image(text: &str) -> Parsed<Image> {
     Parsed { value, problems }
 }
 
+/// Whether an image record tells how large the image is.
+pub(super) fn tells_size(text: &str) -> bool {
+    let tells = |text: &str| image(text).value.size.pixels() > 0;
+    tells(text) || standard(text).is_some_and(|text| tells(&text))
+}
+
 /// The `file_name` of an image record as it stands there; `None` where there is none.
 pub(in crate::formats) fn stored_name(text: &str) -> Option<String> {
     Loose::of(standard(text).as_deref().unwrap_or(text), &mut Vec::new()).text("file_name")

@@ -1,7 +1,8 @@
 //! From a data set to the text of a file.
 //!
-//! Two things are set right even in records that nobody changed, because COCO's own evaluation and other systems fail on
-//! them: `iscrowd` is 0 or 1, and the folders in a file name are separated by `/`. LVIS has neither.
+//! Three things are set right even in records that nobody changed, because COCO's own evaluation and other systems fail on
+//! them: `iscrowd` is 0 or 1, the folders in a file name are separated by `/`, and an image's record tells its width and
+//! height, where they are known. LVIS has none of these faults.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -113,8 +114,15 @@ fn image(image: &Image) -> Cow<'_, str> {
         },
         |source| {
             let text = source.text();
-            let has_backslash = text.contains('\\') && record::stored_name(text).is_some_and(|name| name.contains('\\'));
-            let patched = has_backslash.then(|| patched(text, &[("file_name", Change::Set(quoted(&image.file_name)))])).flatten();
+            let mut changes = Vec::new();
+            if text.contains('\\') && record::stored_name(text).is_some_and(|name| name.contains('\\')) {
+                changes.push(("file_name", Change::Set(quoted(&image.file_name))));
+            }
+            if image.size.pixels() > 0 && !record::tells_size(text) {
+                changes.push(("width", Change::Set(image.size.width.to_string())));
+                changes.push(("height", Change::Set(image.size.height.to_string())));
+            }
+            let patched = (!changes.is_empty()).then(|| patched(text, &changes)).flatten();
             patched.map_or_else(|| text.into(), Cow::Owned)
         },
     )
@@ -242,12 +250,27 @@ pub(in crate::formats) fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::annotation::{CategoryId, ImageId, InstanceId};
+    use crate::annotation::{CategoryId, ImageId, InstanceId, Verbatim};
     use crate::geometry::{Rect, Size};
 
     #[test]
     fn numbers_are_short_and_exact() {
         assert_eq!([1.0, 0.5, -3.25, 1e-7, 123.45, f64::NAN].map(number), ["1", "0.5", "-3.25", "0.0000001", "123.45", "0"]);
+    }
+
+    #[test]
+    fn a_size_that_a_record_lacks_is_written_once_it_is_known() {
+        let written = |text: &str, size| {
+            let source = Some(Verbatim::whole(text.to_owned()));
+            image(&Image { id: ImageId(1), file_name: "a.png".to_owned(), size, source }).into_owned()
+        };
+        let (unknown, known) = (Size::default(), Size::new(6, 4));
+        let lacking = r#"{"id": 1, "file_name": "a.png", "gain": 1.50}"#;
+        assert_eq!(written(lacking, unknown), lacking);
+        assert_eq!(written(lacking, known), r#"{"id": 1, "file_name": "a.png", "gain": 1.50, "width": 6, "height": 4}"#);
+        assert_eq!(written(r#"{"width": null, "id": 1, "gain": NaN}"#, known), r#"{"width": 6, "id": 1, "gain": NaN, "height": 4}"#);
+        let whole = r#"{"id": 1, "file_name": "a.png", "width": 6.0, "height": "4"}"#;
+        assert_eq!(written(whole, known), whole, "what tells the size stays as it is");
     }
 
     #[test]

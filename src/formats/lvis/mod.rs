@@ -72,10 +72,14 @@ pub fn frequency(category: &Category) -> Option<Frequency> {
 
 /// The synset of a class: its own where the record has one, else the one that LVIS uses for a class of COCO of that name.
 pub fn synset(category: &Category) -> Option<String> {
+    stored_synset(category).or_else(|| with_name(&category.name).map(|class| class.synset.to_owned()))
+}
+
+/// The synset in the record of a class.
+pub(super) fn stored_synset(category: &Category) -> Option<String> {
     #[derive(Deserialize)]
     struct Record {
         synset: Option<String>,
     }
-    let stored = category.source.as_ref().and_then(|text| serde_json::from_str::<Record>(text.text()).ok()?.synset);
-    stored.or_else(|| with_name(&category.name).map(|class| class.synset.to_owned()))
+    category.source.as_ref().and_then(|text| serde_json::from_str::<Record>(text.text()).ok()?.synset)
 }

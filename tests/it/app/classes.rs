@@ -168,3 +168,23 @@ fn what_undo_brings_back_is_selected() {
     let classes: Vec<&str> = state.objects().map(|object| state.class_name(object.category_id)).collect();
     assert_eq!(classes, ["zebra", "object"]);
 }
+
+#[test]
+fn a_new_name_makes_a_class_though_another_has_its_letters() {
+    let mut window = window();
+    for (text, class) in [("kt", "kt"), ("bi", "bird"), ("CAT", "cat"), ("ki", "kitten")] {
+        window.press(Key::Slash);
+        write(&mut window, text);
+        window.harness.run_steps(2);
+        window.press(Key::Enter);
+        let state = window.app().state();
+        assert_eq!(state.category.map(|id| state.class_name(id)), Some(class), "{text}");
+    }
+    assert_eq!(names(&window), ["cat", "kitten", "dog", "bird", "kt"]);
+    window.perform(Command::AskMerge(Some(CategoryId(3))));
+    write(&mut window, "kte");
+    window.harness.run_steps(2);
+    assert!(window.harness.query_by_label_contains("Add class").is_none());
+    window.press(Key::Enter);
+    assert_eq!(names(&window), ["cat", "kitten", "bird", "kt"], "what matches takes the objects");
+}

@@ -66,6 +66,40 @@ fn saving_writes_coco_beside_the_images() {
 }
 
 #[test]
+fn a_file_with_another_date_but_the_same_bytes_leaves_the_steps() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    window.key(Modifiers::COMMAND, Key::S);
+    window.until("the file is written", |app| !app.state().document.is_changed());
+    let file = std::fs::File::options().write(true).open(window.data.join("annotations.json")).unwrap();
+    for minutes in [1, 2] {
+        file.set_modified(std::time::SystemTime::now() + Duration::from_mins(minutes)).unwrap();
+        window = window.reopened();
+        assert!(window.says().contains("Reopened"), "{}", window.says());
+    }
+    window.key(Modifiers::COMMAND, Key::Z);
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.objects(), 0, "the steps of the last time are taken back");
+}
+
+// Elsewhere an open file cannot be removed.
+#[cfg(unix)]
+#[test]
+fn a_project_that_is_removed_with_its_folder_is_at_risk_until_the_folder_is_there() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    std::fs::remove_dir_all(&window.data).unwrap();
+    let why = window.app().state().document.at_risk().unwrap();
+    assert!(why.contains("removed or replaced"), "{why}");
+    std::fs::create_dir(&window.data).unwrap();
+    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    assert_eq!(window.app().state().document.at_risk(), None);
+}
+
+#[test]
 fn work_goes_on_in_memory_where_nothing_can_be_written_and_is_not_lost_by_closing() {
     let mut window = Window::new(false);
     let blocked = |window: &Window| window.app().state().document.at_risk().is_some();

@@ -163,10 +163,10 @@ fn keys_are_changed_and_conflicts_shown() {
     window.harness.run_steps(4);
     window.harness.get_by_label("Key of Brush").click();
     window.harness.run_steps(2);
-    window.press(Key::J);
+    window.press(Key::Y);
     assert!(window.harness.query_by_label_contains("stands at").is_none());
     window.press(Key::Escape);
-    window.press(Key::J);
+    window.press(Key::Y);
     assert_eq!(window.app().state().tool, Tool::Brush);
     window.press(Key::B);
     assert_eq!(window.app().state().tool, Tool::Brush, "B is free now");

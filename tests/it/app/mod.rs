@@ -7,10 +7,15 @@ mod file;
 mod find;
 mod format;
 mod hand;
+mod image_folder;
 mod look;
+mod merge;
+mod object;
 mod refine;
 mod room;
 mod suggest;
+mod training;
+mod travel;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use annotator::annotation::{Field, Shape};
 use annotator::app::assistant::Readiness;
-use annotator::app::command::{Command, Tool};
+use annotator::app::command::{Command, Tool, Way};
 use annotator::app::polish::{Finding, Plan};
 use annotator::app::settings::Folders;
 use annotator::app::state::{PolishState, Tone};

@@ -1,6 +1,8 @@
 //! Alternatives, corrections by strokes, uncertainty and exemplars.
 
 use super::*;
+use annotator::annotation::InstanceId;
+use annotator::assist::Scribble;
 
 #[test]
 fn space_goes_round_the_alternatives_and_a_space_drag_does_not() {
@@ -256,4 +258,61 @@ fn a_mask_of_a_box_that_moved_meanwhile_is_dropped() {
     window.perform_at_once(vec![Command::Propose, Command::Move(id, Point::new(10.0, 5.0))]);
     window.answered();
     assert!(!window.has_mask(), "the mask is of the place before");
+}
+
+/// A stroke of a few pixels around a position.
+fn stroke(x: f64, y: f64) -> Scribble {
+    Scribble { points: vec![Point::new(x, y)], radius_px: 3.0, inside: true }
+}
+
+/// A window with a slow model and two painted objects, and these.
+fn two_painted() -> (Window, [InstanceId; 2]) {
+    let mut window = Window::new(true);
+    for y in [15.0, 65.0] {
+        window.perform(Command::Select(Vec::new()));
+        window.press(Key::B);
+        window.drag((20.0, y), (40.0, y), Modifiers::NONE);
+    }
+    let ids: Vec<InstanceId> = window.app().state().objects().map(|object| object.id).collect();
+    (window, [ids[0], ids[1]])
+}
+
+#[test]
+fn a_stroke_is_obeyed_though_one_goes_on_before_the_model_answers() {
+    let (mut window, [first, second]) = two_painted();
+    let label = |window: &Window| window.app().state().document.history().next_undo().unwrap().label.clone();
+    window.perform(Command::Scribble(Some(first), stroke(80.0, 10.0)));
+    assert!(!window.first_mask().get(80, 10));
+    window.press(Key::D);
+    window.press(Key::A);
+    assert!(window.first_mask().get(80, 10) && window.first_mask().get(30, 15));
+    assert_eq!(label(&window), "Correct mask");
+
+    window.perform(Command::Scribble(Some(first), stroke(90.0, 20.0)));
+    window.perform(Command::Scribble(Some(second), stroke(90.0, 70.0)));
+    assert!(window.first_mask().get(90, 20), "a stroke on another object comes first");
+    window.perform(Command::Scribble(Some(first), stroke(100.0, 20.0)));
+    let count = |id: InstanceId| window.app().state().scribbles[&id].len();
+    assert_eq!((count(first), count(second)), (3, 1), "none is forgotten");
+
+    let before = window.first_mask();
+    window.press(Key::Escape);
+    assert_eq!(window.first_mask(), before, "Esc leaves the mask as it was");
+}
+
+#[test]
+fn what_refines_a_mask_or_closes_the_document_obeys_a_stroke_first() {
+    let (mut window, [first, _]) = two_painted();
+    window.perform(Command::Select(vec![first]));
+    window.perform(Command::Scribble(Some(first), stroke(80.0, 10.0)));
+    window.press(Key::G);
+    window.answered();
+    assert!(window.first_mask().get(80, 10));
+    let review = window.app().state().review.as_ref().unwrap();
+    let refined = review.changes[0].after.mask(Rect::default(), Size::new(120, 80)).unwrap();
+    assert!(refined.get(80, 10), "it is the corrected mask that was refined");
+    window.press(Key::Escape);
+    window.perform(Command::Scribble(Some(first), stroke(90.0, 20.0)));
+    let window = window.reopened();
+    assert!(window.first_mask().get(90, 20));
 }

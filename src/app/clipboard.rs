@@ -1,0 +1,164 @@
+//! Objects that are copied to other images, as a camera that stands still or the next frame of a film asks for. The system's
+//! clipboard gets the names of their classes only.
+
+use super::App;
+use super::edit::{moved, rounded};
+use super::image_folder::is_sized;
+use super::perform::plural;
+use super::state::{State, Tone};
+use crate::annotation::{Edit, Field, Instance, InstanceId, Shape};
+use crate::geometry::{Point, Rect, Size};
+use crate::mask::{polygon, rle};
+
+/// How far a copy lies beside an object that has its place, in points of the screen.
+const STEP: f64 = 16.0;
+
+impl App {
+    /// Copies the selected objects.
+    pub(super) fn copy(&mut self, ctx: &egui::Context) {
+        let names = self.state.copy_selected();
+        // The window hears of the key that pastes only where the system has something to paste.
+        if !names.is_empty() {
+            ctx.copy_text(names);
+        }
+    }
+
+    /// Puts what was copied onto the shown image.
+    pub(super) fn paste(&mut self) {
+        let step_px = (STEP / self.canvas.view.scale()).round().clamp(1.0, 1e4);
+        self.state.paste(step_px);
+    }
+}
+
+impl State {
+    /// Copies the selected objects; gives the names of their classes, one a line.
+    fn copy_selected(&mut self) -> String {
+        let copied = |instance: &Instance| Instance { score: None, changed: Field::NONE, source: None, ..instance.clone() };
+        let copied: Vec<Instance> = self.selected().map(copied).collect();
+        let count = copied.len();
+        if count == 0 {
+            self.say(Tone::Plain, "Select the objects first that are to be copied");
+            return String::new();
+        }
+        let names: Vec<&str> = copied.iter().map(|instance| self.class_name(instance.category_id)).collect();
+        let names = names.join("\n");
+        self.clipboard = copied;
+        let them = if count == 1 { "it" } else { "them" };
+        self.say(Tone::Plain, format!("{count} object{} copied: Ctrl+V puts {them} onto any image", plural(count)));
+        names
+    }
+
+    /// Puts what was copied onto the shown image, at the same place, or steps of `step_px` pixels beside what lies there.
+    fn paste(&mut self, step_px: f64) {
+        let Some((image, size)) = self.shown().map(|image| (image.id, image.size)) else { return };
+        if self.clipboard.is_empty() {
+            return self.say(Tone::Plain, "Nothing is copied yet; Ctrl+C copies the selected objects");
+        }
+        if !is_sized(size) {
+            return self.say_unsized();
+        }
+        let (by, ids) = (self.free_place(step_px, size), self.document.dataset().free_instance_ids());
+        let pasted: Vec<Instance> = self.clipboard.iter().filter_map(|copied| placed(copied, by, size)).collect();
+        let outside = self.clipboard.len() - pasted.len();
+        if pasted.is_empty() {
+            return self.say(Tone::Warning, "Nothing of what was copied lies on this image");
+        }
+        let ids: Vec<InstanceId> = ids.take(pasted.len()).collect();
+        let insert = |(instance, &id): (Instance, &InstanceId)| {
+            let instance = Box::new(Instance { id, image_id: image, ..instance });
+            Edit::Insert { index: usize::MAX, instance }
+        };
+        let edit = Edit::Batch(pasted.into_iter().zip(&ids).map(insert).collect());
+        let count = ids.len();
+        let label = if count == 1 { "Paste object".to_owned() } else { format!("Paste {count} objects") };
+        self.message = None;
+        if !self.commit(&label, Some(image), &edit) {
+            return;
+        }
+        for &id in &ids {
+            self.visibility.show(id);
+        }
+        self.selection = ids;
+        // What the change did to a mark of LVIS is worth more.
+        if self.message.is_none() {
+            let outside = if outside > 0 { format!("; {outside} outside this image left out") } else { String::new() };
+            self.say(Tone::Plain, format!("{count} object{} pasted{outside}", plural(count)));
+        }
+    }
+
+    /// How far from their own place what was copied covers no object of the shown image exactly.
+    fn free_place(&self, step_px: f64, size: Size) -> Point {
+        let bounds = self.clipboard.iter().map(|copied| copied.bbox).reduce(Rect::united).unwrap_or_default();
+        // Back where the image ends.
+        let along = |low: f64, high: f64, end: u32, far: f64| if high + far > f64::from(end) && low >= far { -far } else { far };
+        let is_taken = |by: Point| {
+            let is_there = |copied: &Instance| self.objects().any(|object| is_same(object.bbox, shifted(copied.bbox, by)));
+            self.clipboard.iter().any(is_there)
+        };
+        (0..=u8::MAX)
+            .map(|count| f64::from(count) * step_px)
+            .map(|far| {
+                let down = along(bounds.y, bounds.bottom(), size.height, far);
+                Point::new(along(bounds.x, bounds.right(), size.width, far), down)
+            })
+            .find(|&by| !is_taken(by))
+            .unwrap_or_default()
+    }
+}
+
+fn shifted(rect: Rect, by: Point) -> Rect {
+    Rect { x: rect.x + by.x, y: rect.y + by.y, ..rect }
+}
+
+fn is_same(a: Rect, b: Rect) -> bool {
+    [a.x - b.x, a.y - b.y, a.width - b.width, a.height - b.height].iter().all(|difference| difference.abs() < 0.02)
+}
+
+/// A copy so many whole pixels beside its original, as far as an image of `size` has it; `None` where nothing is left.
+fn placed(copied: &Instance, by: Point, size: Size) -> Option<Instance> {
+    let mut instance = copied.clone();
+    match &copied.shape {
+        Shape::Box => {
+            instance.bbox = rounded(shifted(copied.bbox, by).clipped(size));
+            instance.set_shape(Shape::Box);
+        }
+        Shape::Polygons(rings) => {
+            let rings = rings.iter().map(|ring| polygon::clipped(&moved(ring, by), size)).filter(|ring| !ring.is_empty());
+            instance.set_shape(Shape::Polygons(rings.collect()));
+        }
+        Shape::Rle { size: grid, counts, compressed } => {
+            let counts = rle::moved(*grid, counts, (by.x as i64, by.y as i64), size);
+            instance.set_shape(Shape::Rle { size, counts, compressed: *compressed });
+        }
+    }
+    instance.changed = Field::NONE;
+    (instance.area > 0.0 && instance.bbox.is_drawable()).then_some(instance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::annotation::{CategoryId, ImageId};
+    use crate::mask::Mask;
+
+    #[test]
+    fn a_copy_is_cut_at_the_image_s_edge_and_exact_inside() {
+        let mut copied = Instance::boxed(InstanceId(1), ImageId(1), CategoryId(1), Rect::new(4.0, 2.0, 4.0, 3.0));
+        let place = |copied: &Instance, x: f64, y: f64| placed(copied, Point::new(x, y), Size::new(10, 8));
+        assert_eq!(place(&copied, 4.0, 0.0).unwrap().bbox, Rect::new(8.0, 2.0, 2.0, 3.0));
+        assert_eq!(place(&copied, 6.0, 0.0), None);
+
+        copied.set_shape(Shape::Polygons(vec![polygon::of_rect(copied.bbox), vec![0.0, 0.0, 2.0, 0.0, 0.0, 2.0]]));
+        copied.changed = Field::NONE;
+        assert_eq!(place(&copied, 0.0, 0.0), Some(copied.clone()));
+        let cut = place(&copied, -4.0, 0.0).unwrap();
+        assert_eq!((cut.bbox, cut.area), (Rect::new(0.0, 2.0, 4.0, 3.0), 12.0));
+
+        let mask = Mask::from_fn(Size::new(20, 20), |x, y| (4..14).contains(&x) && (2..5).contains(&y) && (x + y) % 3 > 0);
+        copied.set_shape(Shape::from_mask(&mask));
+        copied.crowd = true;
+        let cut = place(&copied, 0.0, 1.0).unwrap();
+        let expected = Mask::from_fn(Size::new(10, 8), |x, y| y > 0 && mask.get(x, y - 1));
+        assert_eq!((cut.mask(expected.size()).unwrap(), cut.crowd), (expected, true));
+    }
+}

@@ -1,0 +1,170 @@
+//! The process that trains: its start, what it says on the way, and its end.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command as Process, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+
+use crate::app::task::Reporter;
+use crate::job::Progress;
+
+/// A line that the process writes.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum News {
+    Progress {
+        label: String,
+        done: u64,
+        total: u64,
+        elapsed_secs: f64,
+    },
+    Finished(Verdict),
+    #[serde(other)]
+    Other,
+}
+
+/// What the process says at its end.
+#[derive(Debug, PartialEq, Deserialize)]
+pub(super) struct Verdict {
+    /// Mean `IoU` on the objects that were held out, before.
+    pub(super) iou_before: f64,
+    /// That of the weights that it wrote.
+    pub(super) iou_after: f64,
+    /// Whether these are no worse.
+    pub(super) improved: bool,
+    /// Objects that were held out.
+    pub(super) held_out: usize,
+}
+
+/// The process: none before its start and after its end.
+pub(super) type Slot = Arc<Mutex<Option<Child>>>;
+
+fn lock(slot: &Slot) -> MutexGuard<'_, Option<Child>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends the process, where there is one.
+pub(super) fn kill(slot: &Slot) {
+    if let Some(process) = lock(slot).as_mut()
+        && let Err(error) = process.kill()
+    {
+        tracing::warn!(%error, "the training process cannot be ended");
+    }
+}
+
+/// Starts the process and tells of its progress until it ends; what it came to.
+///
+/// # Errors
+/// When it cannot be started, is ended, or fails: what it said last on its error stream, which goes to the file `errors`.
+pub(super) fn follow(learner: &mut Process, errors: &Path, process: &Slot, report: &mut Reporter) -> anyhow::Result<Verdict> {
+    learner.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(errors)?);
+    let mut started = learner.spawn().with_context(|| format!("cannot start {}", learner.get_program().display()))?;
+    let lines = started.stdout.take();
+    *lock(process) = Some(started);
+    // Whoever stopped it until now found no process.
+    if report.cancel.is_cancelled() {
+        kill(process);
+    }
+    let mut verdict = None;
+    for line in lines.into_iter().flat_map(|lines| BufReader::new(lines).lines()).map_while(Result::ok) {
+        match serde_json::from_str(&line) {
+            Ok(News::Progress { label, done, total, elapsed_secs }) => {
+                let elapsed = Duration::try_from_secs_f64(elapsed_secs).unwrap_or_default();
+                report.tell(Progress { label: format!("Training: {label}"), done, total, elapsed });
+            }
+            Ok(News::Finished(finished)) => verdict = Some(finished),
+            Ok(News::Other) => {}
+            Err(error) => tracing::warn!(%error, "a line of the training process"),
+        }
+    }
+    let ended = lock(process).take();
+    let status = ended.map(|mut ended| ended.wait()).transpose()?;
+    if let Some(verdict) = verdict.filter(|_| status.is_some_and(|status| status.success())) {
+        return Ok(verdict);
+    }
+    let said = std::fs::read_to_string(errors).unwrap_or_default();
+    match last_error(&said) {
+        Some(error) => anyhow::bail!("{error}"),
+        None => anyhow::bail!("the process ended too early ({})", status.unwrap_or_default()),
+    }
+}
+
+/// The last error on an error stream, or the last line where none is called so.
+fn last_error(said: &str) -> Option<&str> {
+    let mut lines = said.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    let last = lines.clone().next();
+    lines.find_map(|line| line.strip_prefix("error: ")).or(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::task::Task;
+    use crate::train::{Event, Summary, What};
+
+    fn news(event: &Event) -> News {
+        serde_json::from_str(&serde_json::to_string(event).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_training_writes_is_understood() {
+        let progress = Progress { label: "Epoch 1 of 2".to_owned(), done: 1, total: 4, elapsed: Duration::from_millis(1500) };
+        let told = News::Progress { label: "Epoch 1 of 2".to_owned(), done: 1, total: 4, elapsed_secs: 1.5 };
+        assert_eq!(news(&Event::Progress(progress)), told);
+        let summary = Summary { iou_before: 0.5, iou_after: 0.75, improved: true, best_epoch: 2, held_out: 3, out: "w".into() };
+        let verdict = Verdict { iou_before: 0.5, iou_after: 0.75, improved: true, held_out: 3 };
+        assert_eq!(news(&Event::Finished(summary)), News::Finished(verdict));
+        let started = Event::Started {
+            what: What::Refiner,
+            device: "CPU".to_owned(),
+            objects: 4,
+            held_out: 1,
+            parameters: 9,
+            trained: 9,
+            epoch: 0,
+            iou: 0.5,
+        };
+        let epoch = Event::Epoch { epoch: 1, of: 2, loss: 0.5, iou: 0.7, best: true };
+        for event in [Event::Warning { message: "a.png".to_owned() }, started, epoch] {
+            assert_eq!(news(&event), News::Other);
+        }
+        let line = r#"{"event":"message","message":"any"}"#;
+        assert_eq!(serde_json::from_str::<News>(line).unwrap(), News::Other);
+    }
+
+    #[test]
+    fn the_last_error_is_told() {
+        assert_eq!(last_error("warning: x\nerror: no such file: a\n\nFor more information, try '--help'.\n"), Some("no such file: a"));
+        assert_eq!(last_error("one\n two \n\n"), Some("two"));
+        assert_eq!(last_error("\n"), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_process_is_followed_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let errors = folder.path().join("errors.txt");
+        let mut task = Task::new("Training");
+        let mut report = task.reporter(&egui::Context::default());
+        let mut run = |script: &str| follow(Process::new("sh").args(["-c", script]), &errors, &Slot::default(), &mut report);
+        let verdict = run(r#"
+            echo '{"event":"progress","label":"Epoch 1 of 1","done":1,"total":2,"elapsed_secs":1.0,"remaining_secs":1.0}'
+            echo 'no event'
+            echo '{"event":"finished","iou_before":0.5,"iou_after":0.6,"improved":true,"best_epoch":1,"held_out":2,"out":"w"}'"#);
+        assert_eq!(verdict.unwrap(), Verdict { iou_before: 0.5, iou_after: 0.6, improved: true, held_out: 2 });
+        let failure = run("echo 'error: the disk is full' >&2; exit 1").unwrap_err();
+        assert_eq!(failure.to_string(), "the disk is full");
+        assert!(run("kill -9 $$").unwrap_err().to_string().contains("ended too early (signal: 9"));
+        let told = task.progress().clone();
+        assert_eq!((told.label.as_str(), told.done, told.total), ("Training: Epoch 1 of 1", 1, 2));
+        // One that is stopped before it is there ends at once.
+        task.cancel();
+        let mut report = task.reporter(&egui::Context::default());
+        follow(Process::new("sh").args(["-c", "exec sleep 600"]), &errors, &Slot::default(), &mut report).unwrap_err();
+    }
+}

@@ -1,0 +1,139 @@
+//! Where images lie, how large they are, and which annotation file a folder goes on with.
+
+use super::*;
+
+/// Annotations of others for the pictures of [`Window::new`].
+const THEIRS: &str = r#"{"images": [{"id": 7, "file_name": "a.png", "width": 120, "height": 80}],
+    "annotations": [{"id": 3, "image_id": 7, "category_id": 1, "bbox": [10, 10, 40, 30], "area": 1200}],
+    "categories": [{"id": 1, "name": "kite"}]}"#;
+
+fn is_stored(window: &mut Window) {
+    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+}
+
+/// Waits for what is shown in the place of an image that cannot be read.
+fn card_is_shown(window: &mut Window) {
+    let start = Instant::now();
+    while window.harness.query_by_label("Choose image folder…").is_none() {
+        assert!(start.elapsed() < Duration::from_secs(30), "no card: {}", window.says());
+        window.harness.step();
+    }
+}
+
+#[test]
+fn a_file_that_comes_into_an_untouched_folder_is_read() {
+    let mut window = Window::new(false);
+    window.press(Key::D);
+    is_stored(&mut window);
+    std::fs::write(window.data.join("annotations.json"), THEIRS).unwrap();
+    let mut window = window.reopened();
+    assert!(window.says().contains("annotations.json was not here"), "{}", window.says());
+    assert_eq!(window.app().state().document.image_count(), 3);
+    assert_eq!(window.app().state().shown().unwrap().file_name, "b.png");
+    window.press(Key::A);
+    assert_eq!((window.objects(), window.class_of_first().as_str()), (1, "kite"));
+}
+
+#[test]
+fn a_file_that_came_into_a_folder_can_be_opened_itself() {
+    let mut window = Window::new(false);
+    is_stored(&mut window);
+    let file = window.data.join("annotations.json");
+    std::fs::write(&file, THEIRS).unwrap();
+    let folder = window.close();
+    let mut window = Window::over(folder, file.clone(), false);
+    window.open(&file);
+    assert_eq!((window.objects(), window.class_of_first().as_str()), (1, "kite"));
+}
+
+#[test]
+fn work_of_ones_own_is_kept_and_the_file_is_named() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    is_stored(&mut window);
+    std::fs::write(window.data.join("annotations.json"), THEIRS).unwrap();
+    let window = window.reopened();
+    assert_eq!((window.objects(), window.class_of_first().as_str()), (1, "object"));
+    assert!(window.says().contains("annotations.json was not read"), "{}", window.says());
+}
+
+#[test]
+fn a_folder_goes_on_with_the_file_that_it_was_exported_to() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    let file = window.data.join("labels.json");
+    window.perform(Command::Export(file.clone()));
+    window.until("the file is written", |app| !app.state().document.is_changed());
+    is_stored(&mut window);
+    let text = std::fs::read_to_string(&file).unwrap().replace("\"object\"", "\"other thing\"");
+    std::fs::write(&file, text).unwrap();
+    let window = window.reopened();
+    assert_eq!((window.objects(), window.class_of_first().as_str()), (1, "other thing"));
+    assert!(window.says().contains("changed by others"), "{}", window.says());
+    assert_eq!(window.app().state().document.target.as_deref(), Some(file.as_path()));
+}
+
+#[test]
+fn sizes_that_a_file_lacks_are_those_of_the_images() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.png", "b.png"] {
+        RgbImage::new(120, 80).save(folder.path().join(name)).unwrap();
+    }
+    let told = r#"{"id": 8, "file_name": "b.png", "width": 120, "height": 80, "gain": 1.50}"#;
+    let gone = r#"{"id": 9, "file_name": "gone.png"}"#;
+    let text = format!(r#"{{"images": [{{"id": 7, "file_name": "a.png"}}, {told}, {gone}], "annotations": [], "categories": []}}"#);
+    let file = folder.path().join("set.json");
+    std::fs::write(&file, text).unwrap();
+    let mut window = Window::over(folder, file.clone(), false);
+    window.open(&file);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    assert!(window.has_mask());
+
+    window.press(Key::D);
+    for tool in [Key::R, Key::B] {
+        window.press(Key::D);
+        card_is_shown(&mut window);
+        window.press(tool);
+        window.drag((0.1, 0.1), (0.3, 0.3), Modifiers::NONE);
+        assert!(window.says().contains("tells no size"), "{tool:?}: {}", window.says());
+        assert_eq!(window.objects(), 0);
+        window.press(Key::A);
+    }
+    window.press(Key::A);
+
+    window.key(Modifiers::COMMAND, Key::S);
+    window.until("the file is written", |app| !app.state().document.is_changed());
+    let written = std::fs::read_to_string(&file).unwrap();
+    for record in [r#"{"id": 7, "file_name": "a.png", "width": 120, "height": 80}"#, told, gone] {
+        assert!(written.contains(record), "{written}");
+    }
+    let window = window.reopened();
+    assert_eq!(window.app().state().shown().unwrap().size, Size::new(120, 80));
+}
+
+#[test]
+fn the_folder_of_the_images_can_be_chosen_and_is_kept() {
+    for size in ["", r#", "width": 120, "height": 80"#] {
+        let folder = tempfile::tempdir().unwrap();
+        let (sets, pictures) = (folder.path().join("sets"), folder.path().join("far/away/pictures"));
+        std::fs::create_dir(&sets).unwrap();
+        std::fs::create_dir_all(&pictures).unwrap();
+        RgbImage::new(120, 80).save(pictures.join("a.png")).unwrap();
+        let file = sets.join("set.json");
+        let text = format!(r#"{{"images": [{{"id": 7, "file_name": "a.png"{size}}}], "annotations": [], "categories": []}}"#);
+        std::fs::write(&file, text).unwrap();
+        let mut window = Window::over(folder, file.clone(), false);
+        window.perform(Command::Open(file));
+        window.until("the file is open", |app| app.state().shown().is_some());
+        card_is_shown(&mut window);
+        window.perform(Command::UseImageFolder(pictures.clone()));
+        window.until("the image is shown", |app| app.is_image_ready() && !app.state().document.is_loading());
+        assert_eq!(window.app().state().shown().unwrap().size, Size::new(120, 80));
+        assert!(window.harness.query_by_label("Choose image folder…").is_none());
+        let window = window.reopened();
+        assert_eq!(window.app().state().document.image_folder, pictures);
+    }
+}

@@ -1,0 +1,155 @@
+//! Training from the window, by a process of its own.
+
+use annotator::app::settings::{DeviceChoice, Settings};
+use annotator::app::training::{Course, Training};
+use annotator::model::segmenter::{self, Segmenter, SegmenterConfig};
+use annotator::model::weights::save;
+use annotator::train::What;
+use burn::tensor::Device;
+
+use super::*;
+use crate::model::seeded;
+
+/// A window on four images with an octagon each, whose models are tiny and which trains by the program itself.
+fn over_octagons() -> Window {
+    let folder = tempfile::tempdir().unwrap();
+    let image = |id: u32| serde_json::json!({"id": id, "file_name": format!("{id}.png"), "width": 120, "height": 80});
+    let object = |id: u32| {
+        let x = 10 * id;
+        let ring = [x + 10, 20, x + 30, 20, x + 40, 30, x + 40, 50, x + 30, 60, x + 10, 60, x, 50, x, 30];
+        serde_json::json!({"id": id, "image_id": id, "category_id": 1, "iscrowd": 0, "area": 1400, "bbox": [x, 20, 40, 40],
+            "segmentation": [ring]})
+    };
+    for id in 1..=4 {
+        let inside = |x: u32, y: u32| x > 10 * id && x < 10 * id + 40 && y > 20 && y < 60;
+        let shade = |x: u32, y: u32| image::Rgb(if inside(x, y) { [210, 80, 40] } else { [60, (y * 2) as u8, 170] });
+        RgbImage::from_fn(120, 80, shade).save(folder.path().join(format!("{id}.png"))).unwrap();
+    }
+    let json = serde_json::json!({
+        "images": (1..=4).map(image).collect::<Vec<_>>(),
+        "annotations": (1..=4).map(object).collect::<Vec<_>>(),
+        "categories": [{"id": 1, "name": "octagon"}],
+    });
+    let path = folder.path().join("instances.json");
+    std::fs::write(&path, json.to_string()).unwrap();
+    let weights = folder.path().join("tiny.safetensors");
+    let network = seeded(Segmenter::new(&SegmenterConfig::tiny(), &Device::flex()), 1);
+    save(&network, segmenter::NETWORK, &network.config, &weights).unwrap();
+    let mut window = Window::over(folder, path.clone(), false);
+    window.open(&path);
+    window.until("all is read", |app| !app.state().document.is_loading());
+    train_with(&mut window, env!("CARGO_BIN_EXE_annotator"));
+    let settings = Settings { device: DeviceChoice::Cpu, ..window.app().state().settings.clone() };
+    window.perform(Command::Change(settings));
+    window.perform(Command::UseWeights(weights.clone()));
+    window.until("the tiny weights are in use", move |app| app.state().settings.models.segmenter.as_ref() == Some(&weights));
+    window
+}
+
+fn train_with(window: &mut Window, program: &str) {
+    window.harness.state_mut().as_mut().unwrap().train_with(PathBuf::from(program));
+}
+
+/// What a run has left in the program's own folder and beside the data.
+fn leftovers(folder: &Path) -> usize {
+    let names = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let own = names(&folder.join("own/state")).filter(|name| name.to_string_lossy().starts_with("training-")).count();
+    own + names(folder).filter(|name| name.to_string_lossy().contains("segmenter-")).count()
+}
+
+fn is_training(app: &App) -> bool {
+    matches!(app.state().training, Training::Running(_))
+}
+
+#[test]
+fn training_runs_beside_the_window_and_says_whether_it_helped() {
+    let mut window = over_octagons();
+    let out = window.data.with_file_name("instances.segmenter-1.safetensors");
+    let course = Course { what: What::Segmenter, epochs: 1, out: out.clone() };
+    window.perform(Command::StartTraining(course.clone()));
+    assert!(is_training(window.app()));
+    window.perform(Command::StartTraining(course));
+    assert_eq!(window.says(), "Training is under way; Stop training ends it");
+    window.draw_box((80.0, 20.0), (110.0, 60.0));
+    window.answered();
+    window.until("it is trained", |app| !is_training(app));
+    assert_eq!(window.objects(), 2, "one goes on meanwhile");
+    let Training::Ended { result, is_seen: false } = window.app().state().training.clone() else {
+        panic!("nobody has seen what it came to")
+    };
+    let trained = result.unwrap();
+    assert_eq!((trained.held_out, trained.weights.is_some()), (1, out.exists()));
+    assert_eq!(leftovers(window.folder.path()), usize::from(out.exists()));
+
+    window.harness.get_by_label("Training result…");
+    window.perform(Command::Train);
+    assert!(window.harness.query_by_label("Training result…").is_none());
+    window.harness.get_by_label(&format!("The last training: {}.", trained.sentence()));
+    if let Some(weights) = trained.weights {
+        window.harness.get_by_label("Use these weights").click();
+        window.until("they are in use", move |app| app.state().settings.models.segmenter.as_ref() == Some(&weights));
+    }
+}
+
+#[test]
+fn training_that_is_stopped_leaves_nothing_behind() {
+    let mut window = over_octagons();
+    let (file, folder) = (window.data.clone(), window.folder.path().to_path_buf());
+    window.perform(Command::Train);
+    window.harness.get_by_label("4 masks on 4 images to learn from");
+    window.press(Key::Escape);
+    let course = Course { what: What::Segmenter, epochs: 1000, out: file.with_file_name("instances.segmenter-1.safetensors") };
+    for stop in 0..2 {
+        window.perform(Command::StartTraining(course.clone()));
+        window.until("it trains", is_training);
+        window.press(Key::Escape);
+        window.press(Key::Escape);
+        assert!(is_training(window.app()), "it is too dear for a key that is pressed so often");
+        if stop == 0 {
+            window.harness.get_by_label("Stop");
+            window.perform(Command::StopTraining);
+            assert_eq!(window.says(), "Training stopped; nothing of it is kept");
+        } else {
+            window.open(&file);
+        }
+        assert_eq!(window.app().state().training, Training::Idle);
+        window.until("it is cleared up", |_| leftovers(&folder) == 0);
+    }
+}
+
+#[test]
+fn a_run_that_fails_says_why() {
+    let mut window = over_octagons();
+    let out = window.data.with_file_name("instances.segmenter-1.safetensors");
+    let course = Course { what: What::Segmenter, epochs: 1, out };
+    train_with(&mut window, "no/such/program");
+    window.perform(Command::StartTraining(course.clone()));
+    window.until("it failed", |app| !is_training(app));
+    assert!(window.says().starts_with("Training failed: cannot start no/such/program"), "{}", window.says());
+    train_with(&mut window, env!("CARGO_BIN_EXE_annotator"));
+    std::fs::remove_file(window.folder.path().join("1.png")).unwrap();
+    std::fs::remove_file(window.folder.path().join("2.png")).unwrap();
+    std::fs::remove_file(window.folder.path().join("3.png")).unwrap();
+    window.perform(Command::StartTraining(course));
+    window.until("it failed", |app| !is_training(app));
+    assert!(window.says().starts_with("Training failed: only 1 objects have a mask"), "{}", window.says());
+    assert_eq!(leftovers(window.folder.path()), 0);
+}
+
+#[test]
+fn only_masks_that_a_person_saw_are_labels() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    window.perform(Command::Train);
+    window.harness.get_by_label("0 masks on 0 images to learn from");
+    window.harness.get_by_label("1 proposed mask that nobody accepted left out");
+    window.harness.get_by_label_contains("Two masks at least are needed");
+    window.press(Key::Escape);
+    window.press(Key::Enter);
+    window.perform(Command::Train);
+    window.harness.get_by_label("1 mask on 1 image to learn from");
+    window.harness.get_by_label("Start").click();
+    window.harness.run_steps(2);
+    assert_eq!(window.app().state().training, Training::Idle, "one mask is too few");
+}

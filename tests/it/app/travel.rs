@@ -1,0 +1,99 @@
+//! Going from image to image, and the film strip.
+
+use super::*;
+use annotator::annotation::{CategoryId, InstanceId};
+
+/// A window on so many images, `0.png` and so on; these objects have a box each, by their images and classes.
+fn window(count: usize, objects: &[(usize, i64)]) -> Window {
+    let folder = tempfile::tempdir().unwrap();
+    let name = |index: usize| format!("{index}.png");
+    for index in 0..count {
+        RgbImage::new(60, 40).save(folder.path().join(name(index))).unwrap();
+    }
+    let image = |index: usize| serde_json::json!({"id": index, "file_name": name(index), "width": 60, "height": 40});
+    let object = |(id, (image, class)): (usize, &(usize, i64))| serde_json::json!({"id": id + 1, "image_id": image, "category_id": class, "iscrowd": 0, "area": 400.0, "bbox": [10, 10, 20, 20]});
+    let json = serde_json::json!({
+        "images": (0..count).map(image).collect::<Vec<_>>(),
+        "annotations": objects.iter().enumerate().map(object).collect::<Vec<_>>(),
+        "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
+    });
+    let path = folder.path().join("instances.json");
+    std::fs::write(&path, json.to_string()).unwrap();
+    let mut window = Window::over(folder, path.clone(), false);
+    window.open(&path);
+    window.until("all is read", |app| !app.state().document.is_loading());
+    window
+}
+
+fn shown(window: &Window) -> usize {
+    window.app().state().image
+}
+
+/// Types into the search for an image and takes the first row.
+fn search(window: &mut Window, text: &str) -> usize {
+    window.key(Modifiers::COMMAND, Key::G);
+    window.harness.event(Event::Text(text.to_owned()));
+    window.harness.run_steps(3);
+    window.press(Key::Enter);
+    shown(window)
+}
+
+#[test]
+fn an_image_is_found_by_its_name_or_its_number() {
+    let mut window = window(30, &[]);
+    assert_eq!(search(&mut window, "7.png"), 7);
+    assert_eq!(search(&mut window, "7"), 6, "a number counts from 1");
+    assert_eq!(search(&mut window, "#30"), 29);
+    assert_eq!(search(&mut window, "25.p"), 25);
+    window.key(Modifiers::COMMAND, Key::G);
+    window.harness.event(Event::Text("png".to_owned()));
+    window.harness.run_steps(3);
+    window.harness.get_by_label("and 18 more");
+    window.harness.event(Event::Text("zzz".to_owned()));
+    window.harness.run_steps(3);
+    window.harness.get_by_label("Nothing is called that");
+    window.press(Key::Enter);
+    window.press(Key::Escape);
+    window.harness.run_steps(2);
+    assert_eq!(shown(&window), 25);
+    window.press(Key::Home);
+    assert_eq!(shown(&window), 0);
+    window.press(Key::End);
+    assert_eq!(shown(&window), 29);
+}
+
+#[test]
+fn the_next_image_with_a_class_or_without_objects_is_found_around_the_end() {
+    let mut window = window(4, &[(0, 1), (1, 2), (3, 1)]);
+    window.perform(Command::Assign(CategoryId(1)));
+    window.perform(Command::Go(Way::OfClass));
+    assert_eq!(shown(&window), 3);
+    window.perform(Command::Go(Way::OfClass));
+    assert_eq!(shown(&window), 0);
+    window.perform(Command::Go(Way::Empty));
+    assert_eq!(shown(&window), 2);
+    window.perform(Command::Go(Way::Empty));
+    assert_eq!((shown(&window), window.says().as_str()), (2, "Every other image has an object"));
+    window.perform(Command::Go(Way::First));
+    window.perform(Command::Select(vec![InstanceId(1)]));
+    window.press(Key::Delete);
+    window.press(Key::End);
+    window.perform(Command::Go(Way::OfClass));
+    assert_eq!((shown(&window), window.says().as_str()), (3, "No other image has an object of cat"));
+}
+
+#[test]
+fn the_film_strip_keeps_the_shown_image_in_sight_when_the_window_is_resized() {
+    let mut window = window(30, &[]);
+    window.harness.set_size(egui::vec2(1600.0, 760.0));
+    window.harness.run_steps(4);
+    window.perform(Command::GoTo(15));
+    let is_in_sight = |window: &Window, width: f32| {
+        let image = window.harness.query_by_label("Image 15.png").map(|image| image.rect());
+        image.is_some_and(|image| image.left() >= 0.0 && image.right() <= width)
+    };
+    assert!(is_in_sight(&window, 1600.0));
+    window.harness.set_size(egui::vec2(720.0, 480.0));
+    window.harness.run_steps(4);
+    assert!(is_in_sight(&window, 720.0));
+}
