@@ -298,6 +298,8 @@ pub enum Menu {
     Edit,
     /// Objects and masks.
     Object,
+    /// What the models do.
+    Assistant,
     /// Tools.
     Tool,
     /// Images and what is seen.
@@ -310,10 +312,11 @@ pub enum Menu {
 
 impl Menu {
     /// The menus of the menu bar, in order.
-    pub const BAR: [(Self, &'static str); 6] = [
+    pub const BAR: [(Self, &'static str); 7] = [
         (Self::File, "File"),
         (Self::Edit, "Edit"),
         (Self::Object, "Object"),
+        (Self::Assistant, "Assistant"),
         (Self::Tool, "Tool"),
         (Self::View, "View"),
         (Self::Help, "Help"),
@@ -352,8 +355,6 @@ pub static TABLE: &[Entry] = table! {
     File Command::Import, "Import…", [ctrl_shift(Key::I)], "Reads YOLO, VOC, CVAT, labelme or PNG masks into a new COCO file";
     File Command::AddFrom, "Add annotations from…", [], "Adds the objects of another COCO file; where both have labelled an image differently, all stay";
     File Command::ExportFormat, "Export as…", [ctrl_shift(Key::E)], "Writes another format or another form of masks, and tells what that loses";
-    File Command::LoadWeights, "Load weights…", [], "Uses weights that training wrote, from now on";
-    File Command::BuiltInWeights, "Built-in weights", [], "Uses the weights inside the program again";
     File Command::Settings, "Settings…", [bare(Key::F2)], "Steps, device, looks";
     File Command::Quit, "Quit", [ctrl(Key::Q)], "Closes the window; nothing is lost";
     Edit Command::Undo, "Undo", [ctrl(Key::Z)], "Takes the last step back, on whatever image it was done";
@@ -365,24 +366,6 @@ pub static TABLE: &[Entry] = table! {
     Edit Command::AskName(None), "Rename class…", [], "Gives the chosen class another name";
     Edit Command::AskMerge(None), "Merge class into…", [], "Gives another class all objects of the chosen one, which goes";
     Edit Command::DeleteClass(None), "Delete class", [], "Takes the chosen class out of the list, if no object of the data set has it";
-    Object Command::Accept, "Propose or accept", [bare(Key::Enter)], "Proposes masks for boxes without one, or takes what is shown and goes on";
-    Object Command::Cancel, "Cancel", [bare(Key::Escape)], "Stops the model, leaves the refined mask that is shown, ends the selection; the box stays";
-    Object Command::Propose, "Propose masks for boxes", [], "Runs the diffusion segmenter over every box of this image that has no mask";
-    Object Command::ProposeAll, "Propose masks for all images", [], "Runs the segmenter over every box of the data set that has no mask, in the background";
-    Object Command::PauseProposing, "Pause or go on proposing", [], "Lets proposing in the background rest, or go on";
-    Object Command::StopProposing, "Stop proposing", [], "Ends proposing in the background; the masks that came stay";
-    Object Command::FindOthers, "Find others like it", [shift(Key::W)], "Looks over the image for objects like the selected ones, and proposes a mask for each";
-    Object Command::Refine, "Refine selected masks", [bare(Key::G)], "Runs the diffusion refiner over the selected masks and shows what it changes";
-    Object Command::NextAlternative, "Next alternative mask", [bare(Key::Space)], "Shows another mask that the model finds for the selected object";
-    Object Command::UseAsExemplar, "Use as exemplar", [bare(Key::K)], "With weights that look at exemplars, the next proposals for its class follow the selected object";
-    Object Command::ForgetExemplars, "Forget exemplars", [], "Proposals follow no exemplars any more";
-    Object Command::DecideAll(true), "Take all refined masks", [shift(Key::Enter)], "Takes every change of the review that is left, as one step";
-    Object Command::DecideAll(false), "Leave all refined masks", [shift(Key::Escape)], "Leaves every mask of the review as it was";
-    Object Command::Polish, "Polish data set…", [], "Refines all masks in the background and shows each change, the largest first";
-    Object Command::PausePolish, "Pause or go on polishing", [], "Lets the polish job rest, or go on";
-    Object Command::StopPolish, "Stop polishing", [], "Ends the polish job and shows what it has found, or ends its review";
-    Object Command::Train, "Train the assistant…", [], "Lets a network learn from the masks of the data set in the background, and shows whether it helped";
-    Object Command::StopTraining, "Stop training", [], "Ends the training; nothing of it is kept";
     Object Command::SearchClass, "Class…", [bare(Key::Slash)], "Finds or makes a class for the selection";
     Object Command::NextObject, "Next object", [bare(Key::Tab)], "Selects the next object";
     Object Command::PreviousObject, "Previous object", [shift(Key::Tab)], "Selects the object before";
@@ -395,6 +378,26 @@ pub static TABLE: &[Entry] = table! {
     Object Command::ShowAll, "Show all", [shift(Key::H)], "Shows every hidden object";
     Object Command::ToggleMark(Mark::Absent), "Class verified absent", [shift(Key::N)], "LVIS: there is no object of the chosen class on this image, or takes that mark off";
     Object Command::ToggleMark(Mark::NotExhaustive), "Class not exhaustively labelled", [shift(Key::X)], "LVIS: there are more objects of the chosen class on this image than are labelled, or takes that mark off";
+    Assistant Command::Accept, "Propose or accept", [bare(Key::Enter)], "Proposes masks for boxes without one, or takes what is shown and goes on";
+    Assistant Command::Cancel, "Cancel", [bare(Key::Escape)], "Stops the model, leaves the refined mask that is shown, ends the selection; the box stays";
+    Assistant Command::Propose, "Propose masks for boxes", [], "Runs the diffusion segmenter over every box of this image that has no mask";
+    Assistant Command::ProposeAll, "Propose masks for all images", [], "Runs the segmenter over every box of the data set that has no mask, in the background";
+    Assistant Command::PauseProposing, "Pause or go on proposing", [], "Lets proposing in the background rest, or go on";
+    Assistant Command::StopProposing, "Stop proposing", [], "Ends proposing in the background; the masks that came stay";
+    Assistant Command::FindOthers, "Find others like it", [shift(Key::W)], "Looks over the image for objects like the selected ones, and proposes a mask for each";
+    Assistant Command::Refine, "Refine selected masks", [bare(Key::G)], "Runs the diffusion refiner over the selected masks and shows what it changes";
+    Assistant Command::NextAlternative, "Next alternative mask", [bare(Key::Space)], "Shows another mask that the model finds for the selected object";
+    Assistant Command::UseAsExemplar, "Use as exemplar", [bare(Key::K)], "With weights that look at exemplars, the next proposals for its class follow the selected object";
+    Assistant Command::ForgetExemplars, "Forget exemplars", [], "Proposals follow no exemplars any more";
+    Assistant Command::DecideAll(true), "Take all refined masks", [shift(Key::Enter)], "Takes every change of the review that is left, as one step";
+    Assistant Command::DecideAll(false), "Leave all refined masks", [shift(Key::Escape)], "Leaves every mask of the review as it was";
+    Assistant Command::Polish, "Polish data set…", [], "Refines all masks in the background and shows each change, the largest first";
+    Assistant Command::PausePolish, "Pause or go on polishing", [], "Lets the polish job rest, or go on";
+    Assistant Command::StopPolish, "Stop polishing", [], "Ends the polish job and shows what it has found, or ends its review";
+    Assistant Command::Train, "Train the assistant…", [], "Lets a network learn from the masks of the data set in the background, and shows whether it helped";
+    Assistant Command::StopTraining, "Stop training", [], "Ends the training; nothing of it is kept";
+    Assistant Command::LoadWeights, "Load weights…", [], "Uses weights that training wrote, from now on";
+    Assistant Command::BuiltInWeights, "Built-in weights", [], "Uses the weights inside the program again";
     Tool Command::Use(Tool::Select), "Select", [bare(Key::V)], "Selects objects, moves and resizes boxes";
     Tool Command::Use(Tool::Box), "Box", [bare(Key::R), bare(Key::W)], "Draws boxes; the model proposes a mask for each";
     Tool Command::Use(Tool::Polygon), "Polygon", [bare(Key::P)], "Draws an outline point by point; Enter or the first point closes it, Del takes a point back";

@@ -172,7 +172,7 @@ fn ended_ui(ui: &mut Ui, result: &Result<Trained, String>, state: &State, colors
             let is_used = |path: &PathBuf| [&models.segmenter, &models.refiner].into_iter().any(|used| used.as_ref() == Some(path));
             match &trained.weights {
                 Some(path) if is_used(path) => {
-                    ui.label(RichText::new("The models use its weights; File > Built-in weights goes back.").color(colors.weak));
+                    ui.label(RichText::new("The models use its weights; Assistant > Built-in weights goes back.").color(colors.weak));
                 }
                 Some(path) => {
                     ui.label(RichText::new(path.display().to_string()).color(colors.weak));

@@ -286,9 +286,7 @@ impl App {
         };
         self.trainer.running = None;
         match &result {
-            Ok(trained) => {
-                self.state.say(Tone::Plain, if trained.weights.is_some() { "Training is done" } else { "Training did not help" })
-            }
+            Ok(trained) => self.state.say(Tone::Plain, format!("Trained: {}", trained.sentence())),
             Err(error) => self.state.say(Tone::Error, format!("Training failed: {error}")),
         }
         self.state.training = Training::Ended { result, is_seen: false };
