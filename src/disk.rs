@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use tempfile::NamedTempFile;
+use tempfile::{Builder, NamedTempFile, TempDir};
 
 /// What the names of files begin and end with that are not complete yet.
 const AFFIXES: (&str, &str) = (".annotator-", ".tmp");
@@ -17,6 +17,15 @@ const LENGTH: usize = 6;
 /// A file that is not complete and was not written to for so long was left by a process that ended.
 const AGE: Duration = Duration::from_hours(24);
 
+/// An empty folder in `folder`, which goes with the value unless it gets a name; otherwise as [`temporary`].
+///
+/// # Errors
+/// When the folder does not allow it.
+pub fn temporary_folder(folder: &Path) -> io::Result<TempDir> {
+    sweep(folder);
+    builder(0o777, |builder| builder.tempdir_in(folder))
+}
+
 /// An empty file in `folder`, which goes with the value unless it gets a name. What processes that ended left of such
 /// files in the folder is removed.
 ///
@@ -24,14 +33,21 @@ const AGE: Duration = Duration::from_hours(24);
 /// When the folder does not allow it.
 pub fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
     sweep(folder);
-    let mut builder = tempfile::Builder::new();
+    builder(0o666, |builder| builder.tempfile_in(folder))
+}
+
+/// What `make` makes with a name that nobody looks for and, on Unix, the permissions `mode` as far as the process gives them.
+fn builder<T>(mode: u32, make: impl FnOnce(&Builder<'_, '_>) -> io::Result<T>) -> io::Result<T> {
+    let mut builder = Builder::new();
     builder.prefix(AFFIXES.0).suffix(AFFIXES.1).rand_bytes(LENGTH);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(fs::Permissions::from_mode(0o666));
+        builder.permissions(fs::Permissions::from_mode(mode));
     }
-    builder.tempfile_in(folder)
+    #[cfg(not(unix))]
+    let _ = mode;
+    make(&builder)
 }
 
 /// Brings the names in `folder` to the disk. Where a folder cannot be synchronised, the files themselves are safe.
@@ -65,20 +81,24 @@ impl Identity {
 fn sweep(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| is_temporary(&entry.file_name()) && is_left(entry)) {
-        if let Err(error) = fs::remove_file(entry.path()) {
-            tracing::debug!(%error, path = %entry.path().display(), "an unfinished file cannot be removed");
+        let path = entry.path();
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        if let Err(error) = removed {
+            tracing::debug!(%error, path = %path.display(), "what is unfinished cannot be removed");
         }
     }
 }
 
-fn is_temporary(name: &OsStr) -> bool {
+/// Whether `name` is one of those of files and folders that are not complete yet.
+pub fn is_temporary(name: &OsStr) -> bool {
     let random = name.to_str().and_then(|name| name.strip_prefix(AFFIXES.0)?.strip_suffix(AFFIXES.1));
     random.is_some_and(|random| random.len() == LENGTH && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 fn is_left(entry: &DirEntry) -> bool {
-    let file = entry.metadata().ok().filter(fs::Metadata::is_file);
-    file.and_then(|file| file.modified().ok()?.elapsed().ok()).is_some_and(|age| age > AGE)
+    // Of a link, its own.
+    let data = entry.metadata().ok().filter(|data| data.is_file() || data.is_dir());
+    data.and_then(|data| data.modified().ok()?.elapsed().ok()).is_some_and(|age| age > AGE)
 }
 
 #[cfg(test)]

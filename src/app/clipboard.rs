@@ -92,7 +92,8 @@ impl State {
         // Back where the image ends.
         let along = |low: f64, high: f64, end: u32, far: f64| if high + far > f64::from(end) && low >= far { -far } else { far };
         let is_taken = |by: Point| {
-            let is_there = |copied: &Instance| self.objects().any(|object| is_same(object.bbox, shifted(copied.bbox, by)));
+            let is_there =
+                |copied: &Instance| self.objects().any(|object| is_same(object.bbox.clipped(size), shifted(copied.bbox, by).clipped(size)));
             self.clipboard.iter().any(is_there)
         };
         (0..=u8::MAX)

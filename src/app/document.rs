@@ -328,7 +328,7 @@ impl Document {
 
     /// Whether somebody else wrote the file that Save writes since it was read or written here.
     pub fn is_overtaken(&self) -> bool {
-        self.known.as_ref().is_some_and(|known| known.path.exists() && known.is_outdated())
+        self.known.as_ref().is_some_and(|known| known.path.exists() && known.is_outdated() && known.touched().is_none())
     }
 
     /// What the window's title calls it.

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use super::document::Document;
 use super::task::{Reporter, Task};
 use crate::annotation::Dataset;
+use crate::disk;
 use crate::formats::{coco, lvis};
 use crate::job::{self, Latest};
 use crate::store::Target;
@@ -160,7 +161,7 @@ fn keep_previous(path: &Path, purpose: Purpose) -> anyhow::Result<Option<PathBuf
         let names = (1..1000).map(|number| with_ending(&path, &format!(".others-{number}.bak")));
         kept = names.into_iter().find(|name| !name.exists()).unwrap_or(kept);
     }
-    let folder = tempfile::Builder::new().prefix(".annotator-").tempdir_in(path.parent().unwrap_or(Path::new(".")))?;
+    let folder = disk::temporary_folder(path.parent().unwrap_or(Path::new(".")))?;
     let copy = folder.path().join("previous");
     // The file is about to be replaced, not changed, so that a second name keeps it; some disks have no second names.
     if std::fs::hard_link(&path, &copy).is_err() {

@@ -11,6 +11,7 @@ use super::open::{OWN_FILE, Opened, Opening};
 use super::panel::dialog::Dialog;
 use super::state::{State, Tone};
 use super::task::Task;
+use super::training::Training;
 use crate::formats::coco::ReadError;
 use crate::job::{self, Latest, Progress};
 use crate::store;
@@ -43,7 +44,7 @@ impl App {
         if !path.exists() && !std::path::absolute(path).is_ok_and(has_project) {
             return self.state.say(Tone::Error, format!("There is no {}", path.display()));
         }
-        if let Some(why) = self.state.document.at_risk() {
+        if let Some(why) = self.at_risk() {
             self.dialog = Some(Dialog::Unwritten { why, then: Some(path.to_path_buf()) });
             return;
         }
@@ -231,10 +232,17 @@ impl App {
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
             self.after_writing = Some(Command::Quit);
             self.state.say(Tone::Plain, "The window closes as soon as the file is written; Esc stops the writing");
-        } else if let Some(why) = self.state.document.at_risk() {
+        } else if let Some(why) = self.at_risk() {
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
             self.dialog = Some(Dialog::Unwritten { why, then: None });
         }
+    }
+
+    /// What would be lost if what is open were left now.
+    fn at_risk(&self) -> Option<String> {
+        let trains = matches!(self.state.training, Training::Running(_));
+        let training = || "Training is under way; nothing of it would be kept.".to_owned();
+        self.state.document.at_risk().or_else(|| trains.then(training))
     }
 
     /// Whether others have written the file that Save writes. While one is written it is not known yet whose it is.

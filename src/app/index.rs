@@ -1,7 +1,7 @@
 //! Where the images stand in the data set, and the objects of each. It is kept while objects come and go, because making
 //! it anew would stop the window for seconds where there are a million of them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::annotation::{CategoryId, Dataset, Edit, ImageId, InstanceId};
 
@@ -117,12 +117,15 @@ impl Index {
     /// Follows an edit that was applied, after which the data set is `dataset`.
     pub(super) fn follow(&mut self, moves: Moves, dataset: &Dataset) {
         self.classes = classes(dataset);
+        let mut taken: HashSet<usize> = self.hues.values().copied().collect();
+        let mut hue = 0;
         for category in &dataset.categories {
-            if !self.hues.contains_key(&category.id) {
-                let is_free = |hue: &usize| self.hues.values().all(|other| other != hue);
-                let hue = (0..=self.hues.len()).find(is_free).unwrap_or_default();
-                self.hues.insert(category.id, hue);
-            }
+            self.hues.entry(category.id).or_insert_with(|| {
+                while !taken.insert(hue) {
+                    hue += 1;
+                }
+                hue
+            });
         }
         let Some(moves) = moves.0 else {
             *self = Self { hues: std::mem::take(&mut self.hues), ..Self::of(dataset) };

@@ -177,19 +177,23 @@ fn parts(instance: &Instance, size: Size) -> Vec<Shape> {
     if parts.len() < 2 {
         return Vec::new();
     }
-    parts.sort_by_key(|(_, mask)| Reverse(mask.area()));
+    parts.sort_by_cached_key(|(_, mask)| Reverse(mask.area()));
+    let rings: Vec<(&Vec<f64>, Vec<u32>)> = match &instance.shape {
+        Shape::Polygons(rings) => rings.iter().map(|ring| (ring, polygon::runs(std::slice::from_ref(ring), size))).collect(),
+        _ => Vec::new(),
+    };
     let polygons = |counts: &[u32]| match &instance.shape {
-        Shape::Polygons(rings) => own_rings(rings, counts, size).map(Shape::Polygons),
+        Shape::Polygons(_) => own_rings(&rings, counts, size).map(Shape::Polygons),
         _ => None,
     };
     let shape = |counts: Vec<u32>| polygons(&counts).unwrap_or(Shape::Rle { size, counts, compressed: true });
     parts.iter().map(|(place, mask)| shape(rle::encode_placed(mask, window.x + place.x, window.y + place.y, size))).collect()
 }
 
-/// Those of some polygons that lie in a part with run lengths `counts`, where they hold all of it.
-fn own_rings(rings: &[Vec<f64>], counts: &[u32], size: Size) -> Option<Vec<Vec<f64>>> {
-    let is_own = |ring: &&Vec<f64>| rle::intersection(&polygon::runs(std::slice::from_ref(*ring), size), counts) > 0;
-    let own: Vec<Vec<f64>> = rings.iter().filter(is_own).cloned().collect();
+/// Those of some polygons, each with its run lengths, that lie in a part with run lengths `counts`, where they hold all of it.
+fn own_rings(rings: &[(&Vec<f64>, Vec<u32>)], counts: &[u32], size: Size) -> Option<Vec<Vec<f64>>> {
+    let own = rings.iter().filter(|(_, runs)| rle::intersection(runs, counts) > 0);
+    let own: Vec<Vec<f64>> = own.map(|(ring, _)| (*ring).clone()).collect();
     (rle::merged(&polygon::runs(&own, size)) == counts).then_some(own)
 }
 

@@ -120,7 +120,7 @@ impl Opening<'_> {
         let mut unreadable = None;
         if let Some(file) = file.filter(|file| file.is_file()) {
             match self.read(path, Some(&file), first.image_folder.clone(), None) {
-                Ok(read) => return self.renew(project, first, read, path),
+                Ok(read) => return self.renew(project, &first, read, path),
                 Err(error) if self.cancel.is_cancelled() => return Err(error),
                 Err(error) => unreadable = Some(format!("{error:#}; your work in the project is as you left it")),
             }
@@ -155,14 +155,15 @@ impl Opening<'_> {
     }
 
     /// Goes on with what the annotation file holds by now.
-    fn renew(self, mut project: Project, old: Contents, read: (Contents, Vec<Warning>), path: &Path) -> anyhow::Result<Opened> {
+    fn renew(self, mut project: Project, old: &Contents, read: (Contents, Vec<Warning>), path: &Path) -> anyhow::Result<Opened> {
         let (mut contents, warnings) = read;
         let images = &contents.dataset.images;
         // In a file that came since, images have other ids than they had in the folder.
         let shown = old.dataset.images.iter().find(|image| Some(image.id) == old.shown);
         contents.shown = shown.and_then(|shown| images.iter().find(|image| image.file_name == shown.file_name)).map(|image| image.id);
-        let known: HashSet<ImageId> = images.iter().map(|image| image.id).collect();
-        contents.reviewed = old.reviewed.into_iter().filter(|id| known.contains(id)).collect();
+        let seen = old.dataset.images.iter().filter(|image| old.reviewed.contains(&image.id));
+        let seen: HashSet<&str> = seen.map(|image| image.file_name.as_str()).collect();
+        contents.reviewed = images.iter().filter(|image| seen.contains(image.file_name.as_str())).map(|image| image.id).collect();
         contents.judged = project.judged()?;
         project.refill(&contents, self.cancel, self.progress)?;
         let news = match (&old.target, &contents.target) {
@@ -257,9 +258,11 @@ fn moved(target: &Target, path: &Path) -> Option<Target> {
         return None;
     }
     let moved = Target { path: here, ..target.clone() };
-    // A copy was changed at another time, but it is as long.
-    let copy = Target::of(&moved.path).ok().filter(|copy| moved.is_outdated() && copy.length_bytes == moved.length_bytes);
-    let copy = copy.map(|copy| Target { hash: moved.hash, ..copy });
+    // A copy was changed at another time, but its bytes are the same; older projects know only how many.
+    let copy = match moved.hash {
+        Some(_) => moved.touched(),
+        None => Target::of(&moved.path).ok().filter(|copy| moved.is_outdated() && copy.length_bytes == moved.length_bytes),
+    };
     Some(copy.unwrap_or(moved))
 }
 

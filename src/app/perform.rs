@@ -193,8 +193,8 @@ impl App {
         }
         let history = self.state.document.history();
         let next = if redo { history.next_redo() } else { history.next_undo() }.and_then(|entry| entry.image);
-        // The step leads to its image, which leaves this one.
-        if next.is_some() && next != self.state.shown().map(|image| image.id) {
+        // The step leads to its image, which leaves this one. What is done again would be lost by a new step.
+        if !redo && next.is_some() && next != self.state.shown().map(|image| image.id) {
             self.keep_strokes();
         }
         match self.state.document.step(redo) {

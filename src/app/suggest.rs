@@ -76,6 +76,8 @@ impl App {
         if mask != before && !self.state.set_masks("Correct mask", image, &[(id, &mask)]).is_empty() {
             self.state.document.judge([(id, Judgement::LOOKED_AT)]);
             self.state.suggestions.remove(&id);
+            // Its answer would still fit once this step is taken back.
+            self.assistant.cancel();
         }
     }
 

@@ -28,7 +28,7 @@ const WIDE: usize = 128;
 /// How many pixels the crops of the published network's numbers hold beyond a mask, on every side.
 const PUBLISHED_MARGIN_PX: f64 = 20.0;
 /// Masks with fewer pixels are left alone: at 256 x 256 they would be all interpolation.
-pub(super) const SMALLEST_AREA: u64 = 64;
+const SMALLEST_AREA: u64 = 64;
 /// A result that overlaps its input less than this is dropped.
 const LEAST_IOU: f64 = 0.6;
 /// A result must have at least this share of the input's area, and at most its inverse.

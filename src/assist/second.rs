@@ -8,7 +8,7 @@ use image::RgbImage;
 
 use super::crop::mask_crop;
 use super::looks::{LOOKS, Looks};
-use super::refine::{Finisher, Job, RefineOptions, RefineStep, SMALLEST_AREA};
+use super::refine::{Finisher, Job, RefineOptions, RefineStep};
 use super::view::View;
 use super::{AssistError, Calibration, Memory, Patch, Prompt, ProposeOptions, ProposeStep, Proposer, planes, read, sigmoid};
 use crate::geometry::Rect;
@@ -22,7 +22,11 @@ const BELIEF: f64 = 0.8;
 
 /// A mask that covers at least this share of its box says where an object is, and nothing about its outline ...
 const BOXED: f64 = 0.98;
-/// ... unless it covers this share of the image: what somebody says fills the picture (a table under all that it shows) may.
+/// ... unless that is a bar, such as a cable or the mark of a lane, with a side shorter than this or one that is so many
+/// times as long as the other, ...
+const NARROWEST_PX: f64 = 8.0;
+const LONGEST: f64 = 8.0;
+/// ... or it covers this share of the image: what somebody says fills the picture (a table under all that it shows) may.
 const EVERYWHERE: f64 = 0.9;
 
 /// What there is to say about a mask whose outline follows nothing in the picture.
@@ -40,8 +44,11 @@ impl Finisher<'_> {
         }
         let is_box = |mask: &Mask| {
             let (area, image) = (mask.area() as f64, mask.size().pixels() as f64);
-            let fills = |rect: Rect| area >= BOXED * rect.area();
-            area >= SMALLEST_AREA as f64 && area < EVERYWHERE * image && mask.bbox().is_some_and(fills)
+            let fills = |rect: Rect| {
+                let (short, long) = (rect.width.min(rect.height), rect.width.max(rect.height));
+                short >= NARROWEST_PX && long <= LONGEST * short && area >= BOXED * rect.area()
+            };
+            area < EVERYWHERE * image && mask.bbox().is_some_and(fills)
         };
         (0..masks.len()).filter(|&index| is_box(&masks[index])).collect()
     }

@@ -104,7 +104,7 @@ impl Additions {
         let mut ids = Ids::new(used, other.categories.iter().map(|category| category.id.0));
         let mut classes = Classes::new();
         for category in &other.categories {
-            if category.id.0 == NO_ID || classes.contains_key(&category.id) {
+            if category.id.0 == NO_ID || category.name.is_empty() || classes.contains_key(&category.id) {
                 self.tally.add(Kind::Unnamed, format_args!("class {}", category.name));
                 continue;
             }
@@ -258,7 +258,7 @@ impl Ids {
 /// The images of a data set by their names.
 struct Names<'a> {
     whole: HashMap<&'a str, Vec<&'a Image>>,
-    /// By the last part of the name; `None` where several have it.
+    /// By the last part of the name, with `None` where several have it.
     last: HashMap<&'a str, Option<&'a Image>>,
 }
 
@@ -281,8 +281,14 @@ impl<'a> Names<'a> {
         }
         let part = last_part(&image.file_name);
         let is_only = others.last.get(part).is_some_and(Option::is_some);
-        self.last.get(part).copied().flatten().filter(|_| is_only)
+        let is_within = |own: &&Image| ends_with(&own.file_name, &image.file_name) || ends_with(&image.file_name, &own.file_name);
+        self.last.get(part).copied().flatten().filter(|_| is_only).filter(is_within)
     }
+}
+
+/// Whether `name` is `end` in some folder.
+fn ends_with(name: &str, end: &str) -> bool {
+    name.strip_suffix(end).is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
 }
 
 fn last_part(name: &str) -> &str {
@@ -454,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_part_of_a_name_counts_only_where_it_is_the_only_one() {
+    fn the_end_of_a_name_counts_only_where_it_is_the_only_one() {
         let images = |names: &[&str]| {
             let image = |(place, name): (usize, &&str)| Image {
                 id: ImageId(place as i64),
@@ -465,9 +471,11 @@ mod tests {
             Dataset { images: names.iter().enumerate().map(image).collect(), ..Dataset::default() }
         };
         let new = |own: &[&str], other: &[&str]| added(&images(own), &images(other), true).images.len();
-        assert_eq!(new(&["x/a.png"], &["y/a.png"]), 0);
-        assert_eq!(new(&["x/a.png", "z/a.png"], &["y/a.png"]), 1);
-        assert_eq!(new(&["x/a.png"], &["y/a.png", "z/a.png"]), 2);
+        assert_eq!(new(&["a.png"], &["y/a.png"]), 0);
+        assert_eq!(new(&["x/y/a.png"], &["y/a.png"]), 0);
+        assert_eq!(new(&["x/a.png"], &["y/a.png"]), 1, "two cameras");
+        assert_eq!(new(&["x/a.png", "z/a.png"], &["a.png"]), 1);
+        assert_eq!(new(&["a.png"], &["y/a.png", "z/a.png"]), 2);
         assert_eq!(new(&["x/a.png", "y/a.png"], &["y/a.png"]), 0);
     }
 }

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::exchange::{ExchangeError, Watch, by_image, stems};
 use crate::annotation::{Dataset, Image, Instance};
+use crate::disk;
 use crate::job::Meter;
 
 /// A folder that is being filled. Dropped before [`Stage::publish`], it leaves nothing behind.
@@ -26,7 +27,9 @@ impl Stage {
     /// # Errors
     /// When `target` holds something, or nothing can be made beside it or, where it exists, in it.
     pub fn new(target: &Path) -> Result<Self, ExchangeError> {
-        let is_inside = match fs::read_dir(target).map(|mut entries| entries.next().is_none()) {
+        // What a process that ended left there is nothing.
+        let is_empty = |mut entries: fs::ReadDir| entries.all(|entry| entry.is_ok_and(|entry| disk::is_temporary(&entry.file_name())));
+        let is_inside = match fs::read_dir(target).map(is_empty) {
             Ok(false) => return Err(ExchangeError::NotEmpty { path: target.to_owned() }),
             Ok(true) => true,
             Err(error) if error.kind() == io::ErrorKind::NotFound && !target.is_symlink() => false,
@@ -37,14 +40,7 @@ impl Stage {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".annotator-").suffix(".tmp");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            builder.permissions(fs::Permissions::from_mode(0o777));
-        }
-        let folder = builder.tempdir_in(parent).map_err(ExchangeError::io(parent))?;
+        let folder = disk::temporary_folder(parent).map_err(ExchangeError::io(parent))?;
         Ok(Self { folder, target: target.to_owned(), is_inside })
     }
 
@@ -86,13 +82,13 @@ impl Stage {
         let fault = |source| ExchangeError::Io { path: self.target.clone(), source };
         let names = |folder: &Path| -> io::Result<Vec<_>> { fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect() };
         let (found, made) = (names(&self.target).map_err(fault)?, names(self.path()).map_err(fault)?);
-        if found.iter().any(|name| Some(name.as_os_str()) != self.path().file_name()) {
+        if found.iter().any(|name| !disk::is_temporary(name)) {
             return Err(ExchangeError::NotEmpty { path: self.target.clone() });
         }
         let moved = made.iter().try_for_each(|name| fs::rename(self.path().join(name), self.target.join(name)));
         if let Err(error) = moved {
             // Whole or not at all: what was moved goes back, and then with the folder.
-            for name in &made {
+            for name in made.iter().filter(|name| !self.path().join(name).exists()) {
                 fs::rename(self.target.join(name), self.path().join(name)).ok();
             }
             return Err(fault(error));
@@ -162,9 +158,11 @@ mod tests {
         let stage = Stage::new(&link).unwrap();
         stage.write("a/b.txt", b"1").unwrap();
         stage.write("c.txt", b"2").unwrap();
-        let late = Stage { folder: tempfile::tempdir_in(&target).unwrap(), target: target.clone(), is_inside: true };
-        assert!(matches!(late.publish(), Err(ExchangeError::NotEmpty { .. })), "somebody else is at work there");
+        // What another one has begun there, or has left, is nothing as long as it is not complete.
+        let late = Stage::new(&link).unwrap();
+        late.write("c.txt", b"3").unwrap();
         stage.publish().unwrap();
+        assert!(matches!(late.publish(), Err(ExchangeError::NotEmpty { .. })), "somebody else was faster");
         assert!(link.is_symlink());
         assert_eq!(target.metadata().unwrap().ino(), inode);
         assert_eq!((fs::read(target.join("a/b.txt")).unwrap(), fs::read(link.join("c.txt")).unwrap()), (b"1".to_vec(), b"2".to_vec()));

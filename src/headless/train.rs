@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::terminal::Terminal;
 use super::{DeviceChoice, Outcome, dataset};
-use crate::job::Cancel;
+use crate::job::{self, Cancel};
 use crate::model::device;
 use crate::train::{self, Config, Event, Summary, TrainError};
 
@@ -68,6 +68,9 @@ pub struct Arguments {
     /// Go on where an earlier run with the same `--out` stopped
     #[arg(long)]
     resume: bool,
+    /// Stops where the input stream ends: whoever started it is gone
+    #[arg(long, hide = true, action = clap::ArgAction::Count)]
+    attended: u8,
 }
 
 /// A network.
@@ -131,6 +134,16 @@ impl Arguments {
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     dataset::folder(&arguments.images)?;
     dataset::writable([&arguments.out])?;
+    if arguments.attended > 0 {
+        let cancel = cancel.clone();
+        let wait = move || {
+            if let Err(error) = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()) {
+                tracing::debug!(%error, "the input stream");
+            }
+            cancel.cancel();
+        };
+        drop(job::spawn("attended", wait)?);
+    }
     let compute = device::open(arguments.device.into())?;
     let result = train::run(&arguments.config(), &compute, cancel, &mut |event| show(&event, terminal));
     terminal.finish();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::{Project, StoreError};
+use crate::disk;
 use crate::mask::fnv1a;
 
 /// The ending of project files.
@@ -87,11 +88,16 @@ fn copied(from: &Path, to: &Path) -> Result<Project, StoreError> {
     let io = |error| StoreError::io(to, error);
     let folder = to.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(io)?;
-    let passing = tempfile::Builder::new().prefix(".annotator-").tempdir_in(folder).map_err(io)?;
+    let passing = disk::temporary_folder(folder).map_err(io)?;
     let copy = passing.path().join("copy");
+    let before = changed(from);
     copy_bytes(from, &copy).map_err(io)?;
     if log(from).is_file() {
         copy_bytes(&log(from), &log(&copy)).map_err(io)?;
+    }
+    // Whoever may write it has moved the log into the database meanwhile, perhaps.
+    if changed(from) != before {
+        return Err(StoreError::InUse { path: from.to_owned() });
     }
     let project = Project::open_as(&copy, from)?;
     project.settle_at(to)

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tempfile::NamedTempFile;
 
@@ -80,6 +81,10 @@ impl Project {
     pub(super) fn open_as(file: &Path, path: &Path) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(file, flags).map_err(|error| StoreError::of(path, error))?;
+        // Its lock would fail as a fault of the disk.
+        if connection.is_readonly(rusqlite::MAIN_DB).map_err(|error| StoreError::of(path, error))? {
+            return Err(StoreError::ReadOnly { path: path.to_owned() });
+        }
         prepare(&mut connection).map_err(|error| StoreError::of(path, error))?;
         migrate(&mut connection, MIGRATIONS, path)?;
         Ok(Self { connection, path: path.to_owned(), file: Identity::of(file), homeless: None })
@@ -170,8 +175,9 @@ impl Project {
     /// Copies the project to `path`, where it appears complete or not at all, and opens it there.
     pub(super) fn settle_at(&self, path: &Path) -> Result<Self, StoreError> {
         let new = temporary(path)?;
-        let name = new.path().to_string_lossy();
-        self.connection.execute("VACUUM INTO ?1", [name]).map_err(|error| StoreError::of(path, error))?;
+        // Names are bytes, not always text.
+        let name = ValueRef::Text(new.path().as_os_str().as_encoded_bytes());
+        self.connection.execute("VACUUM INTO ?1", [ToSqlOutput::Borrowed(name)]).map_err(|error| StoreError::of(path, error))?;
         settle(new, path)?;
         Self::open(path)
     }

@@ -294,6 +294,8 @@ fn a_mask_that_merely_fills_its_box_becomes_what_is_proposed_for_that() {
     assert_eq!(steps[..2], [(1, 2, vec![1, 2], 2), (2, 2, vec![1, 2], 2)], "two looks");
     assert!(steps[2..].iter().all(|step| step.2 == [0]), "{steps:?}");
 
+    let bar = Mask::filled(filled.size(), Rect::new(2.0, 40.0, 56.0, 4.0));
+    assert_eq!(refine(&[bar], options.clone()).1.len(), 3, "no box, and the steps are the refiner's");
     let banded = refine(std::slice::from_ref(&filled), RefineOptions { band_px: Some(0), ..options }).0;
     assert_eq!(banded, [Refinement { mask: filled, kept_original: false, change: 0.0 }]);
 }

@@ -315,12 +315,12 @@ fn overtaken_ui(ui: &mut Ui, path: &Path, commands: &mut Vec<Command>) -> bool {
 
 fn unwritten_ui(ui: &mut Ui, why: &str, then: Option<&Path>, colors: &Palette, commands: &mut Vec<Command>) -> bool {
     ui.set_width(520.0);
-    ui.heading("Your last changes are in memory only");
+    ui.heading("Something would be lost");
     ui.add_space(6.0);
     ui.label(RichText::new(why).color(colors.bad));
-    ui.label("They are lost if you go on now. Stay until the disk takes them, or export the annotations to another place.");
+    ui.label("It is lost if you go on now. Stay until that is done; annotations can be exported to another place meanwhile.");
     let leaves = Command::Abandon(then.map(Path::to_path_buf));
-    choices_ui(ui, "Stay", [("Export COCO as…", Command::ExportAs), ("Lose them and go on", leaves)], commands)
+    choices_ui(ui, "Stay", [("Export COCO as…", Command::ExportAs), ("Lose it and go on", leaves)], commands)
 }
 
 /// Buttons for doing nothing and for commands; whether one was pressed.

@@ -5,11 +5,14 @@
 mod process;
 
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::{DirEntry, File};
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context as _;
 
 use self::process::{Slot, follow, kill};
 use super::App;
@@ -25,6 +28,9 @@ use crate::assist::ModelPaths;
 use crate::formats::{coco, save};
 use crate::job::{self, Latest, Progress};
 use crate::train::{self, What};
+
+/// What the names of folders begin with in which runs are at work.
+const PREFIX: &str = "training-";
 
 /// What learns, for how long, and where its weights go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,7 +180,8 @@ impl Lesson {
         // Before hours of work.
         save::writable(&out)?;
         std::fs::create_dir_all(&state)?;
-        let folder = tempfile::Builder::new().prefix("training-").tempdir_in(&state)?;
+        sweep(&state)?;
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&state)?;
         let (data, weights) = (folder.path().join("data.json"), folder.path().join("weights.safetensors"));
         let mut dataset = Arc::unwrap_or_clone(dataset);
         dataset.instances.retain(|instance| labels.contains(&instance.id));
@@ -183,7 +190,7 @@ impl Lesson {
         drop(dataset);
         let mut learner = Process::new(program);
         learner.args(["--headless", "train", "--progress", "json", "--what", name(course.what), "--epochs", &course.epochs.to_string()]);
-        learner.args(["--device", device_name(device)]);
+        learner.args(["--attended", "--device", device_name(device)]);
         learner.arg("--data").arg(&data).arg("--images").arg(&images).arg("--out").arg(&weights);
         let ModelPaths { segmenter, refiner } = models.readable();
         let start = match course.what {
@@ -193,8 +200,11 @@ impl Lesson {
         if let Some(start) = start {
             learner.arg("--start").arg(start);
         }
+        report.tell(Progress { label: "Training".to_owned(), done: 0, total: 0, elapsed: Duration::ZERO });
         let verdict = follow(&mut learner, &folder.path().join("errors.txt"), process, report)?;
-        let kept = verdict.improved.then(|| keep(&weights, &out, course.what)).transpose()?;
+        anyhow::ensure!(!cancel.is_cancelled(), "stopped");
+        let kept = || keep(&weights, &out, course.what).or_else(|error| keep_here(&weights, &state, course.what).context(error));
+        let kept = verdict.improved.then(kept).transpose()?;
         Ok(Trained { before: verdict.iou_before, after: verdict.iou_after, held_out: verdict.held_out, weights: kept })
     }
 }
@@ -217,6 +227,26 @@ fn keep(weights: &Path, out: &Path, what: What) -> anyhow::Result<PathBuf> {
         Ok(())
     })?;
     Ok(out)
+}
+
+/// Keeps `weights` in the program's own folder: hours of work are not lost because the disk of the data is full by now.
+fn keep_here(weights: &Path, state: &Path, what: What) -> anyhow::Result<PathBuf> {
+    let there = free_name(state, "trained", what);
+    std::fs::rename(weights, &there)?;
+    Ok(there)
+}
+
+/// Removes what runs left in `state` whose window was ended a day ago or longer.
+fn sweep(state: &Path) -> std::io::Result<()> {
+    let is_left = |folder: &DirEntry| {
+        let changed = folder.metadata().and_then(|data| data.modified());
+        let is_old = changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > Duration::from_hours(24)));
+        is_old && folder.file_name().to_string_lossy().starts_with(PREFIX)
+    };
+    for folder in std::fs::read_dir(state)?.flatten().filter(is_left) {
+        std::fs::remove_dir_all(folder.path())?;
+    }
+    Ok(())
 }
 
 impl App {
@@ -289,7 +319,11 @@ impl App {
             Ok(trained) => self.state.say(Tone::Plain, format!("Trained: {}", trained.sentence())),
             Err(error) => self.state.say(Tone::Error, format!("Training failed: {error}")),
         }
-        self.state.training = Training::Ended { result, is_seen: false };
+        let is_seen = matches!(self.dialog, Some(Dialog::Training(_)));
+        if is_seen {
+            self.dialog = Some(Dialog::Training(TrainingForm::new(&self.state.document)));
+        }
+        self.state.training = Training::Ended { result, is_seen };
     }
 }
 

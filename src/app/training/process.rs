@@ -21,7 +21,6 @@ enum News {
         label: String,
         done: u64,
         total: u64,
-        elapsed_secs: f64,
     },
     Finished(Verdict),
     #[serde(other)]
@@ -62,7 +61,8 @@ pub(super) fn kill(slot: &Slot) {
 /// # Errors
 /// When it cannot be started, is ended, or fails: what it said last on its error stream, which goes to the file `errors`.
 pub(super) fn follow(learner: &mut Process, errors: &Path, process: &Slot, report: &mut Reporter) -> anyhow::Result<Verdict> {
-    learner.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(errors)?);
+    // It stops where its input ends: this program is gone then.
+    learner.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(errors)?);
     let mut started = learner.spawn().with_context(|| format!("cannot start {}", learner.get_program().display()))?;
     let lines = started.stdout.take();
     *lock(process) = Some(started);
@@ -73,9 +73,9 @@ pub(super) fn follow(learner: &mut Process, errors: &Path, process: &Slot, repor
     let mut verdict = None;
     for line in lines.into_iter().flat_map(|lines| BufReader::new(lines).lines()).map_while(Result::ok) {
         match serde_json::from_str(&line) {
-            Ok(News::Progress { label, done, total, elapsed_secs }) => {
-                let elapsed = Duration::try_from_secs_f64(elapsed_secs).unwrap_or_default();
-                report.tell(Progress { label: format!("Training: {label}"), done, total, elapsed });
+            // Its times are those of a part of the run.
+            Ok(News::Progress { label, done, total }) => {
+                report.tell(Progress { label: format!("Training: {label}"), done, total, elapsed: Duration::ZERO });
             }
             Ok(News::Finished(finished)) => verdict = Some(finished),
             Ok(News::Other) => {}
@@ -96,7 +96,7 @@ pub(super) fn follow(learner: &mut Process, errors: &Path, process: &Slot, repor
 
 /// The last error on an error stream, or the last line where none is called so.
 fn last_error(said: &str) -> Option<&str> {
-    let mut lines = said.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    let mut lines = said.lines().rev().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("note: "));
     let last = lines.clone().next();
     lines.find_map(|line| line.strip_prefix("error: ")).or(last)
 }
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn what_training_writes_is_understood() {
         let progress = Progress { label: "Epoch 1 of 2".to_owned(), done: 1, total: 4, elapsed: Duration::from_millis(1500) };
-        let told = News::Progress { label: "Epoch 1 of 2".to_owned(), done: 1, total: 4, elapsed_secs: 1.5 };
+        let told = News::Progress { label: "Epoch 1 of 2".to_owned(), done: 1, total: 4 };
         assert_eq!(news(&Event::Progress(progress)), told);
         let summary = Summary { iou_before: 0.5, iou_after: 0.75, improved: true, best_epoch: 2, held_out: 3, out: "w".into() };
         let verdict = Verdict { iou_before: 0.5, iou_after: 0.75, improved: true, held_out: 3 };
@@ -141,6 +141,7 @@ mod tests {
     fn the_last_error_is_told() {
         assert_eq!(last_error("warning: x\nerror: no such file: a\n\nFor more information, try '--help'.\n"), Some("no such file: a"));
         assert_eq!(last_error("one\n two \n\n"), Some("two"));
+        assert_eq!(last_error("thread 'main' panicked at x:\nlost\nnote: run with `RUST_BACKTRACE=1`\n"), Some("lost"));
         assert_eq!(last_error("\n"), None);
     }
 

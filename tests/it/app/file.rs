@@ -128,7 +128,7 @@ fn work_goes_on_in_memory_where_nothing_can_be_written_and_is_not_lost_by_closin
     window.harness.get_by_label("Stay").click();
     window.harness.run_steps(2);
     window.perform(Command::Open(data.join("a.png")));
-    assert!(window.harness.query_by_label("Lose them and go on").is_some());
+    assert!(window.harness.query_by_label("Lose it and go on").is_some());
     window.harness.get_by_label("Stay").click();
     window.harness.run_steps(2);
     assert_eq!(window.objects(), 1);
@@ -288,12 +288,15 @@ fn a_data_set_that_is_copied_is_saved_where_the_copy_is() {
     window.until("all is read", |app| !app.state().document.is_loading());
     window.until("the project is written", |app| app.state().document.storage() == State::Written);
     let folder = window.close();
-    let copy = folder.path().join("copy");
-    std::fs::create_dir(&copy).unwrap();
-    for entry in std::fs::read_dir(&data).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
+    let [copy, other] = ["copy", "other"].map(|name| folder.path().join(name));
+    for copy in [&copy, &other] {
+        std::fs::create_dir(copy).unwrap();
+        for entry in std::fs::read_dir(&data).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
+        }
     }
+    std::fs::write(other.join("set.json"), text.replace("\"x\"", "\"y\"")).unwrap();
     let mut window = Window::over(folder, copy.clone(), false);
     window.open(&copy.join("set.json"));
     window.until("all is read", |app| !app.state().document.is_loading());
@@ -304,6 +307,30 @@ fn a_data_set_that_is_copied_is_saved_where_the_copy_is() {
     window.until("the file is written", |app| !app.state().document.is_changed());
     assert_eq!(coco::read(&copy.join("set.json")).unwrap().0.instances.len(), 0);
     assert_eq!(std::fs::read_to_string(data.join("set.json")).unwrap(), text, "the first one is as it was");
+
+    window.open(&other.join("set.json"));
+    window.until("all is read", |app| !app.state().document.is_loading());
+    assert_eq!(window.class_of_first(), "y", "as long as the first one, and another one");
+}
+
+#[test]
+fn reviewed_marks_follow_the_files_of_images() {
+    let folder = data_set("instances.json");
+    let file = folder.path().join("instances.json");
+    let mut window = Window::over(folder, file.clone(), false);
+    window.open(&file);
+    window.until("all is read", |app| !app.state().document.is_loading());
+    window.perform(Command::ToggleReviewed);
+    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    let folder = window.close();
+    let text = std::fs::read_to_string(&file).unwrap().replace(": 7,", ": 8,");
+    let added = r#""images": [{"id": 7, "file_name": "b.png", "width": 120, "height": 80}, "#;
+    std::fs::write(&file, text.replace("\"images\": [", added)).unwrap();
+    let mut window = Window::over(folder, file.clone(), false);
+    window.open(&file);
+    window.until("all is read", |app| !app.state().document.is_loading());
+    let reviewed: Vec<i64> = window.app().state().document.reviewed.iter().map(|id| id.0).collect();
+    assert_eq!((reviewed, window.app().state().document.dataset().images.len()), (vec![8], 2));
 }
 
 #[test]

@@ -36,13 +36,13 @@ fn a_narrow_status_bar_overprints_nothing() {
 #[test]
 fn a_long_menu_hangs_under_the_bar_and_scrolls() {
     let mut window = sized(720.0, 480.0, true);
-    let button = window.harness.get_by_label("Object").rect();
-    window.harness.get_by_label("Object").click();
+    let button = window.harness.get_by_label("Assistant").rect();
+    window.harness.get_by_label("Assistant").click();
     window.harness.run_steps(4);
     assert!(place(&window, "Propose or accept").top() > button.bottom());
-    window.harness.get_by_label_contains("Class not exhaustively labelled").scroll_to_me();
+    window.harness.get_by_label_contains("Built-in weights").scroll_to_me();
     window.harness.run_steps(4);
-    assert!(place(&window, "Class not exhaustively labelled").bottom() < 480.0);
+    assert!(place(&window, "Built-in weights").bottom() < 480.0);
     assert!(place(&window, "Propose or accept").top() < 0.0, "it has scrolled");
 }
 

@@ -110,7 +110,10 @@ fn training_that_is_stopped_leaves_nothing_behind() {
             window.perform(Command::StopTraining);
             assert_eq!(window.says(), "Training stopped; nothing of it is kept");
         } else {
-            window.open(&file);
+            window.perform(Command::Open(file.clone()));
+            assert!(is_training(window.app()), "it asks first");
+            window.press(Key::Escape);
+            window.perform(Command::Abandon(Some(file.clone())));
         }
         assert_eq!(window.app().state().training, Training::Idle);
         window.until("it is cleared up", |_| leftovers(&folder) == 0);
