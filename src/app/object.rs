@@ -1,6 +1,7 @@
 //! What is done with the selected objects as they are: several joined, one split into its parts, crowds, polygons. Each is
 //! one step of the history.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use super::App;
@@ -155,12 +156,10 @@ impl State {
 
 /// The outline that holds the pixels of all these masks: polygons where all are and none overlaps another, else run lengths.
 fn joined(masks: &[Instance], size: Size) -> Result<Shape, ShapeError> {
-    let (mut counts, mut sum) = (vec![size.pixels() as u32], 0);
-    for instance in masks {
-        let runs = instance.shape.runs(instance.bbox, size)?;
-        sum += rle::area(&runs);
-        counts = rle::union(&counts, &runs);
-    }
+    let runs = |instance: &Instance| instance.shape.runs(instance.bbox, size).map(Cow::into_owned);
+    let single = masks.iter().map(runs).collect::<Result<Vec<_>, _>>()?;
+    let sum: u64 = single.iter().map(|runs| rle::area(runs)).sum();
+    let counts = rle::union(size, single);
     let rings = |instance: &Instance| if let Shape::Polygons(rings) = &instance.shape { Some(rings.clone()) } else { None };
     let polygons: Option<Vec<Vec<Vec<f64>>>> = masks.iter().map(rings).collect();
     Ok(match polygons {

@@ -218,30 +218,12 @@ pub fn intersection(a: &[u32], b: &[u32]) -> u64 {
     shared
 }
 
-/// The run lengths of the pixels inside either mask, which lie on the same grid.
-pub fn union(a: &[u32], b: &[u32]) -> Vec<u32> {
-    let mut counts = vec![0];
-    let (mut i, mut j) = (0, 0);
-    let (mut left_a, mut left_b) = (a.first().copied().unwrap_or(0), b.first().copied().unwrap_or(0));
-    while i < a.len() && j < b.len() {
-        let step = left_a.min(left_b);
-        let is_other = counts.len() % 2 == usize::from(i % 2 == 1 || j % 2 == 1);
-        match counts.last_mut() {
-            Some(last) if step == 0 || !is_other => *last += step,
-            _ => counts.push(step),
-        }
-        left_a -= step;
-        left_b -= step;
-        if left_a == 0 {
-            i += 1;
-            left_a = a.get(i).copied().unwrap_or(0);
-        }
-        if left_b == 0 {
-            j += 1;
-            left_b = b.get(j).copied().unwrap_or(0);
-        }
-    }
-    counts
+/// The run lengths of the pixels inside any of some masks on a grid of `size`, each of which [`check`] takes.
+pub fn union(size: Size, masks: impl IntoIterator<Item = Vec<u32>>) -> Vec<u32> {
+    let placed = |counts| Rle { h: size.height, w: size.width, counts };
+    let masks: Vec<Rle> = masks.into_iter().map(placed).collect();
+    // Masks of one size can be united.
+    coco::merge(&masks, false).map(|united| united.counts).unwrap_or_default()
 }
 
 /// COCO's compressed string for `counts`.
@@ -322,10 +304,10 @@ mod tests {
         for a in &masks {
             for b in &masks {
                 let both = Mask::from_fn(size, |x, y| a.get(x, y) || b.get(x, y));
-                assert_eq!(union(&encode(a), &encode(b)), encode(&both));
+                assert_eq!(union(size, [encode(a), encode(b)]), encode(&both));
             }
         }
-        assert_eq!(union(&[3, 0, 4, 2], &[7, 1, 0, 1]), [7, 2]);
+        assert_eq!(union(Size::new(3, 3), [vec![3, 0, 4, 2], vec![7, 1, 0, 1], vec![9]]), [7, 2]);
     }
 
     #[test]
