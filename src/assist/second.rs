@@ -3,6 +3,7 @@
 //!
 //! The refiner sees outlines and keeps to the mask that it is given; the segmenter judges the whole of it and so finds
 //! parts that a rough mask missed, or that another method took for the object.
+//! A mask that merely fills its box has no outline to speak of; there the segmenter proposes one.
 
 use image::RgbImage;
 
