@@ -32,7 +32,12 @@ pub enum ShapeError {
 impl Shape {
     /// The outline that holds exactly the pixels of `mask`: run lengths, written as the compressed string.
     pub fn from_mask(mask: &Mask) -> Self {
-        Self::Rle { size: mask.size(), counts: rle::encode(mask), compressed: true }
+        Self::from_runs(mask.size(), rle::encode(mask))
+    }
+
+    /// The outline that has these run lengths on a grid of `size`, written as the compressed string.
+    pub const fn from_runs(size: Size, counts: Vec<u32>) -> Self {
+        Self::Rle { size, counts, compressed: true }
     }
 
     /// The run lengths on an image of `size`, column-major from zeros. A [`Shape::Box`] is `bbox`, filled.
@@ -41,7 +46,7 @@ impl Shape {
     /// When the outline's own run lengths do not fit the image, or the image's size is unknown (0) or beyond what run
     /// lengths can count.
     pub fn runs(&self, bbox: Rect, size: Size) -> Result<Cow<'_, [u32]>, ShapeError> {
-        let has_place = size.pixels() > 0 && u32::try_from(size.pixels()).is_ok();
+        let has_place = size.has_pixels() && u32::try_from(size.pixels()).is_ok();
         match self {
             Self::Box | Self::Polygons(_) if !has_place => Err(ShapeError::NoPlace { image: size }),
             Self::Box => Ok(Cow::Owned(polygon::runs(&[polygon::of_rect(bbox)], size))),

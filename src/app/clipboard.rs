@@ -3,10 +3,9 @@
 
 use super::App;
 use super::edit::{moved, rounded};
-use super::image_folder::is_sized;
 use super::perform::plural;
 use super::state::{State, Tone};
-use crate::annotation::{Edit, Field, Instance, InstanceId, Shape};
+use crate::annotation::{Field, Instance, Shape};
 use crate::geometry::{Point, Rect, Size};
 use crate::mask::{polygon, rle};
 
@@ -54,29 +53,21 @@ impl State {
         if self.clipboard.is_empty() {
             return self.say(Tone::Plain, "Nothing is copied yet; Ctrl+C copies the selected objects");
         }
-        if !is_sized(size) {
+        if !size.has_pixels() {
             return self.say_unsized();
         }
         let (by, ids) = (self.free_place(step_px, size), self.document.dataset().free_instance_ids());
-        let pasted: Vec<Instance> = self.clipboard.iter().filter_map(|copied| placed(copied, by, size)).collect();
-        let outside = self.clipboard.len() - pasted.len();
-        if pasted.is_empty() {
+        let placed = self.clipboard.iter().filter_map(|copied| placed(copied, by, size));
+        let pasted: Vec<Instance> = placed.zip(ids).map(|(instance, id)| Instance { id, image_id: image, ..instance }).collect();
+        let (count, outside) = (pasted.len(), self.clipboard.len() - pasted.len());
+        if count == 0 {
             return self.say(Tone::Warning, "Nothing of what was copied lies on this image");
         }
-        let ids: Vec<InstanceId> = ids.take(pasted.len()).collect();
-        let insert = |(instance, &id): (Instance, &InstanceId)| {
-            let instance = Box::new(Instance { id, image_id: image, ..instance });
-            Edit::Insert { index: usize::MAX, instance }
-        };
-        let edit = Edit::Batch(pasted.into_iter().zip(&ids).map(insert).collect());
-        let count = ids.len();
         let label = if count == 1 { "Paste object".to_owned() } else { format!("Paste {count} objects") };
         self.message = None;
-        if !self.commit(&label, Some(image), &edit) {
+        let ids = self.insert_all(&label, image, pasted);
+        if ids.is_empty() {
             return;
-        }
-        for &id in &ids {
-            self.visibility.show(id);
         }
         self.selection = ids;
         // What the change did to a mark of LVIS is worth more.
@@ -139,7 +130,7 @@ fn placed(copied: &Instance, by: Point, size: Size) -> Option<Instance> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::annotation::{CategoryId, ImageId};
+    use crate::annotation::{CategoryId, ImageId, InstanceId};
     use crate::mask::Mask;
 
     #[test]

@@ -1,7 +1,6 @@
 //! The changes that a person makes to the data set, each one step of the history.
 
 use super::class::CHOOSE;
-use super::image_folder::is_sized;
 use super::state::{State, Tone};
 use crate::annotation::{Category, CategoryId, Edit, Field, ImageId, Instance, InstanceId, Shape};
 use crate::formats::lvis::{self, Mark};
@@ -73,7 +72,7 @@ impl State {
     /// Adds a box to the shown image.
     pub fn add_box(&mut self, rect: Rect) -> Option<InstanceId> {
         let (image, size) = self.shown().map(|image| (image.id, image.size))?;
-        if !is_sized(size) {
+        if !size.has_pixels() {
             self.say_unsized();
             return None;
         }
@@ -84,14 +83,20 @@ impl State {
 
     /// Adds boxes of a class to an image, as one step; gives back those that are there now.
     pub(super) fn add_boxes(&mut self, label: &str, image: ImageId, class: CategoryId, rects: &[Rect]) -> Vec<InstanceId> {
-        let ids: Vec<InstanceId> = self.document.dataset().free_instance_ids().take(rects.len()).collect();
-        let insert = |(&id, &rect): (&InstanceId, &Rect)| {
-            let instance = Box::new(Instance::boxed(id, image, class, rounded(rect)));
-            Edit::Insert { index: usize::MAX, instance }
-        };
-        let is_done = self.commit(label, Some(image), &Edit::Batch(ids.iter().zip(rects).map(insert).collect()));
-        ids.iter().filter(|_| is_done).for_each(|&id| self.visibility.show(id));
-        if is_done { ids } else { Vec::new() }
+        let ids = self.document.dataset().free_instance_ids();
+        let instances = ids.zip(rects).map(|(id, &rect)| Instance::boxed(id, image, class, rounded(rect))).collect();
+        self.insert_all(label, image, instances)
+    }
+
+    /// Adds objects of an image behind all others, as one step; gives back the ids of those that are there now.
+    pub(super) fn insert_all(&mut self, label: &str, image: ImageId, instances: Vec<Instance>) -> Vec<InstanceId> {
+        let ids: Vec<InstanceId> = instances.iter().map(|instance| instance.id).collect();
+        let insert = |instance| Edit::Insert { index: usize::MAX, instance: Box::new(instance) };
+        if !self.commit(label, Some(image), &Edit::Batch(instances.into_iter().map(insert).collect())) {
+            return Vec::new();
+        }
+        self.visibility.show_all(&ids);
+        ids
     }
 
     /// Gives an object, or a new one, a painted mask; an object without any pixel left is deleted.
@@ -144,7 +149,7 @@ impl State {
             Shape::Rle { .. } => {
                 let whole = (by.x.round() as i64, by.y.round() as i64);
                 match instance.shape.runs(bbox, size).map(|counts| rle::moved(size, &counts, whole, size)) {
-                    Ok(counts) => instance.set_pixels(Shape::Rle { size, counts, compressed: true }),
+                    Ok(counts) => instance.set_pixels(Shape::from_runs(size, counts)),
                     Err(error) => return self.say(Tone::Error, format!("The mask cannot be moved: {error}")),
                 }
             }

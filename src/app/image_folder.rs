@@ -10,7 +10,6 @@ use super::check::Check;
 use super::state::Tone;
 use crate::annotation::{Dataset, Image};
 use crate::formats::picture;
-use crate::geometry::Size;
 use crate::job::{Cancel, Meter, Progress};
 use crate::store::Contents;
 
@@ -54,7 +53,7 @@ pub(super) fn measure(
     cancel: &Cancel,
     progress: &mut dyn FnMut(Progress),
 ) -> anyhow::Result<Range<usize>> {
-    let mut lacking: Vec<(usize, &mut Image)> = images.iter_mut().enumerate().filter(|(_, image)| !is_sized(image.size)).collect();
+    let mut lacking: Vec<(usize, &mut Image)> = images.iter_mut().enumerate().filter(|(_, image)| !image.size.has_pixels()).collect();
     let meter = Meter::start("Looking at images", lacking.len() as u64);
     for (number, chunk) in lacking.chunks_mut(CHUNK).enumerate() {
         if cancel.is_cancelled() {
@@ -67,14 +66,9 @@ pub(super) fn measure(
             }
         });
     }
-    let mut sized = lacking.into_iter().filter(|(_, image)| is_sized(image.size)).map(|(place, _)| place);
+    let mut sized = lacking.into_iter().filter(|(_, image)| image.size.has_pixels()).map(|(place, _)| place);
     let Some(first) = sized.next() else { return Ok(0..0) };
     Ok(first..sized.next_back().unwrap_or(first) + 1)
-}
-
-/// Whether an image has pixels to draw on; where neither its record nor its file tells how many, it has none.
-pub(super) const fn is_sized(size: Size) -> bool {
-    size.pixels() > 0
 }
 
 impl App {
@@ -91,7 +85,7 @@ impl App {
         self.state.document.move_images(folder.clone());
         self.pictures.clear();
         self.check = Check::default();
-        if self.state.document.dataset().images.iter().any(|image| !is_sized(image.size)) {
+        if self.state.document.dataset().images.iter().any(|image| !image.size.has_pixels()) {
             // Opening reads the sizes.
             return self.open(&path, ctx);
         }
@@ -108,6 +102,7 @@ impl App {
 mod tests {
     use super::*;
     use crate::annotation::ImageId;
+    use crate::geometry::Size;
 
     #[test]
     fn images_without_a_size_get_that_of_their_files() {

@@ -188,22 +188,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::annotation::{Category, Field, Image, Instance, Shape};
+    use crate::annotation::{Category, Image, Instance};
     use crate::geometry::{Rect, Size};
 
     fn instance(id: i64, image: i64) -> Instance {
-        Instance {
-            id: InstanceId(id),
-            image_id: ImageId(image),
-            category_id: CategoryId(1),
-            bbox: Rect::new(0.0, 0.0, 4.0, 4.0),
-            shape: Shape::Box,
-            area: 16.0,
-            crowd: false,
-            score: None,
-            changed: Field::NONE,
-            source: None,
-        }
+        Instance::boxed(InstanceId(id), ImageId(image), CategoryId(1), Rect::new(0.0, 0.0, 4.0, 4.0))
     }
 
     fn insert(index: usize, id: i64, image: i64) -> Edit {

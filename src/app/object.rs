@@ -95,9 +95,7 @@ impl State {
             return self.say(Tone::Plain, "The selection has no mask of several parts");
         }
         if self.commit("Split objects", Some(image), &Edit::Batch(vec![Edit::Batch(replaced), Edit::Batch(inserted)])) {
-            for &id in &ids {
-                self.visibility.show(id);
-            }
+            self.visibility.show_all(&ids);
             self.say(Tone::Plain, format!("Split into {} objects", ids.len()));
             self.selection = ids;
         }
@@ -164,7 +162,7 @@ fn joined(masks: &[Instance], size: Size) -> Result<Shape, ShapeError> {
     let polygons: Option<Vec<Vec<Vec<f64>>>> = masks.iter().map(rings).collect();
     Ok(match polygons {
         Some(polygons) if rle::area(&counts) == sum => Shape::Polygons(polygons.concat()),
-        _ => Shape::Rle { size, counts, compressed: true },
+        _ => Shape::from_runs(size, counts),
     })
 }
 
@@ -185,7 +183,7 @@ fn parts(instance: &Instance, size: Size) -> Vec<Shape> {
         Shape::Polygons(_) => own_rings(&rings, counts, size).map(Shape::Polygons),
         _ => None,
     };
-    let shape = |counts: Vec<u32>| polygons(&counts).unwrap_or(Shape::Rle { size, counts, compressed: true });
+    let shape = |counts: Vec<u32>| polygons(&counts).unwrap_or(Shape::from_runs(size, counts));
     parts.iter().map(|(place, mask)| shape(rle::encode_placed(mask, window.x + place.x, window.y + place.y, size))).collect()
 }
 

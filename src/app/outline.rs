@@ -67,7 +67,7 @@ impl State {
         let Some((image, size)) = self.shown().map(|image| (image.id, image.size)) else { return };
         let filled = |instance: &Instance| {
             let counts = instance.shape.runs(instance.bbox, size).ok().filter(|_| instance.shape != Shape::Box)?;
-            Some((instance.id, Shape::Rle { size, counts: filled(size, &counts)?, compressed: true }))
+            Some((instance.id, Shape::from_runs(size, filled(size, &counts)?)))
         };
         let shapes: Vec<(InstanceId, Shape)> = self.selected().filter_map(filled).collect();
         match self.set_shapes("Fill holes", Some(image), shapes.into_iter()).len() {

@@ -63,6 +63,11 @@ impl App {
         strokes.retain(|_| followed.next().unwrap_or(false));
     }
 
+    /// Paints an object's strokes over its mask.
+    fn paint_strokes(&self, id: InstanceId, mask: &mut Mask) {
+        self.state.scribbles.get(&id).into_iter().flatten().for_each(|scribble| scribble.paint(mask));
+    }
+
     /// Paints the strokes of a correction that is about to be dropped over the mask that its object has, as a step, so that
     /// they are obeyed where they were painted. A box without a mask stays one.
     pub(super) fn keep_strokes(&mut self) {
@@ -72,7 +77,7 @@ impl App {
         let (id, size) = (object.id, self.state.document.image_of(image).map(|image| image.size));
         let Some(before) = size.and_then(|size| object.mask(size).ok()) else { return };
         let mut mask = before.clone();
-        self.state.scribbles.get(&id).into_iter().flatten().for_each(|scribble| scribble.paint(&mut mask));
+        self.paint_strokes(id, &mut mask);
         if mask != before && !self.state.set_masks("Correct mask", image, &[(id, &mask)]).is_empty() {
             self.state.document.judge([(id, Judgement::LOOKED_AT)]);
             self.state.suggestions.remove(&id);
@@ -137,7 +142,7 @@ impl App {
             return;
         };
         let is_empty = rle::area(&counts) == 0;
-        let shape = (id, Shape::Rle { size, counts, compressed: true });
+        let shape = (id, Shape::from_runs(size, counts));
         if is_empty || self.state.set_shapes("Next alternative", Some(image), std::iter::once(shape)).is_empty() {
             return;
         }
@@ -167,8 +172,9 @@ impl App {
         let Some(size) = self.state.document.dataset().image(running.image).map(|image| image.size) else { return };
         let mask = |(id, soft): &(InstanceId, Soft)| {
             let mut mask = soft.mask(size);
-            let strokes = self.state.scribbles.get(id).filter(|_| corrects);
-            strokes.into_iter().flatten().for_each(|scribble| scribble.paint(&mut mask));
+            if corrects {
+                self.paint_strokes(*id, &mut mask);
+            }
             (*id, mask)
         };
         let fits = |(id, _): &&(InstanceId, Soft)| self.is_as_sent(&running, *id);

@@ -35,6 +35,13 @@ impl Visibility {
         }
     }
 
+    /// Shows some objects, though all others may be hidden.
+    pub fn show_all(&mut self, ids: &[InstanceId]) {
+        for &id in ids {
+            self.show(id);
+        }
+    }
+
     /// Hides all objects, or shows those again that were not hidden one by one.
     pub fn toggle_all(&mut self) {
         self.all_but = if self.hides_all() { None } else { Some(BTreeSet::new()) };

@@ -61,7 +61,7 @@ pub fn change<'a>(truth: &'a Dataset, before: &'a Dataset, after: &'a Dataset, w
         before.instances.iter().filter_map(|instance| Some((instance.id, named_source(instance)?))).collect();
     let objects: Vec<&'a Instance> = truth.instances.iter().filter(|instance| !instance.crowd).collect();
     let compared = watch.map("comparing changes", &objects, |&object| {
-        let size = *sizes.get(&object.image_id).filter(|size| size.pixels() > 0)?;
+        let size = *sizes.get(&object.image_id).filter(|size| size.has_pixels())?;
         let of = |dataset: &'a Dataset, places: &HashMap<InstanceId, usize>| {
             let other = dataset.instances.get(*places.get(&object.id)?).filter(|other| stands_for(other, object))?;
             Some((agreement(object, other, size).ok()?, other))

@@ -140,7 +140,7 @@ fn pairs<'a>(truth: &'a Dataset, prediction: &'a Dataset, watch: &mut Watch<'_>)
     let objects: Vec<&'a Instance> = truth.instances.iter().filter(|instance| !instance.crowd).collect();
     watch.map("comparing masks", &objects, |&object| {
         let other = predictions.get(&object.id).copied().filter(|other| stands_for(other, object));
-        let size = sizes.get(&object.image_id).copied().filter(|size| size.pixels() > 0);
+        let size = sizes.get(&object.image_id).copied().filter(|size| size.has_pixels());
         let agreement = size.and_then(|size| other.map_or(Some(Agreement::default()), |other| agreement(object, other, size).ok()));
         Pair { object, other, agreement }
     })

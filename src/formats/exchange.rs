@@ -263,7 +263,7 @@ fn usable(dataset: &mut Dataset, tally: &mut Tally) {
     let classes: HashSet<CategoryId> = dataset.categories.iter().map(|category| category.id).collect();
     dataset.instances.retain(|instance| {
         let size = sizes.get(&instance.image_id);
-        let fits = size.is_some_and(|size| size.pixels() > 0 && instance.shape.runs(instance.bbox, *size).is_ok());
+        let fits = size.is_some_and(|size| size.has_pixels() && instance.shape.runs(instance.bbox, *size).is_ok());
         let kept = fits && classes.contains(&instance.category_id);
         if !kept {
             tally.add(Kind::Object, format_args!("annotation {}", instance.id));

@@ -28,7 +28,7 @@ pub(super) fn size<R: Read + Seek>(file: &mut BufReader<R>) -> Option<Size> {
             let side = |high, low| u32::from(u16::from_be_bytes([high, low]));
             let size = Size::new(side(width_high, width_low), side(height_high, height_low));
             // A height of 0 stands at the end of the picture.
-            return (size.pixels() > 0).then_some(size);
+            return (size.has_pixels()).then_some(size);
         }
         file.seek_relative(i64::from(length.checked_sub(2)?)).ok()?;
     }

@@ -13,7 +13,7 @@ use super::coco::record::NO_ID;
 use super::loss::{Kind, Tally};
 use super::lvis::{self, Marks};
 use crate::annotation::{Category, CategoryId, Dataset, Edit, Image, ImageId, Instance, InstanceId, Shape, Verbatim};
-use crate::geometry::{Rect, Size};
+use crate::geometry::Rect;
 use crate::job::{Stopped, Watch};
 
 /// The id here of each class of the other data set.
@@ -153,9 +153,8 @@ impl Additions {
 
     /// The id of `own`, which has the name of `image`; `None`, and counted, where it has another size.
     fn same_image(&mut self, own: &Image, image: &Image, classes: &Classes) -> Option<ImageId> {
-        let is_known = |size: Size| size.pixels() > 0;
         let (here, there) = (own.size, image.size);
-        if here != there && is_known(here) && is_known(there) {
+        if here != there && here.has_pixels() && there.has_pixels() {
             let sizes = format!("{} x {}, here {} x {}", there.width, there.height, here.width, here.height);
             self.tally.add(Kind::OtherSize, format_args!("{}: {sizes}", named(image)));
             return None;
@@ -369,6 +368,7 @@ mod tests {
 
     use super::*;
     use crate::formats::coco;
+    use crate::geometry::Size;
     use crate::job::Cancel;
 
     fn parsed(text: &str) -> Dataset {

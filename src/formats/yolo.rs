@@ -75,7 +75,7 @@ pub(super) fn within(instance: &Instance, size: Size) -> Cow<'_, Instance> {
         Shape::Rle { .. } => false,
     };
     let Some(Ok(counts)) = is_outside.then(|| instance.shape.runs(bbox, size)) else { return Cow::Borrowed(instance) };
-    let shape = Shape::Rle { size, counts: counts.into_owned(), compressed: true };
+    let shape = Shape::from_runs(size, counts.into_owned());
     Cow::Owned(Instance { shape, ..instance.clone() })
 }
 

@@ -42,6 +42,11 @@ impl Size {
     pub const fn pixels(self) -> usize {
         self.width as usize * self.height as usize
     }
+
+    /// Whether there are any: the size of an image whose record does not tell it is 0.
+    pub const fn has_pixels(self) -> bool {
+        self.pixels() > 0
+    }
 }
 
 /// An axis-aligned box in COCO's form: left, top, width, height.

@@ -17,7 +17,7 @@ pub fn rasterize(polygons: &[Vec<f64>], size: Size) -> Mask {
 pub fn runs(polygons: &[Vec<f64>], size: Size) -> Vec<u32> {
     let pixels = u32::try_from(size.pixels()).unwrap_or(u32::MAX);
     match hotcoco::mask::fr_polys(polygons, size.height, size.width) {
-        Ok(runs) if size.pixels() > 0 => runs.counts,
+        Ok(runs) if size.has_pixels() => runs.counts,
         _ => vec![pixels],
     }
 }

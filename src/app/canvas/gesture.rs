@@ -6,7 +6,6 @@ use super::Canvas;
 use super::stroke::Stroke;
 use crate::annotation::{Instance, InstanceId, Shape};
 use crate::app::command::{Command, Tool, Vertex};
-use crate::app::image_folder::is_sized;
 use crate::app::state::State;
 use crate::assist::Scribble;
 use crate::geometry::{Point, Rect};
@@ -155,7 +154,7 @@ impl Canvas {
         if state.review.is_some() {
             return None;
         }
-        if state.tool != Tool::Select && !is_sized(size) {
+        if state.tool != Tool::Select && !size.has_pixels() {
             commands.push(Command::SayUnsized);
             return None;
         }

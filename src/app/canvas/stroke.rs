@@ -98,7 +98,7 @@ impl Stroke {
     /// The outline with the whole stroke; `None` where nothing changed.
     pub(super) fn finish(self) -> Option<Shape> {
         let counts = || rle::encode_placed(&self.mask, self.window.x, self.window.y, self.size);
-        self.changed.then(|| Shape::Rle { size: self.size, counts: counts(), compressed: true })
+        self.changed.then(|| Shape::from_runs(self.size, counts()))
     }
 
     fn add_tiles(&mut self, area: PixelRect, wanted: impl Fn(PixelRect) -> bool) {

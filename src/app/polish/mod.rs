@@ -102,7 +102,7 @@ impl Finding {
         let size = document.image_of(instance.image_id)?.size;
         instance.shape.runs(instance.bbox, size).ok().filter(|counts| rle::fingerprint(counts) == self.before)?;
         rle::check(size, &counts).ok()?;
-        Some((instance, Shape::Rle { size, counts, compressed: true }))
+        Some((instance, Shape::from_runs(size, counts)))
     }
 }
 

@@ -5,7 +5,7 @@
 mod process;
 
 use std::collections::HashSet;
-use std::fs::{DirEntry, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 use std::sync::Arc;
@@ -25,12 +25,10 @@ use super::state::Tone;
 use super::task::{Reporter, Task};
 use crate::annotation::{Dataset, Instance, InstanceId};
 use crate::assist::ModelPaths;
+use crate::disk;
 use crate::formats::{coco, save};
 use crate::job::{self, Latest, Progress};
 use crate::train::{self, What};
-
-/// What the names of folders begin with in which runs are at work.
-const PREFIX: &str = "training-";
 
 /// What learns, for how long, and where its weights go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,8 +178,7 @@ impl Lesson {
         // Before hours of work.
         save::writable(&out)?;
         std::fs::create_dir_all(&state)?;
-        sweep(&state)?;
-        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&state)?;
+        let folder = disk::temporary_folder(&state)?;
         let (data, weights) = (folder.path().join("data.json"), folder.path().join("weights.safetensors"));
         let mut dataset = Arc::unwrap_or_clone(dataset);
         dataset.instances.retain(|instance| labels.contains(&instance.id));
@@ -234,19 +231,6 @@ fn keep_here(weights: &Path, state: &Path, what: What) -> anyhow::Result<PathBuf
     let there = free_name(state, "trained", what);
     std::fs::rename(weights, &there)?;
     Ok(there)
-}
-
-/// Removes what runs left in `state` whose window was ended a day ago or longer.
-fn sweep(state: &Path) -> std::io::Result<()> {
-    let is_left = |folder: &DirEntry| {
-        let changed = folder.metadata().and_then(|data| data.modified());
-        let is_old = changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > Duration::from_hours(24)));
-        is_old && folder.file_name().to_string_lossy().starts_with(PREFIX)
-    };
-    for folder in std::fs::read_dir(state)?.flatten().filter(is_left) {
-        std::fs::remove_dir_all(folder.path())?;
-    }
-    Ok(())
 }
 
 impl App {

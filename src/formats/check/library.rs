@@ -53,7 +53,7 @@ fn translated(dataset: &Dataset, sizes: &HashMap<ImageId, Size>, code: &str, pla
             let size = *sizes.get(&instance.image_id)?;
             let (bbox, width, height) = (instance.bbox, f64::from(size.width), f64::from(size.height));
             let by_px = [-bbox.x, -bbox.y, bbox.right() - width, bbox.bottom() - height].into_iter().fold(0.0, f64::max);
-            (size.pixels() > 0 && by_px > ROUNDING_PX).then(|| Finding::of(dataset, place, Problem::BoxOutside { by_px }))
+            (size.has_pixels() && by_px > ROUNDING_PX).then(|| Finding::of(dataset, place, Problem::BoxOutside { by_px }))
         }
         "zero_dimensions" => {
             let image = dataset.images.get(place)?;

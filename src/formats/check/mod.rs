@@ -108,7 +108,7 @@ fn objects(dataset: &Dataset, cancel: &Cancel, progress: &mut dyn FnMut(Progress
     let groups: Vec<(Size, Vec<usize>)> = groups
         .into_iter()
         .filter_map(|(image, places)| Some((*sizes.get(&image)?, places)))
-        .filter(|(size, _)| size.pixels() > 0)
+        .filter(|(size, _)| size.has_pixels())
         .collect();
     let meter = Meter::start("Checking objects", dataset.instances.len() as u64);
     let (mut found, mut done) = (Vec::new(), 0);

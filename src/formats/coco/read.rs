@@ -237,7 +237,7 @@ impl Reader<'_> {
         let sizes: HashMap<i64, Size> = dataset.images.iter().rev().map(|image| (image.id.0, image.size)).collect();
         let categories: HashSet<i64> = dataset.categories.iter().map(|category| category.id.0).collect();
         // An image whose size is not known cannot contradict a mask.
-        let size = |id: i64| sizes.get(&id).copied().filter(|size| size.pixels() > 0);
+        let size = |id: i64| sizes.get(&id).copied().filter(|size| size.has_pixels());
         let parse = |record: &&RawValue| {
             let mut parsed = record::instance(record.get(), size);
             let instance = &mut parsed.value;

@@ -55,7 +55,7 @@ pub(super) fn image(text: &str) -> Parsed<Image> {
 
 /// Whether an image record tells how large the image is.
 pub(super) fn tells_size(text: &str) -> bool {
-    let tells = |text: &str| image(text).value.size.pixels() > 0;
+    let tells = |text: &str| image(text).value.size.has_pixels();
     tells(text) || standard(text).is_some_and(|text| tells(&text))
 }
 

@@ -118,7 +118,7 @@ fn image(image: &Image) -> Cow<'_, str> {
             if text.contains('\\') && record::stored_name(text).is_some_and(|name| name.contains('\\')) {
                 changes.push(("file_name", Change::Set(quoted(&image.file_name))));
             }
-            if image.size.pixels() > 0 && !record::tells_size(text) {
+            if image.size.has_pixels() && !record::tells_size(text) {
                 changes.push(("width", Change::Set(image.size.width.to_string())));
                 changes.push(("height", Change::Set(image.size.height.to_string())));
             }

@@ -28,7 +28,7 @@ fn over_boxes(slow: bool) -> Window {
     std::fs::write(&path, json.to_string()).unwrap();
     let mut window = Window::over(folder, path.clone(), slow);
     window.open(&path);
-    window.until("all is read", |app| !app.state().document.is_loading());
+    window.all_is_read();
     window
 }
 

@@ -109,7 +109,7 @@ fn two_classes_become_one_in_one_step_and_marks_of_lvis_with_them() {
     assert!(window.app().state().document.history().next_undo().is_none(), "it was one step");
     window.key(Modifiers::COMMAND, Key::Y);
     window.key(Modifiers::COMMAND, Key::S);
-    window.until("the file is written", |app| !app.state().document.is_changed());
+    window.file_is_written();
     let text = std::fs::read_to_string(window.data.join("lvis.json")).unwrap();
     let file: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(file["annotations"][0]["category_id"], 1);

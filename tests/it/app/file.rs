@@ -10,7 +10,7 @@ fn work_is_kept_without_saving_and_comes_back() {
     window.key(Modifiers::SHIFT, Key::M);
     window.press(Key::D);
     window.press(Key::A);
-    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    window.project_is_written();
     assert!(!window.data.join("annotations.json").exists(), "nothing else is written");
     let masks = window.first_mask();
     let Window { harness, data, folder } = window;
@@ -39,7 +39,7 @@ fn saving_writes_coco_beside_the_images() {
     window.draw_box((20.0, 20.0), (70.0, 60.0));
     window.answered();
     window.key(Modifiers::COMMAND, Key::S);
-    window.until("the file is written", |app| !app.state().document.is_changed());
+    window.file_is_written();
     let (dataset, report) = coco::read(&window.data.join("annotations.json")).unwrap();
     assert!(report.is_empty(), "{report:?}");
     assert_eq!((dataset.images.len(), dataset.instances.len(), dataset.categories.len()), (3, 1, 1));
@@ -71,7 +71,7 @@ fn a_file_with_another_date_but_the_same_bytes_leaves_the_steps() {
     window.draw_box((20.0, 20.0), (70.0, 60.0));
     window.answered();
     window.key(Modifiers::COMMAND, Key::S);
-    window.until("the file is written", |app| !app.state().document.is_changed());
+    window.file_is_written();
     let file = std::fs::File::options().write(true).open(window.data.join("annotations.json")).unwrap();
     for minutes in [1, 2] {
         file.set_modified(std::time::SystemTime::now() + Duration::from_mins(minutes)).unwrap();
@@ -90,12 +90,12 @@ fn a_project_that_is_removed_with_its_folder_is_at_risk_until_the_folder_is_ther
     let mut window = Window::new(false);
     window.draw_box((20.0, 20.0), (70.0, 60.0));
     window.answered();
-    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    window.project_is_written();
     std::fs::remove_dir_all(&window.data).unwrap();
     let why = window.app().state().document.at_risk().unwrap();
     assert!(why.contains("removed or replaced"), "{why}");
     std::fs::create_dir(&window.data).unwrap();
-    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    window.project_is_written();
     assert_eq!(window.app().state().document.at_risk(), None);
 }
 
@@ -133,7 +133,7 @@ fn work_goes_on_in_memory_where_nothing_can_be_written_and_is_not_lost_by_closin
     window.harness.run_steps(2);
     assert_eq!(window.objects(), 1);
     std::fs::remove_dir(data.join("annotations.annotator.db")).unwrap();
-    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    window.project_is_written();
     assert!(!blocked(&window));
     let masks = window.first_mask();
     let Window { harness, data, folder } = window;
@@ -285,8 +285,8 @@ fn a_data_set_that_is_copied_is_saved_where_the_copy_is() {
     std::fs::write(data.join("set.json"), text).unwrap();
     let mut window = Window::over(folder, data.join("set.json"), false);
     window.open(&data.join("set.json"));
-    window.until("all is read", |app| !app.state().document.is_loading());
-    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    window.all_is_read();
+    window.project_is_written();
     let folder = window.close();
     let [copy, other] = ["copy", "other"].map(|name| folder.path().join(name));
     for copy in [&copy, &other] {
@@ -299,17 +299,17 @@ fn a_data_set_that_is_copied_is_saved_where_the_copy_is() {
     std::fs::write(other.join("set.json"), text.replace("\"x\"", "\"y\"")).unwrap();
     let mut window = Window::over(folder, copy.clone(), false);
     window.open(&copy.join("set.json"));
-    window.until("all is read", |app| !app.state().document.is_loading());
+    window.all_is_read();
     assert!(window.says().contains("Reopened"), "{}", window.says());
     window.press(Key::Tab);
     window.press(Key::Delete);
     window.key(Modifiers::COMMAND, Key::S);
-    window.until("the file is written", |app| !app.state().document.is_changed());
+    window.file_is_written();
     assert_eq!(coco::read(&copy.join("set.json")).unwrap().0.instances.len(), 0);
     assert_eq!(std::fs::read_to_string(data.join("set.json")).unwrap(), text, "the first one is as it was");
 
     window.open(&other.join("set.json"));
-    window.until("all is read", |app| !app.state().document.is_loading());
+    window.all_is_read();
     assert_eq!(window.class_of_first(), "y", "as long as the first one, and another one");
 }
 
@@ -319,16 +319,16 @@ fn reviewed_marks_follow_the_files_of_images() {
     let file = folder.path().join("instances.json");
     let mut window = Window::over(folder, file.clone(), false);
     window.open(&file);
-    window.until("all is read", |app| !app.state().document.is_loading());
+    window.all_is_read();
     window.perform(Command::ToggleReviewed);
-    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    window.project_is_written();
     let folder = window.close();
     let text = std::fs::read_to_string(&file).unwrap().replace(": 7,", ": 8,");
     let added = r#""images": [{"id": 7, "file_name": "b.png", "width": 120, "height": 80}, "#;
     std::fs::write(&file, text.replace("\"images\": [", added)).unwrap();
     let mut window = Window::over(folder, file.clone(), false);
     window.open(&file);
-    window.until("all is read", |app| !app.state().document.is_loading());
+    window.all_is_read();
     let reviewed: Vec<i64> = window.app().state().document.reviewed.iter().map(|id| id.0).collect();
     assert_eq!((reviewed, window.app().state().document.dataset().images.len()), (vec![8], 2));
 }
@@ -339,16 +339,16 @@ fn unsaved_work_outlives_a_file_that_others_change() {
     let file = folder.path().join("instances.json");
     let mut window = Window::over(folder, file.clone(), false);
     window.open(&file);
-    window.until("all is read", |app| !app.state().document.is_loading());
+    window.all_is_read();
     window.draw_box((60.0, 20.0), (100.0, 60.0));
     window.answered();
-    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    window.project_is_written();
     let folder = window.close();
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace("kite", "other thing")).unwrap();
     let mut window = Window::over(folder, file.clone(), false);
     window.open(&file);
-    window.until("all is read", |app| !app.state().document.is_loading());
+    window.all_is_read();
     assert_eq!((window.objects(), window.class_of_first().as_str()), (2, "kite"));
     assert!(window.says().contains("changed by others"), "{}", window.says());
 }
@@ -359,7 +359,7 @@ fn what_others_wrote_is_asked_about_and_kept() {
     window.draw_box((20.0, 20.0), (70.0, 60.0));
     window.answered();
     window.key(Modifiers::COMMAND, Key::S);
-    window.until("the file is written", |app| !app.state().document.is_changed());
+    window.file_is_written();
     let file = window.data.join("annotations.json");
     let text = std::fs::read_to_string(&file).unwrap();
     window.key(Modifiers::COMMAND, Key::S);
@@ -375,12 +375,12 @@ fn what_others_wrote_is_asked_about_and_kept() {
     window.harness.run_steps(3);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), theirs, "nothing is written unasked");
     window.harness.get_by_label("Keep theirs aside and save").click();
-    window.until("the file is written", |app| !app.state().document.is_changed());
+    window.file_is_written();
     assert_eq!(coco::read(&file).unwrap().0.instances.len(), 2);
     window.draw_box((30.0, 65.0), (50.0, 75.0));
     window.answered();
     window.key(Modifiers::COMMAND, Key::S);
-    window.until("the file is written", |app| !app.state().document.is_changed());
+    window.file_is_written();
     assert_eq!(coco::read(&file).unwrap().0.instances.len(), 3);
     assert_eq!(std::fs::read_to_string(window.data.join("annotations.json.others-1.bak")).unwrap(), theirs);
 }
@@ -391,9 +391,9 @@ fn a_project_opens_though_its_file_is_broken_or_gone() {
     let file = folder.path().join("instances.json");
     let mut window = Window::over(folder, file.clone(), false);
     window.open(&file);
-    window.until("all is read", |app| !app.state().document.is_loading());
+    window.all_is_read();
     let objects = window.app().state().document.dataset().instances.len();
-    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    window.project_is_written();
     let mut folder = window.close();
     for (is_gone, said) in [(false, "your work in the project"), (true, "is gone")] {
         if is_gone {
@@ -403,7 +403,7 @@ fn a_project_opens_though_its_file_is_broken_or_gone() {
         }
         let mut window = Window::over(folder, file.clone(), false);
         window.open(&file);
-        window.until("all is read", |app| !app.state().document.is_loading());
+        window.all_is_read();
         assert!(window.says().contains(said), "{}", window.says());
         assert_eq!(window.app().state().document.dataset().instances.len(), objects);
         folder = window.close();

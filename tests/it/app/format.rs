@@ -63,7 +63,7 @@ fn saving_lvis_counts_anew_and_a_renamed_class_keeps_its_members() {
     window.draw_box((20.0, 20.0), (60.0, 60.0));
     window.perform(Command::RenameClass(annotator::annotation::CategoryId(2), "hound".to_owned()));
     window.key(Modifiers::COMMAND, Key::S);
-    window.until("the file is written", |app| !app.state().document.is_changed());
+    window.file_is_written();
     expected["images"][0]["neg_category_ids"] = serde_json::json!([]);
     for (place, count) in [(0, 0), (1, 1)] {
         expected["categories"][place]["image_count"] = count.into();

@@ -7,10 +7,6 @@ const THEIRS: &str = r#"{"images": [{"id": 7, "file_name": "a.png", "width": 120
     "annotations": [{"id": 3, "image_id": 7, "category_id": 1, "bbox": [10, 10, 40, 30], "area": 1200}],
     "categories": [{"id": 1, "name": "kite"}]}"#;
 
-fn is_stored(window: &mut Window) {
-    window.until("the project is written", |app| app.state().document.storage() == State::Written);
-}
-
 /// Waits for what is shown in the place of an image that cannot be read.
 fn card_is_shown(window: &mut Window) {
     let start = Instant::now();
@@ -24,7 +20,7 @@ fn card_is_shown(window: &mut Window) {
 fn a_file_that_comes_into_an_untouched_folder_is_read() {
     let mut window = Window::new(false);
     window.press(Key::D);
-    is_stored(&mut window);
+    window.project_is_written();
     std::fs::write(window.data.join("annotations.json"), THEIRS).unwrap();
     let mut window = window.reopened();
     assert!(window.says().contains("annotations.json was not here"), "{}", window.says());
@@ -37,7 +33,7 @@ fn a_file_that_comes_into_an_untouched_folder_is_read() {
 #[test]
 fn a_file_that_came_into_a_folder_can_be_opened_itself() {
     let mut window = Window::new(false);
-    is_stored(&mut window);
+    window.project_is_written();
     let file = window.data.join("annotations.json");
     std::fs::write(&file, THEIRS).unwrap();
     let folder = window.close();
@@ -51,7 +47,7 @@ fn work_of_ones_own_is_kept_and_the_file_is_named() {
     let mut window = Window::new(false);
     window.draw_box((20.0, 20.0), (70.0, 60.0));
     window.answered();
-    is_stored(&mut window);
+    window.project_is_written();
     std::fs::write(window.data.join("annotations.json"), THEIRS).unwrap();
     let window = window.reopened();
     assert_eq!((window.objects(), window.class_of_first().as_str()), (1, "object"));
@@ -65,8 +61,8 @@ fn a_folder_goes_on_with_the_file_that_it_was_exported_to() {
     window.answered();
     let file = window.data.join("labels.json");
     window.perform(Command::Export(file.clone()));
-    window.until("the file is written", |app| !app.state().document.is_changed());
-    is_stored(&mut window);
+    window.file_is_written();
+    window.project_is_written();
     let text = std::fs::read_to_string(&file).unwrap().replace("\"object\"", "\"other thing\"");
     std::fs::write(&file, text).unwrap();
     let window = window.reopened();
@@ -105,7 +101,7 @@ fn sizes_that_a_file_lacks_are_those_of_the_images() {
     window.press(Key::A);
 
     window.key(Modifiers::COMMAND, Key::S);
-    window.until("the file is written", |app| !app.state().document.is_changed());
+    window.file_is_written();
     let written = std::fs::read_to_string(&file).unwrap();
     for record in [r#"{"id": 7, "file_name": "a.png", "width": 120, "height": 80}"#, told, gone] {
         assert!(written.contains(record), "{written}");

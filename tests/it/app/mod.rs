@@ -210,6 +210,16 @@ impl Window {
         self.harness.run_steps(2);
     }
 
+    /// A window on the file `instances.json` in `folder` that holds this.
+    fn over_json(folder: TempDir, json: &serde_json::Value) -> Self {
+        let path = folder.path().join("instances.json");
+        std::fs::write(&path, json.to_string()).unwrap();
+        let mut window = Self::over(folder, path.clone(), false);
+        window.open(&path);
+        window.all_is_read();
+        window
+    }
+
     /// A window on a file of LVIS with this text, of pictures `a.png` and `b.png`.
     fn over_lvis(text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -222,7 +232,7 @@ impl Window {
         std::fs::write(&file, text).unwrap();
         let mut window = Self::over(folder, data, true);
         window.open(&file);
-        window.until("all is read", |app| !app.state().document.is_loading());
+        window.all_is_read();
         window
     }
 
@@ -231,7 +241,7 @@ impl Window {
         let (data, folder) = (self.data.clone(), self.close());
         let mut window = Self::over(folder, data.clone(), false);
         window.open(&data);
-        window.until("all is read", |app| !app.state().document.is_loading());
+        window.all_is_read();
         window
     }
 
@@ -302,6 +312,18 @@ impl Window {
 
     fn has_mask(&self) -> bool {
         self.app().state().objects().next().is_some_and(|instance| instance.shape != Shape::Box)
+    }
+
+    fn all_is_read(&mut self) {
+        self.until("all is read", |app| !app.state().document.is_loading());
+    }
+
+    fn project_is_written(&mut self) {
+        self.until("the project is written", |app| app.state().document.storage() == State::Written);
+    }
+
+    fn file_is_written(&mut self) {
+        self.until("the file is written", |app| !app.state().document.is_changed());
     }
 
     /// Waits for what the models were asked for.

@@ -26,7 +26,7 @@ fn a_narrow_status_bar_overprints_nothing() {
     window.perform(Command::SelectAll);
     window.press(Key::G);
     window.answered();
-    window.until("the project is written", |app| app.state().document.storage() == State::Written);
+    window.project_is_written();
     let facts = place(&window, "in project").left();
     for label in ["Take (Enter)", "Leave (Esc)", "Take all (Shift+Enter)", "Refined: added is green"] {
         assert!(place(&window, label).right() < facts, "{label}: {:?}", place(&window, label));

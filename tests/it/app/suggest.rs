@@ -103,12 +103,7 @@ fn over_boxes(boxes: &[(u32, [f64; 4])]) -> Window {
         "annotations": boxes.iter().map(object).collect::<Vec<_>>(),
         "categories": [{"id": 1, "name": "x"}],
     });
-    let path = folder.path().join("instances.json");
-    std::fs::write(&path, json.to_string()).unwrap();
-    let mut window = Window::over(folder, path.clone(), false);
-    window.open(&path);
-    window.until("all is read", |app| !app.state().document.is_loading());
-    window
+    Window::over_json(folder, &json)
 }
 
 #[test]
@@ -170,7 +165,7 @@ fn reopened(window: Window) -> Window {
     let data = window.data.clone();
     let mut window = Window::over(window.close(), data.clone(), false);
     window.open(&data);
-    window.until("all is read", |app| !app.state().document.is_loading());
+    window.all_is_read();
     window
 }
 
@@ -182,7 +177,7 @@ fn the_queue_goes_on_in_the_next_session_and_no_file_tells_of_it() {
         window.answered();
     }
     window.key(Modifiers::COMMAND, Key::S);
-    window.until("the file is written", |app| !app.state().document.is_changed());
+    window.file_is_written();
     window.key(Modifiers::SHIFT, Key::U);
     assert!(window.says().contains("75 %"), "{}", window.says());
     assert!(!window.app().state().document.is_changed());

@@ -30,14 +30,10 @@ fn over_octagons() -> Window {
         "annotations": (1..=4).map(object).collect::<Vec<_>>(),
         "categories": [{"id": 1, "name": "octagon"}],
     });
-    let path = folder.path().join("instances.json");
-    std::fs::write(&path, json.to_string()).unwrap();
     let weights = folder.path().join("tiny.safetensors");
     let network = seeded(Segmenter::new(&SegmenterConfig::tiny(), &Device::flex()), 1);
     save(&network, segmenter::NETWORK, &network.config, &weights).unwrap();
-    let mut window = Window::over(folder, path.clone(), false);
-    window.open(&path);
-    window.until("all is read", |app| !app.state().document.is_loading());
+    let mut window = Window::over_json(folder, &json);
     train_with(&mut window, env!("CARGO_BIN_EXE_annotator"));
     let settings = Settings { device: DeviceChoice::Cpu, ..window.app().state().settings.clone() };
     window.perform(Command::Change(settings));
@@ -53,7 +49,7 @@ fn train_with(window: &mut Window, program: &str) {
 /// What a run has left in the program's own folder and beside the data.
 fn leftovers(folder: &Path) -> usize {
     let names = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
-    let own = names(&folder.join("own/state")).filter(|name| name.to_string_lossy().starts_with("training-")).count();
+    let own = names(&folder.join("own/state")).filter(|name| annotator::disk::is_temporary(name)).count();
     own + names(folder).filter(|name| name.to_string_lossy().contains("segmenter-")).count()
 }
 

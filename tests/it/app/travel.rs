@@ -17,12 +17,7 @@ fn window(count: usize, objects: &[(usize, i64)]) -> Window {
         "annotations": objects.iter().enumerate().map(object).collect::<Vec<_>>(),
         "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
     });
-    let path = folder.path().join("instances.json");
-    std::fs::write(&path, json.to_string()).unwrap();
-    let mut window = Window::over(folder, path.clone(), false);
-    window.open(&path);
-    window.until("all is read", |app| !app.state().document.is_loading());
-    window
+    Window::over_json(folder, &json)
 }
 
 fn shown(window: &Window) -> usize {
