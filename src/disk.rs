@@ -1,11 +1,14 @@
-//! Files under names that nobody looks for, until they are complete and take their own; and what tells files apart.
+//! Files under names that nobody looks for, until they are complete and take their own; what tells files apart; and paths
+//! in words and in files, though they may be no text.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tempfile::{Builder, NamedTempFile, TempDir};
 
 /// What the names of files begin and end with that are not complete yet.
@@ -78,6 +81,89 @@ impl Identity {
     }
 }
 
+/// The name of a file or folder in words; the whole path where it has none.
+pub fn name(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()
+}
+
+/// The path that is meant by one that was shown in words, where a sign stands for what is no text; `path` itself where that
+/// is there, or where several are shown like it.
+pub fn meant(path: &Path) -> PathBuf {
+    let is_unsure = |shown: &str| shown.contains(char::REPLACEMENT_CHARACTER);
+    if !is_unsure(&path.to_string_lossy()) || path.exists() {
+        return path.to_path_buf();
+    }
+    let mut meant = PathBuf::new();
+    for part in path.components() {
+        let (shown, exact) = (part.as_os_str().to_string_lossy(), meant.join(part));
+        let mut alike = Vec::new();
+        if is_unsure(&shown) && !exact.exists() {
+            let names = fs::read_dir(&meant).into_iter().flatten().flatten().map(|entry| entry.file_name());
+            alike.extend(names.filter(|name| name.to_string_lossy() == shown));
+        }
+        meant = if let [name] = alike.as_slice() { meant.join(name) } else { exact };
+    }
+    meant
+}
+
+/// A path as bytes, of which [`path_of`] makes the same one on this system.
+#[cfg(unix)]
+pub fn path_bytes(path: &Path) -> Vec<u8> {
+    use std::os::unix::ffi::OsStrExt as _;
+    path.as_os_str().as_bytes().to_vec()
+}
+
+/// A path as bytes, of which [`path_of`] makes the same one on this system.
+#[cfg(not(unix))]
+pub fn path_bytes(path: &Path) -> Vec<u8> {
+    use std::os::windows::ffi::OsStrExt as _;
+    path.as_os_str().encode_wide().flat_map(u16::to_le_bytes).collect()
+}
+
+/// The path of which [`path_bytes`] made the bytes.
+#[cfg(unix)]
+pub fn path_of(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt as _;
+    OsStr::from_bytes(bytes).into()
+}
+
+/// The path of which [`path_bytes`] made the bytes.
+#[cfg(not(unix))]
+pub fn path_of(bytes: &[u8]) -> PathBuf {
+    use std::os::windows::ffi::OsStringExt as _;
+    let units: Vec<u16> = bytes.as_chunks::<2>().0.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
+    std::ffi::OsString::from_wide(&units).into()
+}
+
+/// A path in a file of text: as text, or as bytes where it is none.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// Writes a path that may be no text; for serde.
+///
+/// # Errors
+/// When the serializer fails.
+pub fn write_path<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    let written = |path: &PathBuf| path.to_str().map_or_else(|| Written::Bytes(path_bytes(path)), |text| Written::Text(text.to_owned()));
+    Serialize::serialize(&path.as_ref().map(written), serializer)
+}
+
+/// Reads what [`write_path`] wrote; for serde.
+///
+/// # Errors
+/// When it is no path.
+pub fn read_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    let written: Option<Written> = Deserialize::deserialize(deserializer)?;
+    Ok(written.map(|written| match written {
+        Written::Text(text) => text.into(),
+        Written::Bytes(bytes) => path_of(&bytes),
+    }))
+}
+
 fn sweep(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| is_temporary(&entry.file_name()) && is_left(entry)) {
@@ -125,5 +211,29 @@ mod tests {
         assert!(is_temporary(new.path().file_name().unwrap()), "{new:?}");
         assert!(!folder.path().join(".annotator-Ab12Cd.tmp").exists());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), others.len() + 2);
+    }
+
+    #[test]
+    fn a_name_in_words_is_never_empty() {
+        assert_eq!(name(Path::new("far/a.png")), "a.png");
+        assert_eq!(name(Path::new("/")), "/");
+    }
+
+    // Elsewhere such names cannot be given, or are other ones.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_path_that_is_no_text_is_found_by_what_is_shown_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let named = |bytes: &[u8]| folder.path().join(path_of(bytes));
+        let shown = |path: &Path| PathBuf::from(path.to_string_lossy().into_owned());
+        let inner = named(b"b\xffd/n\xfft.json");
+        assert_eq!(path_of(&path_bytes(&inner)), inner);
+        fs::create_dir(named(b"b\xffd")).unwrap();
+        assert_eq!(meant(&shown(&inner)), named(b"b\xffd").join("n\u{fffd}t.json"), "a file that is not there yet");
+        fs::write(&inner, "").unwrap();
+        assert_eq!(meant(&shown(&inner)), inner);
+        assert_eq!(meant(&inner), inner);
+        fs::write(named(b"b\xffd/n\xfet.json"), "").unwrap();
+        assert_eq!(meant(&shown(&inner)), named(b"b\xffd").join("n\u{fffd}t.json"), "either may be meant");
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! | layer | module | what it holds |
 //! |---|---|---|
-//! | 0 | [`disk`] | files that are not complete yet, and what tells files apart |
+//! | 0 | [`disk`] | files that are not complete yet, what tells files apart, paths that are no text |
 //! | 0 | [`geometry`] | points, boxes, transforms between image and window |
 //! | 0 | [`job`] | cancelling, progress, the newest-wins slot, named threads |
 //! | 1 | [`mask`] | masks on a pixel grid: RLE, polygons, brush, morphology, metrics |

@@ -27,6 +27,15 @@ pub enum Edit {
     RemoveCategory(CategoryId),
     /// Puts another value in the place of the category with the same id.
     ReplaceCategory(Category),
+    /// Puts an image that no instance has in at `index`, or last where `index` lies behind the end.
+    InsertImage {
+        /// Place in [`Dataset::images`].
+        index: usize,
+        /// The image.
+        image: Image,
+    },
+    /// Takes out an image that no instance has.
+    RemoveImage(ImageId),
     /// Puts another value in the place of the image with the same id.
     ReplaceImage(Image),
     /// Several edits as one, first to last.
@@ -45,6 +54,15 @@ pub enum EditError {
     /// The image is not there.
     #[error("there is no image {0}")]
     NoImage(ImageId),
+    /// The image is there already.
+    #[error("there is an image {0} already")]
+    ImageExists(ImageId),
+    /// The image is in use.
+    #[error("image {0} has instances")]
+    ImageInUse(ImageId),
+    /// Several images have the id, so that none of them could come back.
+    #[error("there are several images {0}")]
+    ImageTwice(ImageId),
     /// The category is not there.
     #[error("there is no category {0}")]
     NoCategory(CategoryId),
@@ -100,12 +118,37 @@ impl Dataset {
                 let place = self.categories.iter_mut().find(|old| old.id == category.id).ok_or(EditError::NoCategory(category.id))?;
                 Ok(Edit::ReplaceCategory(std::mem::replace(place, category.clone())))
             }
+            Edit::InsertImage { index, image } => self.insert_image(*index, image),
+            Edit::RemoveImage(id) => self.remove_image(*id),
             Edit::ReplaceImage(image) => {
                 let place = self.images.iter_mut().find(|old| old.id == image.id).ok_or(EditError::NoImage(image.id))?;
                 Ok(Edit::ReplaceImage(std::mem::replace(place, image.clone())))
             }
             Edit::Batch(edits) => self.apply_all(edits),
         }
+    }
+
+    fn insert_image(&mut self, index: usize, image: &Image) -> Result<Edit, EditError> {
+        if self.image(image.id).is_some() {
+            return Err(EditError::ImageExists(image.id));
+        }
+        // Instances of an image that their file lacks would keep the insertion from being taken back.
+        if self.instances_on(image.id).next().is_some() {
+            return Err(EditError::ImageInUse(image.id));
+        }
+        self.images.insert(index.min(self.images.len()), image.clone());
+        Ok(Edit::RemoveImage(image.id))
+    }
+
+    fn remove_image(&mut self, id: ImageId) -> Result<Edit, EditError> {
+        let index = self.images.iter().position(|image| image.id == id).ok_or(EditError::NoImage(id))?;
+        if self.images.iter().skip(index + 1).any(|image| image.id == id) {
+            return Err(EditError::ImageTwice(id));
+        }
+        if self.instances_on(id).next().is_some() {
+            return Err(EditError::ImageInUse(id));
+        }
+        Ok(Edit::InsertImage { index, image: self.images.remove(index) })
     }
 
     fn apply_all(&mut self, edits: &[Edit]) -> Result<Edit, EditError> {

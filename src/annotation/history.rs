@@ -1,6 +1,8 @@
 //! Undo and redo across the whole data set.
 
-use super::{Dataset, Edit, EditError, ImageId};
+use std::collections::BTreeSet;
+
+use super::{Dataset, Edit, EditError, ImageId, InstanceId};
 
 /// One step that a person can take back.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,17 +12,24 @@ pub struct Entry {
     /// The image on which it was done, so that undo can show it.
     pub image: Option<ImageId>,
     edit: Edit,
+    version: u64,
 }
 
 impl Entry {
-    /// A step with the edit that takes it back or, where it was taken back, does it again.
-    pub fn new(label: impl Into<String>, image: Option<ImageId>, edit: Edit) -> Self {
-        Self { label: label.into(), image, edit }
+    /// A step with the edit that takes it back or, where it was taken back, does it again; `version` is what
+    /// [`History::version`] is after it.
+    pub fn new(label: impl Into<String>, image: Option<ImageId>, edit: Edit, version: u64) -> Self {
+        Self { label: label.into(), image, edit, version }
     }
 
     /// The edit that takes the step back or, where it was taken back, does it again.
     pub const fn edit(&self) -> &Edit {
         &self.edit
+    }
+
+    /// What [`History::version`] is after the step.
+    pub const fn version(&self) -> u64 {
+        self.version
     }
 }
 
@@ -30,13 +39,20 @@ pub struct History {
     done: Vec<Entry>,
     undone: Vec<Entry>,
     commits: u64,
+    /// The version before all steps.
+    first: u64,
 }
 
 impl History {
     /// The history at `revision` with the steps that were done, first to last, and those that were taken back, in the
     /// order in which they were.
     pub const fn restored(done: Vec<Entry>, undone: Vec<Entry>, revision: u64) -> Self {
-        Self { done, undone, commits: revision }
+        Self { done, undone, commits: revision, first: 0 }
+    }
+
+    /// A history at `revision` and `version` whose steps are not known.
+    pub const fn unknown(revision: u64, version: u64) -> Self {
+        Self { done: Vec::new(), undone: Vec::new(), commits: revision, first: version }
     }
 
     /// The steps that were done and not taken back, first to last.
@@ -62,8 +78,28 @@ impl History {
     ) -> Result<(), EditError> {
         let edit = dataset.apply(edit)?;
         self.undone.clear();
-        self.done.push(Entry { label: label.into(), image, edit });
         self.commits += 1;
+        self.done.push(Entry::new(label, image, edit, self.commits));
+        Ok(())
+    }
+
+    /// [`Self::commit`] of an edit that goes on with the last step and becomes a part of it; a step of its own where there
+    /// is none.
+    ///
+    /// # Errors
+    /// As for [`Self::commit`].
+    pub fn amend(&mut self, dataset: &mut Dataset, label: impl Into<String>, image: Option<ImageId>, edit: &Edit) -> Result<(), EditError> {
+        let Some(last) = self.done.last_mut() else { return self.commit(dataset, label, image, edit) };
+        let inverse = dataset.apply(edit)?;
+        let mut restored = BTreeSet::new();
+        replaced(&last.edit, &mut restored);
+        if !is_replacing(&inverse, &restored) {
+            let before = std::mem::replace(&mut last.edit, Edit::Batch(Vec::new()));
+            last.edit = Edit::Batch(vec![inverse, before]);
+        }
+        self.undone.clear();
+        self.commits += 1;
+        last.version = self.commits;
         Ok(())
     }
 
@@ -100,6 +136,30 @@ impl History {
     /// A number that grows with every change, so that others see whether there is something to save.
     pub const fn revision(&self) -> u64 {
         self.commits
+    }
+
+    /// The revision at which all first was as it is now: steps that are taken back lead to earlier versions, and every other
+    /// change to a new one.
+    pub fn version(&self) -> u64 {
+        self.done.last().map_or(self.first, Entry::version)
+    }
+}
+
+/// The instances that `edit` puts another value in the place of.
+fn replaced(edit: &Edit, ids: &mut BTreeSet<InstanceId>) {
+    match edit {
+        Edit::Replace(instance) => drop(ids.insert(instance.id)),
+        Edit::Batch(edits) => edits.iter().for_each(|edit| replaced(edit, ids)),
+        _ => {}
+    }
+}
+
+/// Whether `edit` does nothing but put other values in the place of some of these instances.
+fn is_replacing(edit: &Edit, ids: &BTreeSet<InstanceId>) -> bool {
+    match edit {
+        Edit::Replace(instance) => ids.contains(&instance.id),
+        Edit::Batch(edits) => edits.iter().all(|edit| is_replacing(edit, ids)),
+        _ => false,
     }
 }
 

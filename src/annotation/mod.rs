@@ -5,9 +5,11 @@ mod bulk;
 mod dataset;
 mod edit;
 mod history;
+mod left_out;
 mod shape;
 
 pub use dataset::{Category, CategoryId, Dataset, Field, Image, ImageId, Instance, InstanceId, Shape, Verbatim};
 pub use edit::{Edit, EditError};
 pub use history::{Entry, History};
+pub use left_out::LeftOut;
 pub use shape::ShapeError;

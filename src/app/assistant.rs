@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use super::settings::DeviceChoice;
 use crate::annotation::{CategoryId, ImageId, Instance, InstanceId, Shape};
 use crate::assist::service::{Reply, Request, RequestId, Service};
-use crate::assist::{self, ModelPaths, Proposal, Refinement};
+use crate::assist::{self, Found, ModelPaths, Proposal, Refinement};
 use crate::geometry::{Rect, Size};
+use crate::job::Progress;
 use crate::model::device::ComputeChoice;
 
 /// Soft masks are shown on a grid of so many values a side, so that their cells are not seen.
@@ -48,10 +50,12 @@ pub(super) fn at_once(size: Size) -> usize {
 }
 
 /// What a request to the models is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Aim {
     /// Masks for boxes.
     Fresh,
+    /// A new mask for an object that has one, in this box.
+    Within(Rect),
     /// A mask that obeys one more stroke.
     Correction,
     /// Other masks, the next of which is shown.
@@ -80,6 +84,8 @@ pub struct Running {
     pub step: usize,
     /// All steps, 0 while unknown.
     pub of: usize,
+    /// When it was sent.
+    pub since: Instant,
 }
 
 impl Running {
@@ -87,6 +93,11 @@ impl Running {
     pub fn still_fits(&self, object: &Instance) -> bool {
         let mut sent = self.instances.iter().zip(&self.before);
         sent.any(|(&id, (bbox, shape))| id == object.id && *bbox == object.bbox && *shape == object.shape)
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        Progress { label: String::new(), done: self.step as u64, total: self.of as u64, elapsed: self.since.elapsed() }
     }
 }
 
@@ -138,7 +149,7 @@ pub enum Outcome {
     /// Masks for masks.
     Refined(Running, Vec<Refinement>),
     /// Boxes of other objects.
-    Found(Running, Vec<Rect>),
+    Found(Running, Vec<Found>),
     /// A failure, in words.
     Failed(String),
     /// Masks for boxes that could wait, or why there are none.
@@ -185,6 +196,15 @@ impl Assistant {
         self.running.as_ref()
     }
 
+    /// The object that gets a new mask, and the box that it is looked for in.
+    pub fn asked_box(&self) -> Option<(InstanceId, Rect)> {
+        let running = self.running.as_ref()?;
+        match (running.aim, running.instances.as_slice()) {
+            (Aim::Within(rect), [id]) => Some((*id, rect)),
+            _ => None,
+        }
+    }
+
     /// The running request's objects with the soft masks of the last step, as far as they are known.
     pub fn patches(&self) -> impl Iterator<Item = (InstanceId, &Patch)> {
         let instances = self.running.as_ref().map_or(&[][..], |running| running.instances.as_slice());
@@ -197,7 +217,7 @@ impl Assistant {
         let id = service.request(request);
         self.patches = vec![None; objects.len()];
         let (instances, before) = objects.into_iter().map(|object| (object.id, (object.bbox, object.shape.clone()))).unzip();
-        self.running = Some(Running { id, aim, image, instances, before, step: 0, of: 0 });
+        self.running = Some(Running { id, aim, image, instances, before, step: 0, of: 0, since: Instant::now() });
         true
     }
 
@@ -268,8 +288,8 @@ impl Assistant {
                     outcomes.extend(self.finish().map(|running| Outcome::Proposed(running, proposals)));
                 }
                 Reply::Finding { id, done, of } if self.is_running(id) => self.show(done, of, std::iter::empty()),
-                Reply::Found { id, rects } if self.is_running(id) => {
-                    outcomes.extend(self.finish().map(|running| Outcome::Found(running, rects)));
+                Reply::Found { id, found } if self.is_running(id) => {
+                    outcomes.extend(self.finish().map(|running| Outcome::Found(running, found)));
                 }
                 Reply::Refined { id, refinements } if self.is_running(id) => {
                     outcomes.extend(self.finish().map(|running| Outcome::Refined(running, refinements)));

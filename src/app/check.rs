@@ -7,11 +7,15 @@ use std::sync::Arc;
 use super::App;
 use super::command::Target;
 use super::document::Document;
+use super::perform::plural;
 use super::state::Tone;
 use crate::annotation::{CategoryId, Dataset, ImageId, InstanceId};
 use crate::formats::check::{Health, check};
 use crate::formats::{Problem, Record, Severity, Warning};
 use crate::job::{self, Cancel, Latest, Progress};
+
+/// So many classes are named of which the same is found.
+const NAMED: usize = 3;
 
 /// One finding.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +52,26 @@ impl Row {
         let text = format!("{record} {}", problem.unwrap_or_else(|| warning.problem.to_string()));
         Self { text, severity: warning.problem.severity(), code: warning.problem.code(), target }
     }
+
+    /// What all of `warnings` say, each of a class of `dataset`, in one line; `None` where there are none.
+    fn of_classes(warnings: &[&Warning], dataset: &Dataset) -> Option<Self> {
+        let (&first, others) = warnings.split_first()?;
+        let row = Self::new(first, dataset);
+        if others.is_empty() {
+            return Some(row);
+        }
+        let name = |warning: &&Warning| match warning.record {
+            Record::Category(id) => dataset.category(CategoryId(id)).map_or_else(|| id.to_string(), |class| class.name.clone()),
+            _ => warning.record.to_string(),
+        };
+        let names: Vec<String> = warnings.iter().take(NAMED).map(name).collect();
+        let left = warnings.len() - names.len();
+        let left = if left > 0 { format!(" and {left} other{}", plural(left)) } else { String::new() };
+        let said = first.problem.to_string();
+        let said = said.strip_prefix("has ").unwrap_or(&said);
+        let text = format!("{} classes have {said}: {}{left}", warnings.len(), names.join(", "));
+        Some(Self { text, ..row })
+    }
 }
 
 /// What a check found, ready to be listed.
@@ -66,8 +90,16 @@ impl Found {
     fn new(revision: u64, dataset: &Dataset, read: &[Warning], health: &Health) -> Self {
         let objects: HashSet<InstanceId> = dataset.instances.iter().map(|instance| instance.id).collect();
         let is_there = |row: &Row| !matches!(row.target, Some(Target::Object(id)) if !objects.contains(&id));
-        let warnings = read.iter().chain(&health.report.warnings);
-        let mut rows: Vec<Row> = warnings.map(|warning| Row::new(warning, dataset)).filter(is_there).collect();
+        // Of hundreds of classes the same may be found, which would bury all else.
+        let (mut unused, mut rare, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        for warning in read.iter().chain(&health.report.warnings) {
+            match warning.problem {
+                Problem::UnusedCategory => unused.push(warning),
+                Problem::RareCategory => rare.push(warning),
+                _ => rows.extend(Some(Row::new(warning, dataset)).filter(is_there)),
+            }
+        }
+        rows.extend([unused, rare].iter().filter_map(|classes| Row::of_classes(classes, dataset)));
         rows.sort_by_key(|row| (row.severity, row.code));
         let mut kinds: Vec<(&'static str, Range<usize>)> = Vec::new();
         for (place, row) in rows.iter().enumerate() {
@@ -203,6 +235,8 @@ mod tests {
 
     use super::*;
     use crate::annotation::Category;
+    use crate::formats::Report;
+    use crate::formats::check::Summary;
 
     #[test]
     fn findings_name_the_classes_that_are_known() {
@@ -214,5 +248,25 @@ mod tests {
         assert_eq!(said(Record::Category(4), Problem::UnusedCategory), "category 4 has no object");
         let found = said(Record::Image(1), Problem::NotAbsent(3));
         assert_eq!(found, "image 1 has an object of class “kite” (3), which is marked as verified absent there");
+    }
+
+    #[test]
+    fn classes_of_which_the_same_is_found_share_a_line_behind_what_is_graver() {
+        let class = |id: i64| Category { id: CategoryId(id), name: format!("class {id}"), supercategory: String::new(), source: None };
+        let dataset = Dataset { categories: (1..=38).map(class).collect(), ..Dataset::default() };
+        let of = |record: Record, problem: Problem| Warning { origin: Path::new("a.json").into(), record, problem };
+        let mut warnings: Vec<Warning> = (1..=38).map(|id| of(Record::Category(id), Problem::RareCategory)).collect();
+        warnings.extend([7, 8].map(|id| of(Record::Category(id), Problem::UnusedCategory)));
+        warnings.push(of(Record::Image(1), Problem::NoSize));
+        let summary = Summary { images: 1, images_without_objects: 1, objects: 0, categories: 38, imbalance: 1.0 };
+        let health = Health { report: Report { warnings }, summary };
+        let found = Found::new(0, &dataset, &[], &health);
+        let texts: Vec<&str> = found.rows.iter().map(|row| row.text.as_str()).collect();
+        let expected = [
+            "image 1 has no width or no height",
+            "38 classes have fewer than 10 objects: class 1, class 2, class 3 and 35 others",
+            "2 classes have no object: class 7, class 8",
+        ];
+        assert_eq!(texts, expected);
     }
 }

@@ -5,16 +5,18 @@ use std::path::PathBuf;
 use egui::Key;
 
 use super::chord::{Chord, bare, ctrl, ctrl_shift, shift};
+use super::listed::Only;
 use super::object::Act;
 use super::polish::Plan;
 use super::settings::Settings;
-use super::training::Course;
+use super::training::Step;
 use super::transfer::Wish;
 use crate::annotation::{CategoryId, ImageId, InstanceId, Shape};
 use crate::assist::Scribble;
 use crate::formats::exchange::Format;
 use crate::formats::lvis::Mark;
 use crate::geometry::{Point, Rect};
+use crate::store::{Choice, Places};
 
 /// What the pointer does on the canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +81,19 @@ pub enum Command {
     OpenFolder,
     /// Asks for a path in the window.
     OpenPath,
+    /// Asks which of the data sets that were opened last is opened again.
+    OpenRecent,
     /// Opens a path.
     Open(PathBuf),
+    /// Opens a path whose project others have changed since a person's own copy of it began.
+    OpenCopy {
+        /// The path.
+        path: PathBuf,
+        /// Where both projects are.
+        places: Places,
+        /// What is worked on.
+        choice: Choice,
+    },
     /// Asks for the folder of the images.
     ChooseImageFolder,
     /// Takes the images from a folder.
@@ -123,6 +136,10 @@ pub enum Command {
     Redo,
     /// Deletes the selected objects.
     Delete,
+    /// Takes the shown image and its objects out of the data set.
+    LeaveOut,
+    /// Brings back all images that were left out.
+    BringBack,
     /// Selects every object of the image that is seen.
     SelectAll,
     /// Does something with the selected objects as they are.
@@ -179,9 +196,9 @@ pub enum Command {
     ShowChange(usize),
     /// Asks what is to be trained, or shows what the last training came to.
     Train,
-    /// Starts to train.
-    StartTraining(Course),
-    /// Ends the training, nothing of which is kept.
+    /// Starts to train, goes on with a training that was stopped, or drops it.
+    Training(Step),
+    /// Ends the training, which can go on later.
     StopTraining,
     /// Asks for a file of weights.
     LoadWeights,
@@ -197,6 +214,10 @@ pub enum Command {
     Go(Way),
     /// The image with this index.
     GoTo(usize),
+    /// Lists only the images of one kind.
+    ListOnly(Only),
+    /// Lists all images.
+    ListAll,
     /// Searches the images.
     SearchImage,
     /// The next object.
@@ -251,6 +272,12 @@ pub enum Command {
     MergeClass(CategoryId, CategoryId),
     /// Takes out a class, or the chosen one, that no object has.
     DeleteClass(Option<CategoryId>),
+    /// Asks for another colour of a class, or of the chosen one.
+    AskColor(Option<CategoryId>),
+    /// A new colour for a class, or the usual one again.
+    SetColor(CategoryId, Option<[u8; 3]>),
+    /// Gives each object a colour of its own, or that of its class again.
+    ToggleColors,
     /// Searches the classes.
     SearchClass,
     /// Opens the command palette.
@@ -285,6 +312,8 @@ pub enum Command {
     Reshape(InstanceId, Rect),
     /// Moves an object.
     Move(InstanceId, Point),
+    /// Moves the selected objects, or the vertex that was taken last, so many image pixels to the right and down.
+    Nudge(i8, i8),
     /// Gives an object, or a new one, a painted mask.
     Paint(Option<InstanceId>, Shape),
 }
@@ -349,6 +378,7 @@ pub static TABLE: &[Entry] = table! {
     File Command::OpenFolder, "Open folder…", [ctrl_shift(Key::O)], "Opens a folder of images";
     File Command::OpenFile, "Open COCO file…", [ctrl(Key::O)], "Opens a COCO JSON file with its images";
     File Command::OpenPath, "Open path…", [], "Opens a file or folder whose path is typed";
+    File Command::OpenRecent, "Open recent…", [], "Opens one of the data sets that were opened last";
     File Command::ChooseImageFolder, "Choose image folder…", [], "Says where the images of the data set are; the project remembers it";
     File Command::Save, "Save", [ctrl(Key::S)], "Writes the annotations to their COCO file; the project holds them all the time besides";
     File Command::ExportAs, "Export COCO as…", [ctrl(Key::E)], "Writes the annotations to another COCO file";
@@ -357,14 +387,17 @@ pub static TABLE: &[Entry] = table! {
     File Command::ExportFormat, "Export as…", [ctrl_shift(Key::E)], "Writes another format or another form of masks, and tells what that loses";
     File Command::Settings, "Settings…", [bare(Key::F2)], "Steps, device, looks";
     File Command::Quit, "Quit", [ctrl(Key::Q)], "Closes the window; nothing is lost";
-    Edit Command::Undo, "Undo", [ctrl(Key::Z)], "Takes the last step back, on whatever image it was done";
+    Edit Command::Undo, "Undo", [ctrl(Key::Z)], "Takes the last step back; one of another image is shown first";
     Edit Command::Redo, "Redo", [ctrl_shift(Key::Z), ctrl(Key::Y)], "Does the step again that was taken back";
     Edit Command::SelectAll, "Select all objects", [ctrl(Key::A)], "Selects every object of this image that is not hidden";
     Edit Command::Act(Act::Copy), "Copy", [ctrl(Key::C)], "Copies the selected objects, for other images too";
     Edit Command::Act(Act::Paste), "Paste", [ctrl(Key::V)], "Puts what was copied onto this image, at the same place; beside it where it lies there already";
     Edit Command::Delete, "Delete", [bare(Key::Delete), bare(Key::Backspace)], "Deletes the selected objects; undo brings them back";
+    Edit Command::LeaveOut, "Leave image out", [shift(Key::L)], "Takes this image and its objects out of the data set; its file stays, and undo brings it back";
+    Edit Command::BringBack, "Bring back images", [], "Brings back all images that were left out, with their objects";
     Edit Command::AskName(None), "Rename class…", [], "Gives the chosen class another name";
     Edit Command::AskMerge(None), "Merge class into…", [], "Gives another class all objects of the chosen one, which goes";
+    Edit Command::AskColor(None), "Colour of class…", [], "Gives the chosen class another colour; the project keeps it, annotation files do not have it";
     Edit Command::DeleteClass(None), "Delete class", [], "Takes the chosen class out of the list, if no object of the data set has it";
     Object Command::SearchClass, "Class…", [bare(Key::Slash)], "Finds or makes a class for the selection";
     Object Command::NextObject, "Next object", [bare(Key::Tab)], "Selects the next object";
@@ -395,7 +428,7 @@ pub static TABLE: &[Entry] = table! {
     Assistant Command::PausePolish, "Pause or go on polishing", [], "Lets the polish job rest, or go on";
     Assistant Command::StopPolish, "Stop polishing", [], "Ends the polish job and shows what it has found, or ends its review";
     Assistant Command::Train, "Train the assistant…", [], "Lets a network learn from the masks of the data set in the background, and shows whether it helped";
-    Assistant Command::StopTraining, "Stop training", [], "Ends the training; nothing of it is kept";
+    Assistant Command::StopTraining, "Stop training", [], "Ends the training, which can go on later";
     Assistant Command::LoadWeights, "Load weights…", [], "Uses weights that training wrote, from now on";
     Assistant Command::BuiltInWeights, "Built-in weights", [], "Uses the weights inside the program again";
     Tool Command::Use(Tool::Select), "Select", [bare(Key::V)], "Selects objects, moves and resizes boxes";
@@ -416,9 +449,14 @@ pub static TABLE: &[Entry] = table! {
     View Command::Go(Way::Unreviewed), "Next unreviewed image", [ctrl_shift(Key::D)], "Goes to the next image without a reviewed mark";
     View Command::Go(Way::OfClass), "Next image with the chosen class", [], "Goes to the next image that has an object of the chosen class";
     View Command::Go(Way::Empty), "Next image without objects", [], "Goes to the next image on which nothing is labelled";
+    View Command::ListOnly(Only::OfClass(None)), "Show only images with the chosen class", [], "Lists and goes through only the images that have an object of the chosen class";
+    View Command::ListOnly(Only::Unreviewed), "Show only unreviewed images", [], "Lists and goes through only the images without a reviewed mark";
+    View Command::ListOnly(Only::Empty), "Show only images without objects", [], "Lists and goes through only the images on which nothing is labelled";
+    View Command::ListAll, "Show all images", [], "Lists and goes through all images again";
     View Command::NextUncertain, "Next most uncertain object", [shift(Key::U)], "Goes to the object that the model is least sure of, on whatever image";
     View Command::NextUncertainImage, "Next most uncertain image", [ctrl(Key::U)], "Goes to the unreviewed image that the model is least sure of";
     View Command::ToggleUncertainty, "Show uncertainty", [bare(Key::U)], "Tints where the model's samples disagree along a mask's boundary";
+    View Command::ToggleColors, "Colour by class or object", [], "Gives each object of an image a colour of its own, or that of its class again";
     View Command::ToggleReviewed, "Mark image reviewed", [shift(Key::M)], "Marks this image as reviewed, or takes the mark off";
     View Command::Fit, "Fit image", [bare(Key::F)], "Fits the whole image into the canvas";
     View Command::ActualSize, "Zoom 100 %", [ctrl(Key::Num0)], "Shows one image pixel as one screen pixel";
@@ -427,6 +465,14 @@ pub static TABLE: &[Entry] = table! {
     View Command::Check, "Check…", [bare(Key::F3)], "Lists what is odd about the annotations and images; each line leads to its object";
     Help Command::Palette, "Command palette…", [ctrl(Key::P)], "Finds a command by its name";
     Help Command::Help, "Shortcuts…", [bare(Key::F1)], "Shows all keys";
+    None Command::Nudge(-1, 0), "Move left", [bare(Key::ArrowLeft)], "Moves the selection by one image pixel";
+    None Command::Nudge(1, 0), "Move right", [bare(Key::ArrowRight)], "Moves the selection by one image pixel";
+    None Command::Nudge(0, -1), "Move up", [bare(Key::ArrowUp)], "Moves the selection by one image pixel";
+    None Command::Nudge(0, 1), "Move down", [bare(Key::ArrowDown)], "Moves the selection by one image pixel";
+    None Command::Nudge(-10, 0), "Move far left", [shift(Key::ArrowLeft)], "Moves the selection by ten image pixels";
+    None Command::Nudge(10, 0), "Move far right", [shift(Key::ArrowRight)], "Moves the selection by ten image pixels";
+    None Command::Nudge(0, -10), "Move far up", [shift(Key::ArrowUp)], "Moves the selection by ten image pixels";
+    None Command::Nudge(0, 10), "Move far down", [shift(Key::ArrowDown)], "Moves the selection by ten image pixels";
     None Command::ClassNumber(1), "Class 1", [bare(Key::Num1)], "Gives the selection the first class";
     None Command::ClassNumber(2), "Class 2", [bare(Key::Num2)], "Gives the selection the second class";
     None Command::ClassNumber(3), "Class 3", [bare(Key::Num3)], "Gives the selection the third class";
@@ -446,8 +492,10 @@ pub const POINTER: &[(&str, &str)] = &[
     ("Alt+wheel", "Brush size"),
     ("Ctrl-drag with the brush", "Erase"),
     ("Shift-click", "Add to the selection"),
+    ("Arrows, Shift+arrows", "Move the selection, or the vertex clicked last, by one pixel, by ten"),
     ("Alt-click on a vertex, an edge", "Remove the vertex, add one"),
-    ("Right-click on a class", "Rename, merge or delete it"),
+    ("Right-click on an object", "What can be done with it, with the select tool or in the list"),
+    ("Right-click on a class", "Show only its images, rename, colour, merge or delete it"),
     ("H held down", "Hide as long as it is held"),
     ("Drop a file or folder", "Open it"),
 ];

@@ -1,6 +1,6 @@
 //! What is open: the data set with its history, where it came from, and an index of the objects of each image.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::index::Index;
 use super::judged::Judged;
 use crate::annotation::{Category, CategoryId, Dataset, Edit, EditError, Entry, History, Image, ImageId, Instance, InstanceId};
+use crate::disk;
 use crate::formats::Warning;
 use crate::store::{Change, Contents, Judgement, Judgements, Move, State, Target, Writer};
 
@@ -55,16 +56,24 @@ pub struct Document {
     history: History,
     index: Index,
     judged: Judged,
+    /// The version that the file holds which Save writes.
     saved: u64,
+    /// The revision that some file holds.
     exported: u64,
     /// The file that Save writes, as it was when it was last read or written.
     known: Option<Target>,
-    /// The revision that was last written into that file since it was opened.
+    /// The version that was last written into that file since it was opened.
     written: Option<u64>,
     /// Whether marks were set that no revision counts.
     is_marked: bool,
     writer: Option<Writer>,
     is_loading: bool,
+    /// The names of images of the folder that were left out before the history begins.
+    left_out: BTreeSet<String>,
+    /// The class that is chosen, as the project knows it.
+    class: Option<CategoryId>,
+    /// The colours that a person chose for classes.
+    colors: BTreeMap<CategoryId, [u8; 3]>,
     /// Where it came from.
     pub source: Source,
     /// The file that Save writes; none until a person chose one for a folder.
@@ -80,21 +89,26 @@ pub struct Document {
 impl Document {
     /// A document that holds what a project holds, all of it or, with `is_loading`, the part that shows one image.
     pub fn new(contents: Contents, source: Source, is_loading: bool) -> Self {
-        let Contents { dataset, history, reviewed, judged, target, exported, .. } = contents;
+        let Contents { dataset, history, reviewed, judged, target, exported, left_out, class, colors, .. } = contents;
         let index = Index::of(&dataset);
         let judged = Judged::restored(judged, |id| index.place(id).and_then(|place| dataset.instances.get(place)));
+        let is_saved = history.version() == exported;
+        let first = dataset.categories.first().map(|category| category.id);
         Self {
+            class: class.filter(|&id| index.class(id).is_some()).or(first),
+            colors,
             index,
             dataset: Arc::new(dataset),
             judged,
-            history,
             reviewed,
             target: target.as_ref().map(|target| target.path.clone()),
             known: target,
             source,
             saved: exported,
-            exported,
+            exported: if is_saved { history.revision() } else { exported },
+            history,
             is_loading,
+            left_out,
             ..Self::default()
         }
     }
@@ -126,9 +140,8 @@ impl Document {
 
     /// Why changes would be lost if the document was closed now; `None` where none would.
     pub fn at_risk(&self) -> Option<String> {
-        let is_exported = self.revision() == self.saved || self.revision() == self.exported;
         match &self.writer {
-            Some(writer) if !is_exported || self.is_marked => match writer.flush(PATIENCE) {
+            Some(writer) if self.revision() != self.exported || self.is_marked => match writer.flush(PATIENCE) {
                 State::Written => None,
                 State::Writing => Some("the disk does not answer".to_owned()),
                 State::Failing(why) => Some(why),
@@ -177,6 +190,11 @@ impl Document {
         self.index.objects(image).len()
     }
 
+    /// How many objects of all images have a class.
+    pub fn class_count(&self, id: CategoryId) -> usize {
+        self.index.count(id)
+    }
+
     /// A class.
     pub fn category(&self, id: CategoryId) -> Option<&Category> {
         self.index.class(id).and_then(|place| self.dataset.categories.get(place))
@@ -197,11 +215,23 @@ impl Document {
     /// # Errors
     /// When the edit does not fit, or not everything is read yet.
     pub fn commit(&mut self, label: &str, image: Option<ImageId>, edit: &Edit) -> Result<(), DocumentError> {
+        self.make(edit, |history, dataset| history.commit(dataset, label, image, edit))
+    }
+
+    /// [`Self::commit`] of an edit that goes on with the last step and becomes a part of it.
+    ///
+    /// # Errors
+    /// As for [`Self::commit`].
+    pub fn amend(&mut self, label: &str, image: Option<ImageId>, edit: &Edit) -> Result<(), DocumentError> {
+        self.make(edit, |history, dataset| history.amend(dataset, label, image, edit))
+    }
+
+    fn make(&mut self, edit: &Edit, made: impl FnOnce(&mut History, &mut Dataset) -> Result<(), EditError>) -> Result<(), DocumentError> {
         if self.is_loading {
             return Err(DocumentError::Loading);
         }
         let moves = self.index.moves(edit, &self.dataset);
-        self.history.commit(Arc::make_mut(&mut self.dataset), label, image, edit)?;
+        made(&mut self.history, Arc::make_mut(&mut self.dataset))?;
         self.index.follow(moves, &self.dataset);
         self.keep_step(Move::Commit);
         self.judge_again(edit);
@@ -289,9 +319,50 @@ impl Document {
         self.image_folder = folder;
     }
 
+    /// Forgets which images were left out before the history begins, so that opening finds them; whether any were.
+    pub fn bring_back_forgotten(&mut self) -> bool {
+        let is_any = !std::mem::take(&mut self.left_out).is_empty();
+        if is_any {
+            self.keep(Change::BroughtBack);
+        }
+        is_any
+    }
+
     /// Remembers which image is shown.
     pub fn show(&self, image: ImageId) {
         self.keep(Change::Shown(image));
+    }
+
+    /// The class that was chosen last; the first one where none was.
+    pub const fn class(&self) -> Option<CategoryId> {
+        self.class
+    }
+
+    /// Remembers which class is chosen.
+    pub fn choose(&mut self, class: Option<CategoryId>) {
+        if self.class == class {
+            return;
+        }
+        self.class = class;
+        if let Some(class) = class {
+            self.keep(Change::Class(class));
+        }
+    }
+
+    /// The colour that a person chose for a class.
+    pub fn color(&self, class: CategoryId) -> Option<[u8; 3]> {
+        self.colors.get(&class).copied()
+    }
+
+    /// Gives a class a colour, or the usual one again. The project keeps it; annotation files do not have it.
+    pub fn set_color(&mut self, class: CategoryId, color: Option<[u8; 3]>) {
+        if let Some(color) = color {
+            self.colors.insert(class, color);
+        } else {
+            self.colors.remove(&class);
+        }
+        self.is_marked = true;
+        self.keep(Change::Color(class, color));
     }
 
     /// The steps that undo and redo would take.
@@ -304,36 +375,51 @@ impl Document {
         self.history.revision()
     }
 
-    /// Whether something changed since the file was written.
-    pub const fn is_changed(&self) -> bool {
-        self.history.revision() != self.saved
+    /// The revision at which all first was as it is now; undo leads back to an earlier one.
+    pub fn version(&self) -> u64 {
+        self.history.version()
     }
 
-    /// Says that the file `target` holds revision `revision`; `is_own` where it is the one that Save writes.
-    pub fn mark_exported(&mut self, target: Target, revision: u64, is_own: bool) {
+    /// Whether something is other than in the file that Save writes.
+    pub fn is_changed(&self) -> bool {
+        self.version() != self.saved
+    }
+
+    /// Says that the file `target` holds `version`, which `revision` was; `is_own` where it is the one that Save writes.
+    pub fn mark_exported(&mut self, target: Target, revision: u64, version: u64, is_own: bool) {
         self.exported = revision;
         if is_own {
-            self.saved = revision;
+            self.saved = version;
             self.target = Some(target.path.clone());
             self.known = Some(target.clone());
-            self.written = Some(revision);
-            self.keep(Change::Exported(target, revision));
+            self.written = Some(version);
+            self.keep(Change::Exported(target, version));
         }
     }
 
     /// Whether the file that Save writes got all there is, since it was opened.
     pub fn is_written(&self) -> bool {
-        self.written == Some(self.revision())
+        self.written == Some(self.version())
     }
 
-    /// Whether somebody else wrote the file that Save writes since it was read or written here.
+    /// Whether somebody else wrote the file that Save writes since it was read or written here, as far as its length and
+    /// its date tell.
     pub fn is_overtaken(&self) -> bool {
-        self.known.as_ref().is_some_and(|known| known.path.exists() && known.is_outdated() && known.touched().is_none())
+        self.known.as_ref().is_some_and(|known| known.path.exists() && known.is_outdated() && !known.is_in_doubt())
+    }
+
+    /// The file that Save writes as it was, where only its bytes tell whether somebody else wrote it since.
+    pub fn in_doubt(&self) -> Option<&Target> {
+        self.known.as_ref().filter(|known| known.is_in_doubt())
+    }
+
+    /// Takes what the bytes of a file in doubt told: the file as it is now, where they are those that it had.
+    pub fn settle(&mut self, seen: Option<Target>) {
+        self.known = seen.or_else(|| self.known.take().map(|known| Target { hash: None, ..known }));
     }
 
     /// What the window's title calls it.
     pub fn name(&self) -> String {
-        let name = self.source.path().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-        name.unwrap_or_else(|| "annotator".to_owned())
+        self.source.path().map_or_else(|| "annotator".to_owned(), |path| disk::name(path).into_owned())
     }
 }

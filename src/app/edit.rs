@@ -1,14 +1,19 @@
 //! The changes that a person makes to the data set, each one step of the history.
 
 use super::class::CHOOSE;
+use super::document::DocumentError;
 use super::state::{State, Tone};
-use crate::annotation::{Category, CategoryId, Edit, Field, ImageId, Instance, InstanceId, Shape};
+use crate::annotation::{Category, CategoryId, Edit, Field, ImageId, Instance, InstanceId, Shape, ShapeError};
 use crate::formats::lvis::{self, Mark};
-use crate::geometry::{Point, Rect};
+use crate::geometry::{Point, Rect, Size};
 use crate::mask::{Mask, rle};
 
 /// The name of the class that is made where something is drawn before any has a name.
 const UNNAMED: &str = "object";
+/// The smallest box that is taken for one, in image pixels.
+const SMALLEST_PX: f64 = 2.0;
+/// Said of smaller ones.
+pub(super) const TOO_SMALL: &str = "Too small for a box: drag from one corner to the other";
 
 impl State {
     pub(super) fn commit(&mut self, label: &str, image: Option<ImageId>, edit: &Edit) -> bool {
@@ -26,10 +31,24 @@ impl State {
     /// [`Self::commit`] of an edit that sees to the marks of LVIS itself and leaves all outlines as they are.
     pub(super) fn commit_as_is(&mut self, label: &str, image: Option<ImageId>, edit: &Edit) -> bool {
         let result = self.document.commit(label, image, edit);
-        if let Err(error) = &result {
-            self.say(Tone::Error, format!("{label} did not work: {error}"));
+        self.is_done(label, result)
+    }
+
+    /// [`Self::commit`] of an edit that goes on with the last step and becomes a part of it.
+    pub(super) fn amend(&mut self, label: &str, image: Option<ImageId>, edit: &Edit) -> bool {
+        self.forget(edit);
+        let result = self.document.amend(label, image, edit);
+        self.is_done(label, result)
+    }
+
+    fn is_done(&mut self, label: &str, result: Result<(), DocumentError>) -> bool {
+        match result {
+            Ok(()) => true,
+            Err(error) => {
+                self.say(Tone::Error, format!("{label} did not work: {error}"));
+                false
+            }
         }
-        result.is_ok()
     }
 
     /// The class for new objects, and the edit that makes it where there is none yet.
@@ -77,8 +96,12 @@ impl State {
             return None;
         }
         let bbox = rounded(rect.clipped(size));
+        if bbox.width < SMALLEST_PX || bbox.height < SMALLEST_PX {
+            self.say(Tone::Warning, if touches(rect, size) { TOO_SMALL } else { "This box lies outside the image" });
+            return None;
+        }
         let instance = self.new_instance(image, bbox);
-        bbox.is_drawable().then(|| self.insert("Draw box", instance)).flatten()
+        self.insert("Draw box", instance)
     }
 
     /// Adds boxes of a class to an image, as one step; gives back those that are there now.
@@ -111,6 +134,7 @@ impl State {
                 let mut instance = self.new_instance(image, Rect::default());
                 instance.set_shape(shape);
                 instance.changed = Field::NONE;
+                self.painted.insert(instance.id, instance.fingerprint());
                 self.insert("Paint object", instance);
             }
             Some(instance) if is_empty => {
@@ -118,10 +142,19 @@ impl State {
                 self.selection.retain(|&id| id != instance.id);
             }
             Some(mut instance) => {
+                let is_painted = self.is_painted(&instance);
                 instance.set_pixels(shape);
+                if is_painted {
+                    self.painted.insert(instance.id, instance.fingerprint());
+                }
                 self.commit("Paint mask", Some(image), &Edit::Replace(Box::new(instance)));
             }
         }
+    }
+
+    /// Whether nothing but the brush has made the mask.
+    pub(super) fn is_painted(&self, instance: &Instance) -> bool {
+        self.painted.get(&instance.id).is_some_and(|&painted| painted == instance.fingerprint())
     }
 
     /// Gives a box other sides.
@@ -134,27 +167,12 @@ impl State {
 
     /// Moves an object; it stays on the image.
     pub fn move_object(&mut self, id: InstanceId, by: Point) {
-        let Some((mut instance, size)) = self.document.instance(id).cloned().zip(self.shown().map(|image| image.size)) else { return };
-        let bbox = instance.bbox;
-        let by = Point::new(
-            by.x.clamp(-bbox.x, (f64::from(size.width) - bbox.right()).max(-bbox.x)),
-            by.y.clamp(-bbox.y, (f64::from(size.height) - bbox.bottom()).max(-bbox.y)),
-        );
-        match &instance.shape {
-            Shape::Box => {
-                instance.bbox = rounded(Rect { x: bbox.x + by.x, y: bbox.y + by.y, ..bbox });
-                instance.set_shape(Shape::Box);
-            }
-            Shape::Polygons(polygons) => instance.set_shape(Shape::Polygons(polygons.iter().map(|ring| moved(ring, by)).collect())),
-            Shape::Rle { .. } => {
-                let whole = (by.x.round() as i64, by.y.round() as i64);
-                match instance.shape.runs(bbox, size).map(|counts| rle::moved(size, &counts, whole, size)) {
-                    Ok(counts) => instance.set_pixels(Shape::from_runs(size, counts)),
-                    Err(error) => return self.say(Tone::Error, format!("The mask cannot be moved: {error}")),
-                }
-            }
+        let Some((instance, size)) = self.document.instance(id).cloned().zip(self.shown().map(|image| image.size)) else { return };
+        let (image, by) = (instance.image_id, within(instance.bbox, by, size));
+        match beside(instance, by, size) {
+            Ok(instance) => drop(self.commit("Move object", Some(image), &Edit::Replace(Box::new(instance)))),
+            Err(error) => self.say(Tone::Error, format!("The mask cannot be moved: {error}")),
         }
-        self.commit("Move object", Some(instance.image_id), &Edit::Replace(Box::new(instance)));
     }
 
     /// Deletes the selected objects.
@@ -274,16 +292,18 @@ impl State {
         let (mut done, mut drawn) = (Vec::new(), Vec::new());
         for (id, shape) in shapes {
             let Some(mut instance) = self.document.instance(id).cloned() else { continue };
-            let own = Some(instance.bbox).filter(|_| instance.shape == Shape::Box);
-            drawn.extend(own.or_else(|| self.drawn.get(&id).copied()).map(|rect| (id, rect)));
+            let held = self.held_box(&instance);
             instance.set_pixels(shape);
+            drawn.extend(held.map(|rect| (id, instance.fingerprint(), rect)));
             edits.push(Edit::Replace(Box::new(instance)));
             done.push(id);
         }
         if done.is_empty() || !self.commit(label, image, &Edit::Batch(edits)) {
             return Vec::new();
         }
-        self.drawn.extend(drawn);
+        for (id, outline, rect) in drawn {
+            self.drawn.keep(id, outline, rect);
+        }
         done
     }
 }
@@ -307,10 +327,39 @@ fn new_category(id: CategoryId, name: &str, index: usize) -> Edit {
     Edit::InsertCategory { index, category: Category { id, name: name.to_owned(), supercategory: String::new(), source: None } }
 }
 
+/// Whether a box, which may be as narrow as a point, lies on an image of `size`.
+fn touches(rect: Rect, size: Size) -> bool {
+    rect.right() > 0.0 && rect.bottom() > 0.0 && rect.x < f64::from(size.width) && rect.y < f64::from(size.height)
+}
+
 /// Hundredths of a pixel: what COCO files have.
 pub(super) fn rounded(rect: Rect) -> Rect {
     let round = |value: f64| (value * 100.0).round() / 100.0;
     Rect::new(round(rect.x), round(rect.y), round(rect.width), round(rect.height))
+}
+
+/// As much of the way `by` as leaves a box on an image of `size`; what lies outside goes no further out.
+pub(super) fn within(bbox: Rect, by: Point, size: Size) -> Point {
+    let along = |low: f64, high: f64, end: u32, by: f64| by.clamp((-low).min(0.0), (f64::from(end) - high).max(0.0));
+    Point::new(along(bbox.x, bbox.right(), size.width, by.x), along(bbox.y, bbox.bottom(), size.height, by.y))
+}
+
+/// An object so far beside its place on an image of `size`; pixels move by whole ones.
+pub(super) fn beside(mut instance: Instance, by: Point, size: Size) -> Result<Instance, ShapeError> {
+    let bbox = instance.bbox;
+    match &instance.shape {
+        Shape::Box => {
+            instance.bbox = rounded(Rect { x: bbox.x + by.x, y: bbox.y + by.y, ..bbox });
+            instance.set_shape(Shape::Box);
+        }
+        Shape::Polygons(polygons) => instance.set_shape(Shape::Polygons(polygons.iter().map(|ring| moved(ring, by)).collect())),
+        Shape::Rle { .. } => {
+            let whole = (by.x.round() as i64, by.y.round() as i64);
+            let counts = rle::moved(size, &instance.shape.runs(bbox, size)?, whole, size);
+            instance.set_pixels(Shape::from_runs(size, counts));
+        }
+    }
+    Ok(instance)
 }
 
 pub(super) fn moved(ring: &[f64], by: Point) -> Vec<f64> {

@@ -29,6 +29,8 @@ pub(super) enum Purpose {
 pub(super) struct Written {
     /// The revision that was written.
     pub revision: u64,
+    /// Its version.
+    pub version: u64,
     /// The file.
     pub path: PathBuf,
     /// Why it was written.
@@ -44,6 +46,7 @@ pub(super) struct Written {
 struct Order {
     dataset: Arc<Dataset>,
     revision: u64,
+    version: u64,
     path: PathBuf,
     purpose: Purpose,
 }
@@ -67,8 +70,8 @@ impl Exporter {
     pub(super) fn write(&mut self, document: &Document, path: &Path, purpose: Purpose, ctx: &egui::Context) {
         // Only the newest state of a file is worth its time.
         self.waiting.retain(|order| order.path != path);
-        let (dataset, revision) = (document.shared(), document.revision());
-        self.waiting.push(Order { dataset, revision, path: path.to_path_buf(), purpose });
+        let (dataset, revision, version) = (document.shared(), document.revision(), document.version());
+        self.waiting.push(Order { dataset, revision, version, path: path.to_path_buf(), purpose });
         self.next(ctx);
     }
 
@@ -76,13 +79,13 @@ impl Exporter {
         if self.running.is_some() || self.waiting.is_empty() {
             return;
         }
-        let Order { dataset, revision, path, purpose } = self.waiting.remove(0);
+        let Order { dataset, revision, version, path, purpose } = self.waiting.remove(0);
         let task = Task::new("Writing annotations");
         let (written, mut report, ctx) = (self.written.clone(), task.reporter(ctx), ctx.clone());
         let work = move || {
             let result = save(&dataset, &path, purpose, revision > 0, &mut report).map_err(|error| format!("{error:#}"));
             drop(dataset);
-            written.publish(Written { revision, path, purpose, result, stopped: report.cancel.is_cancelled() });
+            written.publish(Written { revision, version, path, purpose, result, stopped: report.cancel.is_cancelled() });
             ctx.request_repaint();
         };
         match job::spawn("export", work) {

@@ -8,40 +8,56 @@ use super::command::Command;
 use super::document::Source;
 use super::export::{Purpose, Written};
 use super::open::{OWN_FILE, Opened, Opening};
-use super::panel::dialog::Dialog;
+use super::panel::dialog::{Dialog, Search};
+use super::recent;
 use super::state::{State, Tone};
 use super::task::Task;
 use super::training::Training;
+use crate::disk::name;
 use crate::formats::coco::ReadError;
 use crate::job::{self, Latest, Progress};
-use crate::store;
+use crate::store::{self, Choice, Places, StoreError};
 
 /// What the thread that opens a path says.
 #[derive(Debug)]
 pub(super) enum News {
     /// One image can be looked at.
     First(Box<Opened>),
-    /// All is there, or why not.
-    Done(anyhow::Result<Box<Opened>>),
+    /// All is there, or why not; with the data sets that were opened last.
+    Done(anyhow::Result<Box<Opened>>, Vec<PathBuf>),
 }
 
 /// A path that is being opened. Another path does not want it any more.
 #[derive(Debug)]
 pub(super) struct Pending {
+    path: PathBuf,
     news: Latest<News>,
     /// How far it is.
     pub task: Task,
 }
 
 impl App {
+    /// Carries out a command about opening.
+    pub(super) fn perform_on_opening(&mut self, command: Command, ctx: &egui::Context) {
+        match command {
+            Command::Open(path) => self.open(&path, ctx),
+            Command::OpenCopy { path, places, choice } => self.open_with(path, Some((places, choice)), ctx),
+            Command::Abandon(then) => self.abandon(then, ctx),
+            Command::OpenRecent => self.dialog = Some(Dialog::Recent(Search::default())),
+            _ => {}
+        }
+    }
+
     /// Begins to open a path; asks first where changes would be lost, and waits for a file that is being written.
     pub(super) fn open(&mut self, path: &Path, ctx: &egui::Context) {
         if self.is_writing() {
             self.after_writing = Some(Command::Open(path.to_path_buf()));
             return self.state.say(Tone::Plain, "It is opened as soon as the file is written");
         }
-        let has_project = |path: PathBuf| store::Places::of(&path, self.folders.state()).all().any(Path::is_file);
+        let has_project = |path: PathBuf| Places::of(&path, self.folders.state()).all().any(Path::is_file);
         if !path.exists() && !std::path::absolute(path).is_ok_and(has_project) {
+            self.state.recent.retain(|other| other != path);
+            recent::forget(self.folders.state(), path);
             return self.state.say(Tone::Error, format!("There is no {}", path.display()));
         }
         if let Some(why) = self.at_risk() {
@@ -52,12 +68,18 @@ impl App {
     }
 
     /// Opens a path or closes the window, whatever is not written.
-    pub(super) fn abandon(&mut self, then: Option<PathBuf>, ctx: &egui::Context) {
-        let before = self.leave_document();
+    fn abandon(&mut self, then: Option<PathBuf>, ctx: &egui::Context) {
         let Some(path) = then else {
+            self.close_document();
             return ctx.send_viewport_cmd(egui::ViewportCommand::Close);
         };
-        let pending = Pending { news: Latest::default(), task: Task::new("Opening") };
+        self.open_with(path, None, ctx);
+    }
+
+    /// Opens a path, whatever is not written, after what was chosen was done with a person's own copy of the project.
+    fn open_with(&mut self, path: PathBuf, choice: Option<(Places, Choice)>, ctx: &egui::Context) {
+        let before = self.leave_document();
+        let pending = Pending { path: path.clone(), news: Latest::default(), task: Task::new("Opening") };
         let (news, mut report) = (pending.news.clone(), pending.task.reporter(ctx));
         let (state, ctx) = (self.folders.state().to_path_buf(), ctx.clone());
         self.pending = Some(pending);
@@ -68,6 +90,7 @@ impl App {
             let cancel = report.cancel.clone();
             let opening = Opening {
                 state: &state,
+                choice,
                 cancel: &cancel,
                 progress: &mut |progress| report.tell(progress),
                 first: &mut |opened| {
@@ -77,7 +100,9 @@ impl App {
                 wake: Box::new(move || wake.request_repaint()),
             };
             let done = opening.open(&path).map(Box::new);
-            news.publish(News::Done(done));
+            let opened = done.as_ref().ok().and_then(|opened| opened.document.source.path());
+            let recent = opened.map(|opened| recent::keep(&state, opened)).unwrap_or_default();
+            news.publish(News::Done(done, recent));
             ctx.request_repaint();
         };
         if let Err(error) = job::spawn("open", work) {
@@ -94,29 +119,40 @@ impl App {
         match self.pending.as_mut().and_then(|pending| pending.news.take()) {
             None => {}
             Some(News::First(opened)) => self.show(*opened, ctx),
-            Some(News::Done(Ok(opened))) => {
+            Some(News::Done(Ok(opened), recent)) => {
                 self.pending = None;
+                self.state.recent = recent;
                 self.complete(*opened, ctx);
+                self.look_for_polish(ctx);
             }
-            Some(News::Done(Err(error))) => {
-                self.close_document();
-                match error.downcast::<ReadError>() {
-                    Ok(ReadError::Several { path, files }) => self.dialog = Some(Dialog::Several { folder: path, files }),
-                    Ok(error) => self.state.say(Tone::Error, error.to_string()),
-                    Err(error) => self.state.say(Tone::Error, format!("{error:#}")),
-                }
-            }
+            Some(News::Done(Err(error), _)) => self.explain(error),
         }
         if let Some(written) = self.exporter.poll(ctx) {
             self.tell(written);
             self.go_on_after_writing(ctx);
         }
+        self.collect_look(ctx);
         self.watch_storage(ctx);
     }
 
+    /// Says why a path cannot be opened, or asks what is meant.
+    fn explain(&mut self, error: anyhow::Error) {
+        let path = self.pending.take().map(|pending| pending.path);
+        self.close_document();
+        if let (Some(StoreError::Outdated { places }), Some(path)) = (error.downcast_ref::<StoreError>(), path) {
+            self.dialog = Some(Dialog::Outdated { path, places: places.clone() });
+            return;
+        }
+        match error.downcast::<ReadError>() {
+            Ok(ReadError::Several { path, files }) => self.dialog = Some(Dialog::Several { folder: path, files }),
+            Ok(error) => self.state.say(Tone::Error, error.to_string()),
+            Err(error) => self.state.say(Tone::Error, format!("{error:#}")),
+        }
+    }
+
     /// Whether a file is being written, which closing or opening waits for.
-    fn is_writing(&self) -> bool {
-        self.exporter.is_busy() || self.transfer.is_busy()
+    pub(super) fn is_writing(&self) -> bool {
+        self.exporter.is_busy() || self.transfer.is_busy() || self.looking.is_some()
     }
 
     /// Does what waits for the writing, once all is written.
@@ -135,7 +171,7 @@ impl App {
             return true;
         }
         self.after_writing = None;
-        if self.stop_transfer() {
+        if self.looking.take().is_some() || self.stop_transfer() {
             self.state.say(Tone::Plain, "Stopped; nothing was written");
             return true;
         }
@@ -146,13 +182,13 @@ impl App {
     pub(super) fn task(&mut self) -> Option<Progress> {
         let task = self.pending.as_mut().map(|pending| &mut pending.task);
         let task = task.or_else(|| self.transfer.task()).or_else(|| self.exporter.task());
+        let task = task.or_else(|| self.looking.as_mut().map(|looking| &mut looking.task));
         task.map(|task| task.progress().clone())
     }
 
     fn show(&mut self, opened: Opened, ctx: &egui::Context) {
-        let settings = self.state.settings.clone();
-        self.state = State::new(settings);
-        self.state.category = opened.document.dataset().categories.first().map(|category| category.id);
+        self.state = self.state.fresh();
+        self.state.category = opened.document.class();
         self.state.document = opened.document;
         self.state.image = opened.image;
         self.check = Check::default();
@@ -160,6 +196,7 @@ impl App {
         tracing::debug!(whole = !self.state.document.is_loading(), "the first image is shown");
         self.pictures.clear();
         self.canvas.view.fit();
+        self.arrive();
         self.state.say(Tone::Plain, opened.note);
         ctx.send_viewport_cmd(egui::ViewportCommand::Title(self.title()));
     }
@@ -170,6 +207,7 @@ impl App {
             return self.show(opened, ctx);
         }
         self.state.document = opened.document;
+        self.arrive();
         tracing::debug!("the rest is read");
         self.remember_shown();
         self.state.say(Tone::Plain, opened.note);
@@ -207,17 +245,13 @@ impl App {
     }
 
     fn tell(&mut self, written: Written) {
-        let Written { revision, path, purpose, result, stopped } = written;
+        let Written { revision, version, path, purpose, result, stopped } = written;
         match result {
             Err(_) if stopped => self.state.say(Tone::Plain, format!("Stopped; {} is as it was", path.display())),
-            Err(error) => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                self.state.say(Tone::Error, format!("{name} could not be written: {error}"));
-            }
+            Err(error) => self.state.say(Tone::Error, format!("{} could not be written: {error}", name(&path))),
             Ok((target, kept)) => {
-                self.state.document.mark_exported(target, revision, purpose != Purpose::Export);
-                let name = |kept: PathBuf| kept.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let kept = kept.map(|kept| format!("; the file before it is {}", name(kept))).unwrap_or_default();
+                self.state.document.mark_exported(target, revision, version, purpose != Purpose::Export);
+                let kept = kept.map(|kept| format!("; the file before it is {}", name(&kept))).unwrap_or_default();
                 self.state.say(Tone::Plain, format!("Wrote {}{kept}", path.display()));
             }
         }
@@ -241,19 +275,14 @@ impl App {
     /// What would be lost if what is open were left now.
     fn at_risk(&self) -> Option<String> {
         let trains = matches!(self.state.training, Training::Running(_));
-        let training = || "Training is under way; nothing of it would be kept.".to_owned();
+        let training = || "Training is under way; it would stop, and could go on later.".to_owned();
         self.state.document.at_risk().or_else(|| trains.then(training))
-    }
-
-    /// Whether others have written the file that Save writes. While one is written it is not known yet whose it is.
-    fn is_overtaken(&self) -> bool {
-        !self.exporter.is_busy() && self.state.document.is_overtaken()
     }
 
     /// Saves to the file that was opened; for a folder without one, beside the images.
     pub(super) fn save(&mut self, ctx: &egui::Context) {
         // What is there meanwhile is one image's objects.
-        if self.is_loading() {
+        if self.is_loading() || self.looks_first(Command::Save, ctx) {
             return;
         }
         let document = &self.state.document;
@@ -285,12 +314,15 @@ impl App {
             (None, Source::Folder(folder)) => path.parent() == Some(folder),
             (None, _) => false,
         };
+        if own && self.looks_first(Command::Export(path.to_path_buf()), ctx) {
+            return;
+        }
         let purpose = match own {
             false => Purpose::Export,
             true if self.is_overtaken() => Purpose::Overwrite,
             true => Purpose::Save,
         };
-        self.exporter.write(document, path, purpose, ctx);
+        self.exporter.write(&self.state.document, path, purpose, ctx);
     }
 
     /// Lets go of what is open; the project is written as far as the disk takes it.
@@ -302,14 +334,15 @@ impl App {
     fn leave_document(&mut self) -> State {
         self.keep_strokes();
         self.stop_models();
-        drop(self.trainer.stop());
+        self.trainer.leave();
         self.drop_batch();
         self.held.clear();
         // It would ask about what is no longer there.
         self.dialog = None;
         self.canvas.forget();
         self.pending = None;
-        let settings = self.state.settings.clone();
-        std::mem::replace(&mut self.state, State::new(settings))
+        self.looking = None;
+        let fresh = self.state.fresh();
+        std::mem::replace(&mut self.state, fresh)
     }
 }

@@ -8,7 +8,7 @@ use super::assistant::{Aim, Running};
 use super::state::Tone;
 use crate::annotation::{Instance, InstanceId, Shape};
 use crate::assist::service::Request;
-use crate::assist::{ExemplarCrop, is_taken};
+use crate::assist::{ExemplarCrop, Found, is_taken};
 use crate::geometry::Rect;
 use crate::model::segmenter::MOST_EXEMPLARS;
 
@@ -37,23 +37,26 @@ impl App {
         self.request(Request::Find { image: pixels, like, taken }, Aim::Others(class), image, &ids);
     }
 
-    /// Adds the boxes that were found and has masks proposed for them. The selection stays where a person has chosen other
-    /// objects.
-    pub(super) fn found_others(&mut self, running: &Running, mut rects: Vec<Rect>) {
+    /// Adds the boxes that were found and has masks proposed for them, last those that are not sure. The selection stays
+    /// where a person has chosen other objects.
+    pub(super) fn found_others(&mut self, running: &Running, mut found: Vec<Found>) {
         let Aim::Others(class) = running.aim else { return };
         if self.state.document.category(class).is_none() {
             return self.state.say(Tone::Plain, "The class of what was looked for is gone; nothing was added");
         }
         // Some may have been drawn meanwhile.
         let present: Vec<Rect> = self.state.document.objects(running.image).map(|object| object.bbox).collect();
-        rects.retain(|&rect| !is_taken(rect, &present));
-        if rects.is_empty() {
+        found.retain(|other| !is_taken(other.rect, &present));
+        if found.is_empty() {
             return self.state.say(Tone::Plain, "Nothing else like it was found here; select several to look for more");
         }
+        let rects: Vec<Rect> = found.iter().map(|other| other.rect).collect();
         let ids = self.state.add_boxes("Find others", running.image, class, &rects);
         if ids.is_empty() {
             return;
         }
+        let doubts = ids.iter().zip(&found).filter(|(_, other)| !other.is_sure());
+        self.state.doubts.extend(doubts.map(|(&id, other)| (id, other.score)));
         let is_shown = self.state.shown().is_some_and(|image| image.id == running.image);
         if !is_shown || self.assistant.running().is_some() {
             return self.propose_later(running.image, ids);

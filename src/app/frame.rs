@@ -9,7 +9,8 @@ use super::assistant::{Aim, Outcome};
 use super::command::Command;
 use super::document::Source;
 use super::keymap;
-use super::panel::{check, classes, filmstrip::Filmstrip, menu, objects, polish, status, toolbar};
+use super::panel::filmstrip::{Filmstrip, NOTE};
+use super::panel::{check, classes, menu, objects, polish, status, toolbar};
 use super::picture::Loaded;
 use super::{App, propose, refine, theme};
 
@@ -30,7 +31,7 @@ impl App {
         self.watch_close(&ctx);
         self.take_outcomes();
         self.tick_batch(&ctx);
-        self.tick_polish();
+        self.tick_polish(&ctx);
         // Before the pointer: on a slow machine a key and the drag that follows it may come in one frame.
         let mut commands = self.input(&ctx);
         if commands.contains(&Command::NextAlternative) && self.canvas.take_moved_by_space() {
@@ -38,6 +39,7 @@ impl App {
         }
         self.perform_all(commands, &ctx);
         self.want_pictures();
+        self.state.follow_colors();
         let mut commands = Vec::new();
         self.panels(ui, &mut commands);
         check::ui(&ctx, &mut self.check, &self.state, &mut commands);
@@ -47,6 +49,7 @@ impl App {
             self.dialog = Some(dialog);
         }
         self.perform_all(commands, &ctx);
+        self.state.document.choose(self.state.category);
         self.timers(&ctx);
     }
 
@@ -74,12 +77,13 @@ impl App {
         }
     }
 
-    fn input(&self, ctx: &egui::Context) -> Vec<Command> {
+    fn input(&mut self, ctx: &egui::Context) -> Vec<Command> {
         let dropped = ctx.input(|input| input.raw.dropped_files.first().map(|file| file.path().to_path_buf()));
         let mut commands: Vec<Command> = dropped.map(opened).into_iter().collect();
+        let typing = ctx.text_edit_focused();
+        ctx.input_mut(|input| self.pasting.follow(input, typing));
         // An open menu has the keys, Esc above all.
         if self.dialog.is_none() && !egui::Popup::is_any_open(ctx) {
-            let typing = ctx.text_edit_focused();
             commands.extend(ctx.input_mut(|input| keymap::pressed(input, typing, &self.state.settings.keymap)));
         }
         commands
@@ -97,10 +101,12 @@ impl App {
             return;
         }
         let path = |index: usize| document.image(index).map(|image| document.image_path(image));
-        let at = self.state.image;
-        let whole: Vec<PathBuf> =
-            [Some(at), Some(at + 1), at.checked_sub(1), Some(at + 2)].into_iter().flatten().filter_map(path).collect();
-        let thumbnails: Vec<PathBuf> = self.filmstrip.seen().filter_map(path).collect();
+        let state = &self.state;
+        let at = state.image;
+        let next = state.listed_after(at);
+        let near = [Some(at), next, state.listed_before(at), next.and_then(|next| state.listed_after(next))];
+        let whole: Vec<PathBuf> = near.into_iter().flatten().filter_map(path).collect();
+        let thumbnails: Vec<PathBuf> = self.filmstrip.seen().iter().copied().filter_map(path).collect();
         self.pictures.want(&whole, &thumbnails);
     }
 
@@ -108,6 +114,8 @@ impl App {
         let colors = theme::palette(self.state.settings.look);
         let panel = |x, y| Frame::new().fill(colors.panel).inner_margin(Margin::symmetric(x, y));
         let task = self.task();
+        self.state.follow_listed();
+        let (hovered, mut lit) = (self.canvas.hovered(), None);
         let (state, polished) = (&self.state, self.polished.as_ref());
         let opened = state.document.source != Source::Nothing;
         Panel::top("menu").frame(panel(8, 4)).show_separator_line(true).show(ui, |ui| menu::ui(ui, state, commands));
@@ -124,7 +132,8 @@ impl App {
         });
         if opened {
             let (filmstrip, pictures): (&mut Filmstrip, _) = (&mut self.filmstrip, &self.pictures);
-            let strip = if ui.ctx().content_rect().height() < LOW { 76.0 } else { 106.0 };
+            let note = if state.listed.is_some() { NOTE } else { 0.0 };
+            let strip = note + if ui.ctx().content_rect().height() < LOW { 76.0 } else { 106.0 };
             Panel::bottom("filmstrip").frame(panel(10, 8)).exact_size(strip).show(ui, |ui| filmstrip.ui(ui, state, pictures, commands));
             Panel::left("tools").frame(panel(6, 10)).exact_size(56.0).resizable(false).show(ui, |ui| toolbar::ui(ui, state, commands));
             Panel::right("lists").frame(panel(12, 10)).default_size(270.0).size_range(200.0..=460.0).show(ui, |ui| {
@@ -136,7 +145,7 @@ impl App {
                     }
                     let height = ui.available_height();
                     let room = (height * 0.55 - 44.0).min(height - 185.0).max(57.0);
-                    ui.push_id("objects", |ui| objects::ui(ui, state, room, commands));
+                    lit = ui.push_id("objects", |ui| objects::ui(ui, state, room, hovered, commands)).inner;
                     ui.add_space(8.0);
                     ui.separator();
                     ui.add_space(4.0);
@@ -149,6 +158,7 @@ impl App {
         }
         let picture = state.shown().map_or(Loaded::Waiting, |image| self.pictures.get(&state.document.image_path(image)));
         let (canvas, assistant) = (&mut self.canvas, &self.assistant);
+        canvas.light(lit);
         CentralPanel::no_frame().show(ui, |ui| canvas.ui(ui, state, &picture, assistant, commands));
     }
 

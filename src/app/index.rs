@@ -11,11 +11,12 @@ const MOST_RUNS: usize = 8;
 /// Places in the lists of a data set.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// No edit adds an image or takes one out.
     images: HashMap<ImageId, usize>,
     objects: HashMap<ImageId, Vec<usize>>,
     places: HashMap<InstanceId, usize>,
     classes: HashMap<CategoryId, usize>,
+    /// How many objects each class has.
+    counts: HashMap<CategoryId, usize>,
     /// Classes keep their colours while others come and go, and one that is taken out finds its own again.
     hues: HashMap<CategoryId, usize>,
 }
@@ -42,19 +43,25 @@ impl Move {
 
 /// What an edit does to an index, found out before the edit is applied.
 #[derive(Debug)]
-pub(super) struct Moves(Option<Vec<Move>>);
+pub(super) struct Moves {
+    /// The objects that come or go; `None` where the index is to be made anew.
+    objects: Option<Vec<Move>>,
+    /// The objects that the edit is about, each with the class that it has before.
+    classes: Vec<(InstanceId, Option<CategoryId>)>,
+    /// Whether images come or go.
+    of_images: bool,
+}
 
 impl Index {
     /// The index of `dataset`.
     pub(super) fn of(dataset: &Dataset) -> Self {
-        // Of several images with one id the first counts.
-        let images = dataset.images.iter().enumerate().rev().map(|(place, image)| (image.id, place)).collect();
         let classes = classes(dataset);
-        let mut index = Self { images, hues: classes.clone(), classes, ..Self::default() };
+        let mut index = Self { images: images(dataset), hues: classes.clone(), classes, ..Self::default() };
         index.places.reserve(dataset.instances.len());
         for (place, instance) in dataset.instances.iter().enumerate() {
             index.objects.entry(instance.image_id).or_default().push(place);
             index.places.insert(instance.id, place);
+            *index.counts.entry(instance.category_id).or_default() += 1;
         }
         index
     }
@@ -79,6 +86,16 @@ impl Index {
         self.classes.get(&id).copied()
     }
 
+    /// How many objects a class has.
+    pub(super) fn count(&self, id: CategoryId) -> usize {
+        self.counts.get(&id).copied().unwrap_or_default()
+    }
+
+    /// The class that an object has.
+    fn class_of(&self, id: InstanceId, dataset: &Dataset) -> Option<CategoryId> {
+        self.place(id).and_then(|place| dataset.instances.get(place)).map(|instance| instance.category_id)
+    }
+
     /// Which of the colours of classes is that of one.
     pub(super) fn hue(&self, id: CategoryId) -> Option<usize> {
         self.hues.get(&id).copied()
@@ -89,7 +106,14 @@ impl Index {
         let mut moves = Vec::new();
         let mut count = dataset.instances.len();
         let is_known = self.gather(edit, dataset, &mut count, &mut moves) && moves.chunk_by(Move::goes_on).count() <= MOST_RUNS;
-        Moves(is_known.then_some(moves))
+        let mut ids = Vec::new();
+        if is_known {
+            gather_ids(edit, &mut ids);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let classes = ids.into_iter().map(|id| (id, self.class_of(id, dataset))).collect();
+        Moves { objects: is_known.then_some(moves), classes, of_images: moves_images(edit) }
     }
 
     /// Whether `edit` is one that [`Move`]s describe; `count` is the number of objects before it, then the one after it.
@@ -109,7 +133,12 @@ impl Index {
             },
             Edit::Replace(instance) => return image(instance.id) == Some(instance.image_id),
             Edit::Batch(edits) => return edits.iter().all(|edit| self.gather(edit, dataset, count, moves)),
-            Edit::InsertCategory { .. } | Edit::RemoveCategory(_) | Edit::ReplaceCategory(_) | Edit::ReplaceImage(_) => {}
+            Edit::InsertCategory { .. }
+            | Edit::RemoveCategory(_)
+            | Edit::ReplaceCategory(_)
+            | Edit::InsertImage { .. }
+            | Edit::RemoveImage(_)
+            | Edit::ReplaceImage(_) => {}
         }
         true
     }
@@ -117,6 +146,10 @@ impl Index {
     /// Follows an edit that was applied, after which the data set is `dataset`.
     pub(super) fn follow(&mut self, moves: Moves, dataset: &Dataset) {
         self.classes = classes(dataset);
+        let Moves { objects, classes: classes_before, of_images } = moves;
+        if of_images {
+            self.images = images(dataset);
+        }
         let mut taken: HashSet<usize> = self.hues.values().copied().collect();
         let mut hue = 0;
         for category in &dataset.categories {
@@ -127,7 +160,7 @@ impl Index {
                 hue
             });
         }
-        let Some(moves) = moves.0 else {
+        let Some(moves) = objects else {
             *self = Self { hues: std::mem::take(&mut self.hues), ..Self::of(dataset) };
             return;
         };
@@ -138,6 +171,16 @@ impl Index {
                 self.take_out(run, &images);
             } else {
                 self.put_in(run, &images, &come);
+            }
+        }
+        for (id, before) in classes_before {
+            let after = self.class_of(id, dataset);
+            if let Some(class) = before.filter(|_| before != after) {
+                let count = self.counts.entry(class).or_default();
+                *count = count.saturating_sub(1);
+            }
+            if let Some(class) = after.filter(|_| before != after) {
+                *self.counts.entry(class).or_default() += 1;
             }
         }
     }
@@ -175,6 +218,30 @@ impl Index {
         let places = self.places.values_mut().chain(self.objects.values_mut().flatten());
         places.filter(|place| **place >= first).for_each(|place| *place = change(*place));
     }
+}
+
+/// Gathers the objects that come, go or change by `edit`.
+fn gather_ids(edit: &Edit, ids: &mut Vec<InstanceId>) {
+    match edit {
+        Edit::Insert { instance, .. } | Edit::Replace(instance) => ids.push(instance.id),
+        Edit::Remove(id) => ids.push(*id),
+        Edit::Batch(edits) => edits.iter().for_each(|edit| gather_ids(edit, ids)),
+        _ => {}
+    }
+}
+
+/// Whether images come or go by `edit`.
+fn moves_images(edit: &Edit) -> bool {
+    match edit {
+        Edit::InsertImage { .. } | Edit::RemoveImage(_) => true,
+        Edit::Batch(edits) => edits.iter().any(moves_images),
+        _ => false,
+    }
+}
+
+fn images(dataset: &Dataset) -> HashMap<ImageId, usize> {
+    // Of several images with one id the first counts.
+    dataset.images.iter().enumerate().rev().map(|(place, image)| (image.id, place)).collect()
 }
 
 fn classes(dataset: &Dataset) -> HashMap<CategoryId, usize> {
@@ -227,6 +294,7 @@ mod tests {
                 index.follow(moves, &dataset);
                 let fresh = Index::of(&dataset);
                 prop_assert_eq!(&index.places, &fresh.places);
+                prop_assert_eq!(index.count(CategoryId(1)), dataset.instances.len());
                 for image in 0..4 {
                     prop_assert_eq!(index.objects(ImageId(image)), fresh.objects(ImageId(image)));
                 }
@@ -238,7 +306,7 @@ mod tests {
     fn many_that_come_or_go_together_do_not_make_the_index_anew() {
         let dataset = Dataset { instances: (1..=30).map(|id| instance(id, id % 3)).collect(), ..Dataset::default() };
         let index = Index::of(&dataset);
-        let is_followed = |edits: Vec<Edit>| index.moves(&Edit::Batch(edits), &dataset).0.is_some();
+        let is_followed = |edits: Vec<Edit>| index.moves(&Edit::Batch(edits), &dataset).objects.is_some();
         assert!(is_followed((40..60).map(|id| insert(usize::MAX, id, 1)).collect()), "last");
         assert!(is_followed((0..20).map(|number| insert(number * 2, 40 + number as i64, 1)).collect()), "here and there");
         assert!(is_followed((5..25).map(|id| Edit::Remove(InstanceId(id))).collect()), "out");
@@ -282,6 +350,25 @@ mod tests {
     }
 
     #[test]
+    fn the_objects_of_each_class_are_counted() {
+        let mut dataset = Dataset { instances: (1..=4).map(|id| instance(id, 1)).collect(), ..Dataset::default() };
+        let mut index = Index::of(&dataset);
+        let of_class = |id, class| Edit::Replace(Box::new(Instance { category_id: CategoryId(class), ..instance(id, 1) }));
+        let mut step = |edit: &Edit| {
+            let moves = index.moves(edit, &dataset);
+            let inverse = dataset.apply(edit).unwrap();
+            index.follow(moves, &dataset);
+            (inverse, [1, 2].map(|class| index.count(CategoryId(class))))
+        };
+        let (back, counts) = step(&Edit::Batch(vec![of_class(2, 2), of_class(3, 2), of_class(3, 1), of_class(3, 2)]));
+        assert_eq!(counts, [2, 2], "what changes twice counts once");
+        assert_eq!(step(&Edit::Batch(vec![Edit::Remove(InstanceId(2)), insert(0, 9, 2)])).1, [3, 1]);
+        assert_eq!(step(&Edit::Batch((20..40).map(|id| insert(0, id, 1)).collect())).1, [23, 1], "made anew");
+        assert_eq!(step(&Edit::Batch(vec![Edit::Remove(InstanceId(9)), insert(usize::MAX, 2, 1)])).1, [23, 1]);
+        assert_eq!(step(&back).1, [24, 0]);
+    }
+
+    #[test]
     fn classes_keep_their_colours() {
         let class = |id| Category { id: CategoryId(id), name: String::new(), supercategory: String::new(), source: None };
         let mut dataset = Dataset { categories: [4, 7, 9].map(class).to_vec(), ..Dataset::default() };
@@ -305,5 +392,23 @@ mod tests {
         let dataset = Dataset { images: [7, 2, 7].map(image).to_vec(), ..Dataset::default() };
         let index = Index::of(&dataset);
         assert_eq!([7, 2, 3].map(|id| index.image(ImageId(id))), [Some(0), Some(1), None]);
+    }
+
+    #[test]
+    fn images_that_come_and_go_are_followed() {
+        let image = |id| Image { id: ImageId(id), file_name: String::new(), size: Size::new(4, 3), source: None };
+        let mut dataset = Dataset { images: [7, 2, 5].map(image).to_vec(), instances: vec![instance(1, 2)], ..Dataset::default() };
+        let mut index = Index::of(&dataset);
+        let left_out = Edit::Batch(vec![Edit::Remove(InstanceId(1)), Edit::RemoveImage(ImageId(2))]);
+        let mut step = |edit: &Edit| {
+            let moves = index.moves(edit, &dataset);
+            let inverse = dataset.apply(edit).unwrap();
+            index.follow(moves, &dataset);
+            (inverse, [7, 2, 5].map(|id| index.image(ImageId(id))), index.objects(ImageId(2)).to_vec())
+        };
+        let (inverse, places, objects) = step(&left_out);
+        assert_eq!((places, objects), ([Some(0), None, Some(1)], Vec::new()));
+        let (_, places, objects) = step(&inverse);
+        assert_eq!((places, objects), ([Some(0), Some(1), Some(2)], vec![0]));
     }
 }

@@ -60,7 +60,12 @@ impl Judged {
             // An id may come to another object.
             Edit::Insert { instance, .. } => (instance.id, Judgement::default()),
             Edit::Remove(id) => (*id, Judgement::default()),
-            Edit::InsertCategory { .. } | Edit::RemoveCategory(_) | Edit::ReplaceCategory(_) | Edit::ReplaceImage(_) => return,
+            Edit::InsertCategory { .. }
+            | Edit::RemoveCategory(_)
+            | Edit::ReplaceCategory(_)
+            | Edit::InsertImage { .. }
+            | Edit::RemoveImage(_)
+            | Edit::ReplaceImage(_) => return,
         };
         self.present.remove(&id);
         // Most objects have no judgement, and a fingerprint takes its time.

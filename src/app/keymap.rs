@@ -145,14 +145,56 @@ pub fn pressed(input: &mut egui::InputState, typing: bool, keymap: &Keymap) -> V
         if typing && !function_key && (!modifiers.command || edits_text) {
             return true;
         }
-        // A key that is held down hides once, and decides about one mask.
-        let is_once = matches!(entry.command, Command::ToggleHidden | Command::Accept | Command::Cancel | Command::DecideAll(_));
-        if !(repeat && is_once) {
+        if !repeat || is_repeated(&entry.command) {
             commands.push(entry.command.clone());
         }
         false
     });
     commands
+}
+
+/// Whether a command is done again and again while its key is held down; all others are done once for each press.
+const fn is_repeated(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Undo
+            | Command::Redo
+            | Command::NextImage
+            | Command::PreviousImage
+            | Command::Go(_)
+            | Command::NextObject
+            | Command::PreviousObject
+            | Command::Nudge(..)
+            | Command::BrushSmaller
+            | Command::BrushLarger
+            | Command::ZoomIn
+            | Command::ZoomOut
+    )
+}
+
+/// Which key of the system's clipboard is held down: the events that come in its place do not say that they are repeats.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pasting {
+    held: Option<Key>,
+}
+
+impl Pasting {
+    /// Follows the keys, and takes the repeats out of the input unless text is being typed.
+    pub fn follow(&mut self, input: &mut egui::InputState, typing: bool) {
+        input.events.retain(|event| {
+            if let Some(chord) = Chord::of_clipboard(event) {
+                return self.held.replace(chord.key) != Some(chord.key) || typing;
+            }
+            let ends = match event {
+                egui::Event::WindowFocused(has_focus) => !has_focus,
+                // Of these, one may be let go when the next is down already; there are others that stand for them.
+                egui::Event::Key { key, pressed: false, .. } => self.held == Some(*key) || !matches!(key, Key::C | Key::V | Key::X),
+                _ => false,
+            };
+            self.held = self.held.filter(|_| !ends);
+            true
+        });
+    }
 }
 
 #[cfg(test)]
@@ -183,7 +225,41 @@ mod tests {
             assert_eq!(pressed(key, modifiers, false), [command]);
             assert_eq!(pressed(key, modifiers, true), []);
         }
-        assert_eq!(pressed(Key::D, egui::Modifiers::NONE, true), [Command::NextImage]);
+        for key in [Key::J, Key::Delete, Key::X, Key::H] {
+            assert_eq!(pressed(key, egui::Modifiers::NONE, false).len(), 1, "{key:?}");
+            assert_eq!(pressed(key, egui::Modifiers::NONE, true), [], "{key:?}");
+        }
+        for (key, modifiers, command) in [
+            (Key::D, egui::Modifiers::NONE, Command::NextImage),
+            (Key::Z, egui::Modifiers::COMMAND, Command::Undo),
+            (Key::CloseBracket, egui::Modifiers::NONE, Command::BrushLarger),
+            (Key::ArrowLeft, egui::Modifiers::SHIFT, Command::Nudge(-10, 0)),
+        ] {
+            assert_eq!(pressed(key, modifiers, true), [command]);
+        }
+    }
+
+    #[test]
+    fn a_paste_key_that_is_held_down_pastes_once() {
+        let mut pasting = Pasting::default();
+        let mut passes = |event: egui::Event, typing| {
+            let mut input = egui::InputState::default();
+            input.events.push(event);
+            pasting.follow(&mut input, typing);
+            !input.events.is_empty()
+        };
+        let paste = || egui::Event::Paste("cat".to_owned());
+        let release = |key| egui::Event::Key { key, physical_key: None, pressed: false, repeat: false, modifiers: egui::Modifiers::NONE };
+        assert!(passes(egui::Event::Copy, false));
+        assert!(passes(paste(), false), "another key");
+        assert!(passes(release(Key::C), false));
+        assert!(!passes(paste(), false), "it is held down still");
+        assert!(passes(paste(), true), "text repeats");
+        for end in [release(Key::V), egui::Event::WindowFocused(false), release(Key::Paste)] {
+            assert!(passes(end, false));
+            assert!(passes(paste(), false));
+            assert!(!passes(paste(), false));
+        }
     }
 
     #[test]

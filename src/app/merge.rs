@@ -11,6 +11,7 @@ use super::perform::plural;
 use super::state::Tone;
 use super::transfer::Done;
 use crate::annotation::{Dataset, Edit};
+use crate::disk;
 use crate::formats::coco;
 use crate::formats::merge::Additions;
 use crate::job::Watch;
@@ -101,7 +102,7 @@ impl App {
         if merge.oddities > 0 {
             left_out.push(format!("{} records of the file are odd: Check tells why when it is opened", merge.oddities));
         }
-        let name = merge.path.file_name().unwrap_or_default().to_string_lossy();
+        let name = disk::name(&merge.path);
         let listed = if left_out.is_empty() { "" } else { "; what was left out is listed" };
         if objects + classes == 0 {
             self.state.say(Tone::Plain, format!("There is nothing new in {name}{listed}"));

@@ -7,13 +7,17 @@
 mod ask;
 pub mod assistant;
 mod batch;
+mod begin_polish;
 mod canvas;
 mod check;
 pub mod chord;
 mod class;
 mod clipboard;
+mod closeup;
+mod color;
 pub mod command;
 mod document;
+mod drawn;
 mod edit;
 mod export;
 mod file;
@@ -26,25 +30,33 @@ mod image_folder;
 mod index;
 mod judged;
 pub mod keymap;
+mod left_out;
+pub mod listed;
 mod merge;
+mod nudge;
 pub mod object;
 mod open;
 mod outline;
+mod overtaken;
 mod panel;
 mod perform;
 mod picture;
 pub mod polish;
 mod propose;
+mod recent;
 mod refine;
+mod reshape;
 mod review;
 pub mod settings;
 pub mod state;
+mod step;
 mod suggest;
 mod task;
 mod theme;
 pub mod training;
 pub mod transfer;
 mod travel;
+mod unfinished;
 mod visibility;
 
 use std::path::PathBuf;
@@ -83,14 +95,22 @@ pub struct App {
     exporter: Exporter,
     folders: Folders,
     pending: Option<Pending>,
+    /// The file that Save writes, while its bytes are read to tell whose they are.
+    looking: Option<overtaken::Looking>,
     storage_failure: Option<String>,
     asked: Latest<ask::Answer>,
     after_writing: Option<Command>,
     peek: Option<hand::Peek>,
+    nudged: Option<nudge::Nudged>,
+    pasting: keymap::Pasting,
     transfer: Transfer,
     trainer: Trainer,
     polish: Option<polish::Job>,
+    /// The journal of a polish job that was broken off, while it is read.
+    reading: Option<begin_polish::Reading>,
     polished: Option<polish::Polished>,
+    /// The journal of an earlier session, until it is known whether there is something to go on with.
+    unfinished: Option<unfinished::Unfinished>,
     propose_due: Option<f64>,
     /// What the models found while a hand was drawing, until that ends.
     held: Vec<assistant::Outcome>,
@@ -101,6 +121,7 @@ pub struct App {
     refining: Option<refine::Refining>,
     kept: Option<refine::Kept>,
     undone_at: Option<Instant>,
+    steps: step::Steps,
     adapter: String,
 }
 
@@ -124,7 +145,7 @@ impl App {
         ctx.set_zoom_factor(settings.zoom);
         let wake = ctx.clone();
         Self {
-            state: State::new(settings),
+            state: State { recent: recent::list(base.folders.state()), ..State::new(settings) },
             canvas: Canvas::new(base.format),
             pictures: Pictures::start(move || wake.request_repaint()),
             filmstrip: Filmstrip::default(),
@@ -134,14 +155,19 @@ impl App {
             exporter: Exporter::default(),
             folders: base.folders,
             pending: None,
+            looking: None,
             storage_failure: None,
             asked: Latest::default(),
             after_writing: None,
             peek: None,
+            nudged: None,
+            pasting: keymap::Pasting::default(),
             transfer: Transfer::default(),
             trainer: Trainer::default(),
             polish: None,
+            reading: None,
             polished: None,
+            unfinished: None,
             propose_due: None,
             held: Vec::new(),
             wanted_models: None,
@@ -150,6 +176,7 @@ impl App {
             refining: None,
             kept: None,
             undone_at: None,
+            steps: step::Steps::default(),
             adapter: base.adapter,
         }
     }
@@ -162,6 +189,11 @@ impl App {
     /// How far the models are; for tests.
     pub const fn readiness(&self) -> &assistant::Readiness {
         self.assistant.readiness()
+    }
+
+    /// The object that is lit because the pointer is over it or over its row; for tests.
+    pub fn lit(&self) -> Option<crate::annotation::InstanceId> {
+        self.canvas.lit()
     }
 
     /// Whether the models have been asked for something and have not answered yet; for tests.

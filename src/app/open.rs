@@ -1,18 +1,19 @@
 //! Opens a folder of images or a COCO file with its project: from the project where there is one, else from the file,
 //! which then gets one. Runs on its own thread.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
 use super::document::{Document, Source};
 use super::image_folder;
-use crate::annotation::{Dataset, Image, ImageId};
+use crate::annotation::{CategoryId, Dataset, History, Image, ImageId};
+use crate::disk::name;
 use crate::formats::coco::ReadError;
 use crate::formats::{Report, Warning, coco, folder};
 use crate::job::{Cancel, Progress};
-use crate::store::{self, Change, Contents, Places, Project, Target, Writer};
+use crate::store::{self, Change, Choice, Contents, Places, Project, Target, Writer};
 
 /// The file that Save makes in a folder of images.
 pub(super) const OWN_FILE: &str = "annotations.json";
@@ -32,6 +33,8 @@ pub(super) struct Opened {
 pub(super) struct Opening<'a> {
     /// The folder for what cannot stand beside the data.
     pub state: &'a Path,
+    /// What is to become of a person's own copy before.
+    pub choice: Option<(Places, Choice)>,
     /// Stops it.
     pub cancel: &'a Cancel,
     /// Told how far it is.
@@ -46,9 +49,20 @@ impl Opening<'_> {
     /// Opens `path`.
     ///
     /// # Errors
-    /// When there is no such path, it holds neither images nor a COCO file, another window has the project open, or
-    /// opening was cancelled.
-    pub(super) fn open(self, path: &Path) -> anyhow::Result<Opened> {
+    /// When there is no such path, it holds neither images nor a COCO file, another window has the project open, others
+    /// have changed it since a person's own copy of it began, or opening was cancelled.
+    pub(super) fn open(mut self, path: &Path) -> anyhow::Result<Opened> {
+        let aside = self.choice.take().map(|(places, choice)| choice.settle(&places)).transpose()?.flatten();
+        let opened = self.find(path);
+        let Some(aside) = aside else { return opened };
+        let kept = format!("your own copy is kept as {}", aside.display());
+        match opened {
+            Ok(opened) => Ok(Opened { note: format!("{}; {kept}", opened.note), ..opened }),
+            Err(error) => Err(error.context(kept)),
+        }
+    }
+
+    fn find(self, path: &Path) -> anyhow::Result<Opened> {
         let path = std::path::absolute(path)?;
         let project = store::find(&Places::of(&path, self.state))?;
         if project.is_none() && !path.exists() {
@@ -86,7 +100,7 @@ impl Opening<'_> {
 
     /// Begins a project.
     fn begin(mut self, path: &Path, scanned: Option<(Dataset, Report)>) -> anyhow::Result<Opened> {
-        let (contents, warnings) = self.read(path, own_file(path).as_deref(), None, scanned)?;
+        let (contents, warnings) = self.read(path, own_file(path).as_deref(), Contents::default(), scanned)?;
         let project = Project::create(&Places::of(path, self.state), &contents, self.cancel, self.progress)?;
         let note = counted(&contents);
         let mut opened = self.finish(project, contents, path, note)?;
@@ -98,10 +112,6 @@ impl Opening<'_> {
     /// lost.
     fn reopen(mut self, mut project: Project, path: &Path) -> anyhow::Result<Opened> {
         let mut first = project.first()?;
-        // The project keeps paths as text: one that is none is the opened one.
-        if let Some(target) = first.target.as_mut().filter(|target| target.path.to_string_lossy() == path.to_string_lossy()) {
-            path.clone_into(&mut target.path);
-        }
         let moved = first.target.as_ref().and_then(|target| moved(target, path).or_else(|| target.touched()));
         if let Some(target) = moved {
             // Where the disk takes nothing now, it is found again next time.
@@ -111,7 +121,7 @@ impl Opening<'_> {
             first.target = Some(target);
         }
         let target = first.target.clone();
-        let is_saved = first.history.revision() == first.exported;
+        let is_saved = first.history.version() == first.exported;
         let is_outdated = first.target.as_ref().is_some_and(Target::is_outdated);
         let file = match &target {
             Some(target) => Some(target.path.clone()).filter(|_| is_saved && is_outdated),
@@ -119,7 +129,9 @@ impl Opening<'_> {
         };
         let mut unreadable = None;
         if let Some(file) = file.filter(|file| file.is_file()) {
-            match self.read(path, Some(&file), first.image_folder.clone(), None) {
+            let left_out = left_out_of(&first.left_out, &project.history()?);
+            let kept = Contents { image_folder: first.image_folder.clone(), left_out, ..Contents::default() };
+            match self.read(path, Some(&file), kept, None) {
                 Ok(read) => return self.renew(project, &first, read, path),
                 Err(error) if self.cancel.is_cancelled() => return Err(error),
                 Err(error) => unreadable = Some(format!("{error:#}; your work in the project is as you left it")),
@@ -146,9 +158,13 @@ impl Opening<'_> {
             return Ok(0);
         }
         let first = dataset.images.len();
+        let left_out = left_out_of(&contents.left_out, &contents.history);
         let known: HashSet<&str> = dataset.images.iter().map(|image| image.file_name.as_str()).collect();
-        let (found, _) = folder::scan_with(path, &|name| known.contains(name), self.cancel, self.progress)?;
-        let images = add_images(dataset, found);
+        let is_known = |name: &str| known.contains(name) || left_out.contains(name);
+        let (found, _) = folder::scan_with(path, &is_known, self.cancel, self.progress)?;
+        // One that was left out comes back under its own id.
+        let last = contents.history.left_out().iter().map(|left| left.image.id.0).max();
+        let images = add_images(dataset, found, last.unwrap_or(0));
         let count = images.len();
         keep_images(project, first, images);
         Ok(count)
@@ -165,6 +181,7 @@ impl Opening<'_> {
         let seen: HashSet<&str> = seen.map(|image| image.file_name.as_str()).collect();
         contents.reviewed = images.iter().filter(|image| seen.contains(image.file_name.as_str())).map(|image| image.id).collect();
         contents.judged = project.judged()?;
+        keep_choices(old, &mut contents);
         project.refill(&contents, self.cancel, self.progress)?;
         let news = match (&old.target, &contents.target) {
             (None, Some(target)) => format!("{} was not here last time", name(&target.path)),
@@ -176,16 +193,15 @@ impl Opening<'_> {
         Ok(opened)
     }
 
-    /// What the annotation file `file` of `path` holds, and all images of a folder, unless those of the data set lie in the
-    /// other folder that a person chose.
+    /// What the annotation file `file` of `path` holds, and all images of a folder but those that were left out, unless
+    /// those of the data set lie in the other folder that a person chose. `contents` has what is kept.
     fn read(
         &mut self,
         path: &Path,
         file: Option<&Path>,
-        chosen: Option<PathBuf>,
+        mut contents: Contents,
         scanned: Option<(Dataset, Report)>,
     ) -> anyhow::Result<(Contents, Vec<Warning>)> {
-        let mut contents = Contents { image_folder: chosen, ..Contents::default() };
         let mut warnings = Report::default();
         if let Some(file) = file {
             let unreadable = || format!("cannot read {}", file.display());
@@ -194,8 +210,13 @@ impl Opening<'_> {
         }
         let folder = image_folder::folder_of(&contents, path);
         if folder == path {
-            let (dataset, report) = scanned.map_or_else(|| folder::scan_with(path, &|_| false, self.cancel, self.progress), Ok)?;
-            add_images(&mut contents.dataset, dataset);
+            // The file has the last word.
+            for image in &contents.dataset.images {
+                contents.left_out.remove(&image.file_name);
+            }
+            let is_left_out = |name: &str| contents.left_out.contains(name);
+            let (dataset, report) = scanned.map_or_else(|| folder::scan_with(path, &is_left_out, self.cancel, self.progress), Ok)?;
+            add_images(&mut contents.dataset, dataset, 0);
             warnings.append(report);
         }
         image_folder::measure(&mut contents.dataset.images, &folder, self.cancel, self.progress)?;
@@ -233,10 +254,6 @@ fn reopened(contents: &Contents, path: &Path, is_saved: bool, is_outdated: bool)
             None => counted,
         },
     }
-}
-
-fn name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn opened(contents: Contents, path: &Path, is_loading: bool, note: String) -> Opened {
@@ -280,10 +297,27 @@ fn keep_images(project: &mut Project, first: usize, images: Vec<Image>) {
     }
 }
 
-/// Puts the images behind the others that `dataset` does not have yet; gives them back.
-fn add_images(dataset: &mut Dataset, scanned: Dataset) -> Vec<Image> {
+/// Keeps what was chosen of the classes of `old`, for those of the same names.
+fn keep_choices(old: &Contents, contents: &mut Contents) {
+    let categories = &contents.dataset.categories;
+    let same = |id: CategoryId| {
+        let before = old.dataset.categories.iter().find(|class| class.id == id)?;
+        categories.iter().find(|class| class.name == before.name).map(|class| class.id)
+    };
+    contents.class = old.class.and_then(same);
+    contents.colors = old.colors.iter().filter_map(|(&id, &color)| Some((same(id)?, color))).collect();
+}
+
+/// The names of the images that were left out: those that the project remembers, and those that the history tells.
+fn left_out_of(remembered: &BTreeSet<String>, history: &History) -> BTreeSet<String> {
+    let told = history.left_out().into_iter().map(|left| left.image.file_name.clone());
+    remembered.iter().cloned().chain(told).collect()
+}
+
+/// Puts the images behind the others that `dataset` does not have yet, under ids above `last` and its own; gives them back.
+fn add_images(dataset: &mut Dataset, scanned: Dataset, last: i64) -> Vec<Image> {
     let known: HashSet<&str> = dataset.images.iter().map(|image| image.file_name.as_str()).collect();
-    let mut next = dataset.images.iter().map(|image| image.id.0).max().unwrap_or(0);
+    let mut next = dataset.images.iter().map(|image| image.id.0).fold(last, i64::max);
     let mut added = Vec::new();
     for mut image in scanned.images {
         if !known.contains(image.file_name.as_str()) {

@@ -85,6 +85,17 @@ pub(super) fn filled(size: Size, counts: &[u32]) -> Option<Vec<u32>> {
     (filled != mask).then(|| rle::encode_placed(&filled, window.x, window.y, size))
 }
 
+/// An object with a vertex so far beside its place.
+pub(super) fn with_vertex(mut instance: Instance, vertex: Vertex, by: Point) -> Instance {
+    let Shape::Polygons(mut rings) = instance.shape.clone() else { return instance };
+    if let Some([x, y]) = rings.get_mut(vertex.ring).and_then(|ring| ring.as_chunks_mut::<2>().0.get_mut(vertex.index)) {
+        *x += by.x;
+        *y += by.y;
+        instance.set_shape(Shape::Polygons(rings));
+    }
+    instance
+}
+
 /// Hundredths of a pixel: what COCO files have.
 fn hundredths(point: Point) -> Point {
     Point::new((point.x * 100.0).round() / 100.0, (point.y * 100.0).round() / 100.0)

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::App;
 use super::assistant::{Aim, Outcome, Running};
@@ -12,10 +11,10 @@ use super::picture::Loaded;
 use super::state::Tone;
 use super::theme;
 use super::visibility::Visibility;
-use crate::annotation::{ImageId, InstanceId, Shape};
+use crate::annotation::{ImageId, InstanceId};
 use crate::assist::ModelPaths;
 use crate::assist::service::Request;
-use crate::geometry::{Rect, Size};
+use crate::geometry::{Point, Rect, Size};
 use crate::store::Judgement;
 
 /// Time from the last box to the proposal, in seconds.
@@ -41,15 +40,17 @@ impl App {
             }
             Command::AddFile(path) => self.add_from(&path, ctx),
             Command::ToggleMark(mark) => self.state.toggle_mark(mark),
-            Command::Open(path) => self.open(&path, ctx),
+            Command::Open(_) | Command::OpenCopy { .. } | Command::OpenRecent | Command::Abandon(_) => {
+                self.perform_on_opening(command, ctx);
+            }
             Command::UseImageFolder(folder) => self.use_image_folder(&folder, ctx),
             Command::Save => self.save(ctx),
             Command::Export(path) => self.write(&path, ctx),
-            Command::Abandon(then) => self.abandon(then, ctx),
             Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
             Command::Undo | Command::Delete if self.canvas.take_point() => {}
             Command::Undo | Command::Redo => self.step(command == Command::Redo),
             Command::Delete => self.state.delete_selected(),
+            Command::LeaveOut | Command::BringBack => self.perform_on_left_out(&command, ctx),
             Command::SelectAll => self.state.selection = self.state.visible().map(|instance| instance.id).collect(),
             Command::Act(act) => self.act(act, ctx),
             Command::Select(ids) => self.state.selection = ids,
@@ -69,19 +70,20 @@ impl App {
             Command::Scribble(target, scribble) => self.scribble(target, scribble),
             Command::DecideAll(takes) => self.decide_all(takes),
             Command::Polish | Command::StartPolish(_) | Command::ResumePolish if self.is_batch_running() => {}
-            Command::Polish => self.ask_polish(),
+            Command::Polish => self.ask_polish(ctx),
             Command::StartPolish(plan) => self.start_polish(Some(plan), ctx),
             Command::ResumePolish => self.start_polish(None, ctx),
             Command::PausePolish => self.pause_polish(),
             Command::StopPolish => self.stop_polish(),
             Command::ShowChange(index) => self.show_finding(index),
             Command::TakePolished => self.decide_polished(true),
-            Command::Train | Command::StartTraining(_) | Command::StopTraining => self.perform_on_training(command, ctx),
+            Command::Train | Command::Training(_) | Command::StopTraining => self.perform_on_training(command, ctx),
             Command::UseWeights(path) => self.use_weights(&path),
             Command::BuiltInWeights => self.use_models(ModelPaths::default(), "The models use the built-in weights".to_owned()),
-            Command::NextImage | Command::PreviousImage | Command::GoTo(_) | Command::Go(_) => self.travel(&command),
-            Command::NextObject => self.next_object(1),
-            Command::PreviousObject => self.next_object(-1),
+            Command::NextImage | Command::PreviousImage | Command::GoTo(_) | Command::Go(_) | Command::ListOnly(_) | Command::ListAll => {
+                self.travel(&command);
+            }
+            Command::NextObject | Command::PreviousObject => self.next_object(if command == Command::NextObject { 1 } else { -1 }),
             Command::ToggleReviewed => self.toggle_reviewed(),
             Command::Use(tool) => self.use_tool(tool),
             Command::RepeatTool => self.use_tool(self.state.last_tool),
@@ -102,10 +104,8 @@ impl App {
             Command::AskName(_) | Command::RenameClass(..) | Command::AskMerge(_) | Command::MergeClass(..) | Command::DeleteClass(_) => {
                 self.perform_on_class(command);
             }
-            Command::SearchClass => self.dialog = Some(Dialog::Classes(Search::default())),
-            Command::SearchImage => self.dialog = Some(Dialog::Images(ImageSearch::default())),
-            Command::Palette => self.dialog = Some(Dialog::Palette(Search::default())),
-            Command::Help => self.dialog = Some(Dialog::Help(KeysForm::default())),
+            Command::AskColor(_) | Command::SetColor(..) | Command::ToggleColors => self.perform_on_color(&command, ctx),
+            Command::SearchClass | Command::SearchImage | Command::Palette | Command::Help => self.open_dialog(&command),
             Command::Settings => self.dialog = Some(Dialog::Settings(self.state.settings.clone())),
             Command::Check | Command::CheckAgain => self.check(command == Command::Check, ctx),
             Command::LeadTo(target) => self.lead_to(target),
@@ -118,10 +118,22 @@ impl App {
             | Command::InsertVertex(..)
             | Command::FillHoles
             | Command::Wand(..) => self.perform_on_outline(command),
-            Command::Reshape(id, rect) => self.state.reshape(id, rect),
+            Command::Reshape(id, rect) => self.reshape(id, rect),
             Command::Move(id, by) => self.state.move_object(id, by),
+            Command::Nudge(right, down) => self.nudge(Point::new(f64::from(right), f64::from(down)), ctx),
             Command::Paint(target, shape) => self.state.paint(target, shape),
         }
+    }
+
+    /// Opens the dialog that a command is about.
+    fn open_dialog(&mut self, command: &Command) {
+        self.dialog = match command {
+            Command::SearchClass => Some(Dialog::Classes(Search::default())),
+            Command::SearchImage => Some(Dialog::Images(ImageSearch::default())),
+            Command::Palette => Some(Dialog::Palette(Search::default())),
+            Command::Help => Some(Dialog::Help(KeysForm::default())),
+            _ => None,
+        };
     }
 
     fn assign_number(&mut self, number: usize) {
@@ -186,38 +198,6 @@ impl App {
         }
     }
 
-    fn step(&mut self, redo: bool) {
-        self.leave_finding();
-        if !redo && self.put_left_back() {
-            return;
-        }
-        let history = self.state.document.history();
-        let next = if redo { history.next_redo() } else { history.next_undo() }.and_then(|entry| entry.image);
-        // The step leads to its image, which leaves this one. What is done again would be lost by a new step.
-        if !redo && next.is_some() && next != self.state.shown().map(|image| image.id) {
-            self.keep_strokes();
-        }
-        match self.state.document.step(redo) {
-            Ok(None) => self.state.say(Tone::Plain, if redo { "Nothing to do again" } else { "Nothing to take back" }),
-            Err(error) => self.state.say(Tone::Error, error.to_string()),
-            Ok(Some(entry)) => {
-                self.undone_at = Some(Instant::now());
-                let place = entry.image.and_then(|id| self.state.document.place(id));
-                if let Some(index) = place.filter(|&index| index != self.state.image) {
-                    self.go_to(index);
-                }
-                let document = &self.state.document;
-                self.state.selection.retain(|&id| document.instance(id).is_some());
-                self.state.proposed.retain(|&id| document.instance(id).is_some_and(|instance| instance.shape != Shape::Box));
-                self.state.select_brought(entry.edit());
-                self.state.forget(entry.edit());
-                self.drop_outdated();
-                self.review_again(redo, entry.edit());
-                self.state.say(Tone::Plain, format!("{}: {}", if redo { "Done again" } else { "Taken back" }, entry.label));
-            }
-        }
-    }
-
     fn toggle_selected(&mut self, id: InstanceId) {
         if self.state.is_selected(id) {
             self.state.selection.retain(|&other| other != id);
@@ -254,6 +234,8 @@ impl App {
         } else if !shown.is_empty() {
             self.state.selection.clear();
             self.state.say(Tone::Plain, "Accepted");
+        } else if self.polished.is_some() {
+            self.show_finding(0);
         }
     }
 
@@ -348,7 +330,7 @@ impl App {
             }
             Outcome::Proposed(running, proposals) if running.aim != Aim::Fresh => self.suggested(&running, proposals),
             Outcome::Proposed(running, proposals) => self.proposed(&running, proposals),
-            Outcome::Found(running, rects) => self.found_others(&running, rects),
+            Outcome::Found(running, found) => self.found_others(&running, found),
             Outcome::Batched(outcome) => self.batched(outcome),
             Outcome::Polished(outcome) => self.polished(outcome),
             Outcome::Unpolished(message) => self.unpolished(&message),
@@ -363,7 +345,7 @@ impl App {
             return;
         }
         if index >= count {
-            return self.state.say(Tone::Plain, "This is the last image");
+            return self.state.say(Tone::Plain, format!("This is the last image{}", self.state.listed_note()));
         }
         let before = self.state.shown().map(|image| image.id);
         self.canvas.put_aside(before);
@@ -372,6 +354,7 @@ impl App {
         self.stop_models();
         self.propose_due = None;
         self.state.image = index;
+        self.canvas.view.leave();
         self.remember_shown();
         self.state.selection.clear();
         self.state.proposed.clear();

@@ -23,6 +23,8 @@ pub(super) struct Proposing {
     found: usize,
     /// Those in which nothing was found.
     empty: usize,
+    /// Those with a mask that may be none of the objects that were looked for.
+    doubted: usize,
 }
 
 impl Proposing {
@@ -104,12 +106,14 @@ impl App {
     /// Takes the masks for boxes that the models found. The selection stays where a person has chosen other objects.
     pub(super) fn proposed(&mut self, running: &Running, proposals: Vec<Proposal>) {
         let proposals = self.still_wanted(running, proposals);
+        let doubted: Vec<InstanceId> = proposals.iter().map(|(id, _)| *id).filter(|id| self.state.doubts.contains_key(id)).collect();
         let done = self.state.set_proposals(running.image, &proposals);
         let proposing = self.proposing.get_or_insert_default();
         let is_first = proposing.found == 0;
         proposing.found += done.len();
         proposing.empty += proposals.len() - done.len();
-        let (found, empty) = (proposing.found, proposing.empty);
+        proposing.doubted += done.iter().filter(|id| doubted.contains(id)).count();
+        let (found, empty, doubted) = (proposing.found, proposing.empty, proposing.doubted);
         if self.state.shown().is_some_and(|image| image.id == running.image) {
             if is_first {
                 self.state.proposed.clear();
@@ -123,8 +127,13 @@ impl App {
             }
         }
         if found + empty > 0 {
+            let unsure = match doubted {
+                0 => String::new(),
+                1 => "; the last one is less sure".to_owned(),
+                count => format!("; the last {count} are less sure"),
+            };
             let more = if empty > 0 { format!("; {empty} stayed a box: nothing was found in it") } else { String::new() };
-            self.state.say(Tone::Plain, format!("{found} mask{} proposed: Enter accepts, G refines{more}", plural(found)));
+            self.state.say(Tone::Plain, format!("{found} mask{} proposed: Enter accepts, G refines{unsure}{more}", plural(found)));
         }
         self.propose_rest();
     }
@@ -147,7 +156,10 @@ impl State {
     pub(super) fn set_proposals(&mut self, image: ImageId, proposals: &[(InstanceId, Proposal)]) -> Vec<InstanceId> {
         let masks: Vec<(InstanceId, &Mask)> = proposals.iter().map(|(id, proposal)| (*id, &proposal.mask)).collect();
         let done = self.set_masks("Propose masks", image, &masks);
-        let expected = proposals.iter().map(|(id, proposal)| (*id, Judgement::expected(proposal.expected_iou)));
+        let expected = proposals.iter().map(|(id, proposal)| {
+            let doubt = self.doubts.remove(id).unwrap_or(1.0);
+            (*id, Judgement::expected(proposal.expected_iou.min(doubt)))
+        });
         self.document.judge(expected.filter(|(id, _)| done.contains(id)));
         done
     }

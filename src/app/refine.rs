@@ -1,5 +1,8 @@
 //! Finer masks for the selected objects: the models get a few at a time, so that hundreds of masks of a large image never
 //! lie in memory at once; what changed is decided about when all are done.
+//!
+//! What nothing but the brush has made counts as coarse, and so does any mask that is refined once more because nothing came of
+//! it: somebody who asks again sees that it is.
 
 use std::sync::Arc;
 
@@ -13,10 +16,10 @@ use crate::assist::{RefineOptions, Refinement};
 use crate::geometry::Size;
 use crate::mask::Mask;
 
-/// How strongly masks are refined that the settings' strength left as they were, when they are asked for once more.
+/// How strongly masks are refined that are as they were before, when they are asked for once more.
 const AGAIN: f32 = 0.9;
 
-/// Masks that the refiner left as they were: the objects, and fingerprints of their outlines.
+/// Masks that were refined, for as long as nothing came of it: the objects, and fingerprints of their outlines.
 pub(super) type Kept = Vec<(InstanceId, Option<u64>)>;
 
 /// The objects on their way through the refiner.
@@ -25,6 +28,8 @@ pub(super) struct Refining {
     asked: Kept,
     /// How strongly they are refined.
     strength: f32,
+    /// See [`RefineOptions::coarse`].
+    coarse: bool,
     /// Those that the models have not been asked about.
     due: Vec<InstanceId>,
     /// All that were answered for.
@@ -56,12 +61,14 @@ impl App {
             return self.state.say(Tone::Warning, "Select an object with a mask first; for a box, press Enter");
         }
         self.keep_strokes();
-        let masks = self.state.selected().filter(|instance| instance.shape != Shape::Box);
-        let asked: Kept = masks.map(|instance| (instance.id, instance.fingerprint())).collect();
+        let masks: Vec<_> = self.state.selected().filter(|instance| instance.shape != Shape::Box).collect();
+        let is_painted = masks.iter().all(|instance| self.state.is_painted(instance));
+        let asked: Kept = masks.iter().map(|instance| (instance.id, instance.fingerprint())).collect();
         let due: Vec<InstanceId> = asked.iter().map(|(id, _)| *id).collect();
         let strength = self.state.settings.strength;
-        let strength = if self.kept.take().is_some_and(|kept| kept == asked) { strength.max(AGAIN) } else { strength };
-        self.refining = Some(Refining { asked, strength, due, answered: 0, changes: Vec::new() });
+        let again = self.kept.take().is_some_and(|kept| kept == asked);
+        let strength = if again { strength.max(AGAIN) } else { strength };
+        self.refining = Some(Refining { asked, strength, coarse: again || is_painted, due, answered: 0, changes: Vec::new() });
         self.refine_next();
     }
 
@@ -87,7 +94,12 @@ impl App {
         if ids.is_empty() {
             return if refining.due.is_empty() { self.show_refined(image) } else { self.refine_next() };
         }
-        let options = RefineOptions { strength: refining.strength, band_px: self.state.settings.band_px, ..RefineOptions::default() };
+        let options = RefineOptions {
+            strength: refining.strength,
+            coarse: refining.coarse,
+            band_px: self.state.settings.band_px,
+            ..RefineOptions::default()
+        };
         self.request(Request::Refine { image: pixels, masks, options }, Aim::Refinement, image, &ids);
     }
 
@@ -107,14 +119,14 @@ impl App {
     }
 
     fn show_refined(&mut self, image: ImageId) {
-        let Some(Refining { asked, strength, answered, changes, .. }) = self.refining.take() else { return };
+        let Some(Refining { asked, strength, coarse, answered, changes, .. }) = self.refining.take() else { return };
         let kept = answered - changes.len();
         if answered == 0 {
             return;
         }
         if changes.is_empty() {
             let what = if answered == 1 { "the original mask".to_owned() } else { format!("all {answered} original masks") };
-            let more = if strength < AGAIN {
+            let more = if strength < AGAIN || !coarse {
                 self.kept = Some(asked);
                 format!("; once more draws bolder, at {AGAIN:.2}")
             } else {
@@ -122,6 +134,7 @@ impl App {
             };
             return self.state.say(Tone::Plain, format!("The refiner kept {what} at strength {strength:.2}{more}"));
         }
+        self.kept = Some(asked);
         if kept > 0 {
             self.state.say(Tone::Plain, format!("{kept} mask{} kept as they were", plural(kept)));
         }
@@ -137,7 +150,7 @@ mod tests {
     #[test]
     fn few_masks_of_a_large_image_lie_in_memory_at_once() {
         let due: Vec<InstanceId> = (1..=7).map(InstanceId).collect();
-        let mut refining = Refining { asked: Kept::new(), strength: 0.6, due, answered: 0, changes: Vec::new() };
+        let mut refining = Refining { asked: Kept::new(), strength: 0.6, coarse: false, due, answered: 0, changes: Vec::new() };
         assert_eq!(refining.next(Size::new(6000, 4000)), [1, 2].map(InstanceId));
         assert_eq!(refining.next(Size::new(16_000, 16_000)), [InstanceId(3)]);
         assert_eq!((refining.next(Size::new(640, 480)).len(), refining.waiting()), (4, 0));

@@ -8,10 +8,10 @@ use rayon::prelude::*;
 
 use super::App;
 use super::document::Document;
-use super::panel::dialog::{Dialog, PolishForm};
-use super::polish::{self, Finding, Job, Next, Plan, Polished, Told};
+use super::polish::{Finding, Job, Next, Polished};
 use super::state::{Change, PolishState, Review, Tone};
 use crate::annotation::{Edit, ImageId, InstanceId, Shape};
+use crate::geometry::Size;
 
 impl App {
     /// Shows `changes` of an image, to be decided one by one.
@@ -56,7 +56,8 @@ impl App {
         let Some(change) = self.state.review.as_ref().and_then(|review| review.changes.first()) else { return };
         self.state.selection = vec![change.id];
         if let Some(instance) = self.state.document.instance(change.id) {
-            self.canvas.view.show_closely(instance.bbox);
+            let size = self.state.document.image_of(instance.image_id).map_or_else(Size::default, |image| image.size);
+            self.canvas.view.show_closely(change.closeup(instance.bbox, size));
         }
     }
 
@@ -107,9 +108,16 @@ impl App {
         self.state.say(tone, format!("{what}{more}"));
     }
 
-    /// Takes or leaves all changes that are left of the review, as one step.
+    /// Takes or leaves all changes that are left of the review, as one step. Without one it takes those of the polished data
+    /// set, as the button of their list does.
     pub(super) fn decide_all(&mut self, takes: bool) {
-        let Some(review) = &self.state.review else { return };
+        let Some(review) = &self.state.review else {
+            return match self.polished.as_ref().map_or(0, |polished| polished.findings.len()) {
+                0 => self.state.say(Tone::Plain, "There are no refined masks to decide about"),
+                _ if takes => self.decide_polished(true),
+                count => self.state.say(Tone::Plain, format!("No change is shown; Enter shows the first of {count}")),
+            };
+        };
         if review.is_polish {
             return self.decide_polished(takes);
         }
@@ -200,59 +208,6 @@ impl App {
         is_loading
     }
 
-    /// Asks what is to be polished.
-    pub(super) fn ask_polish(&mut self) {
-        if self.is_loading() || self.is_polishing() {
-            return;
-        }
-        let is_done = self.polished.as_ref().is_some_and(Polished::is_done);
-        let told = self.journal().filter(|_| !is_done).map(|told| {
-            let undecided = told.findings.iter().filter(|finding| finding.after.is_some()).count();
-            (told.findings.len() + told.decided.len(), undecided)
-        });
-        let plan = Plan { category: None, least_area: 512, strength: self.state.settings.strength, band_px: self.state.settings.band_px };
-        self.dialog = Some(Dialog::Polish(PolishForm::new(plan, told)));
-    }
-
-    /// Whether a polish job runs or rests; says so.
-    fn is_polishing(&mut self) -> bool {
-        if self.polish.is_some() {
-            self.state.say(Tone::Warning, "A polish job runs already; Stop polishing ends it");
-        }
-        self.polish.is_some()
-    }
-
-    fn journal(&self) -> Option<Told> {
-        polish::read(&polish::journal_path(self.folders.state(), self.state.document.source.path()?))
-    }
-
-    /// Starts to polish by `plan`; without one, goes on with the job that was broken off.
-    pub(super) fn start_polish(&mut self, plan: Option<Plan>, ctx: &egui::Context) {
-        if self.is_loading() || self.is_polishing() {
-            return;
-        }
-        self.leave_finding();
-        self.close_polished();
-        let (plan, told) = match (plan, self.journal()) {
-            (Some(plan), _) => (plan, None),
-            (None, Some(told)) => (told.plan.clone(), Some(told)),
-            (None, None) => return self.state.say(Tone::Plain, "There is no polishing to go on with"),
-        };
-        let wake = ctx.clone();
-        match Job::start(&self.state.document, self.folders.state(), (plan, told), move || wake.request_repaint()) {
-            Ok(job) => {
-                let is_done = job.progress().done == job.progress().total;
-                self.polish = Some(job);
-                // Nothing is left to wait for but the person who goes on.
-                if is_done {
-                    self.show_polished();
-                }
-            }
-            Err(error) => self.state.say(Tone::Error, format!("Polishing cannot start: {error}")),
-        }
-        self.sync_polish();
-    }
-
     /// Lets polishing rest or go on.
     pub(super) fn pause_polish(&mut self) {
         if let Some(job) = &mut self.polish {
@@ -267,9 +222,13 @@ impl App {
 
     /// Ends polishing, or the review of it; a job that is ended shows what it has found.
     pub(super) fn stop_polish(&mut self) {
-        self.assistant.cancel_later();
         if self.polish.is_some() {
-            return self.show_polished();
+            // It goes on until it can end: what the models are asked for is still wanted.
+            if !self.is_loading() {
+                self.assistant.cancel_later();
+                self.end_polish(true);
+            }
+            return;
         }
         if let Some(goes_on) = self.close_polished() {
             self.leave_finding();
@@ -280,7 +239,9 @@ impl App {
     }
 
     /// Moves polishing on; called every frame.
-    pub(super) fn tick_polish(&mut self) {
+    pub(super) fn tick_polish(&mut self, ctx: &egui::Context) {
+        self.collect_journal(ctx);
+        self.collect_unfinished();
         let source = self.state.document.source.path();
         if self.polish.as_ref().is_some_and(|job| Some(job.source.as_path()) != source) {
             self.polish = None;
@@ -291,22 +252,25 @@ impl App {
         }
         // The batch has the place of what can wait first.
         let may_ask = !self.is_batch_asked();
-        match self.polish.as_mut().filter(|_| may_ask).map(|job| job.next(&self.state.document)) {
+        match self.polish.as_mut().filter(|job| may_ask || job.has_ended()).map(|job| job.next(&self.state.document)) {
             Some(Next::Ask(request)) => {
                 if !self.assistant.start_later(request) {
                     self.pause_polish();
                     self.state.say(Tone::Warning, "There is no model here to polish with");
                 }
             }
-            Some(Next::Finished) => self.end_polish(),
+            Some(Next::Finished) => self.end_polish(false),
             Some(Next::Wait) | None => {}
+        }
+        if !self.state.document.is_loading() && self.polish.as_ref().is_some_and(Job::has_ended) {
+            ctx.request_repaint();
         }
         self.sync_polish();
     }
 
     /// Takes what the models found for the job.
     pub(super) fn polished(&mut self, outcome: Result<Vec<crate::assist::Refinement>, String>) {
-        let Some(job) = &mut self.polish else { return };
+        let Some(job) = self.polish.as_mut().filter(|job| !job.has_ended()) else { return };
         let failure = match outcome {
             Ok(refinements) => job.answered(&refinements).err().map(|error| format!("The polish journal cannot be written: {error}")),
             Err(message) => match job.failed() {
@@ -326,34 +290,37 @@ impl App {
 
     /// Lets polishing rest where there are no models, which is no fault of the masks.
     pub(super) fn unpolished(&mut self, message: &str) {
-        let Some(job) = &mut self.polish else { return };
+        let Some(job) = self.polish.as_mut().filter(|job| !job.has_ended()) else { return };
         job.pause(true);
         self.state.say(Tone::Error, format!("Polishing rests, there is no model: {message}; Go on tries once more"));
     }
 
-    /// Ends the job and lists what it has found. A job may end while a person draws: nothing is shown unasked.
-    fn end_polish(&mut self) {
+    /// Ends the job and lists what it has found, now or in one of the next frames. Whoever stopped it sees the largest change
+    /// next; a job may also end while a person draws: nothing is shown unasked.
+    pub(super) fn end_polish(&mut self, is_stopped: bool) {
         // What is read so far are one image's objects: the others would pass for gone.
         if self.state.document.is_loading() {
             return;
         }
-        let Some(job) = self.polish.take() else { return };
-        let polished = job.finish(&self.state.document);
-        self.state.say(Tone::Plain, polished.summary());
+        let Some(mut job) = self.polish.take() else { return };
+        if !job.end(is_stopped, &self.state.document) {
+            self.polish = Some(job);
+            return self.sync_polish();
+        }
+        let shows = job.is_stopped() && !self.canvas.is_busy();
+        let polished = job.finish();
+        let summary = polished.summary();
         let is_empty = polished.findings.is_empty();
         self.polished = Some(polished);
         if is_empty {
             self.close_polished();
         }
+        if shows {
+            self.show_finding(0);
+        }
+        let next = if is_empty || shows { "" } else { "; Enter begins the review" };
+        self.state.say(Tone::Plain, format!("{summary}{next}"));
         self.sync_polish();
-    }
-
-    /// Ends the job as a person wishes, who sees the largest change next.
-    fn show_polished(&mut self) {
-        self.end_polish();
-        let summary = self.state.message.take();
-        self.show_finding(0);
-        self.state.message = summary;
     }
 
     /// Shows the change at `index` of the polished ones, the first where there are not so many; those of objects that
@@ -377,7 +344,7 @@ impl App {
     }
 
     /// Tells the panels how polishing stands.
-    fn sync_polish(&mut self) {
+    pub(super) fn sync_polish(&mut self) {
         let steps = self.state.document.history().done().len();
         self.state.polish = match (&self.polish, &self.polished) {
             (Some(job), _) => PolishState::Running { progress: job.progress(), paused: job.is_paused() },
@@ -418,10 +385,13 @@ fn taken(change: &Change) -> (InstanceId, Shape) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::annotation::{CategoryId, Dataset, Image, Instance};
     use crate::app::command::Command;
     use crate::app::document::Source;
     use crate::app::settings::Folders;
     use crate::app::{App, Base};
+    use crate::geometry::{Point, Rect};
+    use crate::mask::Mask;
     use crate::store::Contents;
 
     fn app(folder: &std::path::Path, ctx: &egui::Context) -> App {
@@ -430,31 +400,26 @@ mod tests {
     }
 
     #[test]
-    fn no_finding_is_lost_while_objects_are_read() {
+    fn a_small_change_of_a_large_mask_is_brought_near() {
         let (folder, ctx) = (tempfile::tempdir().unwrap(), egui::Context::default());
         let mut app = app(folder.path(), &ctx);
-        app.state.document = Document::new(Contents::default(), Source::Folder(folder.path().to_path_buf()), true);
-        let path = polish::journal_path(app.folders.state(), folder.path());
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let plan = Plan { category: None, least_area: 0, strength: 0.5, band_px: None };
-        let text = format!(
-            "{{\"plan\":{}}}\n{}\n",
-            serde_json::to_string(&plan).unwrap(),
-            r#"{"finding":{"id":1,"before":7,"change":0.5,"added":1,"removed":2,"after":"0n0"}}"#
-        );
-        std::fs::write(&path, &text).unwrap();
-        assert_eq!(polish::read(&path).unwrap().findings.len(), 1);
-        for command in [Command::Polish, Command::ResumePolish, Command::StartPolish(plan)] {
-            app.state.message = None;
-            app.perform(command, &ctx);
-            assert!(app.polish.is_none() && app.polished.is_none() && app.dialog.is_none());
-            assert_eq!(app.state.message.as_ref().unwrap().tone, Tone::Warning);
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
-        }
-        let told = polish::read(&path).unwrap();
-        app.polish = Some(Job::start(&app.state.document, app.folders.state(), (told.plan.clone(), Some(told)), || {}).unwrap());
-        app.perform(Command::StopPolish, &ctx);
-        assert!(app.polish.is_some() && polish::read(&path).unwrap().findings.len() == 1);
+        let (size, hole) = (Size::new(1000, 800), Rect::new(300.0, 300.0, 10.0, 10.0));
+        let (whole, hole) = (Mask::filled(size, Rect::new(100.0, 100.0, 800.0, 600.0)), Mask::filled(size, hole));
+        let refined = Mask::from_fn(size, |x, y| whole.get(x, y) && !hole.get(x, y));
+        let mut instance = Instance::boxed(InstanceId(1), ImageId(1), CategoryId(1), Rect::default());
+        instance.set_mask(&whole);
+        let shape = |mask: &Mask| Arc::new(Shape::from_mask(mask));
+        let change = Change { id: InstanceId(1), before: shape(&whole), after: shape(&refined) };
+        let images = vec![Image { id: ImageId(1), file_name: "1.png".to_owned(), size, source: None }];
+        let dataset = Dataset { images, instances: vec![instance], ..Dataset::default() };
+        app.state.document = Document::new(Contents { dataset, ..Contents::default() }, Source::Nothing, false);
+        let area = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(1000.0, 800.0));
+        app.canvas.view.layout(area, size);
+        assert!(app.canvas.view.scale() < 1.0, "all is seen");
+        app.start_review(ImageId(1), vec![change], false);
+        app.canvas.view.layout(area, size);
+        let seen = app.canvas.view.visible();
+        assert!(app.canvas.view.scale() > 2.0 && seen.contains(Point::new(305.0, 305.0)), "{seen:?}");
     }
 
     #[test]

@@ -31,6 +31,17 @@ pub enum Look {
     Light,
 }
 
+/// What objects have their colours from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColorBy {
+    /// Their class.
+    #[default]
+    Class,
+    /// Each has its own.
+    Object,
+}
+
 /// How images are shown; none of it changes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -84,6 +95,8 @@ pub struct Settings {
     pub light: Light,
     /// How strong masks cover the image, 0..=1.
     pub opacity: f32,
+    /// What objects have their colours from.
+    pub color_by: ColorBy,
     /// Size of text and controls, 1 being normal.
     pub zoom: f32,
 }
@@ -104,6 +117,7 @@ impl Default for Settings {
             keymap: Keymap::default(),
             light: Light::default(),
             opacity: 0.3,
+            color_by: ColorBy::Class,
             zoom: 1.0,
         }
     }
@@ -167,6 +181,7 @@ impl Folders {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk;
 
     #[test]
     fn light_goes_through_the_middle() {
@@ -186,5 +201,17 @@ mod tests {
         let settings = Settings { steps: 9, look: Look::Light, ..Settings::default() };
         folders.store(&settings).unwrap();
         assert_eq!(folders.settings(), settings);
+    }
+
+    #[test]
+    fn weights_whose_name_is_no_text_are_kept_with_the_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        let folders = Folders::at(folder.path());
+        let odd = if cfg!(unix) { disk::path_of(b"far/w\xffights") } else { disk::path_of(&[b'w', 0, 0x00, 0xd8]) };
+        let models = ModelPaths { segmenter: Some(odd), refiner: Some("plain".into()) };
+        let settings = Settings { models, ..Settings::default() };
+        folders.store(&settings).unwrap();
+        assert_eq!(folders.settings(), settings);
+        assert!(std::fs::read_to_string(folders.settings_file()).unwrap().contains("\"refiner\": \"plain\""));
     }
 }

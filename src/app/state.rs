@@ -2,18 +2,21 @@
 //! commands; only `perform` writes it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::assistant::Patch;
+use super::color::ObjectColors;
 use super::command::Tool;
 use super::document::Document;
+use super::drawn::Drawn;
+use super::listed::Listed;
 use super::settings::Settings;
 use super::training::Training;
 use super::transfer::Wish;
 use super::visibility::Visibility;
 use crate::annotation::{CategoryId, Edit, Image, ImageId, Instance, InstanceId, Shape};
 use crate::assist::{ExemplarCrop, Scribble};
-use crate::geometry::Rect;
 use crate::job::Progress;
 use crate::mask::rle;
 
@@ -129,6 +132,8 @@ pub struct State {
     pub document: Document,
     /// The index of the shown image.
     pub image: usize,
+    /// The images that are gone through; all where it is none.
+    pub listed: Option<Listed>,
     /// The selected objects, the last selected one last.
     pub selection: Vec<InstanceId>,
     /// Objects that were copied, without what was said of them.
@@ -167,14 +172,22 @@ pub struct State {
     pub scribbles: HashMap<InstanceId, Vec<Scribble>>,
     /// Objects that condition the proposals of their class.
     pub exemplars: HashMap<CategoryId, Vec<Arc<ExemplarCrop>>>,
-    /// The boxes that masks were proposed in, as long as the masks are the model's.
-    pub drawn: HashMap<InstanceId, Rect>,
+    /// The boxes that masks were proposed in.
+    pub drawn: Drawn,
+    /// Fingerprints of the masks that nothing but the brush has made.
+    pub painted: HashMap<InstanceId, Option<u64>>,
+    /// How sure it is that what was found is an object like the others, where that is in doubt and it has no mask yet.
+    pub doubts: HashMap<InstanceId, f32>,
     /// Whether disagreement of the samples is tinted.
     pub shows_uncertainty: bool,
     /// Images that the queue of the least sure has shown.
     pub visited: BTreeSet<ImageId>,
     /// What the status bar says.
     pub message: Option<Message>,
+    /// The colours of the shown image's objects, where each has its own.
+    pub object_colors: ObjectColors,
+    /// The data sets that were opened last, the newest first.
+    pub recent: Vec<PathBuf>,
     /// The settings.
     pub settings: Settings,
 }
@@ -185,6 +198,7 @@ impl State {
         Self {
             document: Document::default(),
             image: 0,
+            listed: None,
             selection: Vec::new(),
             clipboard: Vec::new(),
             proposed: Vec::new(),
@@ -204,12 +218,21 @@ impl State {
             suggestions: HashMap::new(),
             scribbles: HashMap::new(),
             exemplars: HashMap::new(),
-            drawn: HashMap::new(),
+            drawn: Drawn::default(),
+            painted: HashMap::new(),
+            doubts: HashMap::new(),
             shows_uncertainty: false,
             visited: BTreeSet::new(),
             message: None,
+            object_colors: ObjectColors::default(),
+            recent: Vec::new(),
             settings,
         }
+    }
+
+    /// Nothing is open any more; what belongs to the person stays.
+    pub(super) fn fresh(&self) -> Self {
+        Self { recent: self.recent.clone(), ..Self::new(self.settings.clone()) }
     }
 
     /// The shown image.
@@ -254,16 +277,10 @@ impl State {
         self.document.judgement(instance.id).expected_iou.map(f64::from).or(instance.score)
     }
 
-    /// Forgets what is known about the objects that `edit` puts in, takes out or reshapes.
+    /// Forgets what is known about the objects and classes that `edit` puts in or takes out.
     pub(super) fn forget(&mut self, edit: &Edit) {
         match edit {
             Edit::Batch(edits) => edits.iter().for_each(|edit| self.forget(edit)),
-            Edit::Replace(other) => {
-                let same = |own: &Instance| own.shape == other.shape && own.bbox == other.bbox;
-                if !self.document.instance(other.id).is_some_and(same) {
-                    self.drawn.remove(&other.id);
-                }
-            }
             // An id may come to another object.
             Edit::Remove(id) => self.forget_object(*id),
             Edit::Insert { instance, .. } => self.forget_object(instance.id),
@@ -275,7 +292,8 @@ impl State {
     }
 
     fn forget_object(&mut self, id: InstanceId) {
-        self.drawn.remove(&id);
+        self.drawn.forget(id);
+        self.doubts.remove(&id);
         self.suggestions.remove(&id);
         self.scribbles.remove(&id);
         self.visibility.forget(id);
@@ -284,11 +302,6 @@ impl State {
     fn forget_class(&mut self, id: CategoryId) {
         self.exemplars.remove(&id);
         self.clipboard.retain(|copied| copied.category_id != id);
-    }
-
-    /// A class's colour.
-    pub fn color(&self, category: CategoryId) -> egui::Color32 {
-        super::theme::class_color(self.document.hue(category))
     }
 
     /// A class's name.

@@ -24,7 +24,7 @@ impl App {
         let class = self.state.document.category(instance.category_id).map(|category| category.name.clone());
         let exemplars = self.state.exemplars.get(&instance.category_id).cloned().unwrap_or_default();
         // A first mask that missed a part of the object has a smaller box than the one that was drawn.
-        let rect = self.state.drawn.get(&instance.id).map_or(instance.bbox, |drawn| drawn.united(instance.bbox));
+        let rect = self.state.drawn.of(instance).map_or(instance.bbox, |drawn| drawn.united(instance.bbox));
         Prompt { rect, exemplars, class, ..Prompt::default() }
     }
 
@@ -57,7 +57,7 @@ impl App {
     }
 
     /// Forgets the strokes that an object's mask, which was taken back or painted over, does not follow any more.
-    fn keep_followed(&mut self, id: InstanceId, mask: Option<&Mask>) {
+    pub(super) fn keep_followed(&mut self, id: InstanceId, mask: Option<&Mask>) {
         let Some(strokes) = self.state.scribbles.get_mut(&id) else { return };
         let mut followed = mask.map(|mask| Scribble::followed(strokes, mask)).unwrap_or_default().into_iter();
         strokes.retain(|_| followed.next().unwrap_or(false));
@@ -160,6 +160,7 @@ impl App {
         let (label, corrects) = match aim {
             Some(Aim::Fresh) => ("Propose masks", false),
             Some(Aim::Correction) => ("Correct mask", true),
+            Some(Aim::Within(_)) => ("Propose masks", true),
             Some(Aim::Refinement) => return self.state.say(Tone::Plain, "The refiner is not done yet; Esc stops it"),
             Some(Aim::Others(_)) => return self.state.say(Tone::Plain, "The search is not done yet; Esc stops it"),
             // The mask that is shown is the one that is taken.
@@ -183,6 +184,9 @@ impl App {
         let done = self.state.set_masks(label, running.image, &masks);
         for id in &done {
             self.state.suggestions.remove(id);
+            if let Aim::Within(rect) = running.aim {
+                self.state.keep_box(*id, rect);
+            }
         }
         self.state.selection.clear();
         let (count, rest) = (done.len(), running.instances.len() - done.len());
@@ -199,6 +203,9 @@ impl App {
         let Some((&id, proposal)) = running.instances.first().zip(proposals.into_iter().next()) else { return };
         if !self.is_as_sent(running, id) {
             return self.state.say(Tone::Plain, "The object was changed meanwhile and stays as it is");
+        }
+        if let Aim::Within(rect) = running.aim {
+            return self.proposed_within(running.image, id, rect, proposal);
         }
         if running.aim == Aim::Correction {
             if !self.state.set_masks("Correct mask", running.image, &[(id, &proposal.mask)]).is_empty() {

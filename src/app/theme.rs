@@ -1,6 +1,8 @@
 //! The looks: a few named colours, from which all of egui's are set, and a colour for each class.
 
-use egui::{Color32, CornerRadius, FontFamily, FontId, Margin, Shadow, Stroke, TextStyle, Visuals, vec2};
+use std::sync::LazyLock;
+
+use egui::{Color32, CornerRadius, FontFamily, FontId, Margin, Rgba, Shadow, Stroke, TextStyle, Visuals, vec2};
 
 use super::settings::Look;
 
@@ -137,23 +139,90 @@ fn visuals(look: Look, colors: &Palette) -> Visuals {
     visuals
 }
 
-/// The colour of the `index`th class: hues far apart for neighbours, in two brightnesses.
+/// The first colours of classes and objects.
+const FIRST: [Color32; 10] = [
+    Color32::from_rgb(86, 180, 255),
+    Color32::from_rgb(255, 159, 67),
+    Color32::from_rgb(92, 219, 149),
+    Color32::from_rgb(255, 107, 129),
+    Color32::from_rgb(178, 141, 255),
+    Color32::from_rgb(255, 214, 82),
+    Color32::from_rgb(64, 214, 214),
+    Color32::from_rgb(255, 138, 216),
+    Color32::from_rgb(176, 214, 74),
+    Color32::from_rgb(229, 152, 120),
+];
+
+/// The colour of the `index`th class, or of the `index`th object where each has its own: far from all before it.
 pub(super) fn class_color(index: usize) -> Color32 {
-    const FIRST: [Color32; 10] = [
-        Color32::from_rgb(86, 180, 255),
-        Color32::from_rgb(255, 159, 67),
-        Color32::from_rgb(92, 219, 149),
-        Color32::from_rgb(255, 107, 129),
-        Color32::from_rgb(178, 141, 255),
-        Color32::from_rgb(255, 214, 82),
-        Color32::from_rgb(64, 214, 214),
-        Color32::from_rgb(255, 138, 216),
-        Color32::from_rgb(176, 214, 74),
-        Color32::from_rgb(229, 152, 120),
-    ];
-    FIRST.get(index).copied().unwrap_or_else(|| {
-        let hue = (index as f32 * 0.618_034).fract();
-        let value = if index.is_multiple_of(2) { 1.0 } else { 0.82 };
-        egui::ecolor::Hsva::new(hue, 0.62, value, 1.0).into()
-    })
+    static COLORS: LazyLock<Vec<Color32>> = LazyLock::new(spread);
+    COLORS.get(index % COLORS.len()).copied().unwrap_or(FIRST[0])
+}
+
+/// The first colours, and then of many others always the one that is farthest from all before it.
+fn spread() -> Vec<Color32> {
+    const HUES: usize = 36;
+    // Saturation and value; what is nearly as dark as the canvas is left out.
+    const TONES: [(f32, f32); 6] = [(0.62, 1.0), (0.35, 1.0), (0.9, 1.0), (0.6, 0.8), (0.95, 0.75), (0.3, 0.75)];
+    const DARKEST: f32 = 0.56;
+    let every = (0..HUES).flat_map(|hue| TONES.map(|tone| hued(hue as f32 / HUES as f32, tone)));
+    let mut left: Vec<(Color32, [f32; 3], f32)> = every
+        .map(|color| (color, perceived(color)))
+        .filter(|(_, place)| place[0] > DARKEST)
+        .map(|(color, place)| (color, place, FIRST.into_iter().map(|first| apart(perceived(first), place)).fold(f32::INFINITY, f32::min)))
+        .collect();
+    let mut colors = FIRST.to_vec();
+    while let Some(farthest) = left.iter().enumerate().max_by(|a, b| a.1.2.total_cmp(&b.1.2)).map(|(index, _)| index) {
+        let (color, place, _) = left.swap_remove(farthest);
+        for (_, other, nearest) in &mut left {
+            *nearest = nearest.min(apart(*other, place));
+        }
+        colors.push(color);
+    }
+    colors
+}
+
+/// The colour with this hue, as a share of the circle, and this saturation and value.
+fn hued(hue: f32, (saturation, value): (f32, f32)) -> Color32 {
+    let [red, green, blue] = [5.0, 3.0, 1.0].map(|shift: f32| {
+        let place = (hue * 6.0 + shift) % 6.0;
+        let share = place.min(4.0 - place).clamp(0.0, 1.0);
+        ((value - value * saturation * share) * 255.0).round() as u8
+    });
+    Color32::from_rgb(red, green, blue)
+}
+
+/// Where a colour stands for the eye: lightness, green to red and blue to yellow of Oklab (Ottosson, 2020).
+fn perceived(color: Color32) -> [f32; 3] {
+    let light = Rgba::from(color);
+    let (red, green, blue) = (light.r(), light.g(), light.b());
+    let long = (0.4122 * red + 0.5363 * green + 0.0514 * blue).cbrt();
+    let middle = (0.2119 * red + 0.6807 * green + 0.1074 * blue).cbrt();
+    let short = (0.0883 * red + 0.2817 * green + 0.63 * blue).cbrt();
+    [
+        0.2105 * long + 0.7936 * middle - 0.0041 * short,
+        1.978 * long - 2.4286 * middle + 0.4506 * short,
+        0.0259 * long + 0.7828 * middle - 0.8087 * short,
+    ]
+}
+
+fn apart(a: [f32; 3], b: [f32; 3]) -> f32 {
+    a.into_iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_classes_have_colours_that_can_be_told_apart() {
+        let places: Vec<[f32; 3]> = (0..97).map(|index| perceived(class_color(index))).collect();
+        for (index, &place) in places.iter().enumerate() {
+            let nearest = places[..index].iter().map(|&other| apart(other, place)).fold(f32::INFINITY, f32::min);
+            assert!(nearest > 0.038, "{index} is {nearest} from one before it");
+        }
+        assert_eq!(class_color(0), FIRST[0]);
+        assert_eq!(class_color(9), FIRST[9]);
+        class_color(usize::MAX);
+    }
 }

@@ -43,11 +43,13 @@ pub struct Wish {
     pub form: Form,
     /// How far a polygon may lie from the pixels' edge.
     pub tolerance_px: f64,
+    /// Whether the pictures go with the labels, where the format has a place for them.
+    pub with_pictures: bool,
 }
 
 impl Default for Wish {
     fn default() -> Self {
-        Self { format: Format::Coco, form: Form::Own, tolerance_px: 0.75 }
+        Self { format: Format::Coco, form: Form::Own, tolerance_px: 0.75, with_pictures: true }
     }
 }
 
@@ -163,7 +165,7 @@ impl App {
     fn import(&mut self, format: Format, path: &Path, ctx: &egui::Context) {
         let path = path.to_path_buf();
         self.state.message = None;
-        self.work(&format!("Reading {}", format.name()), ctx, move |report| {
+        self.work(&format!("Reading {}", format.read_name()), ctx, move |report| {
             let cancel = report.cancel.clone();
             let mut progress = |progress| report.tell(progress);
             let imported = exchange::import(format, &path, None, None, &mut Watch { cancel: &cancel, progress: &mut progress })?;
@@ -179,11 +181,13 @@ impl App {
             return;
         }
         let (path, dataset) = (path.to_path_buf(), self.state.document.shared());
+        let pictures = wish.with_pictures.then(|| self.state.document.image_folder.clone());
         self.state.message = None;
         self.work(&format!("Writing {}", wish.format.name()), ctx, move |report| {
             let cancel = report.cancel.clone();
             let watch = &mut Watch { cancel: &cancel, progress: &mut |progress| report.tell(progress) };
-            let tally = exchange::export(Arc::unwrap_or_clone(dataset), wish.format, &path, wish.policy(), None, watch)?;
+            let dataset = Arc::unwrap_or_clone(dataset);
+            let tally = exchange::export_with(dataset, wish.format, &path, wish.policy(), None, pictures.as_deref(), watch)?;
             let kept = tally.iou_range().map(|(mean, least)| {
                 format!("{} masks took another form: IoU {mean:.4} on average, {least:.4} at least", tally.ious.len())
             });

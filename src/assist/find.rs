@@ -50,9 +50,29 @@ const WITHIN: f64 = 0.7;
 const LARGER: f64 = 4.0;
 /// The areas of what is kept, in times the smallest and the largest one of those that are looked for.
 const AREAS: [f64; 2] = [0.2, 5.0];
-/// What is kept has at least this quality times squared likeness. On 10 images of nuclei with three known ones all that is
-/// kept are nuclei, and .55 of the others are found; of balloons on 8 photos .93 and .41.
-const ENOUGH: f32 = 0.6;
+/// What is sure has at least this quality times squared likeness. On 10 images of nuclei with three known ones all that is
+/// sure are nuclei, and .55 of the others are found; of balloons on 8 photos .93 and .41.
+const SURE: f32 = 0.6;
+/// What is kept besides has at least this, for whoever looks at each.
+const POSSIBLE: f32 = 0.45;
+/// No more than these are kept besides.
+const MOST_POSSIBLE: usize = 20;
+
+/// A box of an object that was looked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Found {
+    /// In image coordinates.
+    pub rect: Rect,
+    /// The quality that the network expects of the object's mask, times its squared likeness.
+    pub score: f32,
+}
+
+impl Found {
+    /// Whether hardly any like it is none of the objects that were looked for.
+    pub fn is_sure(&self) -> bool {
+        self.score >= SURE
+    }
+}
 
 /// A box on its way to an object.
 struct Walker {
@@ -65,9 +85,10 @@ struct Walker {
 }
 
 impl Proposer<'_> {
-    /// Boxes of objects like those of `like`, of this image or others, the surest first; none where [`is_taken`] says so.
+    /// Boxes of objects like those of `like`, of this image or others, the surest first and some that are not sure last; none
+    /// where [`is_taken`] says so.
     ///
-    /// `each` gets how many boxes were looked at, and of how many.
+    /// `each` gets how many boxes were looked at in all rounds, and of how many; that is an estimate, and only goes down.
     ///
     /// # Errors
     /// When the image has no pixels, `cancel` was raised, or the device failed.
@@ -78,7 +99,7 @@ impl Proposer<'_> {
         taken: &[Rect],
         cancel: &Cancel,
         each: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Rect>, AssistError> {
+    ) -> Result<Vec<Found>, AssistError> {
         let size = size_of(image)?;
         let encoded = like.iter().map(|crop| self.memory.exemplar(crop, || self.exemplar(crop)));
         let encoded: Vec<Exemplar> = encoded.collect::<Result<_, AssistError>>()?;
@@ -89,23 +110,25 @@ impl Proposer<'_> {
 
         let mut boxes = laid(size, &sides(&areas));
         let mut found: Vec<Walker> = Vec::new();
+        let mut looked_at = 0;
         for round in 1..=ROUNDS {
             let mut walkers = Vec::new();
-            for (part, some) in boxes.chunks(BATCH).enumerate() {
+            let all = in_all(looked_at, boxes.len(), round);
+            for some in boxes.chunks(BATCH) {
                 stop_if(cancel)?;
-                each(part * BATCH, boxes.len());
+                each(looked_at, all);
+                looked_at += some.len();
                 walkers.extend(self.walked(image, some, size, &encoded)?);
             }
             walkers.retain(|walker| wanted.contains(&walker.rect.area()) && !is_taken(walker.rect, taken));
             if round == ROUNDS {
-                walkers.retain(|walker| walker.score >= ENOUGH);
-                found = distinct(walkers, |walker| walker.score, is_copy);
+                found = best(walkers);
             } else {
                 let apart = distinct(walkers, |walker| walker.score * walker.steadiness, |a, b| overlap(a, b) > SAME);
                 boxes = apart.iter().map(|walker| walker.rect).take(MOST_KEPT).collect();
             }
         }
-        Ok(found.into_iter().map(|walker| walker.rect).collect())
+        Ok(found.into_iter().map(|Walker { rect, score, .. }| Found { rect, score }).collect())
     }
 
     /// Each of `boxes` after its next step; those in which nothing is seen are gone.
@@ -156,6 +179,20 @@ fn laid(size: Size, sides: &[f64]) -> Vec<Rect> {
         }
     }
     boxes
+}
+
+/// How many boxes all rounds look at, from `boxes` of this round on: later ones have no more, and not more than are kept.
+fn in_all(looked_at: usize, boxes: usize, round: usize) -> usize {
+    looked_at + boxes + (ROUNDS - round) * boxes.min(MOST_KEPT)
+}
+
+/// What is sure, each object once, and what is possible besides, the surest first.
+fn best(mut walkers: Vec<Walker>) -> Vec<Walker> {
+    walkers.retain(|walker| walker.score >= POSSIBLE);
+    let mut found = distinct(walkers, |walker| walker.score, is_copy);
+    let sure = found.partition_point(|walker| walker.score >= SURE);
+    found.truncate(sure + MOST_POSSIBLE);
+    found
 }
 
 /// The largest connected part of what a grid of logits takes for the object.
@@ -235,6 +272,35 @@ mod tests {
         let walker = |x: f64, score| Walker { rect: Rect::new(x, 0.0, 10.0, 10.0), steadiness: 1.0, score };
         let kept = distinct(vec![walker(1.0, 0.8), walker(0.0, 0.9), walker(20.0, 0.7)], |walker| walker.score, is_copy);
         assert_eq!(kept.iter().map(|walker| walker.rect.x).collect::<Vec<_>>(), [0.0, 20.0]);
+    }
+
+    #[test]
+    fn what_is_less_sure_comes_after_what_is_sure_and_is_no_copy_of_it() {
+        let walker = |x: f64, score| Walker { rect: Rect::new(x, 0.0, 10.0, 10.0), steadiness: 1.0, score };
+        let some = vec![walker(20.0, 0.5), walker(0.0, 0.9), walker(1.0, 0.55), walker(40.0, 0.4), walker(60.0, 0.7)];
+        let kept: Vec<f64> = best(some).iter().map(|walker| walker.rect.x).collect();
+        assert_eq!(kept, [0.0, 60.0, 20.0]);
+        let many = (0..100).map(|at: u8| walker(f64::from(at) * 20.0, if at < 30 { 0.5 } else { 0.8 })).collect();
+        assert_eq!(best(many).len(), 70 + MOST_POSSIBLE, "all that are sure, and a few besides");
+        let found = |score| Found { rect: Rect::default(), score };
+        assert!(found(0.6).is_sure() && !found(0.59).is_sure());
+    }
+
+    #[test]
+    fn the_share_of_all_rounds_that_is_done_never_goes_down() {
+        for rounds in [[475, 331, 249], [2000, 500, 500], [4, 0, 0], [16, 16, 16]] {
+            let (mut looked_at, mut last) = (0, 0.0);
+            for (round, boxes) in (1..).zip(rounds) {
+                let all = in_all(looked_at, boxes, round);
+                for part in 0..=boxes {
+                    let share = (looked_at + part) as f64 / all as f64;
+                    assert!(share >= last && share <= 1.0, "{rounds:?}: {share} after {last}");
+                    last = share;
+                }
+                looked_at += boxes;
+            }
+            assert!((last - 1.0).abs() < 1e-9, "{rounds:?}: {last}");
+        }
     }
 
     #[test]

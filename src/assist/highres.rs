@@ -38,7 +38,7 @@ impl Finisher<'_> {
         let (side, mask) = (self.refiner.config.image, &masks[index]);
         let steps = options.timesteps.len() - 1;
         let mut show = |step, of, thumbnail: &Patch| each(RefineStep { step, of, indices: vec![index], masks: vec![thumbnail.clone()] });
-        let Some(job) = Job::new(image, index, mask, side) else { return Ok(None) };
+        let Some(job) = Job::new(image, index, mask, &self.refiner.config, options) else { return Ok(None) };
         let (coarse, region) = (job.coarse.clone(), job.view.region);
         let colours = planes(job.view.planes(), [1, 3, side, side], self.device);
         let mut walk = self.walk(options, side * side)?;

@@ -25,7 +25,7 @@ mod walk;
 
 pub use alternatives::Alternative;
 pub use calibration::Calibration;
-pub use find::is_taken;
+pub use find::{Found, is_taken};
 pub use memory::Memory;
 pub use models::ModelPaths;
 pub use patch::Patch;
@@ -197,7 +197,7 @@ impl Engine for Assistant {
         taken: &[Rect],
         cancel: &Cancel,
         each: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Rect>, AssistError> {
+    ) -> Result<Vec<Found>, AssistError> {
         let device = self.compute.device();
         self.proposer(&device).find(image, like, taken, cancel, each)
     }

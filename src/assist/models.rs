@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::inside_the_program;
+use crate::disk;
 use crate::model::refiner::Refiner;
 use crate::model::weights::{NETWORK_KEY, WeightError, WeightFile, load_checkpoint};
 use crate::model::{refiner, segmenter};
@@ -21,8 +22,10 @@ const REFINER: &[u8] = include_bytes!("../../models/refiner.safetensors");
 #[serde(default)]
 pub struct ModelPaths {
     /// The segmenter's file.
+    #[serde(serialize_with = "disk::write_path", deserialize_with = "disk::read_path")]
     pub segmenter: Option<PathBuf>,
     /// The refiner's file.
+    #[serde(serialize_with = "disk::write_path", deserialize_with = "disk::read_path")]
     pub refiner: Option<PathBuf>,
 }
 

@@ -33,6 +33,8 @@ const SMALLEST_AREA: u64 = 64;
 const LEAST_IOU: f64 = 0.6;
 /// A result must have at least this share of the input's area, and at most its inverse.
 const LEAST_AREA_RATIO: f64 = 0.5;
+/// The same two where the masks are known to be coarse.
+const LEAST_OF_COARSE: f64 = 0.3;
 /// A crop that the network's input shrinks more than this is refined at high resolution by [`Mode::Auto`].
 const MOST_SHRINK: f64 = 2.0;
 
@@ -86,6 +88,9 @@ pub struct RefineOptions {
     pub strength: f32,
     /// Pixels farther than this from the input's outline stay (the larger of the distances along x and y).
     pub band_px: Option<u32>,
+    /// Whether the masks are known to be coarse, as those are that somebody brushed in a hurry: no outline counts as good because
+    /// it is smooth or crisp, and all may change more.
+    pub coarse: bool,
     /// Whether the result is `SegRefiner`'s own: each pixel that the refiner takes for the object with a probability of one
     /// half at least. There is no second opinion, nothing is drawn anew or kept from changing, and strength and band do
     /// not count.
@@ -136,6 +141,7 @@ impl Default for RefineOptions {
             mode: Mode::Auto,
             strength: Self::STRENGTH,
             band_px: None,
+            coarse: false,
             plain: false,
         }
     }
@@ -173,20 +179,16 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// The crop around mask `index`; `None` where that is empty.
-    pub(super) fn new(image: &RgbImage, index: usize, mask: &Mask, side: usize) -> Option<Self> {
-        Some(Self::over(image, index, mask, mask_region(mask.bbox()?, mask.size()), side))
-    }
-
-    /// The given crop around mask `index`.
-    fn over(image: &RgbImage, index: usize, mask: &Mask, region: Rect, side: usize) -> Self {
-        Self { index, coarse: mask_crop(mask, region, side), view: View::over(image, region, side) }
+    /// The crop around mask `index` for `network`; `None` where that mask is empty.
+    pub(super) fn new(image: &RgbImage, index: usize, mask: &Mask, network: &RefinerConfig, options: &RefineOptions) -> Option<Self> {
+        let (region, side) = (region(mask.bbox()?, mask.size(), network, options), network.image);
+        Some(Self { index, coarse: mask_crop(mask, region, side), view: View::over(image, region, side) })
     }
 
     /// Whether the mask's outline follows nothing in the picture, and that counts.
     pub(super) fn is_rough(&self, options: &RefineOptions) -> bool {
-        if options.plain {
-            return false;
+        if options.plain || options.coarse {
+            return options.coarse;
         }
         let coarse: Vec<bool> = self.coarse.iter().map(|&value| value >= 0.5).collect();
         shrink(self.view.region, self.view.side) >= LEAST_SHRINK
@@ -201,7 +203,11 @@ impl Job {
             None => refined.collect(),
         };
         let agreement = metric::cell_iou(self.coarse.iter().zip(&leaning).map(|(&coarse, &leaning)| (coarse >= 0.5, leaning > 0.0)));
-        let least = if is_smooth(mask) { LEAST_DOUBT_OF_SMOOTH } else { LEAST_DOUBT };
+        let least = match options.coarse {
+            true => 0.0,
+            false if is_smooth(mask) => LEAST_DOUBT_OF_SMOOTH,
+            false => LEAST_DOUBT,
+        };
         if options.leaves(1.0 - agreement, least) {
             return None;
         }
@@ -265,18 +271,16 @@ impl Finisher<'_> {
         for (&index, seen) in boxes.iter().zip(self.seen_in(image, masks, &boxes, options, cancel, each)?) {
             results[index] = unboxed(&masks[index], seen, options);
         }
-        let side = self.refiner.config.image;
-        let region = |mask: &Mask| Some(region(mask.bbox()?, size, &self.refiner.config, options));
+        let (network, side) = (&self.refiner.config, self.refiner.config.image);
         let (mut close, mut large) = (Vec::new(), Vec::new());
         let has_outline = |(index, mask): &(usize, &Mask)| mask.area() >= SMALLEST_AREA && !boxes.contains(index);
         for (index, mask) in masks.iter().enumerate().filter(has_outline) {
-            let shrink = region(mask).map_or(0.0, |region| shrink(region, side));
+            let shrink = mask.bbox().map_or(0.0, |bbox| shrink(region(bbox, size, network, options), side));
             let closely = options.mode == Mode::HighResolution || options.mode == Mode::Auto && has_two && shrink > MOST_SHRINK;
             if closely { close.push(index) } else { large.push(index) }
         }
         for indices in large.chunks(self.at_once()) {
-            let job = |&index: &usize| Some(Job::over(image, index, &masks[index], region(&masks[index])?, side));
-            let jobs: Vec<Job> = indices.iter().filter_map(job).collect();
+            let jobs: Vec<Job> = indices.iter().filter_map(|&index| Job::new(image, index, &masks[index], network, options)).collect();
             let doubts = self.doubts(image, masks, &jobs, options)?;
             for ((job, doubt), patch) in jobs.iter().zip(doubts).zip(self.batch(&jobs, options, cancel, each)?) {
                 let mask = &masks[job.index];
@@ -387,9 +391,9 @@ fn settled(original: &Mask, refined: Mask, least_reach: u32, options: &RefineOpt
         return Refinement { change: 1.0 - metric::iou(original, &refined), mask: refined, kept_original: false };
     }
     // What a person drew is changed for larger reasons.
-    let least_reach = if least_reach > 0 && is_smooth(original) { least_reach.max(SMOOTH_REACH) } else { least_reach };
+    let least_reach = if least_reach > 0 && !options.coarse && is_smooth(original) { least_reach.max(SMOOTH_REACH) } else { least_reach };
     let refined = without_slivers(original, refined, least_reach);
-    guarded(original, banded(original, refined, options))
+    guarded(original, banded(original, refined, options), options)
 }
 
 /// `seen`, what the segmenter takes for the object of a box, in the place of the mask that fills it.
@@ -456,10 +460,11 @@ fn near_outline(original: &Mask, refined: &Mask, reach: u32) -> Mask {
     result
 }
 
-fn guarded(original: &Mask, refined: Mask) -> Refinement {
+fn guarded(original: &Mask, refined: Mask, options: &RefineOptions) -> Refinement {
+    let (least, least_ratio) = if options.coarse { (LEAST_OF_COARSE, LEAST_OF_COARSE) } else { (LEAST_IOU, LEAST_AREA_RATIO) };
     let overlap = metric::iou(original, &refined);
     let ratio = refined.area() as f64 / original.area().max(1) as f64;
-    if overlap < LEAST_IOU || !(LEAST_AREA_RATIO..=LEAST_AREA_RATIO.recip()).contains(&ratio) {
+    if overlap < least || !(least_ratio..=least_ratio.recip()).contains(&ratio) {
         return kept(original);
     }
     Refinement { mask: refined, kept_original: false, change: 1.0 - overlap }
@@ -497,11 +502,25 @@ mod tests {
     }
 
     #[test]
+    fn the_published_network_sees_the_crops_that_it_knows() {
+        let official = RefinerConfig::official();
+        let large = Mask::filled(Size::new(800, 380), Rect::new(300.0, 60.0, 400.0, 300.0));
+        let image = RgbImage::new(800, 380);
+        let view = |options: &RefineOptions| Job::new(&image, 0, &large, &official, options).unwrap().view.region;
+        assert_eq!(view(&RefineOptions::plain(&official)), Rect::new(280.0, 40.0, 440.0, 340.0));
+        assert_eq!(view(&RefineOptions::default()), Rect::new(260.0, 30.0, 480.0, 350.0));
+        assert!(Job::new(&image, 0, &Mask::new(large.size()), &official, &RefineOptions::default()).is_none());
+    }
+
+    #[test]
     fn a_result_that_strays_too_far_is_dropped() {
         let original = square(20);
-        assert_eq!(guarded(&original, square(12)), kept(&original));
-        assert_eq!(guarded(&original, Mask::new(original.size())), kept(&original));
-        let close = guarded(&original, square(19));
+        let guarded = |refined, coarse| guarded(&original, refined, &RefineOptions { coarse, ..RefineOptions::default() });
+        assert_eq!(guarded(square(12), false), kept(&original));
+        assert_eq!([true, false].map(|coarse| guarded(Mask::new(original.size()), coarse)), [(); 2].map(|()| kept(&original)));
+        assert_eq!(guarded(square(12), true).mask, square(12));
+        assert_eq!(guarded(square(10), true), kept(&original));
+        let close = guarded(square(19), false);
         assert!(!close.kept_original && (close.change - (1.0 - 361.0 / 400.0)).abs() < 1e-12);
     }
 
@@ -538,7 +557,8 @@ mod tests {
         let disc = Mask::from_fn(size, |x, y| x.abs_diff(150).pow(2) + y.abs_diff(150).pow(2) < 8100);
         let image = RgbImage::from_fn(300, 300, |x, y| image::Rgb(if disc.get(x, y) { [200, 40, 40] } else { [40, 160, 60] }));
         let rough = Mask::filled(size, Rect::new(68.0, 72.0, 160.0, 160.0));
-        let job = Job::new(&image, 0, &rough, 128).unwrap();
+        let network = RefinerConfig { image: 128, ..RefinerConfig::nano() };
+        let job = Job::new(&image, 0, &rough, &network, &RefineOptions::default()).unwrap();
         let unsure: Vec<f32> = job.coarse.iter().map(|&value| 0.2 + 0.6 * value).collect();
         let opinion = |mask: &Mask| {
             let cells: Vec<bool> = mask_crop(mask, job.view.region, job.view.side).into_iter().map(|value| value >= 0.5).collect();

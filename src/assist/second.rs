@@ -20,6 +20,8 @@ use crate::model::noise::Noise;
 
 /// How sure of the mask the segmenter is told to be, of 1.
 const BELIEF: f64 = 0.8;
+/// The same of a mask that is known to be coarse.
+const BELIEF_OF_COARSE: f64 = 0.4;
 
 /// A mask that covers at least this share of its box says where an object is, and nothing about its outline ...
 const BOXED: f64 = 0.98;
@@ -94,7 +96,8 @@ impl Finisher<'_> {
             let object: Vec<bool> = mask_crop(seen(index), view.region, crop).into_iter().map(|value| value >= 0.5).collect();
             view.input_for(&object)
         });
-        let side = |value: f32| (BELIEF * SIGNAL_SCALE) as f32 * (2.0 * value - 1.0);
+        let belief = if options.coarse { BELIEF_OF_COARSE } else { BELIEF };
+        let side = |value: f32| (belief * SIGNAL_SCALE) as f32 * (2.0 * value - 1.0);
         let believed = looks.each(grid, |index, view| mask_crop(seen(index), view.region, grid).into_iter().map(side).collect());
         let shape = [count, 1, grid, grid];
         let features = segmenter.encoder.forward(planes(input, [count, 5, crop, crop], self.device));

@@ -18,7 +18,8 @@ use std::thread::JoinHandle;
 use image::RgbImage;
 
 use super::{
-    AssistError, Assistant, ExemplarCrop, ModelPaths, Prompt, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep, Refinement,
+    AssistError, Assistant, ExemplarCrop, Found, ModelPaths, Prompt, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep,
+    Refinement,
 };
 use crate::geometry::Rect;
 use crate::job::{Cancel, Meter, Progress, spawn};
@@ -118,8 +119,8 @@ pub enum Reply {
     Found {
         /// The request.
         id: RequestId,
-        /// In image coordinates.
-        rects: Vec<Rect>,
+        /// Those that are not sure come last.
+        found: Vec<Found>,
     },
     /// The request failed.
     Failed {
@@ -174,7 +175,7 @@ pub trait Engine {
         _taken: &[Rect],
         _cancel: &Cancel,
         _each: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Rect>, AssistError> {
+    ) -> Result<Vec<Found>, AssistError> {
         Ok(Vec::new())
     }
 
@@ -500,8 +501,8 @@ fn answer<E: Engine>(
         }
         Request::Find { image, like, taken } => {
             let mut each = |done, of| tell(Reply::Finding { id, done, of });
-            let rects = engine.find(image, like, taken, cancel, &mut each)?;
-            Ok(Reply::Found { id, rects })
+            let found = engine.find(image, like, taken, cancel, &mut each)?;
+            Ok(Reply::Found { id, found })
         }
         Request::Load(_) => Ok(Reply::Ready { id, device: engine.device(), takes_exemplars: engine.takes_exemplars() }),
     }

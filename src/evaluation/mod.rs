@@ -122,7 +122,7 @@ pub fn compare(truth: &Dataset, prediction: &Dataset, watch: &mut Watch<'_>) -> 
     if prediction.instances.iter().all(|instance| instance.score.is_none()) {
         return Ok(table);
     }
-    let precision = Some(precision(truth, prediction)?);
+    let precision = Some(precision(truth, prediction, watch)?);
     let boundary_precision = Some(precision_by(truth, prediction, Overlap::Boundary, watch)?);
     Ok(Table { precision, boundary_precision, ..table })
 }

@@ -1,15 +1,18 @@
 //! COCO's and LVIS' average precision of masks, by the `hotcoco` port of pycocotools and lvis-api.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use hotcoco::params::IouType;
-use hotcoco::{Annotation, COCO, COCOeval, Segmentation};
+use hotcoco::{Annotation, EvalMode, Segmentation, StreamingEval};
 use serde::Serialize;
 
 use super::federation::Federation;
-use crate::annotation::{CategoryId, Dataset, Instance, Shape};
+use crate::annotation::{Category, CategoryId, Dataset, Image, ImageId, Instance, Shape};
 use crate::geometry::Rect;
-use crate::job::Stopped;
+use crate::job::{Meter, Stopped, Watch};
+
+/// So many images lie between two looks at the cancel flag.
+const CHUNK: usize = 256;
 
 /// Average precision of masks at up to 100 detections an image and class, for LVIS 300 an image; a value is -1 where there is
 /// no object to find.
@@ -42,6 +45,13 @@ impl Precision {
     }
 }
 
+/// An image with its objects and what was found on it.
+struct Page<'a> {
+    image: &'a Image,
+    objects: Vec<&'a Instance>,
+    found: Vec<&'a Instance>,
+}
+
 /// Why a comparison gave no average precision.
 #[derive(Debug, thiserror::Error)]
 pub enum PrecisionError {
@@ -60,18 +70,15 @@ pub enum PrecisionError {
 /// are left out, as in COCO's own evaluation. Where `truth` is one of LVIS, only classes that an image is labelled for count.
 ///
 /// # Errors
-/// When the evaluation refuses its input.
-pub fn precision(truth: &Dataset, prediction: &Dataset) -> Result<Precision, PrecisionError> {
-    // The evaluation knows only ids from 0; ours may be negative. It goes by the order of ids where scores are equal.
-    let ids: BTreeSet<_> = truth.images.iter().map(|image| image.id).collect();
-    let images: HashMap<_, _> = ids.into_iter().zip(1_u64..).collect();
-    let categories: HashMap<_, _> =
+/// When the evaluation refuses its input, or the comparison was stopped.
+pub fn precision(truth: &Dataset, prediction: &Dataset, watch: &mut Watch<'_>) -> Result<Precision, PrecisionError> {
+    let federation = Federation::of(truth);
+    let numbers: HashMap<CategoryId, u64> =
         truth.categories.iter().enumerate().rev().map(|(place, category)| (category.id, place as u64 + 1)).collect();
-    let annotation = |id: usize, instance: &Instance| {
+    let annotation = |image_id: u64, instance: &Instance| {
         Some(Annotation {
-            id: id as u64 + 1,
-            image_id: *images.get(&instance.image_id)?,
-            category_id: *categories.get(&instance.category_id)?,
+            image_id,
+            category_id: *numbers.get(&instance.category_id)?,
             bbox: Some(corners(instance.bbox)),
             area: Some(instance.area),
             segmentation: Some(segmentation(instance)),
@@ -80,56 +87,71 @@ pub fn precision(truth: &Dataset, prediction: &Dataset) -> Result<Precision, Pre
             ..Annotation::default()
         })
     };
-    let federation = Federation::of(truth);
-    let places = |ids: &[CategoryId]| ids.iter().filter_map(|id| categories.get(id).copied()).collect::<Vec<u64>>();
-    let dataset = hotcoco::Dataset {
-        images: truth
-            .images
-            .iter()
-            .map(|image| {
-                let marks = federation.as_ref().and_then(|federation| federation.marks(image.id)).cloned().unwrap_or_default();
-                hotcoco::Image {
-                    id: images.get(&image.id).copied().unwrap_or_default(),
-                    width: image.size.width,
-                    height: image.size.height,
-                    neg_category_ids: places(&marks.absent),
-                    not_exhaustive_category_ids: places(&marks.not_exhaustive),
-                    ..hotcoco::Image::default()
-                }
-            })
-            .collect(),
-        categories: truth
-            .categories
-            .iter()
-            .zip(1..)
-            .map(|(category, id)| hotcoco::Category {
-                id,
-                name: id.to_string(),
-                frequency: federation
-                    .as_ref()
-                    .and_then(|federation| federation.frequency(category.id))
-                    .map(|frequency| frequency.letter().to_owned()),
-                ..hotcoco::Category::default()
-            })
-            .collect(),
-        annotations: truth.instances.iter().enumerate().filter_map(|(place, instance)| annotation(place, instance)).collect(),
-        ..hotcoco::Dataset::default()
-    };
-    let scored = prediction.instances.iter().filter(|instance| instance.score.is_some_and(|score| !score.is_nan()));
     // A result with a box would be taken for one of boxes, and its area for that of the box.
-    let result = |(place, instance)| annotation(place, instance).map(|result| Annotation { bbox: None, ..result });
-    let results = scored.enumerate().filter_map(result).collect();
-    let truth = COCO::from_dataset(dataset);
-    let results = truth.load_res_anns(results)?;
-    let mut evaluation = match &federation {
-        Some(_) => COCOeval::new_lvis(truth, results, IouType::Segm),
-        None => COCOeval::new(truth, results, IouType::Segm),
-    };
-    evaluation.evaluate()?;
+    let result = |image_id: u64, instance: &Instance| annotation(image_id, instance).map(|result| Annotation { bbox: None, ..result });
+    let mode = if federation.is_some() { EvalMode::Lvis } else { EvalMode::Coco };
+    let mut evaluation = StreamingEval::new(mode.default_params(IouType::Segm), mode, classes(truth, federation.as_ref()))?;
+    let pages = pages(truth, prediction);
+    let meter = Meter::start("matching detections", pages.len() as u64);
+    // The evaluation knows only ids from 0; ours may be negative. It goes by the order of ids where scores are equal.
+    let mut number: u64 = 0;
+    for chunk in pages.chunks(CHUNK) {
+        watch.step(&meter, number as usize)?;
+        let (mut images, mut objects, mut found) = (Vec::with_capacity(chunk.len()), Vec::new(), Vec::new());
+        for page in chunk {
+            number += 1;
+            images.push(image(page.image, number, federation.as_ref(), &numbers));
+            objects.extend(page.objects.iter().filter_map(|instance| annotation(number, instance)));
+            found.extend(page.found.iter().filter_map(|instance| result(number, instance)));
+        }
+        evaluation.update(images, objects, found)?;
+    }
+    let mut evaluation = evaluation.finalize();
     evaluation.accumulate();
     evaluation.summarize_lines();
     let Some(&[ap, ap50, ap75, small, medium, large, a, b, c, ..]) = evaluation.stats() else { return Err(PrecisionError::Incomplete) };
     Ok(Precision { ap, ap50, ap75, small, medium, large, by_frequency: federation.map(|_| [a, b, c]) })
+}
+
+/// The images of `truth` in the order of their ids; of several with one id the first counts.
+fn pages<'a>(truth: &'a Dataset, prediction: &'a Dataset) -> Vec<Page<'a>> {
+    let mut pages: BTreeMap<ImageId, Page<'a>> =
+        truth.images.iter().rev().map(|image| (image.id, Page { image, objects: Vec::new(), found: Vec::new() })).collect();
+    for instance in &truth.instances {
+        if let Some(page) = pages.get_mut(&instance.image_id) {
+            page.objects.push(instance);
+        }
+    }
+    for instance in prediction.instances.iter().filter(|instance| instance.score.is_some_and(|score| !score.is_nan())) {
+        if let Some(page) = pages.get_mut(&instance.image_id) {
+            page.found.push(instance);
+        }
+    }
+    pages.into_values().collect()
+}
+
+/// The classes of `truth`, by their places from 1.
+fn classes(truth: &Dataset, federation: Option<&Federation>) -> Vec<hotcoco::Category> {
+    let class = |(category, id): (&Category, u64)| hotcoco::Category {
+        id,
+        name: id.to_string(),
+        frequency: federation.and_then(|all| all.frequency(category.id)).map(|frequency| frequency.letter().to_owned()),
+        ..hotcoco::Category::default()
+    };
+    truth.categories.iter().zip(1..).map(class).collect()
+}
+
+fn image(image: &Image, id: u64, federation: Option<&Federation>, numbers: &HashMap<CategoryId, u64>) -> hotcoco::Image {
+    let marks = federation.and_then(|all| all.marks(image.id)).cloned().unwrap_or_default();
+    let places = |ids: &[CategoryId]| ids.iter().filter_map(|id| numbers.get(id).copied()).collect::<Vec<u64>>();
+    hotcoco::Image {
+        id,
+        width: image.size.width,
+        height: image.size.height,
+        neg_category_ids: places(&marks.absent),
+        not_exhaustive_category_ids: places(&marks.not_exhaustive),
+        ..hotcoco::Image::default()
+    }
 }
 
 fn corners(bbox: Rect) -> [f64; 4] {

@@ -8,85 +8,13 @@ use serde::de::IgnoredAny;
 use super::coco::{self, record::NO_ID};
 use super::convert::{self, Policy};
 pub use super::fault::{ExchangeError, Fault};
+pub use super::format::Format;
 use super::loss::{Kind, Tally};
 use super::picture::MOST_PIXELS;
 use super::{Report, cvat, labelme, lvis, masks, voc, yolo};
 use crate::annotation::{Category, CategoryId, Dataset, Field, Image, ImageId, Instance, InstanceId, Shape, Verbatim};
 use crate::geometry::{Rect, Size};
 pub use crate::job::Watch;
-
-/// A format for data sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// A COCO JSON file.
-    Coco,
-    /// A LVIS JSON file.
-    Lvis,
-    /// A bare list of results, as COCO's evaluation takes it.
-    Results,
-    /// A folder of YOLO's text files, one polygon a line.
-    YoloSeg,
-    /// A folder of Pascal VOC's XML files: boxes.
-    Voc,
-    /// An XML file of CVAT for images: polygons and boxes.
-    Cvat,
-    /// A folder of labelme's JSON files.
-    Labelme,
-    /// A folder with a PNG for each object.
-    Masks,
-    /// A folder with a PNG for each image, its values the numbers of classes.
-    Semantic,
-}
-
-impl Format {
-    /// All formats.
-    pub const ALL: [Self; 9] =
-        [Self::Coco, Self::Lvis, Self::Results, Self::YoloSeg, Self::Voc, Self::Cvat, Self::Labelme, Self::Masks, Self::Semantic];
-
-    /// Its name as a person knows it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Coco => "COCO",
-            Self::Lvis => "LVIS",
-            Self::Results => "COCO results",
-            Self::YoloSeg => "YOLO segmentation",
-            Self::Voc => "Pascal VOC",
-            Self::Cvat => "CVAT for images",
-            Self::Labelme => "labelme",
-            Self::Masks => "PNG for each object",
-            Self::Semantic => "PNG of class numbers",
-        }
-    }
-
-    /// Whether it is a folder of files rather than one file.
-    pub const fn is_folder(self) -> bool {
-        matches!(self, Self::YoloSeg | Self::Voc | Self::Labelme | Self::Masks | Self::Semantic)
-    }
-
-    /// The ending of its file; `None` for a folder.
-    pub const fn ending(self) -> Option<&'static str> {
-        match self {
-            Self::Coco | Self::Lvis | Self::Results => Some("json"),
-            Self::Cvat => Some("xml"),
-            _ => None,
-        }
-    }
-
-    /// Whether it is a JSON file with the records of COCO.
-    pub const fn is_json(self) -> bool {
-        matches!(self, Self::Coco | Self::Lvis | Self::Results)
-    }
-
-    /// Whether masks in it have a form that can be chosen.
-    pub const fn has_forms(self) -> bool {
-        matches!(self, Self::Coco | Self::Lvis)
-    }
-
-    /// Whether it holds polygons, so that masks are traced with a tolerance.
-    pub const fn has_polygons(self) -> bool {
-        self.has_forms() || matches!(self, Self::YoloSeg | Self::Cvat)
-    }
-}
 
 /// What reading gave.
 #[derive(Clone, Debug, Default)]
@@ -118,7 +46,7 @@ pub fn import(
             let truth = reference.ok_or_else(|| ExchangeError::NoReference { path: path.to_owned() })?;
             Ok(plain(coco::read_results(path, truth)?))
         }
-        Format::YoloSeg => yolo::read(path, images, watch),
+        Format::YoloSeg | Format::YoloBoxes => yolo::read(path, images, watch),
         Format::Voc => voc::read(path, watch),
         Format::Cvat => cvat::read(path),
         Format::Labelme => labelme::read(path, watch),
@@ -133,11 +61,27 @@ pub fn import(
 /// # Errors
 /// When the disk does not allow it, or the format cannot hold the data set at all. Nothing is half-written.
 pub fn export(
+    dataset: Dataset,
+    format: Format,
+    path: &Path,
+    policy: Option<Policy>,
+    reference: Option<&[Category]>,
+    watch: &mut Watch<'_>,
+) -> Result<Tally, ExchangeError> {
+    export_with(dataset, format, path, policy, reference, None, watch)
+}
+
+/// [`export`] with the pictures in the folder `pictures`, copied to where YOLO looks for them; no other format takes them.
+///
+/// # Errors
+/// As [`export`].
+pub fn export_with(
     mut dataset: Dataset,
     format: Format,
     path: &Path,
     policy: Option<Policy>,
     reference: Option<&[Category]>,
+    pictures: Option<&Path>,
     watch: &mut Watch<'_>,
 ) -> Result<Tally, ExchangeError> {
     let mut tally = Tally::default();
@@ -170,7 +114,8 @@ pub fn export(
     usable(&mut dataset, &mut tally);
     lost_members(&dataset, format, &mut tally);
     match format {
-        Format::YoloSeg => yolo::write(&dataset, path, tolerance_px, &mut tally, watch)?,
+        Format::YoloSeg => yolo::write(&dataset, path, Some(tolerance_px), pictures, &mut tally, watch)?,
+        Format::YoloBoxes => yolo::write(&dataset, path, None, pictures, &mut tally, watch)?,
         Format::Voc => voc::write(&dataset, path, &mut tally, watch)?,
         Format::Cvat => cvat::write(&dataset, path, tolerance_px, &mut tally, watch)?,
         Format::Labelme => labelme::write(&dataset, path, &mut tally, watch)?,
@@ -322,6 +267,10 @@ pub fn kept_iou(instance: &Instance, size: Size, format: Format, policy: Option<
             Some(convert::converted(instance, size, policy).ok()?.map_or(1.0, |(_, iou)| iou))
         }
         Format::YoloSeg => traced(&yolo::within(instance, size), yolo::GRAIN_PX),
+        Format::YoloBoxes => {
+            let bbox = Shape::Box.runs(yolo::inside(instance.bbox, size)?, size).ok()?;
+            Some(convert::iou(&counts, &bbox))
+        }
         Format::Cvat if instance.shape == Shape::Box => Some(1.0),
         Format::Cvat => traced(instance, cvat::GRAIN_PX),
         Format::Voc => {

@@ -93,7 +93,8 @@ fn list(root: &Path, below: &str, depth: usize, names: &mut Vec<String>, report:
     Ok(())
 }
 
-fn is_picture(name: &str) -> bool {
+/// Whether the name has the ending of a picture.
+pub(super) fn is_picture(name: &str) -> bool {
     Path::new(name)
         .extension()
         .and_then(|ending| ending.to_str())

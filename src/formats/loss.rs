@@ -68,6 +68,12 @@ pub enum Kind {
     Unnamed,
     /// A top-level member that is not as in the first file.
     TopLevel,
+    /// A box of which only the part inside its image is kept.
+    Cut,
+    /// A line with numbers that lie outside of its image.
+    OutOfImage,
+    /// A picture that is not in its folder.
+    MissingPicture,
 }
 
 impl Kind {
@@ -102,6 +108,9 @@ impl Kind {
             Self::OnLeftOut => "objects lie on images that were left out",
             Self::Unnamed => "images or classes have no name or id of their own and were left out",
             Self::TopLevel => "top-level members of the other file differ and were left out",
+            Self::Cut => "boxes were cut at the edge of their image",
+            Self::OutOfImage => "lines have numbers outside of 0 to 1, so that they lead out of their image",
+            Self::MissingPicture => "pictures were not found, so that only their labels are there",
         }
     }
 }

@@ -337,7 +337,7 @@ fn with_id(source: Option<&Verbatim>, id: i64, new: i64) -> Option<Verbatim> {
 }
 
 /// The object under other ids, in its record too.
-fn moved(instance: &Instance, id: InstanceId, image_id: ImageId, category_id: CategoryId) -> Instance {
+pub(crate) fn moved(instance: &Instance, id: InstanceId, image_id: ImageId, category_id: CategoryId) -> Instance {
     #[derive(Deserialize)]
     struct Record {
         id: Option<i64>,

@@ -9,6 +9,7 @@ mod cvat;
 pub mod exchange;
 mod fault;
 pub mod folder;
+mod format;
 mod jpeg;
 mod label_map;
 mod labelme;

@@ -2,7 +2,7 @@
 //! is there already, empty, keeps its place, which may be a link, a mount point or where a shell stands: it is filled in a
 //! folder inside, whose contents then move up.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -54,12 +54,28 @@ impl Stage {
     /// # Errors
     /// When the disk does not allow it.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<(), ExchangeError> {
-        let path = self.path().join(name);
-        let shown = self.target.join(name);
+        let (path, shown) = self.place(name)?;
+        fs::write(&path, content).map_err(ExchangeError::io(&shown))
+    }
+
+    /// Copies the file `from` into the folder, under `name`; folders on the way to it are made.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the disk does not allow it, for instance because it is full.
+    pub fn copy(&self, name: &str, from: &Path) -> Result<(), ExchangeError> {
+        let mut source = File::open(from).map_err(ExchangeError::io(from))?;
+        let (path, shown) = self.place(name)?;
+        let copied = File::create(&path).and_then(|mut file| io::copy(&mut source, &mut file));
+        copied.map(|_| ()).map_err(ExchangeError::io(&shown))
+    }
+
+    /// Where the file `name` is written, and where a person will find it.
+    fn place(&self, name: &str) -> Result<(PathBuf, PathBuf), ExchangeError> {
+        let (path, shown) = (self.path().join(name), self.target.join(name));
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(ExchangeError::io(&shown))?;
         }
-        fs::write(&path, content).map_err(ExchangeError::io(&shown))
+        Ok((path, shown))
     }
 
     /// Gives the folder its name.

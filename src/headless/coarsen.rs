@@ -52,6 +52,8 @@ enum Kind {
     Grid,
     /// Polygons through a tenth of the outline's points, a part cut off
     Polygon,
+    /// Strokes of a broad brush from left to right over the object
+    Brushed,
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
@@ -62,6 +64,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
         Kind::Perturbed => (Fault::Perturbed(arguments.iou), format!("perturbed {}", arguments.iou)),
         Kind::Grid => (Fault::Grid, "grid".to_owned()),
         Kind::Polygon => (Fault::Polygon, "polygon".to_owned()),
+        Kind::Brushed => (Fault::Brushed, "brushed".to_owned()),
     };
     let sizes: std::collections::HashMap<_, _> = data.images.iter().map(|Image { id, size, .. }| (*id, *size)).collect();
     let meter = Meter::start("true masks to coarse ones", data.instances.len() as u64);

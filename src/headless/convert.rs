@@ -35,10 +35,13 @@ pub struct Arguments {
     /// How far a polygon may lie from the pixels' edge; 0 keeps every pixel
     #[arg(long, value_name = "PIXELS", default_value_t = 0.75)]
     tolerance: f64,
-    /// The folder of the pictures: their sizes for yolo-seg (else `images` in the data), their file names for masks and
-    /// semantic (else STEM.png)
+    /// The folder of the pictures: their sizes where yolo is read (else `images` in the data), their file names for masks
+    /// and semantic (else STEM.png); where yolo is written they are copied into `images` beside the labels
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
+    /// Leave the pictures of --images out where yolo is written
+    #[arg(long)]
+    labels_only: bool,
     /// A COCO or LVIS file: the data set that results belong to, and whose class ids COCO and LVIS output get
     #[arg(long, value_name = "FILE")]
     reference: Option<PathBuf>,
@@ -56,8 +59,10 @@ enum Name {
     Lvis,
     /// A bare list of COCO results
     Results,
-    /// A folder with data.yaml and YOLO's text files
+    /// A folder with data.yaml and YOLO's text files, a polygon a line; boxes are read too
     YoloSeg,
+    /// The same, a box a line; polygons are read too
+    YoloBoxes,
     /// A folder of Pascal VOC's XML files; boxes only
     Voc,
     /// A CVAT for images 1.1 XML file
@@ -77,6 +82,7 @@ impl Name {
             Self::Lvis => Format::Lvis,
             Self::Results => Format::Results,
             Self::YoloSeg => Format::YoloSeg,
+            Self::YoloBoxes => Format::YoloBoxes,
             Self::Voc => Format::Voc,
             Self::Cvat => Format::Cvat,
             Self::Labelme => Format::Labelme,
@@ -113,6 +119,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     let takes_reference = [from, to].iter().any(|format| format.is_json());
     anyhow::ensure!(arguments.reference.is_none() || takes_reference, "--reference is for coco, lvis and results");
     anyhow::ensure!(arguments.shape.is_none() || to.has_forms(), "--shape is for coco and lvis: {} has one form of masks", to.name());
+    anyhow::ensure!(!arguments.labels_only || to.is_yolo(), "--labels-only is for yolo-seg and yolo-boxes");
+    let pictures = arguments.images.as_deref().filter(|_| to.is_yolo() && !arguments.labels_only);
+    pictures.map_or(Ok(()), dataset::folder)?;
     if !to.is_folder() {
         dataset::writable([&arguments.out])?;
     }
@@ -129,14 +138,18 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     // Results belong to their reference already.
     let classes = reference.as_ref().filter(|_| to != Format::Results && from != Format::Results).map(|other| other.categories.as_slice());
     let mut progress = |progress: crate::job::Progress| terminal.progress(&progress);
-    let written = exchange::export(imported.dataset, to, &arguments.out, policy, classes, &mut Watch { cancel, progress: &mut progress });
+    let watch = &mut Watch { cancel, progress: &mut progress };
+    let written = exchange::export_with(imported.dataset, to, &arguments.out, policy, classes, pictures, watch);
     terminal.finish();
     let written = written?;
     for sentence in imported.tally.sentences() {
-        terminal.warning(&format!("reading {}: {sentence}", from.name()));
+        terminal.warning(&format!("reading {}: {sentence}", from.read_name()));
     }
     for sentence in written.sentences() {
         terminal.warning(&format!("writing {}: {sentence}", to.name()));
+    }
+    if to.is_yolo() && arguments.images.is_none() && !arguments.labels_only {
+        terminal.warning(&format!("the pictures belong into {}; --images copies them there", arguments.out.join("images").display()));
     }
     if let Some(path) = &arguments.report {
         let report = serde_json::json!({ "read": imported.tally, "written": written });

@@ -15,7 +15,7 @@ use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, unless_cancelled};
 use crate::annotation::{CategoryId, Dataset, Field, Instance, Shape};
 use crate::assist::{Assistant, Engine as _, ExemplarCrop, Prompt, ProposeOptions};
-use crate::evaluation::precision;
+use crate::evaluation::{Watch, precision};
 use crate::job::Cancel;
 use crate::mask::metric;
 use crate::model::noise::Noise;
@@ -154,7 +154,7 @@ pub(super) fn run(options: &Options, data: &Dataset, images: &Path, terminal: &m
     })?;
     terminal.finish();
     if walk.outcome == Outcome::Done {
-        terminal.message(protocol.table(&options.novel)?.trim_end());
+        terminal.message(protocol.table(&options.novel, cancel)?.trim_end());
     }
     Ok(walk.outcome)
 }
@@ -201,7 +201,7 @@ impl Protocol<'_> {
         chosen.filter_map(|index| self.crops.get(index)).cloned().collect()
     }
 
-    fn table(&self, named: &[String]) -> anyhow::Result<String> {
+    fn table(&self, named: &[String], cancel: &Cancel) -> anyhow::Result<String> {
         let is_novel = |name: &str| if named.is_empty() { VOC.contains(&name) } else { named.iter().any(|other| other == name) };
         let novel: BTreeSet<CategoryId> =
             self.data.categories.iter().filter(|category| is_novel(&category.name)).map(|category| category.id).collect();
@@ -219,7 +219,7 @@ impl Protocol<'_> {
             for (name, wants_novel) in [("base", false), ("novel", true)] {
                 let of_kind = |(_, setting): &(usize, &Setting)| (setting.shots, setting.guidance) == (shots, guidance);
                 let runs = self.settings.iter().enumerate().filter(of_kind);
-                let runs = runs.map(|(place, _)| self.run(place, &novel, wants_novel)).collect::<anyhow::Result<Vec<_>>>()?;
+                let runs = runs.map(|(place, _)| self.run(place, (&novel, wants_novel), cancel)).collect::<anyhow::Result<Vec<_>>>()?;
                 let count = runs.first().map_or(0, |run| run.count);
                 if count > 0 {
                     let of = |value: fn(&Run) -> f64| spread(&runs.iter().map(value).collect::<Vec<f64>>());
@@ -236,7 +236,7 @@ impl Protocol<'_> {
     }
 
     /// The means of one setting over the objects of base or novel classes.
-    fn run(&self, setting: usize, novel: &BTreeSet<CategoryId>, wants_novel: bool) -> anyhow::Result<Run> {
+    fn run(&self, setting: usize, (novel, wants_novel): (&BTreeSet<CategoryId>, bool), cancel: &Cancel) -> anyhow::Result<Run> {
         let wanted =
             |one: &&Measured| one.setting == setting && novel.contains(&self.data.instances[one.object].category_id) == wants_novel;
         let measured: Vec<&Measured> = self.measured.iter().filter(wanted).collect();
@@ -250,7 +250,8 @@ impl Protocol<'_> {
             instance.set_shape(one.shape.clone());
             Instance { score: Some(f64::from(one.score)), changed: Field::NONE, ..instance }
         };
-        let found = precision(&truth, &self.data.with_instances(measured.iter().map(predicted).collect()))?;
+        let predictions = self.data.with_instances(measured.iter().map(predicted).collect());
+        let found = precision(&truth, &predictions, &mut Watch { cancel, progress: &mut |_| () })?;
         let shown = |one: &&Measured| self.exemplars(self.data.instances[one.object].category_id, setting).len();
         let shown = ends(measured.iter().map(shown));
         let iou = measured.iter().map(|one| one.iou).sum::<f64>() / count as f64;

@@ -8,7 +8,7 @@ use super::pictures::{each_readable, tasks};
 use super::terminal::Terminal;
 use super::{Outcome, unless_cancelled};
 use crate::annotation::{CategoryId, Dataset, ImageId, Instance, InstanceId, Shape};
-use crate::assist::{Assistant, Engine as _, ExemplarCrop};
+use crate::assist::{Assistant, Engine as _, ExemplarCrop, Found};
 use crate::geometry::Rect;
 use crate::job::Cancel;
 use crate::model::segmenter::MOST_EXEMPLARS;
@@ -48,9 +48,11 @@ pub(super) fn add(
         let taken = boxes.entry(image).or_default();
         for (class, like) in like {
             let searched = assistant.find(picture, &like, taken, cancel, &mut |_, _| ());
-            let Some(rects) = unless_cancelled(searched)? else { return Ok(Outcome::Cancelled) };
-            found.extend(rects.iter().map(|&rect| (image, class, rect)));
-            taken.extend(rects);
+            let Some(mut others) = unless_cancelled(searched)? else { return Ok(Outcome::Cancelled) };
+            // Nobody looks at each here.
+            others.retain(Found::is_sure);
+            found.extend(others.iter().map(|other| (image, class, other.rect)));
+            taken.extend(others.iter().map(|other| other.rect));
         }
         Ok(Outcome::Done)
     })?;

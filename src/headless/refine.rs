@@ -15,6 +15,7 @@ use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, dataset, unless_cancelled};
 use crate::annotation::{CategoryId, Dataset, Instance, Shape};
 use crate::assist::{Assistant, Engine as _, Mode, RefineOptions};
+use crate::disk;
 use crate::formats::coco;
 use crate::job::{Cancel, Meter};
 use crate::mask::Mask;
@@ -45,12 +46,16 @@ pub struct Arguments {
     /// that merely fills its box becomes what the segmenter proposes for that
     #[arg(long, value_name = "SHARE", default_value_t = RefineOptions::STRENGTH, value_parser = share)]
     strength: f32,
+    /// Take the masks to be coarse, as those are that were brushed in a hurry or come from a rough method: each is drawn anew, also
+    /// where its outline looks like one that a person took care of
+    #[arg(long)]
+    coarse: bool,
     /// Change only what lies so near to the outline of the mask
     #[arg(long, value_name = "PIXELS")]
     band: Option<u32>,
     /// Take SegRefiner's own result: each pixel of probability 1/2 or more, without the segmenter's second opinion, redrawing or
     /// anything that keeps a mask from changing; numbers of the published checkpoint are of `--mode instance --min-area 512`
-    #[arg(long, conflicts_with_all = ["strength", "band"])]
+    #[arg(long, conflicts_with_all = ["strength", "band", "coarse"])]
     plain: bool,
     /// Time indices of the diffusion process, falling to 0 [default: 5,2,0; all six with `--plain` and the published checkpoint]
     #[arg(long, value_name = "T,...", value_delimiter = ',')]
@@ -104,6 +109,7 @@ impl Arguments {
             mode: self.mode.into(),
             strength: self.strength,
             band_px: self.band,
+            coarse: self.coarse,
             plain: self.plain,
         }
     }
@@ -154,7 +160,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
                 masks.push(mask);
             }
         }
-        let name = task.path.file_name().unwrap_or_default().to_string_lossy();
+        let name = disk::name(&task.path);
         let mut meter = None;
         let mut each = |step: crate::assist::RefineStep| {
             // Tiles of a large object, which come in the last of several steps: a person must see that it goes on.

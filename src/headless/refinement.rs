@@ -75,6 +75,7 @@ pub(super) struct Report {
     timesteps: Vec<usize>,
     seed: u64,
     deterministic: bool,
+    coarse: bool,
     plain: bool,
     least_area: u64,
     masks: Vec<Record>,
@@ -88,8 +89,8 @@ impl Report {
             Mode::Instance => "instance",
             Mode::HighResolution => "hr",
         };
-        let RefineOptions { timesteps, seed, deterministic, strength, band_px, plain, .. } = options.clone();
-        Self { mode, strength, band_px, timesteps, seed, deterministic, plain, least_area, masks: Vec::new() }
+        let RefineOptions { timesteps, seed, deterministic, strength, band_px, coarse, plain, .. } = options.clone();
+        Self { mode, strength, band_px, timesteps, seed, deterministic, coarse, plain, least_area, masks: Vec::new() }
     }
 
     /// Adds a mask.

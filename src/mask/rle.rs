@@ -218,6 +218,21 @@ pub fn intersection(a: &[u32], b: &[u32]) -> u64 {
     shared
 }
 
+/// The run lengths of the pixels inside exactly one of two masks, which lie on the same grid; some may be 0.
+pub fn difference(a: &[u32], b: &[u32]) -> Vec<u32> {
+    // It begins or ends where one of the masks does, and not where both do.
+    let mut turns: Vec<u64> = Vec::with_capacity(a.len() + b.len());
+    for counts in [a, b] {
+        turns.extend(counts.iter().scan(0, |at, &count| {
+            *at += u64::from(count);
+            Some(*at)
+        }));
+    }
+    turns.sort_unstable();
+    let mut start = 0;
+    turns.into_iter().map(|turn| (turn - std::mem::replace(&mut start, turn)) as u32).collect()
+}
+
 /// The run lengths of the pixels inside any of some masks on a grid of `size`, each of which [`check`] takes.
 pub fn union(size: Size, masks: impl IntoIterator<Item = Vec<u32>>) -> Vec<u32> {
     let placed = |counts| Rle { h: size.height, w: size.width, counts };
@@ -308,6 +323,20 @@ mod tests {
             }
         }
         assert_eq!(union(Size::new(3, 3), [vec![3, 0, 4, 2], vec![7, 1, 0, 1], vec![9]]), [7, 2]);
+    }
+
+    #[test]
+    fn a_difference_has_the_pixels_of_exactly_one_mask() {
+        let size = Size::new(7, 5);
+        let masks: Vec<Mask> = (0..9).map(|step| Mask::from_fn(size, |x, y| (x * step + y) % (step + 1) == 0 && step < 8)).collect();
+        for a in &masks {
+            for b in &masks {
+                let one = Mask::from_fn(size, |x, y| a.get(x, y) != b.get(x, y));
+                let difference = difference(&encode(a), &encode(b));
+                assert_eq!(merged(&difference), encode(&one));
+                assert_eq!(bounds(size, &difference), one.bounds());
+            }
+        }
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
+use super::path::Stored;
 use super::{Judgement, Judgements, Target, codec};
-use crate::annotation::{Category, Dataset, Edit, Entry, History, Image, ImageId, Instance, InstanceId};
+use crate::annotation::{Category, CategoryId, Dataset, Edit, Entry, History, Image, ImageId, Instance, InstanceId};
 
 /// Ranks between two neighbours of a new project: as many halvings as bits until ranks are given anew.
 pub(super) const GAP: i64 = 1 << 20;
@@ -40,10 +41,16 @@ pub enum Change {
     Judged(Judgements),
     /// Another image is shown.
     Shown(ImageId),
-    /// An annotation file holds what the project held at a revision.
+    /// Another class is chosen.
+    Class(CategoryId),
+    /// A person chose a class's colour, or took it off again.
+    Color(CategoryId, Option<[u8; 3]>),
+    /// An annotation file holds what the project held at a version.
     Exported(Target, u64),
     /// A person chose the folder of the images.
     ImageFolder(PathBuf),
+    /// Images that were left out before the history begins are no longer.
+    BroughtBack,
 }
 
 /// A move of the history with the rows that are different after it.
@@ -56,6 +63,8 @@ pub struct Step {
     removed: Vec<InstanceId>,
     put: Vec<Put>,
     images: Vec<(usize, Image)>,
+    /// Where images come or go: the place of the first one that is another, and the images from there on.
+    last_images: Option<(usize, Vec<Image>)>,
     categories: Option<Vec<Category>>,
 }
 
@@ -74,7 +83,7 @@ impl Change {
             Move::Commit | Move::Redo => (history.done().last()?, history.done().len()),
         };
         let mut touched = Touched::default();
-        touched.add(entry.edit());
+        touched.add(entry.edit(), dataset);
         let mut present: Vec<(usize, bool)> = touched.instances.iter().filter_map(|(&id, &moves)| Some((place(id)?, moves))).collect();
         // In file order, so that each new row finds the row before it.
         present.sort_unstable();
@@ -91,6 +100,7 @@ impl Change {
             put: put.collect(),
             removed: touched.instances.into_iter().filter(|(_, moves)| *moves).map(|(id, _)| id).collect(),
             images: images.map(|(place, image)| (place, image.clone())).collect(),
+            last_images: touched.first_image.map(|first| (first, dataset.images.iter().skip(first).cloned().collect())),
             categories: touched.categories.then(|| dataset.categories.clone()),
         })))
     }
@@ -117,23 +127,34 @@ impl Change {
                 }
             }
             Self::Shown(image) => set(&transaction, "shown", image.0)?,
-            Self::Exported(target, revision) => put_target(&transaction, target, *revision)?,
-            Self::ImageFolder(folder) => set(&transaction, "image_folder", folder.to_string_lossy())?,
+            Self::Class(class) => set(&transaction, "class", class.0)?,
+            Self::Color(class, Some(color)) => put_color(&transaction, *class, *color)?,
+            Self::Color(class, None) => {
+                transaction.prepare_cached("DELETE FROM color WHERE class = ?1")?.execute([class.0])?;
+            }
+            Self::Exported(target, version) => put_target(&transaction, target, *version)?,
+            Self::ImageFolder(folder) => set(&transaction, "image_folder", Stored(folder.as_path()))?,
+            Self::BroughtBack => {
+                transaction.execute("DELETE FROM left_out", [])?;
+            }
         }
         transaction.commit()
     }
 }
 
-/// The instances that an edit changes, with whether they come or go, the images, and whether it changes categories.
+/// The instances that an edit changes, with whether they come or go, the images, the first place from which on images
+/// come or go, and whether it changes categories.
 #[derive(Default)]
 struct Touched {
     instances: BTreeMap<InstanceId, bool>,
     images: BTreeSet<ImageId>,
+    first_image: Option<usize>,
     categories: bool,
 }
 
 impl Touched {
-    fn add(&mut self, edit: &Edit) {
+    /// Adds what `edit` will change in `dataset`.
+    fn add(&mut self, edit: &Edit, dataset: &Dataset) {
         match edit {
             Edit::Insert { instance, .. } => *self.instances.entry(instance.id).or_default() = true,
             Edit::Remove(id) => *self.instances.entry(*id).or_default() = true,
@@ -142,8 +163,14 @@ impl Touched {
             Edit::ReplaceImage(image) => {
                 self.images.insert(image.id);
             }
-            Edit::Batch(edits) => edits.iter().for_each(|edit| self.add(edit)),
+            Edit::InsertImage { index, .. } => self.move_images(Some(*index)),
+            Edit::RemoveImage(id) => self.move_images(dataset.images.iter().position(|image| image.id == *id)),
+            Edit::Batch(edits) => edits.iter().for_each(|edit| self.add(edit, dataset)),
         }
+    }
+
+    fn move_images(&mut self, first: Option<usize>) {
+        self.first_image = self.first_image.into_iter().chain(first).min();
     }
 }
 
@@ -160,6 +187,12 @@ impl Step {
                 None => rank_after(transaction, *after)?,
             };
             put_instance(transaction, rank, instance)?;
+        }
+        if let Some((first, images)) = &self.last_images {
+            transaction.prepare_cached("DELETE FROM image WHERE place >= ?1")?.execute([*first as i64])?;
+            for (index, image) in images.iter().enumerate() {
+                put_image(transaction, first + index, image)?;
+            }
         }
         for (place, image) in &self.images {
             put_image(transaction, *place, image)?;
@@ -209,12 +242,12 @@ pub(super) fn set(connection: &Connection, key: &str, value: impl rusqlite::ToSq
     Ok(())
 }
 
-pub(super) fn put_target(connection: &Connection, target: &Target, revision: u64) -> rusqlite::Result<()> {
-    set(connection, "target", target.path.to_string_lossy())?;
+pub(super) fn put_target(connection: &Connection, target: &Target, version: u64) -> rusqlite::Result<()> {
+    set(connection, "target", Stored(target.path.as_path()))?;
     set(connection, "target_length", target.length_bytes as i64)?;
     set(connection, "target_modified", target.modified_ns as i64)?;
     set(connection, "target_hash", target.hash.map(|hash| hash as i64))?;
-    set(connection, "exported", revision as i64)
+    set(connection, "exported", version as i64)
 }
 
 pub(super) fn put_image(connection: &Connection, place: usize, image: &Image) -> rusqlite::Result<()> {
@@ -245,8 +278,15 @@ pub(super) fn put_judgement(connection: &Connection, outline: (InstanceId, u64),
     Ok(())
 }
 
+pub(super) fn put_color(connection: &Connection, class: CategoryId, [red, green, blue]: [u8; 3]) -> rusqlite::Result<()> {
+    let values = params![class.0, u32::from_be_bytes([0, red, green, blue])];
+    connection.prepare_cached("INSERT OR REPLACE INTO color VALUES (?1, ?2)")?.execute(values)?;
+    Ok(())
+}
+
 pub(super) fn put_step(connection: &Connection, number: usize, is_done: bool, entry: &Entry) -> rusqlite::Result<()> {
-    let values = params![number as i64, is_done, entry.label, entry.image.map(|image| image.0), codec::edit_bytes(entry.edit())];
-    connection.prepare_cached("INSERT OR REPLACE INTO step VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(values)?;
+    let (image, edit) = (entry.image.map(|image| image.0), codec::edit_bytes(entry.edit()));
+    let values = params![number as i64, is_done, entry.label, image, edit, entry.version() as i64];
+    connection.prepare_cached("INSERT OR REPLACE INTO step VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(values)?;
     Ok(())
 }

@@ -182,6 +182,16 @@ impl Encoder {
                 self.image(image);
                 self.source(image.source.as_ref());
             }
+            Edit::InsertImage { index, image } => {
+                self.0.push(8);
+                self.unsigned(*index as u64);
+                self.image(image);
+                self.source(image.source.as_ref());
+            }
+            Edit::RemoveImage(id) => {
+                self.0.push(9);
+                self.signed(id.0);
+            }
             Edit::Batch(edits) => {
                 self.0.push(6);
                 self.unsigned(edits.len() as u64);
@@ -350,10 +360,12 @@ impl<'a> Decoder<'a> {
                 let length = self.length()?;
                 Edit::Batch((0..length).map(|_| self.edit_at(depth + 1)).collect::<Result<_, _>>()?)
             }
-            7 => {
-                let image = self.image()?;
-                Edit::ReplaceImage(Image { source: self.source()?, ..image })
+            7 => Edit::ReplaceImage(self.whole_image()?),
+            8 => {
+                let index = self.unsigned()? as usize;
+                Edit::InsertImage { index, image: self.whole_image()? }
             }
+            9 => Edit::RemoveImage(ImageId(self.signed()?)),
             _ => return Err(Damage),
         })
     }
@@ -361,6 +373,11 @@ impl<'a> Decoder<'a> {
     fn whole_instance(&mut self) -> Result<Box<Instance>, Damage> {
         let instance = self.instance()?;
         Ok(Box::new(Instance { source: self.source()?, ..instance }))
+    }
+
+    fn whole_image(&mut self) -> Result<Image, Damage> {
+        let image = self.image()?;
+        Ok(Image { source: self.source()?, ..image })
     }
 
     fn whole_category(&mut self) -> Result<Category, Damage> {

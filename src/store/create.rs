@@ -4,7 +4,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 
-use super::change::{GAP, put_category, put_image, put_instance, put_judgement, put_step, put_target, set};
+use super::change::{GAP, put_category, put_color, put_image, put_instance, put_judgement, put_step, put_target, set};
+use super::path::Stored;
 use super::{Contents, StoreError};
 use crate::job::{Cancel, Meter, Progress};
 
@@ -23,9 +24,11 @@ pub(super) fn fill(
     let transaction = connection.unchecked_transaction().map_err(sql)?;
     // Indices of sorted rows are made faster than kept.
     transaction.execute_batch("DROP INDEX instance_id; DROP INDEX instance_image;").map_err(sql)?;
-    for table in ["meta", "member", "image", "category", "instance", "step", "reviewed", "judged"] {
+    for table in ["member", "image", "category", "instance", "step", "reviewed", "judged", "left_out", "color"] {
         transaction.execute(&format!("DELETE FROM {table}"), []).map_err(sql)?;
     }
+    // What a person's own copy began from stays.
+    transaction.execute("DELETE FROM meta WHERE key NOT LIKE 'origin%'", []).map_err(sql)?;
     small(&transaction, contents).map_err(sql)?;
     let instances = &contents.dataset.instances;
     let meter = Meter::start("Storing the project", instances.len() as u64);
@@ -47,7 +50,7 @@ pub(super) fn fill(
 }
 
 fn small(connection: &Connection, contents: &Contents) -> rusqlite::Result<()> {
-    let Contents { dataset, history, reviewed, judged, shown, target, exported, image_folder } = contents;
+    let Contents { dataset, history, reviewed, judged, shown, class, colors, target, exported, image_folder, left_out } = contents;
     for (place, (key, value)) in dataset.document.iter().enumerate() {
         let values = params![place as i64, key, value.as_ref().map(crate::annotation::Verbatim::text)];
         connection.prepare_cached("INSERT INTO member VALUES (?1, ?2, ?3)")?.execute(values)?;
@@ -64,6 +67,9 @@ fn small(connection: &Connection, contents: &Contents) -> rusqlite::Result<()> {
     for (&outline, judgement) in judged {
         put_judgement(connection, outline, judgement)?;
     }
+    for name in left_out {
+        connection.prepare_cached("INSERT INTO left_out VALUES (?1)")?.execute([name])?;
+    }
     for (index, entry) in history.done().iter().enumerate() {
         put_step(connection, index + 1, true, entry)?;
     }
@@ -73,8 +79,14 @@ fn small(connection: &Connection, contents: &Contents) -> rusqlite::Result<()> {
     if let Some(shown) = shown {
         set(connection, "shown", shown.0)?;
     }
+    if let Some(class) = class {
+        set(connection, "class", class.0)?;
+    }
+    for (&class, &color) in colors {
+        put_color(connection, class, color)?;
+    }
     if let Some(folder) = image_folder {
-        set(connection, "image_folder", folder.to_string_lossy())?;
+        set(connection, "image_folder", Stored(folder.as_path()))?;
     }
     set(connection, "revision", history.revision() as i64)?;
     set(connection, "exported", *exported as i64)?;

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
+use super::Places;
+
 /// Why a project file cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -48,6 +50,12 @@ pub enum StoreError {
     ReadOnly {
         /// The project file.
         path: PathBuf,
+    },
+    /// The project beside the data holds other work than that from which a person's own copy of it began.
+    #[error("the shared project has changed since you began your own copy: {}", places.beside().display())]
+    Outdated {
+        /// Where both are.
+        places: Places,
     },
     /// The file that was open is no longer in its place, and it cannot be made anew there.
     #[error("others removed or replaced the project file: {}", path.display())]

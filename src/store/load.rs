@@ -8,8 +8,9 @@ use rayon::prelude::*;
 use rusqlite::{Connection, OptionalExtension as _, Row, Rows, types::FromSql};
 
 use super::codec::{self, Damage, Decoder};
+use super::path::Stored;
 use super::{Contents, Judgement, Judgements, StoreError, Target};
-use crate::annotation::{Dataset, Entry, History, ImageId, Instance, InstanceId, Verbatim};
+use crate::annotation::{CategoryId, Dataset, Entry, History, ImageId, Instance, InstanceId, Verbatim};
 use crate::job::{Cancel, Meter, Progress};
 
 /// Rows whose source texts share one text in memory, and that are decoded at once on all cores.
@@ -81,35 +82,47 @@ impl Reader<'_> {
         let reviewed = self.records("SELECT image FROM reviewed", |row| row.get(0).map(ImageId))?;
         Ok(Contents {
             dataset,
-            history: History::restored(Vec::new(), Vec::new(), self.number("revision")?.unwrap_or(0)),
+            history: History::unknown(self.number("revision")?.unwrap_or(0), self.version()?),
             reviewed: reviewed.into_iter().collect(),
             judged: Judgements::new(),
             shown: self.meta("shown")?.map(ImageId),
+            class: self.meta("class")?.map(CategoryId),
+            colors: self.records("SELECT class, rgb FROM color", color)?.into_iter().collect(),
             target: self.target()?,
             exported: self.number("exported")?.unwrap_or(0),
-            image_folder: self.meta::<String>("image_folder")?.map(PathBuf::from),
+            image_folder: self.meta::<Stored<PathBuf>>("image_folder")?.map(|folder| folder.0),
+            left_out: self.records("SELECT name FROM left_out", |row| row.get(0))?.into_iter().collect(),
         })
     }
 
     fn target(&self) -> Result<Option<Target>, StoreError> {
-        let Some(path) = self.meta::<String>("target")? else { return Ok(None) };
+        let Some(Stored(path)) = self.meta::<Stored<PathBuf>>("target")? else { return Ok(None) };
         let (length, modified) = (self.number("target_length")?, self.number("target_modified")?);
         // Older versions kept none.
         let hash = self.meta::<Option<i64>>("target_hash")?.flatten().map(|hash| hash as u64);
-        Ok(Some(Target { path: PathBuf::from(path), length_bytes: length.unwrap_or(0), modified_ns: modified.unwrap_or(0), hash }))
+        Ok(Some(Target { path, length_bytes: length.unwrap_or(0), modified_ns: modified.unwrap_or(0), hash }))
     }
 
-    fn history(&self) -> Result<History, StoreError> {
-        let steps = self.records("SELECT is_done, label, image, edit FROM step ORDER BY number", |row| {
+    /// The version that the last step led to.
+    fn version(&self) -> Result<u64, StoreError> {
+        let last = "SELECT version FROM step WHERE is_done ORDER BY number DESC LIMIT 1";
+        let version: Option<i64> = self.sql(self.connection.query_row(last, [], |row| row.get(0)).optional())?;
+        Ok(version.map_or(0, |version| version as u64))
+    }
+
+    /// The steps.
+    pub(super) fn history(&self) -> Result<History, StoreError> {
+        let steps = self.records("SELECT is_done, label, image, edit, version FROM step ORDER BY number", |row| {
             let mut decoder = Decoder::new(row.get_ref(3)?.as_blob()?);
             let edit = decoder.edit().and_then(|edit| decoder.end(edit));
-            Ok((row.get::<_, bool>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<i64>>(2)?.map(ImageId), edit))
+            let image = row.get::<_, Option<i64>>(2)?.map(ImageId);
+            Ok((row.get::<_, bool>(0)?, row.get::<_, String>(1)?, image, edit, row.get::<_, i64>(4)? as u64))
         })?;
         let (mut done, mut undone) = (Vec::new(), Vec::new());
-        for (is_done, label, image, edit) in steps {
+        for (is_done, label, image, edit, version) in steps {
             let edit = edit.or_else(|_| self.damaged("a step of the history"))?;
             let steps = if is_done { &mut done } else { &mut undone };
-            steps.push(Entry::new(label, image, edit));
+            steps.push(Entry::new(label, image, edit, version));
         }
         undone.reverse();
         Ok(History::restored(done, undone, self.number("revision")?.unwrap_or(0)))
@@ -160,7 +173,8 @@ impl Reader<'_> {
         self.sql(self.connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional())
     }
 
-    fn number(&self, key: &str) -> Result<Option<u64>, StoreError> {
+    /// A whole number that is kept under this key.
+    pub(super) fn number(&self, key: &str) -> Result<Option<u64>, StoreError> {
         Ok(self.meta::<i64>(key)?.map(|number| number as u64))
     }
 
@@ -171,4 +185,10 @@ impl Reader<'_> {
     fn damaged<T>(&self, record: &str) -> Result<T, StoreError> {
         Err(StoreError::Damaged { path: self.path.to_owned(), record: record.to_owned() })
     }
+}
+
+/// A class with its colour.
+fn color(row: &Row<'_>) -> rusqlite::Result<(CategoryId, [u8; 3])> {
+    let [_, red, green, blue] = row.get::<_, u32>(1)?.to_be_bytes();
+    Ok((CategoryId(row.get(0)?), [red, green, blue]))
 }

@@ -17,12 +17,14 @@ mod create;
 mod error;
 mod judgement;
 mod load;
+mod own;
+mod path;
 mod place;
 mod project;
 mod schema;
 mod writer;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -31,11 +33,12 @@ use std::time::UNIX_EPOCH;
 pub use change::{Change, Move};
 pub use error::StoreError;
 pub use judgement::{Judgement, Judgements};
+pub use own::Choice;
 pub use place::{Places, file_name, find};
 pub use project::Project;
 pub use writer::{State, Writer};
 
-use crate::annotation::{Dataset, History, ImageId};
+use crate::annotation::{CategoryId, Dataset, History, ImageId};
 use crate::mask::fnv1a;
 
 /// Everything that a project holds.
@@ -51,12 +54,18 @@ pub struct Contents {
     pub judged: Judgements,
     /// The image that was shown last.
     pub shown: Option<ImageId>,
-    /// The annotation file that holds what the project held at revision `exported`.
+    /// The class that was chosen last.
+    pub class: Option<CategoryId>,
+    /// The colours that a person chose for classes: red, green and blue.
+    pub colors: BTreeMap<CategoryId, [u8; 3]>,
+    /// The annotation file that holds what the project held at version `exported`.
     pub target: Option<Target>,
-    /// The revision that the target holds.
+    /// The version that the target holds.
     pub exported: u64,
     /// The folder that a person chose for the images.
     pub image_folder: Option<PathBuf>,
+    /// The names of images of the folder that were left out before the history begins.
+    pub left_out: BTreeSet<String>,
 }
 
 /// An annotation file as it was when the program last read or wrote it.
@@ -102,11 +111,16 @@ impl Target {
 
     /// The file as it is now, where it was written since with the same bytes; all of it may be read.
     pub fn touched(&self) -> Option<Self> {
-        let now = Self::of(&self.path).ok()?;
-        if self.hash.is_none() || now.length_bytes != self.length_bytes || now.modified_ns == self.modified_ns {
+        if !self.is_in_doubt() {
             return None;
         }
         Self::hashed(&self.path).ok().filter(|now| now.hash == self.hash)
+    }
+
+    /// Whether the file was written since and is as long as it was, so that only its bytes tell whether they are others.
+    pub fn is_in_doubt(&self) -> bool {
+        let is_rewritten = |now: Self| now.length_bytes == self.length_bytes && now.modified_ns != self.modified_ns;
+        self.hash.is_some() && Self::of(&self.path).is_ok_and(is_rewritten)
     }
 
     /// Whether the file is no longer as it was; a file that is gone is.

@@ -7,11 +7,15 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tempfile::NamedTempFile;
 
+use super::change::set;
 use super::load::Reader;
+use super::own::Origin;
 use super::schema::{MIGRATIONS, migrate};
 use super::{Change, Contents, Judgements, Places, StoreError, create};
+use crate::annotation::History;
 use crate::disk::{self, Identity};
 use crate::job::{Cancel, Progress};
+use crate::mask::fnv1a;
 
 /// A project that this process owns until the value goes; on disk, or in memory while no disk takes it.
 #[derive(Debug)]
@@ -125,6 +129,14 @@ impl Project {
         Reader { connection: &self.connection, path: &self.path }.judged()
     }
 
+    /// The steps, and whether they are done or taken back.
+    ///
+    /// # Errors
+    /// When the project cannot be read.
+    pub fn history(&self) -> Result<History, StoreError> {
+        Reader { connection: &self.connection, path: &self.path }.history()
+    }
+
     /// Gives the project other contents, as one transaction; its lock stays.
     ///
     /// # Errors
@@ -180,6 +192,33 @@ impl Project {
         self.connection.execute("VACUUM INTO ?1", [ToSqlOutput::Borrowed(name)]).map_err(|error| StoreError::of(path, error))?;
         settle(new, path)?;
         Self::open(path)
+    }
+
+    /// What the project began from where it is a copy.
+    pub(super) fn origin(&self) -> Result<Option<Origin>, StoreError> {
+        let reader = Reader { connection: &self.connection, path: &self.path };
+        let origin = reader.number("origin_stamp")?.zip(reader.number("origin_work")?);
+        Ok(origin.map(|(stamp, work)| Origin { stamp, work }))
+    }
+
+    /// Keeps what the project began from.
+    pub(super) fn set_origin(&mut self, origin: Origin) -> Result<(), StoreError> {
+        let written = self.connection.transaction().and_then(|transaction| {
+            set(&transaction, "origin_stamp", origin.stamp as i64)?;
+            set(&transaction, "origin_work", origin.work as i64)?;
+            transaction.commit()
+        });
+        written.map_err(|error| StoreError::of(&self.path, error))
+    }
+
+    /// A number that is another one after every step and every mark of a person, and where the annotation file was read
+    /// anew; none of it where somebody has only looked.
+    pub(super) fn work(&self) -> Result<u64, StoreError> {
+        let first = self.first()?;
+        let file = first.target.and_then(|target| target.hash).unwrap_or(0);
+        let counted = [first.history.revision(), file, first.dataset.images.len() as u64];
+        let marked = first.reviewed.into_iter().map(|image| image.0 as u64);
+        Ok(fnv1a(counted.into_iter().chain(marked).flat_map(u64::to_le_bytes)))
     }
 
     #[cfg(test)]

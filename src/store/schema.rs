@@ -30,6 +30,23 @@ pub(super) const MIGRATIONS: &[&str] = &[
         id INTEGER NOT NULL, fingerprint INTEGER NOT NULL, expected REAL, looked_at INTEGER NOT NULL, PRIMARY KEY (id, fingerprint)
     ) WITHOUT ROWID;
 ",
+    "
+    -- Images of a folder that were left out before its file was read anew, which the history no longer tells.
+    CREATE TABLE left_out (name TEXT PRIMARY KEY) WITHOUT ROWID;
+",
+    "
+    -- The version that each step leads to. Of older steps only the last one has a known one; no revision is negative.
+    ALTER TABLE step ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+    UPDATE step SET version = -number;
+    UPDATE step SET version = (SELECT value FROM meta WHERE key = 'revision')
+        WHERE number = (SELECT max(number) FROM step WHERE is_done) AND EXISTS (SELECT 1 FROM meta WHERE key = 'revision');
+    UPDATE meta SET value = 0 WHERE key = 'exported' AND NOT EXISTS (SELECT 1 FROM step WHERE is_done)
+        AND value = (SELECT value FROM meta WHERE key = 'revision');
+",
+    "
+    -- Colours that a person chose for classes, as 0xRRGGBB.
+    CREATE TABLE color (class INTEGER PRIMARY KEY, rgb INTEGER NOT NULL);
+",
 ];
 
 /// Brings the project at `path` to the newest format; a new database gets all tables.
@@ -97,6 +114,20 @@ mod tests {
         let row = connection.query_row("SELECT image, by FROM reviewed", [], |row| Ok((row.get(0)?, row.get(1)?)));
         assert_eq!(row, Ok((7, "me".to_owned())));
         assert_eq!(marks(&connection), Ok((APPLICATION_ID, next.len() as u32)));
+    }
+
+    #[test]
+    fn of_older_steps_the_last_one_has_a_version() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, &MIGRATIONS[..3], path()).unwrap();
+        let steps = "INSERT INTO step VALUES (1, 1, 'a', NULL, x''), (2, 1, 'b', NULL, x''), (3, 0, 'c', NULL, x'')";
+        connection.execute(steps, []).unwrap();
+        connection.execute("INSERT INTO meta VALUES ('revision', 9), ('exported', 9)", []).unwrap();
+        migrate(&mut connection, MIGRATIONS, path()).unwrap();
+        let number = |query: &str| connection.query_row(query, [], |row| row.get::<_, i64>(0));
+        let versions = [1, 2, 3].map(|step| number(&format!("SELECT version FROM step WHERE number = {step}")));
+        assert_eq!(versions, [Ok(-1), Ok(9), Ok(-3)]);
+        assert_eq!(number("SELECT value FROM meta WHERE key = 'exported'"), Ok(9));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::store::bridge;
@@ -74,6 +75,31 @@ impl Place {
             None => Ok(()),
         }
     }
+
+    /// How much of the run is done, from 0 to 1.
+    fn share(&self) -> f64 {
+        let steps = self.objects.div_ceil(self.batch.max(1)).max(1);
+        let epochs = self.epoch as f64 + (self.step as f64 / steps as f64).min(1.0);
+        (epochs / self.epochs.max(1) as f64).min(1.0)
+    }
+}
+
+/// How far a run came that has a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Halt {
+    /// How much of it is done, from 0 to 1.
+    pub share: f64,
+    /// When the checkpoint was written; `None` where the disk does not say.
+    pub since: Option<SystemTime>,
+}
+
+/// How far the run came that writes `out`; `None` where there is no checkpoint to go on from. Reads no weights.
+pub fn halted(out: &Path) -> Option<Halt> {
+    let path = path_beside(out);
+    let reader = Reader::from_file_exact(&path).ok()?;
+    let place: Place = serde_json::from_str(reader.metadata().get("place")?).ok()?;
+    let since = path.metadata().and_then(|data| data.modified()).ok();
+    Some(Halt { share: place.share(), since })
 }
 
 /// The checkpoint of the run that writes `out`.

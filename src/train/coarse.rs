@@ -11,7 +11,7 @@ use crate::assist::crop::{frame, mask_crop, mask_region, resampled};
 use crate::geometry::{Point, Size};
 use crate::mask::distance::signed;
 use crate::mask::morphology::fill_holes;
-use crate::mask::{Mask, metric, polygon};
+use crate::mask::{Mask, brush, metric, polygon};
 use crate::model::noise::Noise;
 
 /// How a mask is made coarse.
@@ -23,6 +23,8 @@ pub enum Fault {
     Grid,
     /// Outlines through a tenth of their points, a part cut off, as of hasty clicks.
     Polygon,
+    /// Strokes of a broad brush, their ends and lines missed by up to half of it.
+    Brushed,
 }
 
 /// `truth` with `fault`; never empty unless `truth` is. The work is done on a square of `side` pixels around the object, so
@@ -36,6 +38,7 @@ pub fn faulty(truth: &Mask, fault: Fault, side: usize, noise: &mut Noise) -> Mas
         Fault::Perturbed(target) => perturbed(small.clone(), &small, target, noise),
         Fault::Grid => through_grid(&small, noise),
         Fault::Polygon => thinned(&small, 0.1, noise),
+        Fault::Brushed => brushed(&small, noise),
     };
     let pasted = |mask: &Mask| {
         let soft = mask.bytes().iter().map(|&value| f32::from(value)).collect();
@@ -152,6 +155,30 @@ fn change_window(mask: &mut Mask, [left, top, width, height]: [usize; 4], elemen
             }
         }
     }
+}
+
+/// Strokes of a round brush from left to right through what they find of `truth`, as a hand covers an object in a hurry.
+fn brushed(truth: &Mask, noise: &mut Noise) -> Mask {
+    let size = truth.size();
+    let radius = f64::from(size.width) * noise.between(0.03, 0.07);
+    let mut mask = Mask::new(size);
+    let mut slip = || radius * noise.between(-0.5, 0.5);
+    let mut line = 0.5 * radius;
+    while line < f64::from(size.height) {
+        let mut end = 0;
+        for run in truth.row(line as u32).chunk_by(|a, b| a == b) {
+            let start = end as f64;
+            end += run.len();
+            if run[0] == 0 {
+                continue;
+            }
+            let (first, last) = (start + radius + slip(), end as f64 - radius + slip());
+            let (from, to) = (Point::new(first.min(last), line + slip()), Point::new(first.max(last), line + slip()));
+            brush::stroke(&mut mask, from, to, radius, true);
+        }
+        line += 1.5 * radius;
+    }
+    mask
 }
 
 /// Through a coarse grid with noisy cells and back, bilinearly or in blocks.
@@ -349,7 +376,7 @@ mod tests {
             let found = overlap(Fault::Perturbed(target), seed);
             assert!(found < target + 0.01 && found > target - 0.12, "{found} is far from {target}");
         }
-        for fault in [Fault::Grid, Fault::Polygon] {
+        for fault in [Fault::Grid, Fault::Polygon, Fault::Brushed] {
             let found = overlap(fault, 5);
             assert!((0.7..0.999).contains(&found), "{fault:?}: {found}");
         }

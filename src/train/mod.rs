@@ -15,6 +15,7 @@ mod refiner;
 mod run;
 mod segmenter;
 
+pub use checkpoint::{Halt, halted};
 pub use data::{Objects, Split, is_usable};
 pub use event::{Event, Summary};
 pub use run::run;

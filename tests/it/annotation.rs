@@ -1,6 +1,6 @@
 //! Edits and their inverses over random lists of edits.
 
-use annotator::annotation::{Category, CategoryId, Dataset, Edit, Field, History, Image, ImageId, Instance, InstanceId, Shape};
+use annotator::annotation::{Category, CategoryId, Dataset, Edit, EditError, Field, History, Image, ImageId, Instance, InstanceId, Shape};
 use annotator::geometry::{Rect, Size};
 use proptest::prelude::*;
 
@@ -23,9 +23,13 @@ fn category(id: i64, name: &str) -> Category {
     Category { id: CategoryId(id), name: name.to_owned(), supercategory: String::new(), source: None }
 }
 
+fn image(id: i64) -> Image {
+    Image { id: ImageId(id), file_name: "a.png".to_owned(), size: Size::new(20, 10), source: None }
+}
+
 fn dataset() -> Dataset {
     Dataset {
-        images: vec![Image { id: ImageId(1), file_name: "a.png".to_owned(), size: Size::new(20, 10), source: None }],
+        images: vec![image(1), image(3)],
         categories: vec![category(1, "cat"), category(2, "dog")],
         instances: (1..5).map(|id| instance(id, 1 + id % 2, id as f64)).collect(),
         document: Vec::new(),
@@ -42,6 +46,8 @@ fn edit() -> impl Strategy<Value = Edit> {
         (0_usize..4, 1_i64..5).prop_map(|(index, id)| Edit::InsertCategory { index, category: category(id, "new") }),
         (1_i64..5).prop_map(|id| Edit::RemoveCategory(CategoryId(id))),
         (1_i64..5, "[a-c]").prop_map(|(id, name)| Edit::ReplaceCategory(category(id, &name))),
+        (0_usize..4, 1_i64..4).prop_map(|(index, id)| Edit::InsertImage { index, image: image(id) }),
+        (1_i64..4).prop_map(|id| Edit::RemoveImage(ImageId(id))),
         (1_i64..3, "[a-c]").prop_map(|(id, file_name)| Edit::ReplaceImage(Image {
             id: ImageId(id),
             file_name,
@@ -122,6 +128,37 @@ proptest! {
             prop_assert_eq!(&data, &states[at]);
         }
     }
+}
+
+#[test]
+fn an_image_goes_alone_and_only_where_it_could_come_back() {
+    let mut data = dataset();
+    assert_eq!(data.apply(&Edit::RemoveImage(ImageId(1))), Err(EditError::ImageInUse(ImageId(1))));
+    assert_eq!(data.apply(&Edit::InsertImage { index: 0, image: image(3) }), Err(EditError::ImageExists(ImageId(3))));
+    assert_eq!(data.apply(&Edit::RemoveImage(ImageId(3))), Ok(Edit::InsertImage { index: 1, image: image(3) }));
+    data.images = vec![image(3), image(3)];
+    assert_eq!(data.apply(&Edit::RemoveImage(ImageId(3))), Err(EditError::ImageTwice(ImageId(3))));
+    assert_eq!(data.apply(&Edit::InsertImage { index: 0, image: image(1) }), Err(EditError::ImageInUse(ImageId(1))));
+}
+
+#[test]
+fn an_edit_that_goes_on_with_a_step_is_taken_back_with_it() {
+    let (mut data, mut history) = (dataset(), History::default());
+    let replace = |id: i64, x: f64| Edit::Replace(Box::new(instance(id, 1, x)));
+    history.amend(&mut data, "move", None, &replace(1, 5.0)).unwrap();
+    let first = history.next_undo().unwrap().edit().clone();
+    history.amend(&mut data, "move", None, &Edit::Batch(vec![replace(1, 6.0)])).unwrap();
+    assert_eq!(history.next_undo().unwrap().edit(), &first, "it brings back what was there before both");
+    history.amend(&mut data, "move", None, &Edit::Batch(vec![replace(2, 7.0), Edit::Remove(InstanceId(3))])).unwrap();
+    assert_eq!((history.done().len(), history.revision()), (1, 3));
+    let after = data.clone();
+    history.undo(&mut data).unwrap();
+    assert_eq!(data, dataset());
+    history.redo(&mut data).unwrap();
+    assert_eq!(data, after);
+    history.undo(&mut data).unwrap();
+    assert!(history.amend(&mut data, "move", None, &replace(99, 1.0)).is_err());
+    assert!(history.next_redo().is_some(), "what failed is nothing");
 }
 
 #[test]

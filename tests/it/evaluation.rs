@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use annotator::annotation::{Dataset, Shape, Verbatim};
-use annotator::evaluation::{self, Change, Overlap, Precision, PrecisionError, Stopped, Table, Watch, precision};
+use annotator::annotation::{Dataset, Image, ImageId, Instance, Shape, Verbatim};
+use annotator::evaluation::{self, Change, Overlap, Precision, PrecisionError, Stopped, Table, Watch};
 use annotator::formats::coco;
 use annotator::job::Cancel;
 use annotator::mask::morphology;
@@ -14,6 +14,10 @@ fn compare(truth: &Dataset, prediction: &Dataset) -> Result<Table, PrecisionErro
 
 fn change(truth: &Dataset, before: &Dataset, after: &Dataset) -> Change {
     evaluation::change(truth, before, after, &mut Watch { cancel: &Cancel::new(), progress: &mut |_| () }).unwrap()
+}
+
+fn precision(truth: &Dataset, prediction: &Dataset) -> Precision {
+    evaluation::precision(truth, prediction, &mut Watch { cancel: &Cancel::new(), progress: &mut |_| () }).unwrap()
 }
 
 fn precision_by(truth: &Dataset, prediction: &Dataset, overlap: Overlap) -> Precision {
@@ -46,13 +50,38 @@ fn frozen() -> (Dataset, Dataset, Vec<f64>) {
 #[test]
 fn average_precision_is_that_of_coco() {
     let (truth, results, stats) = frozen();
-    let found = precision(&truth, &results).unwrap();
+    let found = precision(&truth, &results);
     for ((name, found), expected) in found.named().into_iter().zip(stats) {
         assert!((found - expected).abs() < 1e-9, "{name}: {found} is not {expected}");
     }
     let table = compare(&truth, &results).unwrap();
     assert_eq!((table.all.count, table.extra), (0, results.instances.len()));
     assert!(table.to_string().contains("AP50"), "{table}");
+}
+
+/// The data set over and over, on images of their own.
+fn repeated(data: &Dataset, times: i64) -> Dataset {
+    let moved = |copy: i64, id: ImageId| ImageId(id.0 + copy * 1_000_000);
+    let images = |copy| data.images.iter().cloned().map(move |image| Image { id: moved(copy, image.id), ..image });
+    let objects = |copy| data.instances.iter().cloned().map(move |object| Instance { image_id: moved(copy, object.image_id), ..object });
+    Dataset { images: (0..times).flat_map(images).collect(), instances: (0..times).flat_map(objects).collect(), ..data.clone() }
+}
+
+#[test]
+fn average_precision_of_many_images_tells_how_far_it_is_and_stops() {
+    let (truth, results, _) = frozen();
+    let times = 600 / truth.images.len() as i64 + 1;
+    let (truth, results) = (repeated(&truth, times), repeated(&results, times));
+    let (cancel, mut told) = (Cancel::new(), Vec::new());
+    let mut watch = Watch { cancel: &cancel, progress: &mut |progress| told.push(progress.done) };
+    let found = evaluation::precision(&truth, &results, &mut watch).unwrap();
+    assert_eq!(told, [0, 256, 512]);
+    let expected = precision_by(&truth, &results, Overlap::Mask);
+    for ((name, found), (_, expected)) in found.named().into_iter().zip(expected.named()) {
+        assert!((found - expected).abs() < 1e-9, "{name}: {found} is not {expected}");
+    }
+    let stopped = evaluation::precision(&truth, &results, &mut Watch { cancel: &cancel, progress: &mut |_| cancel.cancel() });
+    assert!(matches!(stopped, Err(PrecisionError::Stopped(Stopped))));
 }
 
 #[test]
@@ -68,11 +97,8 @@ fn boundary_precision_is_that_of_the_reference() {
 #[test]
 fn precision_on_lvis_is_that_of_lvis() {
     let (truth, results, [masks, boundaries]) = frozen_in("lvis_precision.json");
-    let [by_library, by_mask, by_boundary] = [
-        precision(&truth, &results).unwrap(),
-        precision_by(&truth, &results, Overlap::Mask),
-        precision_by(&truth, &results, Overlap::Boundary),
-    ];
+    let [by_library, by_mask, by_boundary] =
+        [precision(&truth, &results), precision_by(&truth, &results, Overlap::Mask), precision_by(&truth, &results, Overlap::Boundary)];
     for (found, stats) in [(by_library, &masks), (by_mask, &masks), (by_boundary, &boundaries)] {
         assert_eq!((found.named().len(), stats.len()), (9, 9));
         for ((name, found), expected) in found.named().into_iter().zip(stats) {
@@ -180,7 +206,7 @@ fn a_comparison_shows_how_far_it_is_and_can_be_stopped() {
     let mut watch = Watch { cancel: &Cancel::new(), progress: &mut |progress| told.push(progress.label) };
     evaluation::compare(&truth, &results, &mut watch).unwrap();
     told.dedup();
-    assert_eq!(told, ["comparing masks", "comparing boundaries"]);
+    assert_eq!(told, ["comparing masks", "matching detections", "comparing boundaries"]);
     let cancel = Cancel::new();
     cancel.cancel();
     let mut watch = Watch { cancel: &cancel, progress: &mut |_| () };

@@ -241,9 +241,15 @@ fn files_that_cannot_be_read() {
         coco::read(&path).unwrap_err()
     };
     let broken = read(b"{\"images\": [],\n \"annotations\": [{\"id\": 1,}]}");
-    assert_eq!(broken.to_string(), format!("key must be a string at line 2 column 27: {}", path.display()));
+    assert_eq!(broken.to_string(), format!("the file is not JSON: key must be a string at line 2 column 27: {}", path.display()));
     assert!(matches!(read(b""), ReadError::Json { .. }));
-    assert!(matches!(read(b"{\"images\": 3}"), ReadError::Json { .. }));
+    let numbers = read(b"{\"images\": 3}").to_string();
+    assert!(numbers.starts_with("the file is not a COCO or LVIS file: invalid type"), "{numbers}");
+    for text in ["{}", "{\"a\": 1}", "{\"info\": 1, \"categories\": []}"] {
+        let other = read(text.as_bytes()).to_string();
+        assert_eq!(other, format!("the file is not a COCO or LVIS file: it has no list of images: {}", path.display()));
+    }
+    assert!(read(b"Dear all,").to_string().starts_with("the file is not JSON: expected value at line 1 column 1: "));
     assert!(matches!(read(b"{\"images\": [}"), ReadError::Json { .. }));
     assert!(matches!(read(b"{\"images\": []} x"), ReadError::Json { .. }));
     assert!(matches!(read("[".repeat(100_000).as_bytes()), ReadError::Results { .. }));
@@ -267,12 +273,13 @@ fn a_byte_order_mark_is_no_trouble() {
 }
 
 #[test]
-fn an_empty_object_stays_one() {
-    let (dataset, report) = parsed("{}");
-    assert!(report.is_empty());
-    assert_eq!(value(&written(&dataset)), json!({"images": [], "annotations": [], "categories": []}));
-    let (dataset, _) = parsed("{\"info\": 1}");
-    assert_eq!(value(&written(&dataset)), json!({"info": 1}));
+fn lists_that_are_missing_are_made_where_they_are_needed() {
+    assert_eq!(value(&written(&Dataset::default())), json!({"images": [], "annotations": [], "categories": []}));
+    for text in ["{\"info\": 1, \"images\": []}", "{\"annotations\": []}"] {
+        let (dataset, report) = parsed(text);
+        assert!(report.is_empty(), "{report:?}");
+        assert_eq!(value(&written(&dataset)), value(text));
+    }
 }
 
 #[test]

@@ -315,9 +315,16 @@ fn formats_convert_and_the_loss_is_told() {
     let truth = sample().join("instances.json");
     let folder = TempDir::new().unwrap();
     let words = |rest: &str| format!("--headless convert --data {} {rest}", truth.display());
-    for (format, file) in
-        [("labelme", "lm"), ("cvat", "c.xml"), ("masks", "m"), ("voc", "v"), ("yolo-seg", "y"), ("semantic", "s"), ("lvis", "l.json")]
-    {
+    for (format, file) in [
+        ("labelme", "lm"),
+        ("cvat", "c.xml"),
+        ("masks", "m"),
+        ("voc", "v"),
+        ("yolo-seg", "y"),
+        ("yolo-boxes", "yb"),
+        ("semantic", "s"),
+        ("lvis", "l.json"),
+    ] {
         let output = run(folder.path(), &words(&format!("--to {format} --out {file} --report report.json --tolerance 0")));
         assert_code(&output, 0);
         assert!(last_line(&output).starts_with(&format!("wrote {file}: ")), "{}", last_line(&output));
@@ -340,6 +347,28 @@ fn formats_convert_and_the_loss_is_told() {
     let output = run(folder.path(), "--headless convert --from cvat --data v --out w.json");
     assert_code(&output, 1);
     assert!(!folder.path().join("w.json").exists());
+}
+
+#[test]
+fn yolo_gets_its_pictures() {
+    let (truth, images) = (sample().join("instances.json"), sample().join("images"));
+    let folder = TempDir::new().unwrap();
+    let convert = |rest: &str| run(folder.path(), &format!("--headless convert --data {} {rest}", truth.display()));
+    let output = convert(&format!("--to yolo-boxes --out y --images {}", images.display()));
+    assert_code(&output, 0);
+    assert!(folder.path().join("y/images/cat.jpg").is_file() && folder.path().join("y/labels/cat.txt").is_file());
+    assert!(!err(&output).contains("pictures"), "{}", err(&output));
+    assert_code(&run(folder.path(), "--headless convert --from yolo-boxes --data y --out back.json"), 0);
+    let (before, after) = (read(&truth), read(&folder.path().join("back.json")));
+    assert_eq!(after["annotations"].as_array().unwrap().len(), before["annotations"].as_array().unwrap().len());
+    assert_code(&convert(&format!("--to yolo-seg --out z --labels-only --images {}", images.display())), 0);
+    assert!(folder.path().join("z/labels/cat.txt").is_file() && !folder.path().join("z/images").exists());
+    let output = convert("--to yolo-seg --out w");
+    assert_code(&output, 0);
+    assert!(err(&output).contains("the pictures belong into w/images; --images"), "{}", err(&output));
+    assert_code(&convert("--to yolo-seg --out v --images nowhere"), 1);
+    assert_code(&convert("--to voc --out v --labels-only"), 1);
+    assert!(!folder.path().join("v").exists());
 }
 
 #[test]
@@ -374,7 +403,8 @@ fn faults_are_named_and_the_rest_goes_on() {
 #[test]
 fn a_file_that_is_no_coco_file_is_an_error() {
     let folder = TempDir::new().unwrap();
-    for (name, text) in [("empty.json", ""), ("cut.json", "{\"images\": [{\"id\": 1"), ("list.json", "{\"images\": 3}")] {
+    let cut = "{\"images\": [{\"id\": 1";
+    for (name, text) in [("empty.json", ""), ("cut.json", cut), ("list.json", "{\"images\": 3}"), ("other.json", "{\"a\": 1}")] {
         std::fs::write(folder.path().join(name), text).unwrap();
         let output = run(folder.path(), &format!("--headless convert --data {name} --out out.json --shape rle"));
         assert_code(&output, 1);

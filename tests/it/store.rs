@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use annotator::annotation::{Category, CategoryId, Dataset, Edit, Field, Image, ImageId, Instance, InstanceId, Shape, Verbatim};
+use annotator::disk;
 use annotator::formats::coco;
 use annotator::geometry::{Rect, Size};
 use annotator::job::Cancel;
@@ -37,7 +38,8 @@ fn same(a: &Contents, b: &Contents) {
     assert_eq!(a.history.undone(), b.history.undone());
     assert_eq!(a.history.revision(), b.history.revision());
     assert_eq!((&a.reviewed, a.shown, &a.target, a.exported), (&b.reviewed, b.shown, &b.target, b.exported));
-    assert_eq!((&a.judged, &a.image_folder), (&b.judged, &b.image_folder));
+    assert_eq!((&a.judged, &a.image_folder, &a.left_out), (&b.judged, &b.image_folder, &b.left_out));
+    assert_eq!((a.class, &a.colors), (b.class, &b.colors));
 }
 
 /// A session of edits that follow from a seed, the way the window makes them.
@@ -49,12 +51,6 @@ const IMAGES: i64 = 6;
 
 impl Session {
     fn new() -> Self {
-        let image = |id| Image {
-            id: ImageId(id),
-            file_name: format!("ü/{id}.png"),
-            size: Size::new(640, 480),
-            source: source(format!("{{\"id\": {id}, \"x\": NaN}}")),
-        };
         let mut contents = Contents::default();
         contents.dataset.images = (1..=IMAGES).map(image).collect();
         contents.dataset.categories = vec![category(3, "cat"), category(9, "dog")];
@@ -102,6 +98,11 @@ fn said(revision: u64) -> Judgements {
     [((InstanceId(id), random.random()), judgement)].into()
 }
 
+fn image(id: i64) -> Image {
+    let source = source(format!("{{\"id\": {id}, \"x\": NaN}}"));
+    Image { id: ImageId(id), file_name: format!("ü/{id}.png"), size: Size::new(640, 480), source }
+}
+
 fn category(id: i64, name: &str) -> Category {
     Category { id: CategoryId(id), name: name.to_owned(), supercategory: "all".to_owned(), source: None }
 }
@@ -136,7 +137,7 @@ fn edit(dataset: &Dataset, random: &mut StdRng) -> Edit {
     let some = |random: &mut StdRng| dataset.instances[random.random_range(0..count)].clone();
     let insert = |index: usize, id: i64, random: &mut StdRng| Edit::Insert { index, instance: Box::new(instance(InstanceId(id), random)) };
     let free = dataset.free_instance_id().0;
-    match random.random_range(0..10) {
+    match random.random_range(0..12) {
         0..=3 => insert(usize::MAX, free, random),
         4 => insert(random.random_range(0..=count), free, random),
         5 if count > 4 => Edit::Remove(some(random).id),
@@ -147,6 +148,15 @@ fn edit(dataset: &Dataset, random: &mut StdRng) -> Edit {
             Edit::Replace(Box::new(new))
         }
         8 => Edit::InsertCategory { index: random.random_range(0..4), category: category(dataset.free_category_id().0, "new") },
+        9 if dataset.images.len() > 3 => {
+            let id = dataset.images[random.random_range(0..dataset.images.len())].id;
+            let objects = dataset.instances_on(id).map(|object| Edit::Remove(object.id)).collect();
+            Edit::Batch(vec![Edit::Batch(objects), Edit::RemoveImage(id)])
+        }
+        10 => {
+            let last = dataset.images.iter().map(|image| image.id.0).fold(IMAGES, i64::max);
+            Edit::InsertImage { index: random.random_range(0..9), image: image(last + 1) }
+        }
         _ => Edit::ReplaceCategory(category(9, &format!("dog {}", random.random::<u8>()))),
     }
 }
@@ -208,10 +218,19 @@ fn a_project_of_the_first_format_is_read_and_takes_judgements() {
     session.advance(40);
     let path = create(folder.path(), &session.contents).path().to_owned();
     let old = rusqlite::Connection::open(&path).unwrap();
-    old.execute_batch("DROP TABLE judged; PRAGMA user_version = 1").unwrap();
+    let newer = "DROP TABLE judged; DROP TABLE left_out; DROP TABLE color; ALTER TABLE step DROP COLUMN version; PRAGMA user_version = 1";
+    old.execute_batch(newer).unwrap();
     drop(old);
     let mut project = Project::open(&path).unwrap();
     session.contents.judged.clear();
+    let steps = |contents: &Contents| {
+        let steps = contents.history.done().iter().chain(contents.history.undone());
+        steps.map(|step| (step.label.clone(), step.image, step.edit().clone())).collect::<Vec<_>>()
+    };
+    let read = load(&project);
+    assert_eq!(steps(&read), steps(&session.contents));
+    // Their versions are not those that they had.
+    session.contents.history = read.history;
     same(&load(&project), &session.contents);
     project.write(&session.judge()).unwrap();
     drop(project);
@@ -264,18 +283,54 @@ fn real_files_come_back_bit_for_bit() {
 }
 
 #[test]
+fn what_is_chosen_of_classes_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let class = CategoryId(9);
+    let mut project = create(folder.path(), &Session::new().contents);
+    assert_eq!(load(&project).class, None);
+    project.write(&Change::Class(class)).unwrap();
+    for color in [Some([1, 2, 3]), None, Some([255, 0, 254])] {
+        project.write(&Change::Color(class, color)).unwrap();
+        assert_eq!(load(&project).colors.get(&class).copied(), color);
+    }
+    let contents = load(&project);
+    let first = project.first().unwrap();
+    assert_eq!((contents.class, first.class, &first.colors), (Some(class), Some(class), &contents.colors));
+    project.refill(&contents, &Cancel::new(), &mut |_| ()).unwrap();
+    same(&load(&project), &contents);
+    project.refill(&Contents::default(), &Cancel::new(), &mut |_| ()).unwrap();
+    assert_eq!((load(&project).class, load(&project).colors.len()), (None, 0));
+}
+
+#[test]
 fn the_chosen_folder_of_the_images_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let mut project = create(folder.path(), &Session::new().contents);
     assert_eq!(load(&project).image_folder, None);
-    for name in ["far/pictures", "elsewhere"] {
-        let chosen = PathBuf::from(name);
+    // Names are not always text.
+    let odd: &[u8] = if cfg!(unix) { b"far/p\xffctures" } else { &[b'p', 0, 0x00, 0xd8] };
+    for chosen in [PathBuf::from("far/pictures"), disk::path_of(odd), PathBuf::from("elsewhere")] {
         project.write(&Change::ImageFolder(chosen.clone())).unwrap();
+        project.write(&Change::Exported(Target { path: chosen.clone(), length_bytes: 1, modified_ns: 2, hash: None }, 0)).unwrap();
         let contents = load(&project);
+        assert_eq!(contents.target.as_ref().map(|target| &target.path), Some(&chosen));
         assert_eq!(contents.image_folder, Some(chosen));
         project.refill(&contents, &Cancel::new(), &mut |_| ()).unwrap();
         same(&load(&project), &contents);
     }
+}
+
+#[test]
+fn what_was_left_out_before_is_kept_until_it_is_brought_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut contents = Session::new().contents;
+    contents.left_out = ["ü/9.png", "a\nb.png"].map(str::to_owned).into();
+    let mut project = create(folder.path(), &contents);
+    same(&load(&project), &contents);
+    project.refill(&contents, &Cancel::new(), &mut |_| ()).unwrap();
+    same(&load(&project), &contents);
+    project.write(&Change::BroughtBack).unwrap();
+    assert!(load(&project).left_out.is_empty());
 }
 
 proptest! {

@@ -187,6 +187,8 @@ fn a_stopped_run_goes_on_exactly_where_it_was() {
             }
         });
         assert!(matches!(halted, Err(TrainError::Cancelled { .. })), "{halted:?}");
+        let share = annotator::train::halted(&stopped.out).unwrap().share;
+        assert!((0.5..=1.0).contains(&share), "{share}");
         let resumed = Config { resume: true, ..stopped };
         let (again, events) = trained(&resumed);
         assert!(matches!(events[0], Event::Started { epoch: 1, .. }), "{:?}", events[0]);

@@ -15,6 +15,7 @@ import furniture
 CALTECH = "https://data.caltech.edu/records/mzrjq-6wc02"
 GROCERY = "https://github.com/marcusklasson/GroceryStoreDataset"
 LOMIRI = "https://gitlab.com/ubports/development/core/lomiri-wallpapers"
+OPEN_IMAGES = "https://storage.googleapis.com/openimages/web/index.html"
 FURNITURE = "https://www.sweethome3d.com/import-models/"
 LIBRARIES = {
     "BlendSwap-CC-0": ("", "CC0"),
@@ -42,6 +43,14 @@ def photo_rows(folder: Path) -> list[tuple[str, ...]]:
     return sorted(set(rows))
 
 
+def open_images_rows(folder: Path) -> list[tuple[str, ...]]:
+    """Photos whose file name is their id in Open Images, which lists their owners."""
+    data = json.loads((folder / "instances.json").read_text())
+    licence, url = "CC BY 2.0 (masks CC BY 4.0)", "http://creativecommons.org/licenses/by/2.0/"
+    owner = "the photo's owner on Flickr"
+    return sorted(("Open Images", i["file_name"], owner, licence, url, OPEN_IMAGES) for i in data["images"])
+
+
 def background_rows(folder: Path) -> list[tuple[str, ...]]:
     rows = []
     for path in sorted(folder.iterdir()):
@@ -66,11 +75,14 @@ def furniture_rows(folder: Path) -> list[tuple[str, ...]]:
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--data", type=Path, required=True)
+    p.add_argument("--more-photos", type=Path, nargs="*", default=(), help="folders with more photos of COCO")
+    p.add_argument("--open-images", type=Path, required=True, help="folder with photos of Open Images")
     p.add_argument("--furniture", type=Path, required=True, help="folder with *.sh3f")
     p.add_argument("--out", type=Path, required=True)
     args = p.parse_args()
-    rows = photo_rows(args.data / "train" / "photos") + background_rows(args.data / "train" / "backgrounds")
-    rows += furniture_rows(args.furniture)
+    photos = [args.data / "train" / "photos", *args.more_photos]
+    rows = sorted({row for folder in photos for row in photo_rows(folder)}) + open_images_rows(args.open_images)
+    rows += background_rows(args.data / "train" / "backgrounds") + furniture_rows(args.furniture)
     with args.out.open("w", newline="") as f:
         writer = csv.writer(f)
         writer.writerow(COLUMNS)

@@ -63,12 +63,18 @@ def load_pools(
     scenes: int,
     seed: int,
     more_cutouts: Sequence[Path] = (),
+    more_photos: Sequence[Path] = (),
     only_labelled: bool = False,
     without: frozenset[str] = frozenset(),
 ) -> dict[str, tuple[float, list[D.Scene]]]:
     start = time.time()
     photos = D.load_coco(root / "train" / "photos", min_area=100)
     nuclei = D.load_coco(root / "nuclei" / "train", min_area=60)
+    classes = {o.label for s in photos for o in s.objects}
+    for scene in (s for folder in more_photos for s in D.load_coco(folder, min_area=100)):
+        for o in scene.objects:
+            o.label = o.label if o.label in classes else ""
+        photos.append(scene)
     for scene in photos + nuclei:
         scene.objects = [o for o in scene.objects if o.label not in without]
     photos = [s for s in photos if s.objects]
@@ -90,10 +96,10 @@ def load_pools(
     crowded = [s for s in photos if not s.name.startswith("caltech")]
     single = [s for s in photos if s.name.startswith("caltech")]
     return {
-        "crowded": (0.35, crowded),
-        "single": (0.18, single),
-        "rotated": (0.15, rotated),
-        "composed": (0.27, composed),
+        "crowded": (0.4, crowded),
+        "single": (0.16, single),
+        "rotated": (0.14, rotated),
+        "composed": (0.25, composed),
         "nuclei": (0.05, nuclei),
     }
 
@@ -258,6 +264,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, O
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--data", type=Path, required=True, help="folder with train/ and nuclei/")
     p.add_argument("--more-cutouts", type=Path, nargs="*", default=(), help="more folders of RGBA pictures")
+    p.add_argument("--more-photos", type=Path, nargs="*", default=(), help="more COCO folders; they add no classes")
     p.add_argument("--out", type=Path, required=True, help="checkpoints go here")
     p.add_argument("--export", type=Path, help="where the f16 EMA weights go (default: OUT)")
     p.add_argument("--stages", default="128x24:50,256x8:20", help="SIZExBATCH:MINUTES, in order")
@@ -306,7 +313,7 @@ def main() -> None:
     torch.set_num_threads(1)
     without = D.VOC_CLASSES if args.without_voc else frozenset()
     only_labelled = args.train == "conditioning"
-    pools = load_pools(args.data, args.scenes, args.seed, args.more_cutouts, only_labelled, without)
+    pools = load_pools(args.data, args.scenes, args.seed, args.more_cutouts, args.more_photos, only_labelled, without)
     launch(work, (pools, args, options), args.workers)
 
 

@@ -53,6 +53,8 @@ pub(super) enum Gesture {
     Vertex {
         /// The vertex.
         vertex: Vertex,
+        /// Where it was taken.
+        start: Point,
         /// Where it is.
         now: Point,
     },
@@ -71,8 +73,8 @@ pub(super) enum Gesture {
 const REACH: f32 = 7.0;
 /// Half the width of a correcting stroke, in points.
 pub(super) const SCRIBBLE_RADIUS: f32 = 4.0;
-/// The smallest box that is taken for one, in image pixels.
-const SMALLEST_PX: f64 = 2.0;
+/// Smaller boxes around masks have no handles, which would leave no room for a click, in points.
+const ROOM: f32 = 4.0 * REACH;
 
 /// `rect` with the side or corner `handle` moved to `to`.
 pub(super) fn resized(rect: Rect, handle: (i8, i8), to: Point) -> Rect {
@@ -114,10 +116,14 @@ impl Canvas {
             }
         }
         self.pointer = ui.input(|input| input.pointer.latest_pos()).filter(|_| response.contains_pointer() || self.gesture.is_some());
-        self.hovered = match (self.pointer, &self.gesture) {
+        let hovered = match (self.pointer, &self.gesture) {
             (Some(pointer), None) if state.tool == Tool::Select => self.hit(self.view.image(pointer), state),
             _ => None,
         };
+        // Its row, which is laid out before the canvas, follows in the next frame.
+        if std::mem::replace(&mut self.hovered, hovered) != hovered {
+            ui.ctx().request_repaint();
+        }
         if response.contains_pointer() {
             ui.ctx().set_cursor_icon(self.cursor(state, space));
         }
@@ -159,6 +165,7 @@ impl Canvas {
             return None;
         }
         let (start, inside) = (self.view.image(at), self.view.image_inside(at));
+        self.vertex = None;
         match state.tool {
             Tool::Box => Some(Gesture::Draw { start: inside, now: inside }),
             Tool::Polygon => {
@@ -181,7 +188,8 @@ impl Canvas {
                     return None;
                 }
                 if let Some(vertex) = self.vertex_at(at, state) {
-                    return Some(Gesture::Vertex { vertex, now: inside });
+                    self.vertex = Some(vertex);
+                    return Some(Gesture::Vertex { vertex, start: inside, now: inside });
                 }
                 let Some(id) = self.hit(start, state) else { return Some(Gesture::Band { start: inside, now: inside }) };
                 if modifiers.shift || modifiers.command {
@@ -263,10 +271,7 @@ impl Canvas {
             None | Some(Gesture::Pan) => {}
             Some(Gesture::Scribble { target, scribble }) => commands.push(Command::Scribble(target, scribble)),
             Some(Gesture::Draw { start, now }) => {
-                let rect = Rect::from_corners(start, now);
-                if rect.width >= SMALLEST_PX && rect.height >= SMALLEST_PX {
-                    commands.push(Command::AddBox(rect));
-                }
+                commands.push(Command::AddBox(Rect::from_corners(start, now)));
             }
             Some(Gesture::Band { start, now }) => {
                 let band = Rect::from_corners(start, now);
@@ -278,14 +283,18 @@ impl Canvas {
                 commands.push(Command::Select(ids));
             }
             Some(Gesture::Move { id, start, now }) => {
-                if start.distance(now) * self.view.scale() >= 3.0 {
+                if self.is_drag(start, now) {
                     commands.push(Command::Move(id, Point::new(now.x - start.x, now.y - start.y)));
                 }
             }
-            Some(Gesture::Vertex { vertex, now }) => commands.push(Command::MoveVertex(vertex, now)),
+            Some(Gesture::Vertex { vertex, start, now }) => {
+                if self.is_drag(start, now) {
+                    commands.push(Command::MoveVertex(vertex, now));
+                }
+            }
             Some(Gesture::Resize { id, from, handle, now }) => {
                 let rect = resized(from, handle, now);
-                if rect != from && rect.width >= 1.0 && rect.height >= 1.0 {
+                if rect != from {
                     commands.push(Command::Reshape(id, rect));
                 }
             }
@@ -296,17 +305,37 @@ impl Canvas {
         }
     }
 
+    /// Whether the pointer went so far that more than a click was meant.
+    fn is_drag(&self, start: Point, now: Point) -> bool {
+        start.distance(now) * self.view.scale() >= 3.0
+    }
+
+    /// The selected object whose box has handles, and that box: its own, or the one that its mask is proposed in.
+    pub(super) fn held(&self, state: &State) -> Option<(InstanceId, Rect)> {
+        let instance = state.only_selected().filter(|instance| state.is_visible(instance.id))?;
+        if instance.shape == Shape::Box {
+            return Some((instance.id, instance.bbox));
+        }
+        // The vertices of polygons come first.
+        if state.tool != Tool::Select || state.review.is_some() || matches!(instance.shape, Shape::Polygons(_)) {
+            return None;
+        }
+        let asked = self.asked.filter(|(id, _)| *id == instance.id).map(|(_, rect)| rect);
+        let rect = asked.or_else(|| state.held_box(instance))?;
+        (self.view.ui_rect(rect).size().min_elem() >= ROOM).then_some((instance.id, rect))
+    }
+
     /// The handle of the selected box at a point of the window.
     fn handle_at(&self, at: Pos2, state: &State) -> Option<(InstanceId, Rect, (i8, i8))> {
-        let instance = state.only_selected().filter(|instance| instance.shape == Shape::Box && state.is_visible(instance.id))?;
-        let rect = self.view.ui_rect(instance.bbox);
+        let (id, held) = self.held(state)?;
+        let rect = self.view.ui_rect(held);
         let side = |value: f32, low: f32, high: f32| match ((value - low).abs() <= REACH, (value - high).abs() <= REACH) {
             (true, _) => Some(-1),
             (_, true) => Some(1),
             _ => (value > low && value < high).then_some(0),
         };
         let handle = (side(at.x, rect.left(), rect.right())?, side(at.y, rect.top(), rect.bottom())?);
-        (handle != (0, 0)).then_some((instance.id, instance.bbox, handle))
+        (handle != (0, 0)).then_some((id, held, handle))
     }
 
     /// The smallest visible object at an image position.

@@ -25,7 +25,8 @@ use self::image::ImageTextures;
 use self::object::Objects;
 use self::scribble::Force;
 use super::assistant::Assistant;
-use super::command::Command;
+use super::command::{Command, Vertex};
+use super::panel::{object_menu, start};
 use super::picture::Loaded;
 use super::state::State;
 use super::theme;
@@ -37,11 +38,17 @@ pub(super) struct Canvas {
     /// Where the image lies.
     pub view: View,
     gesture: Option<Gesture>,
+    /// The vertex that was taken last.
+    vertex: Option<Vertex>,
     outline: Vec<Point>,
     /// Outlines that were not finished, by their images.
     put_aside: HashMap<ImageId, Vec<Point>>,
     pointer: Option<Pos2>,
     hovered: Option<InstanceId>,
+    /// The object whose row in the list is under the pointer.
+    row: Option<InstanceId>,
+    /// The object that gets a new mask, and the box that it is looked for in.
+    asked: Option<(InstanceId, crate::geometry::Rect)>,
     moved_by_space: bool,
     textures: ImageTextures,
     objects: Objects,
@@ -56,10 +63,13 @@ impl Canvas {
         Self {
             view: View::default(),
             gesture: None,
+            vertex: None,
             outline: Vec::new(),
             put_aside: HashMap::new(),
             pointer: None,
             hovered: None,
+            row: None,
+            asked: None,
             moved_by_space: false,
             textures: ImageTextures::default(),
             objects: Objects::default(),
@@ -72,6 +82,21 @@ impl Canvas {
     /// The image position under the pointer.
     pub(super) fn pointer(&self) -> Option<Point> {
         self.pointer.map(|pointer| self.view.image(pointer))
+    }
+
+    /// The object under the pointer.
+    pub(super) const fn hovered(&self) -> Option<InstanceId> {
+        self.hovered
+    }
+
+    /// Lights an object, whose row in the list is under the pointer.
+    pub(super) const fn light(&mut self, object: Option<InstanceId>) {
+        self.row = object;
+    }
+
+    /// The object that is lit because it, or its row, is under the pointer.
+    pub(super) fn lit(&self) -> Option<InstanceId> {
+        self.hovered.or(self.row)
     }
 
     /// Whether a pointer button is down on the canvas.
@@ -126,13 +151,16 @@ impl Canvas {
         let painter = ui.painter_at(area);
         painter.rect_filled(area, 0.0, colors.canvas);
         let Some(image) = state.shown() else {
-            welcome_ui(ui, area, state, commands);
+            start::ui(ui, area, state, commands);
             return;
         };
         let response = ui.allocate_rect(area, Sense::click_and_drag());
         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, "Canvas"));
         hold_focus(ui, &response);
+        self.asked = assistant.asked_box();
+        self.view.follow_review(state.review.is_some());
         self.view.layout(area, known_size(image.size, picture));
+        self.vertex = self.taken_vertex(state);
         let is_over_button = match picture {
             Loaded::Broken(reason) => broken_ui(ui, area, &image.file_name, reason, colors, commands),
             _ => false,
@@ -140,6 +168,7 @@ impl Canvas {
         if !is_over_button || self.is_busy() {
             self.interact(ui, &response, state, commands);
         }
+        object_menu::ui(&response, self.hovered.filter(|_| state.review.is_none()), state, commands);
         let mut turned = None;
         match picture {
             Loaded::Ready(picture) => {
@@ -219,29 +248,6 @@ fn broken_ui(ui: &mut Ui, area: egui::Rect, name: &str, reason: &str, colors: &t
         commands.push(Command::ChooseImageFolder);
     }
     button.contains_pointer()
-}
-
-fn welcome_ui(ui: &mut Ui, area: egui::Rect, state: &State, commands: &mut Vec<Command>) {
-    let colors = theme::palette(state.settings.look);
-    let card = egui::Rect::from_center_size(area.center(), egui::vec2(400.0, 250.0));
-    ui.scope_builder(egui::UiBuilder::new().max_rect(card), |ui| {
-        ui.vertical_centered(|ui| {
-            ui.label(egui::RichText::new("Annotate images").size(26.0));
-            ui.add_space(2.0);
-            ui.label(egui::RichText::new("Draw a box, and a diffusion model proposes the mask.").color(colors.weak));
-            ui.add_space(22.0);
-            for (command, text) in [(Command::OpenFolder, "Open a folder of images"), (Command::OpenFile, "Open a COCO file")] {
-                let button = egui::Button::new(egui::RichText::new(text).size(15.0)).min_size(egui::vec2(250.0, 38.0));
-                let button = if command == Command::OpenFolder { button.fill(colors.accent.gamma_multiply(0.45)) } else { button };
-                if ui.add(button).clicked() {
-                    commands.push(command);
-                }
-                ui.add_space(4.0);
-            }
-            ui.add_space(14.0);
-            ui.label(egui::RichText::new("or drop one here   ·   F1 shows all keys").color(colors.weak));
-        });
-    });
 }
 
 #[cfg(test)]

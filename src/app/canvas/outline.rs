@@ -7,7 +7,6 @@ use super::gesture::Gesture;
 use crate::annotation::{InstanceId, Shape};
 use crate::app::command::{Command, Tool, Vertex};
 use crate::app::state::State;
-use crate::app::theme;
 use crate::geometry::Point;
 use crate::mask::polygon;
 
@@ -53,6 +52,13 @@ impl Canvas {
         near.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(vertex, _)| vertex)
     }
 
+    /// The vertex that was taken last, as long as the selected object has it.
+    pub(crate) fn taken_vertex(&self, state: &State) -> Option<Vertex> {
+        let (id, rings) = rings(state)?;
+        let has = |vertex: &Vertex| vertex.id == id && rings.get(vertex.ring).is_some_and(|ring| vertex.index < ring.len() / 2);
+        self.vertex.filter(has)
+    }
+
     /// What Alt-click does at a point of the window: takes the vertex there away, or puts one on the edge there.
     pub(super) fn vertex_command(&self, at: Pos2, state: &State) -> Option<Command> {
         if let Some(vertex) = self.vertex_at(at, state) {
@@ -73,13 +79,13 @@ impl Canvas {
     /// Draws the outline under way and the vertices of the selected object.
     pub(super) fn paint_outline(&self, painter: &Painter, state: &State) {
         if let Some((id, rings)) = rings(state) {
-            let color = state.document.instance(id).map_or(Color32::WHITE, |instance| state.color(instance.category_id));
+            let color = state.document.instance(id).map_or(Color32::WHITE, |instance| state.object_color(instance));
             self.paint_vertices(painter, rings, color);
         }
         if self.outline.is_empty() {
             return;
         }
-        let color = state.category.map_or(theme::class_color(0), |category| state.color(category));
+        let color = state.next_color();
         let mut points: Vec<Pos2> = self.outline.iter().map(|&point| self.view.ui(point)).collect();
         let closes = points.len() > 2 && self.pointer.is_some_and(|at| at.distance(points[0]) <= REACH);
         let dots = points.clone();
@@ -104,7 +110,12 @@ impl Canvas {
                 painter.rect(square, 1, Color32::WHITE, Stroke::new(1.0, color), egui::StrokeKind::Middle);
             }
         }
-        let Some(Gesture::Vertex { vertex, now }) = &self.gesture else { return };
+        let taken = self.vertex.and_then(|vertex| rings.get(vertex.ring)?.as_chunks::<2>().0.get(vertex.index));
+        if let Some(&[x, y]) = taken {
+            let square = egui::Rect::from_center_size(self.view.ui(Point::new(x, y)), vec2(8.0, 8.0));
+            painter.rect(square, 1, color, Stroke::new(1.5, Color32::WHITE), egui::StrokeKind::Middle);
+        }
+        let Some(Gesture::Vertex { vertex, now, .. }) = &self.gesture else { return };
         let Some(points) = rings.get(vertex.ring).map(|ring| polygon::points(ring)).filter(|points| points.len() > 1) else { return };
         let count = points.len();
         let (before, after) = (points[(vertex.index + count - 1) % count], points[(vertex.index + 1) % count]);

@@ -12,7 +12,7 @@ use crate::annotation::{Instance, InstanceId, Shape};
 use crate::app::assistant::{Assistant, Patch};
 use crate::app::command::Tool;
 use crate::app::state::State;
-use crate::app::theme::{self, Palette};
+use crate::app::theme::Palette;
 use crate::geometry::{Point, Rect};
 use crate::mask::Mask;
 use crate::mask::overlay::Overlay;
@@ -56,8 +56,8 @@ impl Canvas {
             .partition(|instance| !selection.contains(&instance.id));
         for instance in below.into_iter().chain(above) {
             let selected = selection.contains(&instance.id);
-            let lit = selected || self.hovered == Some(instance.id);
-            let color = state.color(instance.category_id);
+            let lit = selected || self.lit() == Some(instance.id);
+            let color = state.object_color(instance);
             let opacity = state.settings.opacity * if lit { 1.3 } else { 1.0 };
             let paint = Paint { color, opacity: opacity.min(1.0), outline: if selected { Color32::WHITE } else { color } };
             for crop in self.objects.crops(instance, revision, selected).iter() {
@@ -87,8 +87,8 @@ impl Canvas {
             self.compared.clear();
         }
         if let Some(Gesture::Stroke(stroke)) = &self.gesture {
-            let category = stroke.target.and_then(|id| state.document.instance(id)).map(|instance| instance.category_id).or(state.category);
-            let color = category.map_or(theme::class_color(0), |category| state.color(category));
+            let target = stroke.target.and_then(|id| state.document.instance(id));
+            let color = target.map_or_else(|| state.next_color(), |instance| state.object_color(instance));
             let paint = Paint { color, opacity: (state.settings.opacity * 1.3).min(1.0), outline: Color32::WHITE };
             let (tiles, capsules) = stroke.tiles();
             for tile in tiles {
@@ -106,7 +106,7 @@ impl Canvas {
             let instances = assistant.patches().map(|(id, patch)| (state.document.instance(id), patch));
             let soft: Vec<Layer> = instances
                 .filter_map(|(instance, patch)| {
-                    let color = state.color(instance?.category_id);
+                    let color = state.object_color(instance?);
                     Some(self.patch(patch, &Paint { color, opacity: 0.6, outline: color }, pixels_per_point))
                 })
                 .collect();
@@ -173,15 +173,17 @@ impl Canvas {
         let visible = self.view.visible();
         let selection: HashSet<InstanceId> = state.selection.iter().copied().collect();
         let waiting = |instance: &Instance| assistant.running().is_some_and(|running| running.instances.contains(&instance.id));
+        let held = self.held(state);
         for instance in state.objects().filter(|instance| state.is_visible(instance.id) && self.is_seen(instance, visible)) {
             let selected = selection.contains(&instance.id);
-            let hovered = self.hovered == Some(instance.id);
+            let hovered = self.lit() == Some(instance.id);
             let is_box = instance.shape == Shape::Box;
             if !is_box && !selected && !hovered {
                 continue;
             }
-            let color = state.color(instance.category_id);
-            let rect = self.view.ui_rect(self.shown_box(instance));
+            let color = state.object_color(instance);
+            let own = held.filter(|(id, _)| *id == instance.id).map(|(_, rect)| rect);
+            let rect = self.view.ui_rect(self.shown_box(instance.id, own.unwrap_or(instance.bbox)));
             if is_box {
                 let width = if selected || hovered { 2.2 } else { 1.5 };
                 if waiting(instance) {
@@ -195,13 +197,13 @@ impl Canvas {
             if hovered || selection.len() <= NAMED {
                 name_tag(painter, rect, state.class_name(instance.category_id), color);
             }
-            if is_box && selected && state.only_selected().is_some() {
+            if own.is_some() {
                 handles(painter, rect, color);
             }
         }
         match &self.gesture {
             Some(Gesture::Draw { start, now }) => {
-                let color = state.category.map_or(theme::class_color(0), |category| state.color(category));
+                let color = state.next_color();
                 let rect = Rect::from_corners(*start, *now);
                 let place = self.view.ui_rect(rect);
                 painter.rect_filled(place, CornerRadius::ZERO, color.gamma_multiply(0.12));
@@ -223,13 +225,14 @@ impl Canvas {
         self.paint_pointer(painter, state);
     }
 
-    fn shown_box(&self, instance: &Instance) -> Rect {
+    /// The box `rect` of an object as the gesture makes it.
+    fn shown_box(&self, object: InstanceId, rect: Rect) -> Rect {
         match &self.gesture {
-            Some(Gesture::Move { id, start, now }) if *id == instance.id => {
-                Rect { x: instance.bbox.x + now.x - start.x, y: instance.bbox.y + now.y - start.y, ..instance.bbox }
+            Some(Gesture::Move { id, start, now }) if *id == object => {
+                Rect { x: rect.x + now.x - start.x, y: rect.y + now.y - start.y, ..rect }
             }
-            Some(Gesture::Resize { id, from, handle, now }) if *id == instance.id => resized(*from, *handle, *now),
-            _ => instance.bbox,
+            Some(Gesture::Resize { id, from, handle, now }) if *id == object => resized(*from, *handle, *now),
+            _ => rect,
         }
     }
 

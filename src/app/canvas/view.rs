@@ -13,12 +13,27 @@ pub(crate) struct View {
     size: Size,
     /// What the next layout brings into sight, and the least share of the canvas that it is to take.
     wanted: Option<(Rect, f64)>,
+    /// Whether something was brought into sight and the hand has not zoomed since.
+    brought: bool,
+    /// Whether that took another zoom.
+    zoomed: bool,
+    /// What was seen before a review began, while it lasts.
+    before: Option<Seen>,
+}
+
+/// A view to come back to.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    ui_from_image: Transform,
+    fitted: bool,
+    zoomed: bool,
 }
 
 impl Default for View {
     fn default() -> Self {
         let ui_from_image = Transform { scale: 1.0, offset: Point::new(0.0, 0.0) };
-        Self { ui_from_image, fitted: true, area: Rect::default(), size: Size::default(), wanted: None }
+        let (area, size) = (Rect::default(), Size::default());
+        Self { ui_from_image, fitted: true, area, size, wanted: None, brought: false, zoomed: false, before: None }
     }
 }
 
@@ -34,7 +49,7 @@ impl View {
         let moved = area != self.area || size != self.size;
         (self.area, self.size) = (area, size);
         if moved && self.fitted {
-            self.fit();
+            self.ui_from_image = self.fitting();
         } else if moved {
             // Another image may be smaller.
             self.pan(egui::Vec2::ZERO);
@@ -47,7 +62,38 @@ impl View {
     /// Fits the whole image.
     pub(crate) fn fit(&mut self) {
         self.ui_from_image = self.fitting();
-        self.fitted = true;
+        (self.fitted, self.brought, self.zoomed) = (true, false, false);
+    }
+
+    /// Remembers what is seen when a review begins, which brings masks near, and shows it again when the review has ended;
+    /// unless the hand has zoomed since the last mask was brought.
+    pub(crate) fn follow_review(&mut self, is_review: bool) {
+        if !is_review {
+            self.go_back();
+        } else if self.before.is_none() {
+            self.before = Some(Seen { ui_from_image: self.ui_from_image, fitted: self.fitted, zoomed: self.zoomed });
+            self.brought = false;
+        }
+    }
+
+    /// Another image comes: a zoom of the hand goes with it; where something was brought near, the next image is fitted.
+    pub(crate) fn leave(&mut self) {
+        self.go_back();
+        if self.zoomed {
+            self.fit();
+        }
+    }
+
+    /// Shows what was seen before the review.
+    fn go_back(&mut self) {
+        let Some(before) = self.before.take().filter(|_| self.brought) else { return };
+        if before.fitted {
+            self.fit();
+        } else {
+            self.ui_from_image = before.ui_from_image;
+            self.pan(egui::Vec2::ZERO);
+        }
+        (self.brought, self.zoomed) = (false, before.zoomed);
     }
 
     fn fitting(&self) -> Transform {
@@ -59,7 +105,7 @@ impl View {
         let scale = (self.ui_from_image.scale * factor).clamp(0.005, 200.0);
         self.ui_from_image =
             self.ui_from_image.zoomed(scale / self.ui_from_image.scale, Point::new(f64::from(anchor.x), f64::from(anchor.y)));
-        self.fitted = false;
+        (self.fitted, self.brought, self.zoomed) = (false, false, false);
     }
 
     /// Zooms to `scale` points an image pixel, around the middle.
@@ -112,13 +158,16 @@ impl View {
         if is_seen && !is_small {
             return;
         }
-        if is_small || share > 1.0 {
-            if scale <= fit {
-                return self.fit();
+        let (zooms, was_zoomed) = (is_small || share > 1.0, self.zoomed);
+        if zooms && scale <= fit {
+            self.fit();
+        } else {
+            if zooms {
+                self.zoom_to(scale);
             }
-            self.zoom_to(scale);
+            self.pan(self.center() - self.ui(rect.center()));
         }
-        self.pan(self.center() - self.ui(rect.center()));
+        (self.brought, self.zoomed) = (true, was_zoomed || zooms);
     }
 
     /// Points an image pixel.
@@ -205,5 +254,47 @@ mod tests {
         view.show(rect);
         lay(&mut view, 6000, 4000);
         assert!(view.ui(rect.center()).distance(view.center()) < 0.1);
+    }
+
+    #[test]
+    fn a_review_shows_again_what_was_seen_before_it() {
+        let mut view = View::default();
+        lay(&mut view, 3000, 2000);
+        view.zoom_to(0.5);
+        let before = view.ui_from_image;
+        let look = |view: &mut View, left: f64| {
+            view.show_closely(Rect::new(left, 900.0, 12.0, 9.0));
+            view.follow_review(true);
+            lay(view, 3000, 2000);
+            assert!((view.scale() - CLOSEST).abs() < 1e-9, "{}", view.scale());
+        };
+        look(&mut view, 1000.0);
+        look(&mut view, 2000.0);
+        view.leave();
+        assert_eq!(view.ui_from_image, before, "it goes on with another image");
+        look(&mut view, 1000.0);
+        view.follow_review(false);
+        assert_eq!(view.ui_from_image, before);
+        look(&mut view, 1000.0);
+        view.zoom_to(2.0);
+        view.follow_review(false);
+        assert!((view.scale() - 2.0).abs() < 1e-9, "the hand zoomed last");
+    }
+
+    #[test]
+    fn the_next_image_is_fitted_where_the_hand_has_not_zoomed() {
+        let mut view = View::default();
+        lay(&mut view, 3000, 2000);
+        view.zoom_to(2.0);
+        shown(&mut view, Rect::new(100.0, 100.0, 200.0, 100.0));
+        view.leave();
+        lay(&mut view, 6000, 4000);
+        assert!((view.scale() - 2.0).abs() < 1e-9, "it was only moved");
+        view.show(Rect::new(1000.0, 900.0, 12.0, 9.0));
+        lay(&mut view, 6000, 4000);
+        assert!((view.scale() - CLOSEST).abs() < 1e-9, "{}", view.scale());
+        view.leave();
+        lay(&mut view, 640, 480);
+        assert!(view.fitted && view.ui(Point::new(320.0, 240.0)).distance(view.center()) < 0.1);
     }
 }

@@ -12,16 +12,17 @@ use crate::formats::Severity;
 
 const ROW: f32 = 24.0;
 /// So large at first, in the corner over the film strip, that most of the image stays in sight.
-const SIZE: egui::Vec2 = egui::vec2(460.0, 230.0);
+const SIZE: egui::Vec2 = egui::vec2(500.0, 360.0);
 
 /// Shows the window where it is open.
 pub(crate) fn ui(ctx: &egui::Context, check: &mut Check, state: &State, commands: &mut Vec<Command>) {
     let mut open = check.open;
+    let size = SIZE.min(ctx.content_rect().size() - egui::Vec2::splat(40.0));
     Window::new("Check")
         .open(&mut open)
-        .default_size(SIZE)
-        .default_pos(ctx.content_rect().left_bottom() + egui::vec2(68.0, -SIZE.y - 220.0))
-        .min_width(360.0)
+        .default_size(size)
+        .default_pos(ctx.content_rect().left_bottom() + egui::vec2(68.0, -SIZE.y - 180.0))
+        .min_width(size.x.min(360.0))
         .show(ctx, |ui| content_ui(ui, check, state, commands));
     if !open {
         check.close();

@@ -1,18 +1,20 @@
-//! The classes: their colours, their keys, how many objects of the image have each, and what can be done with one.
+//! The classes: their colours, their keys, how many objects of the image and of all images have each, and what can be done
+//! with one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use egui::text::CCursorRange;
-use egui::{Button, Key, Margin, Response, RichText, ScrollArea, TextEdit, Ui, pos2, vec2};
+use egui::{Button, Margin, Response, RichText, ScrollArea, TextEdit, Ui, pos2, vec2};
 
 use super::menu::possible;
-use super::{line, row, title};
-use crate::annotation::{Category, CategoryId};
+use super::{is_entered, line, row, title};
+use crate::annotation::{Category, CategoryId, InstanceId};
 use crate::app::class::in_use;
 use crate::app::command::{Command, entry};
+use crate::app::listed::Only;
 use crate::app::state::State;
 use crate::app::theme::{self, Palette};
-use crate::formats::lvis::{self, Mark};
+use crate::formats::lvis::{self, Mark, Marks};
 
 const ROW: f32 = 26.0;
 
@@ -33,49 +35,113 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, commands: &mut Vec<Com
         *counts.entry(instance.category_id).or_default() += 1;
     }
     let marks = state.shown().map(lvis::marks).unwrap_or_default();
+    let selected = state.selected().map(|instance| instance.category_id).collect();
+    let rows = Rows { state, colors, counts, selected, marks };
     ui.spacing_mut().item_spacing.y = 1.0;
-    ScrollArea::vertical().id_salt("classes").min_scrolled_height(height).max_height(height).auto_shrink([false, false]).show_rows(
-        ui,
-        ROW,
-        categories.len(),
-        |ui, rows| {
-            for index in rows {
-                let Some(category) = categories.get(index) else { continue };
-                let lit = state.category == Some(category.id);
-                let (rect, response) = row(ui, ROW, &format!("Class {}", category.name), lit, colors);
-                let painter = ui.painter();
-                painter.circle_filled(pos2(rect.left() + 15.0, rect.center().y), 5.5, state.color(category.id));
-                let mut right = rect.right() - 8.0;
-                if index < 9 {
-                    let cap = egui::Rect::from_center_size(pos2(right - 8.0, rect.center().y), vec2(17.0, 17.0));
-                    painter.rect_filled(cap, 4.0, colors.raised);
-                    let key = line(ui, &(index + 1).to_string(), 11.5, colors.weak, 16.0);
-                    painter.galley(cap.center() - key.size() / 2.0, key, colors.weak);
-                }
-                right -= 26.0;
-                if let Some(count) = counts.get(&category.id) {
-                    let count = line(ui, &count.to_string(), 12.0, colors.weak, 40.0);
-                    right -= count.size().x;
-                    painter.galley(pos2(right, rect.center().y - count.size().y / 2.0), count, colors.weak);
-                }
-                for (mark, word) in [(Mark::Absent, "absent"), (Mark::NotExhaustive, "not all")] {
-                    if marks.of(mark).contains(&category.id) {
-                        let word = line(ui, word, 11.5, colors.warn, 60.0);
-                        right -= word.size().x + 6.0;
-                        painter.galley(pos2(right, rect.center().y - word.size().y / 2.0), word, colors.warn);
-                    }
-                }
-                let name = line(ui, &category.name, 13.5, colors.text, right - rect.left() - 36.0);
-                painter.galley(pos2(rect.left() + 28.0, rect.center().y - name.size().y / 2.0), name, colors.text);
-                let tip = "Gives the selection this class; what is drawn next has it too. A right click renames, merges or deletes it";
-                let response = response.on_hover_text(tip);
-                if response.clicked() {
-                    commands.push(Command::Assign(category.id));
-                }
-                menu_ui(&response, state, category.id, commands);
+    let mut area = ScrollArea::vertical().id_salt("classes").min_scrolled_height(height).max_height(height).auto_shrink([false, false]);
+    let memory = ui.scope_id().with("followed");
+    let before = ui.data(|data| data.get_temp::<Followed>(memory)).unwrap_or_default();
+    let now = Followed::now(state);
+    if let Some(offset) = now.offset_after(&before, categories.len(), height) {
+        area = area.vertical_scroll_offset(offset);
+    }
+    let output = area.show_rows(ui, ROW, categories.len(), |ui, shown| {
+        for index in shown {
+            if let Some(category) = categories.get(index) {
+                rows.class_ui(ui, category, index, commands);
             }
-        },
-    );
+        }
+    });
+    ui.data_mut(|data| data.insert_temp(memory, Followed { offset: output.state.unclamped_offset().y, ..now }));
+}
+
+/// What the list keeps in sight when it changes, and how far it is scrolled.
+#[derive(Clone, Copy, Debug, Default)]
+struct Followed {
+    /// The place of the chosen class.
+    chosen: Option<usize>,
+    /// The object that was selected last, with the place of its class.
+    selected: Option<(InstanceId, usize)>,
+    /// In points.
+    offset: f32,
+}
+
+impl Followed {
+    fn now(state: &State) -> Self {
+        let categories = &state.document.dataset().categories;
+        let place = |id: CategoryId| categories.iter().position(|category| category.id == id);
+        let last = state.selected().last();
+        let selected = last.and_then(|instance| Some((instance.id, place(instance.category_id)?)));
+        Self { chosen: state.category.and_then(place), selected, offset: 0.0 }
+    }
+
+    /// How far the list of `count` classes in `height` points is to be scrolled, where another class is to be seen than
+    /// `before` and is not in sight.
+    fn offset_after(&self, before: &Self, count: usize, height: f32) -> Option<f32> {
+        let selected = self.selected.filter(|_| self.selected != before.selected).map(|(_, place)| place);
+        let place = selected.or_else(|| self.chosen.filter(|_| self.chosen != before.chosen))?;
+        let top = place as f32 * (ROW + 1.0);
+        let is_seen = top >= before.offset && top + ROW <= before.offset + height;
+        let most = (count as f32 * (ROW + 1.0) - height).max(0.0);
+        (!is_seen).then(|| (top - height * 0.4).clamp(0.0, most))
+    }
+}
+
+/// What the rows show besides the classes.
+struct Rows<'a> {
+    state: &'a State,
+    colors: &'a Palette,
+    /// How many objects of the image have each class.
+    counts: HashMap<CategoryId, usize>,
+    /// The classes of the selected objects.
+    selected: HashSet<CategoryId>,
+    marks: Marks,
+}
+
+impl Rows<'_> {
+    fn class_ui(&self, ui: &mut Ui, category: &Category, index: usize, commands: &mut Vec<Command>) {
+        let (state, colors) = (self.state, self.colors);
+        let lit = state.category == Some(category.id);
+        let (rect, response) = row(ui, ROW, &format!("Class {}", category.name), lit, colors);
+        let painter = ui.painter();
+        if self.selected.contains(&category.id) {
+            let bar = egui::Rect::from_center_size(pos2(rect.left() + 3.0, rect.center().y), vec2(3.0, ROW - 8.0));
+            painter.rect_filled(bar, 1.5, colors.accent);
+        }
+        painter.circle_filled(pos2(rect.left() + 15.0, rect.center().y), 5.5, state.color(category.id));
+        let mut right = rect.right() - 8.0;
+        if index < 9 {
+            let cap = egui::Rect::from_center_size(pos2(right - 8.0, rect.center().y), vec2(17.0, 17.0));
+            painter.rect_filled(cap, 4.0, colors.raised);
+            let key = line(ui, &(index + 1).to_string(), 11.5, colors.weak, 16.0);
+            painter.galley(cap.center() - key.size() / 2.0, key, colors.weak);
+        }
+        right -= 26.0;
+        let (here, whole) = (self.counts.get(&category.id).copied().unwrap_or_default(), state.document.class_count(category.id));
+        if whole > 0 {
+            // Not all of them are there while the document is read.
+            let whole = if state.document.is_loading() { String::new() } else { format!(" / {whole}") };
+            let count = line(ui, &format!("{here}{whole}"), 12.0, colors.weak, 100.0);
+            right -= count.size().x;
+            painter.galley(pos2(right, rect.center().y - count.size().y / 2.0), count, colors.weak);
+        }
+        for (mark, word) in [(Mark::Absent, "absent"), (Mark::NotExhaustive, "not all")] {
+            if self.marks.of(mark).contains(&category.id) {
+                let word = line(ui, word, 11.5, colors.warn, 60.0);
+                right -= word.size().x + 6.0;
+                painter.galley(pos2(right, rect.center().y - word.size().y / 2.0), word, colors.warn);
+            }
+        }
+        let name = line(ui, &category.name, 13.5, colors.text, right - rect.left() - 36.0);
+        painter.galley(pos2(rect.left() + 28.0, rect.center().y - name.size().y / 2.0), name, colors.text);
+        let tip = "Gives the selection this class; what is drawn next has it too. \
+            A right click shows its images, renames, colours, merges or deletes it";
+        let response = response.on_hover_text(tip);
+        if response.clicked() {
+            commands.push(Command::Assign(category.id));
+        }
+        menu_ui(&response, state, category.id, commands);
+    }
 }
 
 /// What can be done with a class, by a right click. Its objects are counted once, when the menu opens: there may be a million.
@@ -89,7 +155,9 @@ fn menu_ui(response: &Response, state: &State, class: CategoryId, commands: &mut
         ui.set_min_width(150.0);
         let count = ui.data(|data| data.get_temp::<usize>(memory)).unwrap_or_default();
         let entries = [
+            ("Show only images with it", Command::ListOnly(Only::OfClass(Some(class))), count > 0, "No object has this class".to_owned()),
             ("Rename…", Command::AskName(Some(class)), true, String::new()),
+            ("Colour…", Command::AskColor(Some(class)), true, String::new()),
             ("Merge into…", Command::AskMerge(Some(class)), true, "There is no other class".to_owned()),
             ("Delete", Command::DeleteClass(Some(class)), count == 0, in_use(count)),
         ];
@@ -120,10 +188,9 @@ impl RenameForm {
 
     /// Shows the form; whether it closes.
     pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
-        ui.set_width(400.0);
         ui.heading(format!("Rename {}", self.before));
         ui.add_space(6.0);
-        let enter = ui.input(|input| input.key_pressed(Key::Enter));
+        let enter = is_entered(ui);
         let mut output =
             TextEdit::singleline(&mut self.name).hint_text("Name").desired_width(f32::INFINITY).margin(Margin::same(8)).show(ui);
         let has_focus = output.response.has_focus();

@@ -3,25 +3,30 @@
 
 use std::path::{Path, PathBuf};
 
-use egui::{Id, Key, Modal, RichText, TextEdit, Ui};
+use egui::{Context, Id, Key, Margin, Modal, RichText, ScrollArea, TextEdit, Ui, Vec2};
 
 use crate::annotation::{Category, CategoryId};
 use crate::app::command::{Command, TABLE};
 use crate::app::fuzzy::{self, Typed};
 use crate::app::panel::classes::RenameForm;
+use crate::app::panel::color::ColorForm;
 pub(crate) use crate::app::panel::images::ImageSearch;
+use crate::app::panel::keys;
 pub(crate) use crate::app::panel::keys::KeysForm;
 use crate::app::panel::menu::possible;
 use crate::app::panel::path;
 pub(crate) use crate::app::panel::path::PathForm;
 use crate::app::panel::polish;
 pub(crate) use crate::app::panel::polish::PolishForm;
+use crate::app::panel::start;
 pub(crate) use crate::app::panel::training::TrainingForm;
 use crate::app::panel::transfer;
-use crate::app::settings::{DeviceChoice, Look, Settings};
+use crate::app::settings::{ColorBy, DeviceChoice, Look, Settings};
 use crate::app::state::State;
 use crate::app::theme::{self, Palette};
 use crate::app::transfer::Wish;
+use crate::disk;
+use crate::store::{Choice, Places};
 
 /// An open dialog.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +39,8 @@ pub(crate) enum Dialog {
     Images(ImageSearch),
     /// Another name for a class.
     Rename(RenameForm),
+    /// Another colour for a class.
+    Color(ColorForm),
     /// Finds the class that gets the objects of this one.
     Merge(CategoryId, Search),
     /// All keys.
@@ -57,10 +64,19 @@ pub(crate) enum Dialog {
     },
     /// Others have written the file that Save writes.
     Overtaken(PathBuf),
+    /// Others have changed the project since a person's own copy of it began.
+    Outdated {
+        /// The path to open.
+        path: PathBuf,
+        /// Where both projects are.
+        places: Places,
+    },
     /// What is to be polished.
     Polish(PolishForm),
     /// What is to be trained, or what that came to.
     Training(TrainingForm),
+    /// Finds one of the data sets that were opened last.
+    Recent(Search),
     /// A path that is typed.
     Path(PathForm),
     /// A choice among the annotation files of a folder.
@@ -81,6 +97,10 @@ pub(crate) struct Search {
 
 /// The most rows under it.
 pub(super) const SHOWN: usize = 12;
+/// Width and height of the window that a dialog leaves free or has its frame in, in points.
+const MARGIN: f32 = 40.0;
+/// Room around the content for what is painted a little beside it, as the edge of a button under the pointer.
+const EDGE: i8 = 2;
 /// What an empty list says.
 const NOTHING: &str = "Nothing is called that";
 
@@ -92,6 +112,7 @@ impl Dialog {
             Self::Classes(_) => "class search",
             Self::Images(_) => "image search",
             Self::Rename(_) => "rename",
+            Self::Color(_) => "color",
             Self::Merge(..) => "merge",
             Self::Help(_) => "help",
             Self::Settings(_) => "settings",
@@ -101,38 +122,75 @@ impl Dialog {
             Self::LeftOut(_) => "left out",
             Self::Unwritten { .. } => "unwritten",
             Self::Overtaken(_) => "overtaken",
+            Self::Outdated { .. } => "outdated",
             Self::Polish(_) => "polish",
             Self::Training(_) => "training",
+            Self::Recent(_) => "recent",
             Self::Path(_) => "path",
             Self::Several { .. } => "several",
         }
     }
 
+    /// How wide the content is where the window has room for it, in points.
+    fn width(&self, ctx: &Context) -> f32 {
+        match self {
+            Self::Rename(_) | Self::Color(_) => 400.0,
+            Self::Import => 420.0,
+            Self::Palette(_) | Self::Classes(_) | Self::Images(_) | Self::Merge(..) => 440.0,
+            Self::Export(_) | Self::Polish(_) => 460.0,
+            Self::Settings(_) => 480.0,
+            Self::Unwritten { .. } | Self::Overtaken(_) | Self::Outdated { .. } | Self::Several { .. } => 520.0,
+            Self::Training(_) => 540.0,
+            Self::Path(_) => 560.0,
+            Self::Losses(_) | Self::LeftOut(_) | Self::Recent(_) => 620.0,
+            Self::Help(_) => keys::width(ctx),
+        }
+    }
+
     /// Shows the dialog; whether it stays open.
-    pub(crate) fn ui(&mut self, ctx: &egui::Context, state: &State, commands: &mut Vec<Command>) -> bool {
-        let colors = theme::palette(state.settings.look);
-        let response =
-            Modal::new(Id::unique(self.name())).backdrop_color(egui::Color32::from_black_alpha(120)).show(ctx, |ui| match self {
-                Self::Palette(search) => palette_ui(ui, search, state, colors, commands),
-                Self::Classes(search) => classes_ui(ui, search, state, colors, commands),
-                Self::Images(search) => search.ui(ui, state, colors, commands),
-                Self::Rename(form) => form.ui(ui, state, colors, commands),
-                Self::Merge(class, search) => merge_ui(ui, *class, search, state, colors, commands),
-                Self::Help(form) => form.ui(ui, state, colors, commands),
-                Self::Settings(settings) => settings_ui(ui, settings, colors, commands),
-                Self::Import => transfer::import_ui(ui, colors, commands),
-                Self::Export(wish) => transfer::export_ui(ui, wish, state, colors, commands),
-                Self::Losses(losses) => transfer::losses_ui(ui, "What the format cannot hold", losses),
-                Self::LeftOut(records) => transfer::losses_ui(ui, "What was left out", records),
-                Self::Unwritten { why, then } => unwritten_ui(ui, why, then.as_deref(), colors, commands),
-                Self::Overtaken(path) => overtaken_ui(ui, path, commands),
-                Self::Polish(form) => form.ui(ui, state, colors, commands),
-                Self::Training(form) => form.ui(ui, state, colors, commands),
-                Self::Path(form) => form.ui(ui, colors, commands),
-                Self::Several { folder, files } => path::several_ui(ui, folder, files, colors, commands),
-            });
+    pub(crate) fn ui(&mut self, ctx: &Context, state: &State, commands: &mut Vec<Command>) -> bool {
+        let modal = Modal::new(Id::unique(self.name())).backdrop_color(egui::Color32::from_black_alpha(120));
+        let response = modal.show(ctx, |ui| fitted_ui(ui, self.width(ctx), |ui| self.content_ui(ui, state, commands)));
         !response.inner && !response.should_close()
     }
+
+    fn content_ui(&mut self, ui: &mut Ui, state: &State, commands: &mut Vec<Command>) -> bool {
+        let colors = theme::palette(state.settings.look);
+        match self {
+            Self::Palette(search) => palette_ui(ui, search, state, colors, commands),
+            Self::Classes(search) => classes_ui(ui, search, state, colors, commands),
+            Self::Images(search) => search.ui(ui, state, colors, commands),
+            Self::Rename(form) => form.ui(ui, state, colors, commands),
+            Self::Color(form) => form.ui(ui, state, commands),
+            Self::Merge(class, search) => merge_ui(ui, *class, search, state, colors, commands),
+            Self::Help(form) => form.ui(ui, state, colors, commands),
+            Self::Settings(settings) => settings_ui(ui, settings, colors, commands),
+            Self::Import => transfer::import_ui(ui, colors, commands),
+            Self::Export(wish) => transfer::export_ui(ui, wish, state, colors, commands),
+            Self::Losses(losses) => transfer::losses_ui(ui, "What the format cannot hold", losses),
+            Self::LeftOut(records) => transfer::losses_ui(ui, "What was left out", records),
+            Self::Unwritten { why, then } => unwritten_ui(ui, why, then.as_deref(), colors, commands),
+            Self::Overtaken(path) => overtaken_ui(ui, path, commands),
+            Self::Outdated { path, places } => outdated_ui(ui, path, places, commands),
+            Self::Polish(form) => form.ui(ui, state, colors, commands),
+            Self::Training(form) => form.ui(ui, state, colors, commands),
+            Self::Recent(search) => start::search_ui(ui, search, state, colors, commands),
+            Self::Path(form) => form.ui(ui, colors, commands),
+            Self::Several { folder, files } => path::several_ui(ui, folder, files, colors, commands),
+        }
+    }
+}
+
+/// Shows `content`, `width` points wide, or what of it the window has room for; the rest scrolls into sight.
+fn fitted_ui<R>(ui: &mut Ui, width: f32, content: impl FnOnce(&mut Ui) -> R) -> R {
+    let room = (ui.ctx().content_rect().size() - Vec2::splat(MARGIN)).max(Vec2::splat(MARGIN));
+    // The least is the most, too: a dialog grows with its content.
+    let area = ScrollArea::both().content_margin(Margin::same(EDGE)).min_scrolled_width(room.x).min_scrolled_height(room.y);
+    let content = |ui: &mut Ui| {
+        ui.set_width(width.min(room.x - 2.0 * f32::from(EDGE)));
+        content(ui)
+    };
+    area.max_width(room.x).max_height(room.y).show(ui, content).inner
 }
 
 impl Search {
@@ -143,15 +201,13 @@ impl Search {
 
     /// Shows the field and `rows` (name, note); the chosen row.
     pub(super) fn ui(&mut self, ui: &mut Ui, hint: &str, rows: &[(String, String)], colors: &Palette) -> Option<usize> {
-        ui.set_width(440.0);
         let steps = ui.input_mut(|input| {
             let down = input.count_and_consume_key(egui::Modifiers::NONE, Key::ArrowDown);
             down as isize - input.count_and_consume_key(egui::Modifiers::NONE, Key::ArrowUp) as isize
         });
-        let enter = ui.input(|input| input.key_pressed(Key::Enter));
-        let field = ui.add(
-            TextEdit::singleline(&mut self.query).hint_text(hint.to_owned()).desired_width(f32::INFINITY).margin(egui::Margin::same(8)),
-        );
+        let enter = super::is_entered(ui);
+        let field =
+            ui.add(TextEdit::singleline(&mut self.query).hint_text(hint.to_owned()).desired_width(f32::INFINITY).margin(Margin::same(8)));
         if field.changed() {
             self.marked = 0;
             // The rows below still belong to the text before.
@@ -235,12 +291,11 @@ fn merge_ui(ui: &mut Ui, from: CategoryId, search: &mut Search, state: &State, c
 }
 
 fn settings_ui(ui: &mut Ui, settings: &mut Settings, colors: &Palette, commands: &mut Vec<Command>) -> bool {
-    ui.set_width(480.0);
     let before = settings.clone();
     ui.heading("Settings");
     ui.add_space(8.0);
     let height = (ui.ctx().content_rect().height() - 200.0).max(120.0);
-    egui::ScrollArea::vertical().max_height(height).show(ui, |ui| settings_grid(ui, settings));
+    ScrollArea::vertical().max_height(height).show(ui, |ui| settings_grid(ui, settings));
     ui.add_space(6.0);
     ui.label(
         RichText::new("Every step is in the project file at once; your annotation file is written only when you save.")
@@ -291,6 +346,13 @@ fn settings_grid(ui: &mut Ui, settings: &mut Settings) {
         let name = ui.label("Strength of masks").id;
         ui.add(egui::Slider::new(&mut settings.opacity, 0.05..=0.9).step_by(0.05).fixed_decimals(2)).labelled_by(name);
         ui.end_row();
+        ui.label("Colour by");
+        ui.horizontal(|ui| {
+            ui.selectable_value(&mut settings.color_by, ColorBy::Class, "Class");
+            ui.selectable_value(&mut settings.color_by, ColorBy::Object, "Object")
+                .on_hover_text("Neighbours of one class have other colours");
+        });
+        ui.end_row();
         ui.label("");
         ui.checkbox(&mut settings.propose_after_box, "Propose masks a moment after the last box");
         ui.end_row();
@@ -303,18 +365,26 @@ fn settings_grid(ui: &mut Ui, settings: &mut Settings) {
 }
 
 fn overtaken_ui(ui: &mut Ui, path: &Path, commands: &mut Vec<Command>) -> bool {
-    ui.set_width(520.0);
     ui.heading("Others have changed the file");
     ui.add_space(6.0);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = disk::name(path);
     ui.label(format!("{name} is no longer as it was read or written here. Your work is in the project; the file can wait."));
     ui.label("To write over it keeps theirs beside it, in a file of its own.");
     let saves = Command::Export(path.to_path_buf());
     choices_ui(ui, "Leave the file", [("Export COCO as…", Command::ExportAs), ("Keep theirs aside and save", saves)], commands)
 }
 
+fn outdated_ui(ui: &mut Ui, path: &Path, places: &Places, commands: &mut Vec<Command>) -> bool {
+    ui.heading("The shared project has changed");
+    ui.add_space(6.0);
+    ui.label(format!("Others have worked in {} since you began your own copy, which has nothing of that.", disk::name(places.beside())));
+    ui.label("To begin anew from it keeps your own copy too, in a file of its own.");
+    let opens = |choice| Command::OpenCopy { path: path.to_path_buf(), places: places.clone(), choice };
+    let choices = [("Go on with your own copy", opens(Choice::Own)), ("Begin anew from the shared one", opens(Choice::Shared))];
+    choices_ui(ui, "Open neither", choices, commands)
+}
+
 fn unwritten_ui(ui: &mut Ui, why: &str, then: Option<&Path>, colors: &Palette, commands: &mut Vec<Command>) -> bool {
-    ui.set_width(520.0);
     ui.heading("Something would be lost");
     ui.add_space(6.0);
     ui.label(RichText::new(why).color(colors.bad));

@@ -1,6 +1,6 @@
 //! All keys, and the person's changes to them.
 
-use egui::{Event, Grid, Key, Label, Modifiers, RichText, ScrollArea, Ui, vec2};
+use egui::{Context, Event, Grid, Key, Label, Modifiers, RichText, ScrollArea, Ui, vec2};
 
 use crate::app::chord::Chord;
 use crate::app::command::{Command, Entry, Menu, POINTER, TABLE};
@@ -19,9 +19,7 @@ pub(crate) struct KeysForm {
 impl KeysForm {
     /// Shows the page, in two columns where the window is wide enough; whether it closes.
     pub(super) fn ui(&mut self, ui: &mut Ui, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
-        let room = ui.ctx().content_rect().size() - vec2(60.0, 220.0);
-        let count = if room.x < 770.0 { 1 } else { 2 };
-        ui.set_width(room.x.min(430.0 * count as f32));
+        let count = columns(ui.ctx());
         let mut settings = state.settings.clone();
         self.take_key(ui, &mut settings);
         ui.horizontal_wrapped(|ui| {
@@ -46,7 +44,7 @@ impl KeysForm {
         let pointer: Vec<(&str, &str)> =
             std::iter::once(("1 … 9", "Class of the selection and of what is drawn next")).chain(POINTER.iter().copied()).collect();
         let lines = (entries.len() + pointer.len()).div_ceil(count);
-        let height = room.y.max(60.0);
+        let height = (ui.ctx().content_rect().height() - 220.0).max(60.0);
         ScrollArea::vertical().min_scrolled_height(height).max_height(height).show(ui, |ui| {
             ui.columns(count, |columns| {
                 for (number, column) in columns.iter_mut().enumerate() {
@@ -118,6 +116,16 @@ impl KeysForm {
             settings.keymap.set(entry, Chord { modifiers, key });
         }
     }
+}
+
+/// How many columns of keys the window has room for.
+fn columns(ctx: &Context) -> usize {
+    if ctx.content_rect().width() < 830.0 { 1 } else { 2 }
+}
+
+/// Width of the page, in points.
+pub(super) fn width(ctx: &Context) -> f32 {
+    430.0 * columns(ctx) as f32
 }
 
 /// What a key does, in lines as long as there is room for.

@@ -2,7 +2,8 @@
 
 use egui::{Button, Label, MenuBar, RichText, ScrollArea, Ui};
 
-use crate::app::command::{Command, Menu, TABLE};
+use crate::annotation::Shape;
+use crate::app::command::{Command, Entry, Menu, TABLE, Tool};
 use crate::app::object::Act;
 use crate::app::state::{PolishState, State};
 use crate::app::theme;
@@ -29,17 +30,22 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, commands: &mut Vec<Command>) {
 }
 
 fn entries_ui(ui: &mut Ui, menu: Menu, state: &State, commands: &mut Vec<Command>) {
-    let colors = theme::palette(state.settings.look);
     ui.set_min_width(220.0);
     for entry in TABLE.iter().filter(|entry| entry.menu == menu) {
-        let keys = state.settings.keymap.first(entry);
-        let name = named(state, &entry.command, entry.name);
-        let button = Button::new(name).shortcut_text(RichText::new(keys).color(colors.weak));
-        let response = ui.add_enabled(possible(state, &entry.command), button).on_hover_text(entry.tip);
-        if response.clicked() {
-            commands.push(entry.command.clone());
-            ui.close();
-        }
+        entry_ui(ui, entry, state, commands);
+    }
+}
+
+/// A line of a menu: a command with its key, grey where it would do nothing.
+pub(super) fn entry_ui(ui: &mut Ui, entry: &Entry, state: &State, commands: &mut Vec<Command>) {
+    let colors = theme::palette(state.settings.look);
+    let keys = state.settings.keymap.first(entry);
+    let name = named(state, &entry.command, entry.name);
+    let button = Button::new(name).shortcut_text(RichText::new(keys).color(colors.weak));
+    let response = ui.add_enabled(possible(state, &entry.command), button).on_hover_text(entry.tip);
+    if response.clicked() {
+        commands.push(entry.command.clone());
+        ui.close();
     }
 }
 
@@ -62,14 +68,21 @@ pub(crate) fn possible(state: &State, command: &Command) -> bool {
         Command::Redo => history.next_redo().is_some(),
         Command::ToggleMark(_) => state.shown().is_some() && crate::formats::lvis::is_lvis(state.document.dataset()),
         Command::Act(Act::Paste) => !state.clipboard.is_empty(),
+        Command::Nudge(..) => state.tool == Tool::Select && !state.selection.is_empty(),
         Command::Act(Act::Join) => state.selection.len() > 1,
-        Command::Act(_) | Command::Delete | Command::Refine | Command::FillHoles | Command::NextAlternative | Command::UseAsExemplar => {
+        Command::Act(Act::Split | Act::MakePolygons) | Command::FillHoles => state.selected().any(|object| object.shape != Shape::Box),
+        Command::ListAll => state.listed.is_some(),
+        Command::Act(_) | Command::Delete | Command::Refine | Command::NextAlternative | Command::UseAsExemplar => {
             !state.selection.is_empty()
         }
-        Command::AskName(id) | Command::DeleteClass(id) => state.class(*id).is_some(),
+        Command::AskName(id) | Command::AskColor(id) | Command::DeleteClass(id) => state.class(*id).is_some(),
         Command::AskMerge(id) => state.class(*id).is_some() && state.document.dataset().categories.len() > 1,
+        Command::OpenRecent => state.others_opened().next().is_some(),
+        Command::LeaveOut => state.document.image_count() > 1,
         Command::ForgetExemplars => !state.exemplars.is_empty(),
-        Command::DecideAll(_) => state.review.is_some(),
+        Command::DecideAll(takes) => {
+            state.review.is_some() || (*takes && matches!(state.polish, PolishState::Review { undecided: 1.., .. }))
+        }
         Command::PauseProposing | Command::StopProposing => state.batch.is_some(),
         Command::StopTraining => matches!(state.training, Training::Running(_)),
         Command::PausePolish => matches!(state.polish, PolishState::Running { .. }),

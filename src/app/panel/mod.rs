@@ -2,20 +2,23 @@
 
 pub(super) mod check;
 pub(super) mod classes;
+pub(super) mod color;
 pub(super) mod dialog;
 pub(super) mod filmstrip;
 mod images;
 mod keys;
 pub(super) mod menu;
+pub(super) mod object_menu;
 pub(super) mod objects;
 mod path;
 pub(super) mod polish;
+pub(super) mod start;
 pub(super) mod status;
 pub(super) mod toolbar;
 mod training;
 mod transfer;
 
-use egui::{Response, Role, Sense, Ui, WidgetInfo, vec2};
+use egui::{Event, Key, Response, Role, Sense, Ui, WidgetInfo, vec2};
 
 use super::icon::{self, Icon};
 use super::theme::Palette;
@@ -40,6 +43,12 @@ fn icon_button(ui: &mut Ui, icon: Icon, name: &str, side: f32, lit: bool, colors
     ui.painter().rect_filled(rect, 7.0, fill);
     icon::paint(ui.painter(), rect.shrink(side * 0.24), icon, color);
     response
+}
+
+/// Whether Enter was pressed; where it is held down, that was meant for what was there before.
+fn is_entered(ui: &Ui) -> bool {
+    let is_enter = |event: &Event| matches!(event, Event::Key { key: Key::Enter, pressed: true, repeat: false, .. });
+    ui.input(|input| input.events.iter().any(is_enter))
 }
 
 /// A row of a list: a response that covers the whole width, and the place for its content.

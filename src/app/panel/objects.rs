@@ -2,7 +2,7 @@
 
 use egui::{Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2};
 
-use super::{line, row, title};
+use super::{line, object_menu, row, title};
 use crate::annotation::{Instance, InstanceId, Shape};
 use crate::app::command::Command;
 use crate::app::icon::{self, Icon};
@@ -11,27 +11,36 @@ use crate::app::theme::{self, Palette};
 
 const ROW: f32 = 28.0;
 
-/// Shows the list in `height` points; only the rows that are seen are laid out.
-pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, commands: &mut Vec<Command>) {
+/// Shows the list in `height` points; only the rows that are seen are laid out. The object that is `hovered` on the canvas
+/// has a brighter row. Gives the object whose row is under the pointer.
+pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, hovered: Option<InstanceId>, commands: &mut Vec<Command>) -> Option<InstanceId> {
     let colors = theme::palette(state.settings.look);
     let objects: Vec<&Instance> = state.objects().collect();
     title(ui, "Objects", &objects.len().to_string(), colors);
     if objects.is_empty() {
         ui.label(egui::RichText::new("None yet. Press R and draw a box.").size(12.5).color(colors.weak));
-        return;
+        return None;
     }
+    // A short list leaves room for the classes, which move seldom while objects are drawn.
+    let height = height.min(objects.len().next_multiple_of(4) as f32 * (ROW + 1.0));
     ui.spacing_mut().item_spacing.y = 1.0;
     let mut area = ScrollArea::vertical().id_salt("objects").min_scrolled_height(height).max_height(height).auto_shrink([false, false]);
     if let Some(index) = to_show(ui, state, &objects) {
         area = area.vertical_scroll_offset((index as f32 * (ROW + 1.0) - height * 0.4).max(0.0));
     }
+    // As wide as the last number, so that the names stand below each other.
+    let width = line(ui, &objects.len().to_string(), 12.0, colors.weak, f32::INFINITY).size().x;
+    let mut under = None;
     area.show_rows(ui, ROW, objects.len(), |ui, rows| {
         for index in rows {
-            if let Some(instance) = objects.get(index) {
-                object_ui(ui, state, instance, index, colors, commands);
+            let Some(&instance) = objects.get(index) else { continue };
+            let row = Row { instance, index, width, is_hovered: hovered == Some(instance.id) };
+            if row.ui(ui, state, colors, commands) {
+                under = Some(instance.id);
             }
         }
     });
+    under
 }
 
 /// The row of the object that was selected last, in the frame after it was selected elsewhere.
@@ -47,47 +56,96 @@ fn to_show(ui: &Ui, state: &State, objects: &[&Instance]) -> Option<usize> {
     objects.iter().position(|instance| Some(instance.id) == last).filter(|_| !inside)
 }
 
-fn object_ui(ui: &mut Ui, state: &State, instance: &Instance, index: usize, colors: &Palette, commands: &mut Vec<Command>) {
-    let class = state.class_name(instance.category_id);
-    let name = format!("Object {}: {class}{}", index + 1, if instance.crowd { ", crowd" } else { "" });
-    let selected = state.is_selected(instance.id);
-    let visible = state.is_visible(instance.id);
-    let (rect, response) = row(ui, ROW, &name, selected, colors);
-    let painter = ui.painter().clone();
-    let swatch = egui::Rect::from_center_size(pos2(rect.left() + 15.0, rect.center().y), vec2(11.0, 11.0));
-    let color = state.color(instance.category_id);
-    if instance.shape == Shape::Box {
-        painter.rect_stroke(swatch, 2.0, egui::Stroke::new(1.6, color), egui::StrokeKind::Inside);
-    } else {
-        painter.rect_filled(swatch, 3.0, color);
-    }
-    let text_color = if visible { colors.text } else { colors.weak };
-    let eye = egui::Rect::from_center_size(pos2(rect.right() - 15.0, rect.center().y), vec2(24.0, 24.0));
-    let note = note(state, instance);
-    let note = line(ui, &note, 12.0, colors.weak, 90.0);
-    let note_left = eye.left() - 4.0 - note.size().x;
-    painter.galley(pos2(note_left, rect.center().y - note.size().y / 2.0), note, colors.weak);
-    let label = line(ui, class, 13.5, text_color, note_left - rect.left() - 34.0);
-    painter.galley(pos2(rect.left() + 28.0, rect.center().y - label.size().y / 2.0), label, text_color);
+struct Row<'a> {
+    instance: &'a Instance,
+    index: usize,
+    /// The room for the number, in points.
+    width: f32,
+    /// Whether the object is under the pointer on the canvas.
+    is_hovered: bool,
+}
 
-    let eye_response = ui.interact(eye, response.id.with("eye"), Sense::click());
-    let verb = if visible { "Hide" } else { "Show" };
-    eye_response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("{verb} object {}", index + 1)));
-    if response.hovered() || eye_response.hovered() || !visible {
-        let eye_color = if eye_response.hovered() { colors.text } else { colors.weak };
-        icon::paint(&painter, eye.shrink(4.0), if visible { Icon::Shown } else { Icon::Hidden }, eye_color);
+impl Row<'_> {
+    /// Shows the row; whether it is under the pointer.
+    fn ui(&self, ui: &mut Ui, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
+        let (instance, number) = (self.instance, self.index + 1);
+        let class = state.class_name(instance.category_id);
+        let is_accepted = is_accepted(state, instance);
+        let marks = [(instance.crowd, ", crowd"), (is_accepted, ", accepted")];
+        let marks: String = marks.into_iter().filter(|(has, _)| *has).map(|(_, mark)| mark).collect();
+        let selected = state.is_selected(instance.id);
+        let visible = state.is_visible(instance.id);
+        let (rect, response) = row(ui, ROW, &format!("Object {number}: {class}{marks}"), selected, colors);
+        let painter = ui.painter().clone();
+        if self.is_hovered && !selected {
+            painter.rect_filled(rect, 5.0, colors.hovered);
+        }
+        let swatch = egui::Rect::from_center_size(pos2(rect.left() + 15.0, rect.center().y), vec2(11.0, 11.0));
+        let color = state.object_color(instance);
+        if instance.shape == Shape::Box {
+            painter.rect_stroke(swatch, 2.0, egui::Stroke::new(1.6, color), egui::StrokeKind::Inside);
+        } else {
+            painter.rect_filled(swatch, 3.0, color);
+        }
+        let eye = egui::Rect::from_center_size(pos2(rect.right() - 15.0, rect.center().y), vec2(24.0, 24.0));
+        let mut room = egui::Rect::from_x_y_ranges(rect.left() + 28.0..=eye.left() - 4.0, rect.y_range());
+        if is_accepted {
+            let tick = egui::Rect::from_center_size(pos2(room.right() - 7.0, rect.center().y), vec2(13.0, 13.0));
+            icon::paint(&painter, tick, Icon::Tick, colors.good);
+            room.set_right(room.right() - 18.0);
+        }
+        self.text_ui(ui, state, class, room, if visible { colors.text } else { colors.weak }, colors);
+
+        let eye_response = ui.interact(eye, response.id.with("eye"), Sense::click());
+        let verb = if visible { "Hide" } else { "Show" };
+        eye_response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("{verb} object {number}")));
+        let is_under = response.hovered() || eye_response.hovered();
+        if is_under || !visible {
+            let eye_color = if eye_response.hovered() { colors.text } else { colors.weak };
+            icon::paint(&painter, eye.shrink(4.0), if visible { Icon::Shown } else { Icon::Hidden }, eye_color);
+        }
+        if eye_response.clicked() {
+            commands.push(Command::SetHidden(instance.id, visible));
+        } else if response.clicked() {
+            let adds = ui.input(|input| input.modifiers.shift || input.modifiers.command);
+            commands.push(if adds { Command::ToggleSelected(instance.id) } else { Command::Select(vec![instance.id]) });
+        }
+        object_menu::ui(&response, Some(instance.id), state, commands);
+        is_under
     }
-    if eye_response.clicked() {
-        commands.push(Command::SetHidden(instance.id, visible));
-    } else if response.clicked() {
-        let adds = ui.input(|input| input.modifiers.shift || input.modifiers.command);
-        commands.push(if adds { Command::ToggleSelected(instance.id) } else { Command::Select(vec![instance.id]) });
+
+    /// The number and the class; at the right what is known of the object, and its size where there is room.
+    fn text_ui(&self, ui: &Ui, state: &State, class: &str, room: egui::Rect, color: egui::Color32, colors: &Palette) {
+        let paint = |galley: std::sync::Arc<egui::Galley>, left: f32, color| {
+            ui.painter().galley(pos2(left, room.center().y - galley.size().y / 2.0), galley, color);
+        };
+        let number = line(ui, &(self.index + 1).to_string(), 12.0, colors.weak, self.width + 1.0);
+        paint(number, room.left(), colors.weak);
+        let note = line(ui, &note(state, self.instance), 12.0, colors.weak, 90.0);
+        let (left, mut right) = (room.left() + self.width + 8.0, room.right() - note.size().x);
+        paint(note, right, colors.weak);
+        let bbox = self.instance.bbox;
+        let size = line(ui, &format!("{:.0} × {:.0}", bbox.width, bbox.height), 12.0, colors.weak, f32::INFINITY);
+        let whole = line(ui, class, 13.5, color, f32::INFINITY);
+        if left + whole.size().x + size.size().x + 18.0 <= right {
+            right -= size.size().x + 8.0;
+            paint(size, right, colors.weak);
+        }
+        paint(line(ui, class, 13.5, color, right - left - 6.0), left, color);
     }
+}
+
+/// Whether a person has looked at the mask that the object has, and waits for no other.
+fn is_accepted(state: &State, instance: &Instance) -> bool {
+    state.document.judgement(instance.id).looked_at && !state.proposed.contains(&instance.id)
 }
 
 fn note(state: &State, instance: &Instance) -> String {
     if instance.crowd {
         return "crowd".to_owned();
+    }
+    if is_accepted(state, instance) {
+        return String::new();
     }
     if let Some(expected) = state.document.judgement(instance.id).expected_iou {
         let several = state.suggestions.get(&instance.id).filter(|known| known.masks.len() > 1);

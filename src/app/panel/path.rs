@@ -8,6 +8,7 @@ use egui::{Key, Modifiers, RichText, TextEdit, Ui};
 use crate::app::ask::{Wanted, wanted, with_path};
 use crate::app::command::Command;
 use crate::app::theme::Palette;
+use crate::disk;
 
 /// Entries of a folder that are looked at; more would make typing slow.
 const LISTED: usize = 4000;
@@ -19,6 +20,8 @@ const SHOWN: usize = 8;
 pub(crate) struct PathForm {
     command: Command,
     text: String,
+    /// What was typed last, and the path that it means.
+    typed: (String, PathBuf),
     in_place: bool,
     listed: (PathBuf, Vec<String>),
     has_cursor_at_end: bool,
@@ -32,12 +35,12 @@ impl PathForm {
         if !text.ends_with(std::path::MAIN_SEPARATOR) {
             text.push(std::path::MAIN_SEPARATOR);
         }
-        Self { command, text, in_place, listed: (PathBuf::new(), Vec::new()), has_cursor_at_end: false }
+        let typed = (text.clone(), folder.to_path_buf());
+        Self { command, text, typed, in_place, listed: (PathBuf::new(), Vec::new()), has_cursor_at_end: false }
     }
 
     /// Shows the form; whether it closes.
     pub(super) fn ui(&mut self, ui: &mut Ui, colors: &Palette, commands: &mut Vec<Command>) -> bool {
-        ui.set_width(560.0);
         let wanted = match self.command {
             Command::OpenPath => None,
             _ => Some(wanted(&self.command)),
@@ -55,7 +58,7 @@ impl PathForm {
         ui.add_space(6.0);
         // Before the field, which would take the key for itself.
         let completes = ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Tab));
-        let enter = ui.input(|input| input.key_pressed(Key::Enter));
+        let enter = super::is_entered(ui);
         let mut output = TextEdit::singleline(&mut self.text)
             .hint_text("Path")
             .desired_width(f32::INFINITY)
@@ -93,16 +96,20 @@ impl PathForm {
     }
 
     /// What is typed; `~` is the person's own folder.
-    fn path(&self) -> PathBuf {
-        let text = self.text.trim();
-        match text.strip_prefix("~/").zip(directories::BaseDirs::new()) {
-            Some((rest, folders)) => folders.home_dir().join(rest),
-            None => PathBuf::from(text),
+    fn path(&mut self) -> PathBuf {
+        if self.typed.0 != self.text {
+            let text = self.text.trim();
+            let path = match text.strip_prefix("~/").zip(directories::BaseDirs::new()) {
+                Some((rest, folders)) => folders.home_dir().join(rest),
+                None => PathBuf::from(text),
+            };
+            self.typed = (self.text.clone(), disk::meant(&path));
         }
+        self.typed.1.clone()
     }
 
     /// The folder of what is typed, and the beginning of a name in it.
-    fn parts(&self) -> (PathBuf, String) {
+    fn parts(&mut self) -> (PathBuf, String) {
         let path = self.path();
         if self.text.ends_with(std::path::is_separator) {
             return (path, String::new());
@@ -116,7 +123,7 @@ impl PathForm {
         let (folder, start) = self.parts();
         if self.listed.0 != folder {
             let name = |entry: std::fs::DirEntry| {
-                let name = entry.file_name().into_string().ok()?;
+                let name = entry.file_name().to_string_lossy().into_owned();
                 let is_folder = entry.path().is_dir();
                 (!name.starts_with('.')).then(|| if is_folder { format!("{name}{}", std::path::MAIN_SEPARATOR) } else { name })
             };
@@ -182,7 +189,6 @@ fn judged(path: &Path, wanted: Option<Wanted>) -> (bool, &'static str) {
 
 /// Chooses one of several annotation files that belong to a folder; whether the dialog closes.
 pub(super) fn several_ui(ui: &mut Ui, folder: &Path, files: &[PathBuf], colors: &Palette, commands: &mut Vec<Command>) -> bool {
-    ui.set_width(520.0);
     ui.heading("Which annotations?");
     ui.add_space(4.0);
     let text = format!("Several COCO files belong to {}:", folder.display());

@@ -1,8 +1,8 @@
 //! Polishing: the form before it, its state in the status bar, the list of changes after it.
 
-use egui::{Event, Key, Popup, ProgressBar, RichText, ScrollArea, Ui, pos2};
+use egui::{Popup, ProgressBar, RichText, ScrollArea, Ui, pos2};
 
-use super::{line, row, title};
+use super::{is_entered, line, row, title};
 use crate::annotation::InstanceId;
 use crate::app::command::Command;
 use crate::app::document::Document;
@@ -52,11 +52,9 @@ impl PolishForm {
 
     /// Shows the form, which Enter starts; whether it closes.
     pub(crate) fn ui(&mut self, ui: &mut Ui, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
-        // What has the focus, or a list that is open, has the key too; one that is held down comes from the dialog before.
+        // What has the focus, or a list that is open, has the key too.
         let is_free = ui.memory(|memory| memory.focused().is_none()) && !Popup::is_any_open(ui.ctx());
-        let is_enter = |event: &Event| matches!(event, Event::Key { key: Key::Enter, pressed: true, repeat: false, .. });
-        let enters = is_free && ui.input(|input| input.events.iter().any(is_enter));
-        ui.set_width(460.0);
+        let enters = is_free && is_entered(ui);
         ui.heading("Polish data set");
         ui.add_space(4.0);
         ui.label(RichText::new("The refiner looks at every mask in the background; you decide about each change.").color(colors.weak));
@@ -78,6 +76,9 @@ impl PolishForm {
             ui.add(egui::DragValue::new(&mut self.plan.least_area).range(0..=100_000_000).suffix(" px²").speed(8)).labelled_by(name);
             ui.end_row();
             refiner_ui(ui, &mut self.plan.strength, &mut self.plan.band_px);
+            ui.checkbox(&mut self.plan.coarse, "The masks are coarse").on_hover_text(
+                "For masks that were brushed in a hurry or come from a rough method: each is drawn anew, also where it looks as if a person took care of it",
+            );
         });
         let count = self.count(&state.document);
         ui.add_space(6.0);
@@ -208,7 +209,12 @@ pub(crate) fn list_ui(ui: &mut Ui, state: &State, findings: &[Finding], height: 
         ui.label(RichText::new("Nothing is left to decide about; Undo takes the last decision back.").size(12.5).color(colors.weak));
     }
     ui.horizontal(|ui| {
-        if !findings.is_empty() && ui.small_button("Take all").on_hover_text("Takes every change that is left, as one step").clicked() {
+        let waits = !findings.is_empty() && shown.is_none();
+        if waits && ui.small_button("Begin (Enter)").on_hover_text("Shows the first change").clicked() {
+            commands.push(Command::ShowChange(0));
+        }
+        let tip = "Takes every change that is left, as one step (Shift+Enter)";
+        if !findings.is_empty() && ui.small_button("Take all").on_hover_text(tip).clicked() {
             commands.push(Command::TakePolished);
         }
         let (name, tip) = if findings.is_empty() { ("Done", "Ends the review") } else { ("Later", "Ends the review; the rest is kept") };
@@ -239,7 +245,7 @@ mod tests {
 
     #[test]
     fn objects_are_counted_anew_only_where_something_changed() {
-        let plan = Plan { category: None, least_area: 0, strength: 0.5, band_px: None };
+        let plan = Plan { category: None, least_area: 0, strength: 0.5, band_px: None, coarse: false };
         let (mut form, mut document) = (PolishForm::new(plan, None), document(10));
         assert_eq!(form.count(&document), 10);
         form.plan.least_area = 4;

@@ -2,7 +2,7 @@
 
 use egui::{Align, Layout, ProgressBar, RichText, Ui};
 
-use crate::app::assistant::{Aim, Assistant, Readiness};
+use crate::app::assistant::{Aim, Assistant, Readiness, Running};
 use crate::app::command::Command;
 use crate::app::panel::polish;
 use crate::app::state::{Message, PolishState, State, Tone};
@@ -59,7 +59,7 @@ fn said_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut Vec<Com
         said = None;
         let what = match running.aim {
             Aim::Refinement => "Refining",
-            Aim::Fresh => "Proposing",
+            Aim::Fresh | Aim::Within(_) => "Proposing",
             Aim::Correction => "Correcting",
             Aim::Alternatives | Aim::Spread => "Sampling",
             Aim::Others(_) => "Looking for others like",
@@ -73,9 +73,8 @@ fn said_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut Vec<Com
         let share = if running.of > 0 { running.step as f32 / running.of as f32 } else { 0.0 };
         let waiting = if facts.waiting > 0 { format!(", then {} more", facts.waiting) } else { String::new() };
         ui.label(RichText::new(format!("{what} {masks}{waiting}")).size(12.5).color(colors.accent));
-        let unit = if matches!(running.aim, Aim::Others(_)) { "box" } else { "step" };
-        let text = if running.of > 0 { format!("{unit} {} of {}", running.step, running.of) } else { "starting".to_owned() };
-        ui.add(ProgressBar::new(share).desired_width(130.0).desired_height(14.0).text(RichText::new(text).size(11.0)));
+        let bar = ProgressBar::new(share).desired_width(150.0).desired_height(14.0);
+        ui.add(bar.text(RichText::new(how_far(running)).size(11.0)));
         if ui.small_button("Cancel (Esc)").clicked() {
             commands.push(Command::Cancel);
         }
@@ -115,6 +114,19 @@ fn said_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut Vec<Com
     if let Some((text, color)) = said {
         ui.add(egui::Label::new(RichText::new(text).size(12.5).color(color)).truncate());
     }
+}
+
+/// How far the models are, in words; how many boxes a search looks at is an estimate, which nobody wants to read.
+fn how_far(running: &Running) -> String {
+    if running.of == 0 {
+        return "starting".to_owned();
+    }
+    if !matches!(running.aim, Aim::Others(_)) {
+        return format!("step {} of {}", running.step, running.of);
+    }
+    let left = task::left(&running.progress());
+    let share = 100 * running.step / running.of;
+    if left.is_empty() { format!("{share} %") } else { format!("{share} %, {left}") }
 }
 
 /// Which image, which device. A narrow bar tells only what matters most.

@@ -24,16 +24,32 @@ const STEPS: [(Icon, Command); 3] = [(Icon::Undo, Command::Undo), (Icon::Redo, C
 
 /// Side of a button, in points.
 const SIDE: f32 = 36.0;
+/// Its side in the lowest windows.
+const LEAST_SIDE: f32 = 22.0;
+/// Between two buttons, in points.
+const GAP: f32 = 3.0;
+/// Room for all that is no button, in points.
+const REST: f32 = 72.0;
 
-/// Shows the tools; where they do not fit, they scroll.
+/// Shows the tools: smaller ones in a low window, and where those do not fit, they scroll and an arrow tells so.
 pub(crate) fn ui(ui: &mut Ui, state: &State, commands: &mut Vec<Command>) {
-    ui.spacing_mut().item_spacing = vec2(0.0, 3.0);
+    ui.spacing_mut().item_spacing = vec2(0.0, GAP);
+    let count = (TOOLS.len() + MODELS.len() + STEPS.len() + 1) as f32;
+    let side = ((ui.available_height() - REST) / count - GAP).clamp(LEAST_SIDE, SIDE);
     let area = egui::ScrollArea::vertical().auto_shrink([false, false]);
     let area = area.scroll_bar_visibility(egui::scroll_area::ScrollBarVisibility::AlwaysHidden);
-    area.show(ui, |ui| ui.vertical_centered(|ui| tools_ui(ui, state, commands)));
+    let output = area.show(ui, |ui| ui.vertical_centered(|ui| tools_ui(ui, state, side, commands)));
+    let (room, offset) = (output.inner_rect, output.state.unclamped_offset().y);
+    let more = [(offset > 1.0, room.center_top(), -4.0), (output.content_size.y - offset > room.height() + 1.0, room.center_bottom(), 4.0)];
+    for (_, edge, tip) in more.into_iter().filter(|(is_more, ..)| *is_more) {
+        let at = edge - vec2(0.0, tip);
+        let points = vec![at + vec2(-7.0, -tip), at + vec2(7.0, -tip), at + vec2(0.0, tip)];
+        let accent = theme::palette(state.settings.look).accent;
+        ui.painter().add(egui::Shape::convex_polygon(points, accent, egui::Stroke::NONE));
+    }
 }
 
-fn tools_ui(ui: &mut Ui, state: &State, commands: &mut Vec<Command>) {
+fn tools_ui(ui: &mut Ui, state: &State, side: f32, commands: &mut Vec<Command>) {
     let colors = theme::palette(state.settings.look);
     for (group, items) in [&TOOLS[..], &MODELS[..], &STEPS[..]].into_iter().enumerate() {
         if group > 0 {
@@ -44,7 +60,7 @@ fn tools_ui(ui: &mut Ui, state: &State, commands: &mut Vec<Command>) {
         for (icon, command) in items {
             let Some(entry) = entry(command) else { continue };
             let lit = *command == Command::Use(state.tool);
-            let response = ui.add_enabled_ui(possible(state, command), |ui| icon_button(ui, *icon, entry.name, SIDE, lit, colors)).inner;
+            let response = ui.add_enabled_ui(possible(state, command), |ui| icon_button(ui, *icon, entry.name, side, lit, colors)).inner;
             let key = state.settings.keymap.first(entry);
             let keys = if key.is_empty() { key } else { format!("  ({key})") };
             if response.on_hover_text(format!("{}{keys}\n{}", entry.name, entry.tip)).clicked() {
@@ -52,7 +68,7 @@ fn tools_ui(ui: &mut Ui, state: &State, commands: &mut Vec<Command>) {
             }
         }
     }
-    light_ui(ui, state, commands);
+    light_ui(ui, state, side, commands);
     let size = match state.tool {
         Tool::Brush | Tool::Eraser => Some((format!("{:.0} px", state.brush_radius_px * 2.0), "Brush width: [ and ], or Alt+wheel")),
         Tool::Wand => Some((format!("± {:.0}", state.wand_tolerance), "How far colours may differ: [ and ], or Alt+wheel")),
@@ -67,11 +83,11 @@ fn tools_ui(ui: &mut Ui, state: &State, commands: &mut Vec<Command>) {
 }
 
 /// The button for brightness and contrast, with its sliders.
-fn light_ui(ui: &mut Ui, state: &State, commands: &mut Vec<Command>) {
+fn light_ui(ui: &mut Ui, state: &State, side: f32, commands: &mut Vec<Command>) {
     let colors = theme::palette(state.settings.look);
     let mut settings = state.settings.clone();
     let lit = settings.light != Light::default();
-    let response = icon_button(ui, Icon::Light, "Brightness and contrast", SIDE, lit, colors);
+    let response = icon_button(ui, Icon::Light, "Brightness and contrast", side, lit, colors);
     let response = response.on_hover_text("Brightness and contrast\nHow images are shown; they stay as they are");
     egui::Popup::menu(&response).align(egui::RectAlign::RIGHT_START).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(
         |ui| {

@@ -12,7 +12,8 @@ use crate::app::perform::plural;
 use crate::app::state::State;
 use crate::app::task;
 use crate::app::theme::Palette;
-use crate::app::training::{self, Course, Trained, Training};
+use crate::app::training::{self, Course, Step, Stopped, Trained, Training};
+use crate::disk;
 use crate::job::Progress;
 use crate::train::{self, What};
 
@@ -35,11 +36,15 @@ pub(crate) struct TrainingForm {
     out: String,
     /// Whether there is such a file.
     is_taken: bool,
+    /// The run that can go on.
+    stopped: Option<Stopped>,
+    /// Whether Start was clicked and would drop it.
+    asks: bool,
 }
 
 impl TrainingForm {
-    /// A form for what `document` holds.
-    pub(crate) fn new(document: &Document) -> Self {
+    /// A form for what `document` holds, where a run was `stopped`.
+    pub(crate) fn new(document: &Document, stopped: Option<Stopped>) -> Self {
         let labels: Vec<ImageId> = training::labels(document).map(|label| label.image_id).collect();
         let usable = document.dataset().instances.iter().filter(|instance| train::is_usable(instance)).count();
         let (objects, images) = (labels.len(), labels.into_iter().collect::<BTreeSet<_>>().len());
@@ -48,8 +53,8 @@ impl TrainingForm {
         let stem = source.and_then(Path::file_stem).unwrap_or_default().to_string_lossy().into_owned();
         let epochs = u32::try_from(train::Config::default().epochs).unwrap_or(1);
         let unseen = usable - objects;
-        let mut form =
-            Self { objects, images, unseen, place: (folder, stem), what: What::default(), epochs, out: String::new(), is_taken: false };
+        let (place, what, out) = ((folder, stem), What::default(), String::new());
+        let mut form = Self { objects, images, unseen, place, what, epochs, out, is_taken: false, stopped, asks: false };
         form.name_weights();
         form
     }
@@ -62,7 +67,6 @@ impl TrainingForm {
 
     /// Shows the form; whether it closes.
     pub(crate) fn ui(&mut self, ui: &mut Ui, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
-        ui.set_width(540.0);
         ui.heading("Train the assistant");
         ui.add_space(4.0);
         let note = "The weights in use learn from your masks in the background, as a program of its own. \
@@ -74,16 +78,48 @@ impl TrainingForm {
             Training::Ended { result, .. } if ended_ui(ui, result, state, colors, commands) => return true,
             Training::Ended { .. } | Training::Idle => {}
         }
+        if self.stopped_ui(ui, colors, commands) {
+            return true;
+        }
         self.choices_ui(ui);
         ui.add_space(6.0);
         self.labels_ui(ui, colors);
         ui.add_space(8.0);
         let can_start = self.objects >= LEAST && !self.out.trim().is_empty();
         ui.horizontal(|ui| {
-            let starts = ui.add_enabled(can_start, Button::new("Start")).clicked() && self.start(commands);
+            let start = match (&self.stopped, self.asks) {
+                (None, _) => RichText::new("Start"),
+                (Some(_), false) => RichText::new("Start anew"),
+                (Some(_), true) => RichText::new("Start anew, what was learned is dropped").color(colors.bad),
+            };
+            let starts = ui.add_enabled(can_start, Button::new(start)).clicked() && self.start(commands);
             ui.button("Close").clicked() || starts
         })
         .inner
+    }
+
+    /// The run that was stopped; whether it goes on.
+    fn stopped_ui(&self, ui: &mut Ui, colors: &Palette, commands: &mut Vec<Command>) -> bool {
+        let Some(Stopped { what, share, ago, is_outdated }) = &self.stopped else { return false };
+        let text = format!("Go on with the training that was stopped ({}, {ago})", training::percent(*share));
+        let tip = format!("The {} learns on, with the masks of when that training began", training::name(*what));
+        let goes_on = ui.horizontal(|ui| {
+            let goes_on = ui.button(text).on_hover_text(tip).clicked();
+            if goes_on {
+                commands.push(Command::Training(Step::Resume));
+            }
+            if ui.button("Discard").on_hover_text("Removes what that training has learned").clicked() {
+                commands.push(Command::Training(Step::Discard));
+            }
+            goes_on
+        });
+        if *is_outdated {
+            ui.label(RichText::new("The masks have changed since it began; it goes on with those of then.").color(colors.warn));
+        }
+        ui.add_space(4.0);
+        ui.separator();
+        ui.add_space(4.0);
+        goes_on.inner
     }
 
     fn choices_ui(&mut self, ui: &mut Ui) {
@@ -129,14 +165,16 @@ impl TrainingForm {
         }
     }
 
-    /// Starts unless the weights would take the place of others; whether it did.
+    /// Starts unless the weights would take the place of others, and what was learned before is not dropped unasked; whether
+    /// it did.
     fn start(&mut self, commands: &mut Vec<Command>) -> bool {
-        let out = PathBuf::from(self.out.trim());
+        let out = disk::meant(Path::new(self.out.trim()));
         self.is_taken = out.exists();
-        if !self.is_taken {
-            commands.push(Command::StartTraining(Course { what: self.what, epochs: self.epochs, out }));
+        if self.is_taken || (self.stopped.is_some() && !std::mem::replace(&mut self.asks, true)) {
+            return false;
         }
-        !self.is_taken
+        commands.push(Command::Training(Step::Start(Course { what: self.what, epochs: self.epochs, out })));
+        true
     }
 }
 

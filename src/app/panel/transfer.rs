@@ -14,16 +14,16 @@ const LIST: f32 = 180.0;
 
 /// Chooses a format to read; whether the dialog closes.
 pub(super) fn import_ui(ui: &mut Ui, colors: &Palette, commands: &mut Vec<Command>) -> bool {
-    ui.set_width(420.0);
     ui.heading("Import");
     ui.add_space(4.0);
     let note = "The data set is written as a COCO file beside what is read, and opened. Nothing that is there changes.";
     ui.label(RichText::new(note).size(12.5).color(colors.weak));
     ui.add_space(6.0);
     let mut chosen = false;
-    for format in Format::ALL.into_iter().filter(|format| !format.is_json()) {
+    // One reader takes both of YOLO's.
+    for format in Format::ALL.into_iter().filter(|format| !format.is_json() && *format != Format::YoloBoxes) {
         let what = if format.is_folder() { "folder" } else { "file" };
-        if ui.button(format!("{} ({what})…", format.name())).clicked() {
+        if ui.button(format!("{} ({what})…", format.read_name())).clicked() {
             commands.push(Command::ChooseImport(format));
             chosen = true;
         }
@@ -34,7 +34,6 @@ pub(super) fn import_ui(ui: &mut Ui, colors: &Palette, commands: &mut Vec<Comman
 
 /// Chooses a format and the form of masks to write; whether the dialog closes.
 pub(super) fn export_ui(ui: &mut Ui, wish: &mut Wish, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
-    ui.set_width(460.0);
     ui.heading("Export");
     ui.add_space(6.0);
     egui::Grid::new("export").num_columns(2).spacing([24.0, 10.0]).show(ui, |ui| {
@@ -67,6 +66,10 @@ pub(super) fn export_ui(ui: &mut Ui, wish: &mut Wish, state: &State, colors: &Pa
         ui.add_enabled(traces, slider)
             .labelled_by(name)
             .on_hover_text("How far a polygon may lie from the mask's edge; 0 keeps every pixel");
+        ui.end_row();
+        ui.label("Images");
+        ui.add_enabled(wish.format.is_yolo(), egui::Checkbox::new(&mut wish.with_pictures, "Copy them into the folder"))
+            .on_hover_text("Training with YOLO needs them beside the labels");
         ui.end_row();
     });
     ui.add_space(6.0);
@@ -103,7 +106,7 @@ fn kept_ui(ui: &mut Ui, wish: &Wish, state: &State, colors: &Palette, commands: 
         (format!("Objects on this image that keep every pixel: {whole} of {}{rest}", kept.len()), colors.text)
     };
     ui.label(RichText::new(text).color(color));
-    let height = (ui.ctx().content_rect().height() - 300.0).clamp(54.0, LIST);
+    let height = (ui.ctx().content_rect().height() - 330.0).clamp(54.0, LIST);
     let area = ScrollArea::vertical().min_scrolled_height(height).max_height(height).auto_shrink([false, false]);
     area.show_rows(ui, 18.0, lossy.len(), |ui, rows| {
         for (index, (id, iou)) in lossy.get(rows).unwrap_or_default() {
@@ -119,7 +122,6 @@ fn kept_ui(ui: &mut Ui, wish: &Wish, state: &State, colors: &Palette, commands: 
 
 /// Lists what was lost; whether the dialog closes.
 pub(super) fn losses_ui(ui: &mut Ui, heading: &str, losses: &[String]) -> bool {
-    ui.set_width(620.0);
     ui.heading(heading);
     ui.add_space(6.0);
     ScrollArea::vertical().max_height(420.0).auto_shrink([false, true]).show(ui, |ui| {

@@ -1,6 +1,6 @@
 //! What a polish job found so far, on disk: one JSON record a line, so that a crash loses the line in progress at most.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -117,25 +117,49 @@ impl Journal {
     }
 }
 
-/// The journal at `path`; `None` where there is none that can be used. Lines that cannot be read are left out.
-pub(crate) fn read(path: &Path) -> Option<Told> {
+/// The plan of the journal at `path` and its other lines; `None` where there is none that can be used. Lines that cannot be
+/// read are left out.
+fn lines(path: &Path) -> Option<(Plan, impl Iterator<Item = Line>)> {
     let mut lines = BufReader::new(File::open(path).ok()?).lines().map_while(Result::ok);
     let Ok(Line::Plan(plan)) = serde_json::from_str(&lines.next()?) else { return None };
+    Some((plan, lines.filter_map(|line| serde_json::from_str::<Line>(&line).ok())))
+}
+
+/// How many changes of the journal at `path` are not decided about, without keeping them all in memory; `None` where there
+/// is none that can be used.
+pub(crate) fn undecided(path: &Path) -> Option<usize> {
+    let (_, lines) = lines(path)?;
+    let (mut changed, mut decided) = (HashSet::new(), HashSet::new());
+    for line in lines {
+        match line {
+            Line::Finding(Finding { id, after: Some(_), .. }) => changed.insert(id),
+            Line::Finding(Finding { id, .. }) => changed.remove(&id),
+            Line::Decided(id) => decided.insert(id),
+            Line::Undecided(id) => decided.remove(&id),
+            Line::Plan(_) => false,
+        };
+    }
+    Some(changed.difference(&decided).count())
+}
+
+/// The journal at `path`; `None` where there is none that can be used.
+pub(crate) fn read(path: &Path) -> Option<Told> {
+    let (plan, lines) = lines(path)?;
     let (mut findings, mut decided) = (HashMap::new(), BTreeSet::new());
     let mut order = Vec::new();
     for line in lines {
-        match serde_json::from_str(&line) {
-            Ok(Line::Finding(finding)) => {
+        match line {
+            Line::Finding(finding) => {
                 order.push(finding.id);
                 findings.insert(finding.id, finding);
             }
-            Ok(Line::Decided(id)) => {
+            Line::Decided(id) => {
                 decided.insert(id);
             }
-            Ok(Line::Undecided(id)) => {
+            Line::Undecided(id) => {
                 decided.remove(&id);
             }
-            Ok(Line::Plan(_)) | Err(_) => {}
+            Line::Plan(_) => {}
         }
     }
     findings.retain(|id, _| !decided.contains(id));
@@ -151,7 +175,7 @@ mod tests {
     fn a_journal_survives_a_crash() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state/polish.jsonl");
-        let plan = Plan { category: Some(3), least_area: 512, strength: 0.5, band_px: Some(4) };
+        let plan = Plan { category: Some(3), least_area: 512, strength: 0.5, band_px: Some(4), coarse: true };
         let finding = |id| Finding { id, before: u64::MAX - 3, change: 0.25, added: 3, removed: 4, after: Some("0n0".to_owned()) };
         assert_eq!(read(&path), None);
         let mut journal = Journal::create(path.clone(), &plan).unwrap();
@@ -169,15 +193,18 @@ mod tests {
         journal.undecide([1, 2]).unwrap();
         let told = read(&path).unwrap();
         assert_eq!((told.findings, told.decided), (vec![finding(1), finding(2), finding(5)], vec![InstanceId(3)]));
+        assert_eq!(undecided(&path), Some(3));
+        journal.add(&[Finding { after: None, ..finding(6) }, Finding { after: None, ..finding(2) }]).unwrap();
+        assert_eq!(undecided(&path), Some(2), "what was kept needs no decision");
         journal.remove().unwrap();
-        assert_eq!(read(&path), None);
+        assert_eq!((read(&path), undecided(&path)), (None, None));
     }
 
     #[test]
     fn what_the_disk_did_not_take_is_written_later() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("polish.jsonl");
-        let plan = Plan { category: None, least_area: 0, strength: 0.5, band_px: None };
+        let plan = Plan { category: None, least_area: 0, strength: 0.5, band_px: None, coarse: false };
         let finding = |id| Finding { id, before: 7, change: 0.5, added: 1, removed: 2, after: None };
         let mut journal = Journal::create(path.clone(), &plan).unwrap();
         let writable = std::mem::replace(&mut journal.file, File::open(&path).unwrap());

@@ -3,28 +3,29 @@
 //!
 //! Images are decoded on a thread of the job; the models run on the compute thread, where any other request goes first.
 
+mod ending;
 mod feed;
+mod finding;
 mod journal;
 mod polished;
 
-use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use self::ending::Ending;
 use self::feed::{Batch, Feed};
+pub use self::finding::Finding;
 use self::journal::Journal;
-pub(super) use self::journal::{Told, read};
+pub(super) use self::journal::{Told, read, undecided};
 pub(super) use self::polished::Polished;
 use crate::annotation::{Instance, InstanceId, Shape};
 use crate::app::document::Document;
 use crate::assist::service::Request;
 use crate::assist::{RefineOptions, Refinement};
 use crate::job::{Progress, Stopwatch};
-use crate::mask::{metric, rle};
 use crate::store;
 
 /// Which objects are polished, and how.
@@ -38,6 +39,9 @@ pub struct Plan {
     pub strength: f32,
     /// See [`RefineOptions::band_px`].
     pub band_px: Option<u32>,
+    /// See [`RefineOptions::coarse`].
+    #[serde(default)]
+    pub coarse: bool,
 }
 
 impl Plan {
@@ -50,59 +54,7 @@ impl Plan {
     }
 
     fn options(&self) -> RefineOptions {
-        RefineOptions { strength: self.strength, band_px: self.band_px, ..RefineOptions::default() }
-    }
-}
-
-/// What was found about one object.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Finding {
-    /// The object's id.
-    pub id: i64,
-    /// The fingerprint of its mask before.
-    pub before: u64,
-    /// 1 - `IoU` of before and after.
-    pub change: f64,
-    /// Pixels that came in.
-    pub added: u64,
-    /// Pixels that went out.
-    pub removed: u64,
-    /// The mask after as COCO's compressed string; `None` where the refiner kept it.
-    pub after: Option<String>,
-}
-
-impl Finding {
-    fn new(id: InstanceId, before: &crate::mask::Mask, refinement: &Refinement) -> Self {
-        let after = &refinement.mask;
-        let old = rle::encode(before);
-        let kept = Self { id: id.0, before: rle::fingerprint(&old), change: 0.0, added: 0, removed: 0, after: None };
-        if refinement.kept_original || after.is_empty() || after == before {
-            return kept;
-        }
-        let counts = rle::encode(after);
-        let shared = rle::intersection(&old, &counts);
-        Self {
-            change: 1.0 - metric::iou(before, after),
-            added: rle::area(&counts) - shared,
-            removed: before.area() - shared,
-            after: Some(rle::to_text(&counts)),
-            ..kept
-        }
-    }
-
-    /// The largest change first.
-    fn order(&self, other: &Self) -> Ordering {
-        other.change.total_cmp(&self.change).then(self.id.cmp(&other.id))
-    }
-
-    /// The object, where its mask is as it was when the refiner looked at it, and the outline that it found.
-    pub(super) fn refined<'a>(&self, document: &'a Document) -> Option<(&'a Instance, Shape)> {
-        let counts = rle::from_text(self.after.as_deref()?).ok()?;
-        let instance = document.instance(InstanceId(self.id))?;
-        let size = document.image_of(instance.image_id)?.size;
-        instance.shape.runs(instance.bbox, size).ok().filter(|counts| rle::fingerprint(counts) == self.before)?;
-        rle::check(size, &counts).ok()?;
-        Some((instance, Shape::from_runs(size, counts)))
+        RefineOptions { strength: self.strength, band_px: self.band_px, coarse: self.coarse, ..RefineOptions::default() }
     }
 }
 
@@ -124,6 +76,10 @@ pub(super) struct Job {
     asked: Option<Batch>,
     journal: Journal,
     findings: Vec<Finding>,
+    /// What becomes of the findings, where it has ended.
+    ending: Option<Ending>,
+    /// Whether a person has ended it, who sees the first change then.
+    is_stopped: bool,
     done: u64,
     total: u64,
     /// Of those that are done, the ones whose image or mask cannot be used ...
@@ -161,8 +117,21 @@ impl Job {
         let wanted = |instance: &Instance| plan.covers(instance) && !known.contains(&instance.id);
         let feed = Feed::start(document, wanted, plan.options(), wake)?;
         let done = total.saturating_sub(feed.count);
-        let (asked, unusable, failed, time) = (None, 0, 0, Stopwatch::started());
-        Ok(Self { source, feed, asked, journal, findings, done, total, unusable, failed, time, before: done })
+        Ok(Self {
+            source,
+            feed,
+            asked: None,
+            journal,
+            findings,
+            ending: None,
+            is_stopped: false,
+            done,
+            total,
+            unusable: 0,
+            failed: 0,
+            time: Stopwatch::started(),
+            before: done,
+        })
     }
 
     /// Whether it rests.
@@ -182,6 +151,9 @@ impl Job {
 
     /// How far it is; the estimate leaves pauses and what was done before out.
     pub(super) fn progress(&self) -> Progress {
+        if let Some(ending) = &self.ending {
+            return ending.progress(self.findings.len());
+        }
         let fresh = self.done - self.before;
         // As if all of `done` had been done at the speed of this run.
         let elapsed = if fresh == 0 { Duration::ZERO } else { self.time.elapsed().mul_f64(self.done as f64 / fresh as f64) };
@@ -190,6 +162,9 @@ impl Job {
 
     /// What to do now; `document` has the objects whose turn comes.
     pub(super) fn next(&mut self, document: &Document) -> Next {
+        if self.has_ended() {
+            return Next::Finished;
+        }
         if self.is_paused() {
             return Next::Wait;
         }
@@ -249,14 +224,30 @@ impl Job {
         self.unusable += batch.left_out;
     }
 
-    /// The changes of masks that are as they were in `document`, and the journal in which decisions are kept.
-    pub(super) fn finish(self, document: &Document) -> Polished {
-        let is_fresh = |finding: &Finding| finding.refined(document).is_some();
-        let mut findings: Vec<Finding> = self.findings.into_par_iter().filter(is_fresh).collect();
-        findings.sort_by(Finding::order);
+    /// Whether it has ended, and what it has found is compared with the document.
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// Whether a person has ended it.
+    pub(super) const fn is_stopped(&self) -> bool {
+        self.is_stopped
+    }
+
+    /// Ends it, by the wish of a person where it `is_stopped`, and compares what it has found with `document` as far as a
+    /// frame has time; whether all is compared.
+    pub(super) fn end(&mut self, is_stopped: bool, document: &Document) -> bool {
+        self.asked = None;
+        self.is_stopped |= is_stopped;
+        let ending = self.ending.get_or_insert_with(|| Ending::new(self.findings.len()));
+        ending.compare(&mut self.findings, document, ending::BUDGET)
+    }
+
+    /// The changes of masks that were as they are, once it has ended, and the journal in which decisions are kept.
+    pub(super) fn finish(self) -> Polished {
         let left_out = self.failed + self.unusable;
         Polished {
-            findings,
+            findings: self.ending.map_or_else(Vec::new, Ending::changes),
             decisions: Vec::new(),
             journal: self.journal,
             source: self.source,
@@ -280,7 +271,7 @@ mod tests {
     use crate::store::Contents;
 
     const SIZE: Size = Size::new(40, 30);
-    const PLAN: Plan = Plan { category: None, least_area: 0, strength: 0.5, band_px: None };
+    const PLAN: Plan = Plan { category: None, least_area: 0, strength: 0.5, band_px: None, coarse: false };
 
     fn mask(id: i64) -> Mask {
         Mask::filled(SIZE, Rect::new(4.0, 4.0, 6.0 + id as f64, 10.0))
@@ -332,6 +323,13 @@ mod tests {
         job.answered(&[Refinement { mask: mask(id + 5), kept_original: false, change: 0.1 }])
     }
 
+    fn finished(mut job: Job, document: &Document) -> Polished {
+        while !job.end(false, document) {
+            assert!(matches!(job.next(document), Next::Finished), "it has ended");
+        }
+        job.finish()
+    }
+
     #[test]
     fn what_the_models_fail_at_twice_is_left_out() {
         let folder = tempfile::tempdir().unwrap();
@@ -346,7 +344,7 @@ mod tests {
         assert!(!is_asked(&mut job, &document));
         let progress = job.progress();
         assert_eq!((progress.done, progress.total), (3, 3));
-        let mut polished = job.finish(&document);
+        let mut polished = finished(job, &document);
         assert_eq!(polished.summary(), "1 of 3 looked at: 1 mask changed; 2 left out; Polish data set goes on with the rest");
         polished.decide(false, 0, |_| true);
         let told = read(&journal_path(folder.path(), folder.path())).unwrap();
@@ -363,7 +361,7 @@ mod tests {
         assert!(is_asked(&mut job, &document));
         answer(&mut job, 1).unwrap_err();
         assert!(!is_asked(&mut job, &document));
-        let mut polished = job.finish(&document);
+        let mut polished = finished(job, &document);
         assert_eq!(polished.summary(), "Polished: 1 mask changed; 1 left out");
         polished.decide(false, 0, |_| true);
         assert!(!polished.close() && !path.exists(), "all is decided");
@@ -377,7 +375,7 @@ mod tests {
         let mut job = Job::start(&document, folder.path(), (PLAN, None), || {}).unwrap();
         assert!(is_asked(&mut job, &document));
         answer(&mut job, 1).unwrap();
-        let mut polished = job.finish(&document);
+        let mut polished = finished(job, &document);
         assert_eq!(polished.summary(), "1 of 3 looked at: 1 mask changed; Polish data set goes on with the rest");
         polished.decide(false, 0, |_| true);
         assert!(polished.close(), "there is more");
@@ -387,7 +385,7 @@ mod tests {
         assert!(is_asked(&mut job, &document));
         answer(&mut job, 2).unwrap();
         assert!(!is_asked(&mut job, &document));
-        assert_eq!(job.finish(&document).findings.iter().map(|finding| finding.id).collect::<Vec<_>>(), [2]);
+        assert_eq!(finished(job, &document).findings.iter().map(|finding| finding.id).collect::<Vec<_>>(), [2]);
     }
 
     #[test]
@@ -402,7 +400,7 @@ mod tests {
         assert!(is_asked(&mut job, &document));
         answer(&mut job, 1).unwrap();
         assert!(!is_asked(&mut job, &document), "the second is gone, the third has no image");
-        let polished = job.finish(&document);
+        let polished = finished(job, &document);
         assert_eq!(polished.summary(), "Polished: 1 mask changed; 2 left out");
         assert_eq!(polished.findings.iter().map(|finding| finding.id).collect::<Vec<_>>(), [1]);
     }
@@ -420,7 +418,7 @@ mod tests {
         let mut changed = document.instance(InstanceId(1)).unwrap().clone();
         changed.set_mask(&mask(9));
         document.commit("Paint mask", None, &crate::annotation::Edit::Replace(Box::new(changed))).unwrap();
-        let polished = job.finish(&document);
+        let polished = finished(job, &document);
         assert_eq!(polished.summary(), "Polished: 1 mask changed; 1 left out");
         assert_eq!(polished.findings.iter().map(|finding| finding.id).collect::<Vec<_>>(), [2]);
     }

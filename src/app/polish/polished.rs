@@ -88,6 +88,11 @@ impl Polished {
         Some(if decision.findings.len() == 1 { "Leave refined mask" } else { "Leave refined masks" })
     }
 
+    /// Whether taking changes was the last of `steps` of the history.
+    pub(crate) fn is_last(&self, steps: usize) -> bool {
+        self.decisions.last().is_some_and(|decision| decision.is_taken && decision.steps == steps)
+    }
+
     /// Takes the last decision back where it is this one, and gives the place of its first finding: what was left, where
     /// the history has `steps`; or what was taken by the last of `steps`.
     pub(crate) fn put_back(&mut self, is_taken: bool, steps: usize) -> Option<usize> {
@@ -124,7 +129,7 @@ mod tests {
 
     /// Findings of the objects 1..=`count`, the largest change first.
     fn polished(path: &Path, count: i64) -> Polished {
-        let plan = Plan { category: None, least_area: 0, strength: 0.5, band_px: None };
+        let plan = Plan { category: None, least_area: 0, strength: 0.5, band_px: None, coarse: false };
         let mut journal = Journal::create(path.to_path_buf(), &plan).unwrap();
         let change = |id: i64| -(id as f64);
         let finding = |id| Finding { id, before: 7, change: change(id), added: 1, removed: 2, after: Some("0n0".to_owned()) };

@@ -1,37 +1,38 @@
 //! Training from the window: the same program learns without a window, as a process of its own, from a copy of the labels.
-//! A lost device or a full memory takes that process alone with it. New weights get a name of their own, and only where
-//! they are no worse than those before.
+//! A lost device or a full memory takes that process alone with it, and what was stopped can go on later. New weights get
+//! a name of their own, and only where they are no worse than those before.
 
+mod folder;
+mod lesson;
 mod process;
 
-use std::collections::HashSet;
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command as Process;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
 
-use self::process::{Slot, follow, kill};
+use self::folder::Folder;
+pub(crate) use self::folder::Stopped;
+use self::lesson::{End, Fresh, Lesson};
+use self::process::{Slot, end, kill};
 use super::App;
 use super::command::Command;
 use super::document::Document;
 use super::panel::dialog::{Dialog, TrainingForm};
 use super::perform::plural;
-use super::settings::DeviceChoice;
 use super::state::Tone;
-use super::task::{Reporter, Task};
-use crate::annotation::{Dataset, Instance, InstanceId};
-use crate::assist::ModelPaths;
-use crate::disk;
-use crate::formats::{coco, save};
+use super::task::Task;
+use crate::annotation::Instance;
 use crate::job::{self, Latest, Progress};
 use crate::train::{self, What};
 
+/// How long a program that ends waits for the process to end as well, which goes on without it.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// What learns, for how long, and where its weights go.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Course {
     /// The network.
     pub what: What,
@@ -39,6 +40,17 @@ pub struct Course {
     pub epochs: u32,
     /// The weight file to write.
     pub out: PathBuf,
+}
+
+/// What is done about a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It starts, in place of one that was stopped.
+    Start(Course),
+    /// The one that was stopped goes on.
+    Resume,
+    /// What the one that was stopped has learned is removed.
+    Discard,
 }
 
 /// What a run came to.
@@ -92,8 +104,13 @@ pub(super) fn labels(document: &Document) -> impl Iterator<Item = &Instance> {
     })
 }
 
+/// A share in words.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.0} %", (share * 100.0).floor())
+}
+
 /// The name of a network.
-const fn name(what: What) -> &'static str {
+pub(super) const fn name(what: What) -> &'static str {
     match what {
         What::Segmenter => "segmenter",
         What::Refiner => "refiner",
@@ -110,8 +127,10 @@ pub(super) fn free_name(folder: &Path, stem: &str, what: What) -> PathBuf {
 struct Running {
     task: Task,
     process: Slot,
-    ended: Latest<Result<Trained, String>>,
+    ended: Latest<Result<End, String>>,
     thread: JoinHandle<()>,
+    /// Whether it was asked to end.
+    is_stopping: bool,
 }
 
 /// Trains, one run at a time.
@@ -120,6 +139,8 @@ pub(super) struct Trainer {
     /// The program that trains; this one where there is none.
     program: Option<PathBuf>,
     running: Option<Running>,
+    /// The thread of a run that was let go of, which may not have ended yet.
+    left: Option<JoinHandle<()>>,
 }
 
 impl Trainer {
@@ -133,21 +154,37 @@ impl Trainer {
             ctx.request_repaint();
         };
         let thread = job::spawn("training", work)?;
-        self.running = Some(Running { task, process, ended, thread });
+        self.running = Some(Running { task, process, ended, thread, is_stopping: false });
         Ok(())
     }
 
-    /// Ends the run, nothing of which stays; the thread that clears up after it.
-    pub(super) fn stop(&mut self) -> Option<JoinHandle<()>> {
-        let Running { task, process, thread, .. } = self.running.take()?;
-        task.cancel();
-        kill(&process);
-        Some(thread)
+    /// Whether the folder of a run may be in use.
+    fn is_busy(&self) -> bool {
+        self.running.is_some() || self.is_ending()
     }
 
-    /// Ends the run and waits until it is cleared up: the program ends.
+    fn is_ending(&self) -> bool {
+        self.left.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Lets go of the run, which ends after its step and can go on later.
+    pub(super) fn leave(&mut self) {
+        if let Some(Running { task, process, thread, .. }) = self.running.take() {
+            task.cancel();
+            end(&process);
+            self.left = Some(thread);
+        }
+    }
+
+    /// [`Self::leave`], and a little time for the end: the program ends.
     pub(super) fn finish(&mut self) {
-        if self.stop().is_some_and(|thread| thread.join().is_err()) {
+        self.leave();
+        let Some(thread) = self.left.take() else { return };
+        let start = Instant::now();
+        while !thread.is_finished() && start.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        if thread.is_finished() && thread.join().is_err() {
             tracing::error!("the thread that trains failed");
         }
     }
@@ -157,80 +194,6 @@ impl Drop for Trainer {
     fn drop(&mut self) {
         self.finish();
     }
-}
-
-/// All that a run needs.
-struct Lesson {
-    program: PathBuf,
-    dataset: Arc<Dataset>,
-    labels: HashSet<InstanceId>,
-    images: PathBuf,
-    models: ModelPaths,
-    device: DeviceChoice,
-    course: Course,
-    state: PathBuf,
-}
-
-impl Lesson {
-    fn learn(self, process: &Slot, report: &mut Reporter) -> anyhow::Result<Trained> {
-        let Self { program, dataset, labels, images, models, device, course, state } = self;
-        let out = std::path::absolute(&course.out)?;
-        // Before hours of work.
-        save::writable(&out)?;
-        std::fs::create_dir_all(&state)?;
-        let folder = disk::temporary_folder(&state)?;
-        let (data, weights) = (folder.path().join("data.json"), folder.path().join("weights.safetensors"));
-        let mut dataset = Arc::unwrap_or_clone(dataset);
-        dataset.instances.retain(|instance| labels.contains(&instance.id));
-        let cancel = report.cancel.clone();
-        coco::save_with(&dataset, &data, &cancel, &mut |progress| report.tell(progress))?;
-        drop(dataset);
-        let mut learner = Process::new(program);
-        learner.args(["--headless", "train", "--progress", "json", "--what", name(course.what), "--epochs", &course.epochs.to_string()]);
-        learner.args(["--attended", "--device", device_name(device)]);
-        learner.arg("--data").arg(&data).arg("--images").arg(&images).arg("--out").arg(&weights);
-        let ModelPaths { segmenter, refiner } = models.readable();
-        let start = match course.what {
-            What::Segmenter => segmenter,
-            What::Refiner => refiner,
-        };
-        if let Some(start) = start {
-            learner.arg("--start").arg(start);
-        }
-        report.tell(Progress { label: "Training".to_owned(), done: 0, total: 0, elapsed: Duration::ZERO });
-        let verdict = follow(&mut learner, &folder.path().join("errors.txt"), process, report)?;
-        anyhow::ensure!(!cancel.is_cancelled(), "stopped");
-        let kept = || keep(&weights, &out, course.what).or_else(|error| keep_here(&weights, &state, course.what).context(error));
-        let kept = verdict.improved.then(kept).transpose()?;
-        Ok(Trained { before: verdict.iou_before, after: verdict.iou_after, held_out: verdict.held_out, weights: kept })
-    }
-}
-
-const fn device_name(device: DeviceChoice) -> &'static str {
-    match device {
-        DeviceChoice::Auto => "auto",
-        DeviceChoice::Cpu => "cpu",
-        DeviceChoice::Gpu => "gpu",
-    }
-}
-
-/// Copies `weights` to `out`, or to a free name beside it where others took that meanwhile; where they are then.
-fn keep(weights: &Path, out: &Path, what: What) -> anyhow::Result<PathBuf> {
-    let stem = out.file_stem().unwrap_or_default().to_string_lossy();
-    let out = if out.exists() { free_name(out.parent().unwrap_or(Path::new("")), &stem, what) } else { out.to_path_buf() };
-    let mut new = File::open(weights)?;
-    save::replace(&out, |file| {
-        std::io::copy(&mut new, file)?;
-        Ok(())
-    })?;
-    Ok(out)
-}
-
-/// Keeps `weights` in the program's own folder: hours of work are not lost because the disk of the data is full by now.
-fn keep_here(weights: &Path, state: &Path, what: What) -> anyhow::Result<PathBuf> {
-    let there = free_name(state, "trained", what);
-    std::fs::rename(weights, &there)?;
-    Ok(there)
 }
 
 impl App {
@@ -243,11 +206,10 @@ impl App {
     pub(super) fn perform_on_training(&mut self, command: Command, ctx: &egui::Context) {
         match command {
             Command::Train => self.ask_training(),
-            Command::StartTraining(course) => self.start_training(course, ctx),
-            Command::StopTraining if self.trainer.stop().is_some() => {
-                self.state.training = Training::Idle;
-                self.state.say(Tone::Plain, "Training stopped; nothing of it is kept");
-            }
+            Command::Training(Step::Start(course)) => self.start_training(Some(course), ctx),
+            Command::Training(Step::Resume) => self.start_training(None, ctx),
+            Command::Training(Step::Discard) => self.discard_training(),
+            Command::StopTraining => self.stop_training(),
             _ => {}
         }
     }
@@ -260,15 +222,30 @@ impl App {
         if let Training::Ended { is_seen, .. } = &mut self.state.training {
             *is_seen = true;
         }
-        self.dialog = Some(Dialog::Training(TrainingForm::new(&self.state.document)));
+        self.dialog = Some(self.training_form());
     }
 
-    fn start_training(&mut self, course: Course, ctx: &egui::Context) {
+    fn training_form(&self) -> Dialog {
+        let document = &self.state.document;
+        let stopped = if self.trainer.is_busy() { None } else { self.training_folder().stopped(document) };
+        Dialog::Training(TrainingForm::new(document, stopped))
+    }
+
+    /// Where the run of what is open has its folder.
+    fn training_folder(&self) -> Folder {
+        Folder::of(self.folders.state(), self.state.document.source.path().unwrap_or(Path::new("")))
+    }
+
+    /// Starts a run by `course`; without one, goes on with the run that was stopped.
+    fn start_training(&mut self, course: Option<Course>, ctx: &egui::Context) {
         if self.is_loading() {
             return;
         }
         if self.trainer.running.is_some() {
             return self.state.say(Tone::Warning, "Training is under way; Stop training ends it");
+        }
+        if self.trainer.is_ending() {
+            return self.state.say(Tone::Warning, "The training before is ending; try again in a moment");
         }
         let started = self.lesson(course).and_then(|lesson| self.trainer.start(lesson, ctx));
         match started {
@@ -277,57 +254,81 @@ impl App {
         }
     }
 
-    fn lesson(&self, course: Course) -> std::io::Result<Lesson> {
+    fn lesson(&self, course: Option<Course>) -> std::io::Result<Lesson> {
         let (document, settings) = (&self.state.document, &self.state.settings);
-        Ok(Lesson {
-            program: self.trainer.program.clone().map_or_else(std::env::current_exe, Ok)?,
+        let fresh = course.map(|course| Fresh {
+            course,
             dataset: document.shared(),
             labels: labels(document).map(|label| label.id).collect(),
             images: document.image_folder.clone(),
             models: settings.models.clone(),
+        });
+        Ok(Lesson {
+            program: self.trainer.program.clone().map_or_else(std::env::current_exe, Ok)?,
             device: settings.device,
-            course,
             state: self.folders.state().to_path_buf(),
+            folder: self.training_folder(),
+            fresh,
         })
+    }
+
+    /// Lets the run end after its step; asked once more, at once.
+    fn stop_training(&mut self) {
+        let Some(running) = &mut self.trainer.running else { return };
+        running.task.cancel();
+        if std::mem::replace(&mut running.is_stopping, true) {
+            kill(&running.process);
+        } else {
+            end(&running.process);
+            self.state.say(Tone::Plain, "Training stops after this step; Stop again ends it at once");
+        }
+    }
+
+    /// Removes what the run that was stopped has learned.
+    fn discard_training(&mut self) {
+        if self.trainer.is_busy() {
+            return;
+        }
+        match self.training_folder().remove() {
+            Ok(()) => self.state.say(Tone::Plain, "The training that was stopped is discarded"),
+            Err(error) => self.state.say(Tone::Error, format!("The training cannot be discarded: {error}")),
+        }
+        self.refresh_training_form();
+    }
+
+    /// Shows how things stand by now, where the form is open; whether it is.
+    fn refresh_training_form(&mut self) -> bool {
+        let is_open = matches!(self.dialog, Some(Dialog::Training(_)));
+        if is_open {
+            self.dialog = Some(self.training_form());
+        }
+        is_open
     }
 
     /// Takes how far the run is and what it came to; called every frame.
     pub(super) fn collect_training(&mut self) {
         let Some(running) = &mut self.trainer.running else { return };
         let Some(result) = running.ended.take() else {
-            self.state.training = Training::Running(running.task.progress().clone());
+            let mut progress = running.task.progress().clone();
+            if running.is_stopping {
+                "Training: stopping".clone_into(&mut progress.label);
+            }
+            self.state.training = Training::Running(progress);
             return;
         };
         self.trainer.running = None;
-        match &result {
-            Ok(trained) => self.state.say(Tone::Plain, format!("Trained: {}", trained.sentence())),
-            Err(error) => self.state.say(Tone::Error, format!("Training failed: {error}")),
-        }
-        let is_seen = matches!(self.dialog, Some(Dialog::Training(_)));
-        if is_seen {
-            self.dialog = Some(Dialog::Training(TrainingForm::new(&self.state.document)));
-        }
-        self.state.training = Training::Ended { result, is_seen };
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn weights_never_take_the_place_of_others() {
-        let folder = tempfile::tempdir().unwrap();
-        let name = |number: u32| folder.path().join(format!("a.refiner-{number}.safetensors"));
-        let weights = folder.path().join("weights");
-        std::fs::write(&weights, "new").unwrap();
-        std::fs::write(name(1), "old").unwrap();
-        let out = free_name(folder.path(), "a", What::Refiner);
-        assert_eq!(out, name(2));
-        assert_eq!(keep(&weights, &out, What::Refiner).unwrap(), name(2));
-        let other = keep(&weights, &name(1), What::Refiner).unwrap();
-        assert!(other != name(1) && std::fs::read_to_string(&other).unwrap() == "new", "{}", other.display());
-        assert_eq!(std::fs::read_to_string(name(1)).unwrap(), "old");
-        assert_eq!(std::fs::read_to_string(name(2)).unwrap(), "new");
+        let is_seen = self.refresh_training_form();
+        let (tone, text) = match &result {
+            Ok(End::Trained(trained)) => (Tone::Plain, format!("Trained: {}", trained.sentence())),
+            Ok(End::Stopped(Some(share))) => (Tone::Plain, format!("Training stopped; it can go on from {}", percent(*share))),
+            Ok(End::Stopped(None)) => (Tone::Plain, "Training stopped; nothing was learned yet".to_owned()),
+            Err(error) => (Tone::Error, format!("Training failed: {error}")),
+        };
+        self.state.say(tone, text);
+        self.state.training = match result {
+            Ok(End::Trained(trained)) => Training::Ended { result: Ok(trained), is_seen },
+            Ok(End::Stopped(_)) => Training::Idle,
+            Err(error) => Training::Ended { result: Err(error), is_seen },
+        };
     }
 }

@@ -47,7 +47,38 @@ fn lock(slot: &Slot) -> MutexGuard<'_, Option<Child>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends the process, where there is one.
+/// How much later than the window the process gets its turn, from 0 to 19.
+#[cfg(unix)]
+const NICENESS: &str = "10";
+
+/// A command that runs `program` at a low priority: the window that a person works in goes first.
+#[cfg(unix)]
+pub(super) fn background(program: &Path) -> Process {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let nice = std::env::split_paths(&folders).map(|folder| folder.join("nice")).find(|nice| nice.is_file());
+    // It becomes the program, which has its process id then. About a missing program the plain start says more.
+    let Some(nice) = nice.filter(|_| program.is_file()) else { return Process::new(program) };
+    let mut command = Process::new(nice);
+    command.args(["-n", NICENESS]).arg(program);
+    command
+}
+
+/// A command that runs `program` at a low priority: the window that a person works in goes first.
+#[cfg(windows)]
+pub(super) fn background(program: &Path) -> Process {
+    use std::os::windows::process::CommandExt as _;
+    const BELOW_NORMAL_PRIORITY_CLASS: u32 = 0x4000;
+    let mut command = Process::new(program);
+    command.creation_flags(BELOW_NORMAL_PRIORITY_CLASS);
+    command
+}
+
+/// Lets the process end after the step that it is at, where there is one: its input ends.
+pub(super) fn end(slot: &Slot) {
+    drop(lock(slot).as_mut().and_then(|process| process.stdin.take()));
+}
+
+/// Ends the process at once, where there is one.
 pub(super) fn kill(slot: &Slot) {
     if let Some(process) = lock(slot).as_mut()
         && let Err(error) = process.kill()
@@ -143,6 +174,41 @@ mod tests {
         assert_eq!(last_error("one\n two \n\n"), Some("two"));
         assert_eq!(last_error("thread 'main' panicked at x:\nlost\nnote: run with `RUST_BACKTRACE=1`\n"), Some("lost"));
         assert_eq!(last_error("\n"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_goes_behind_the_window() {
+        let niceness = |command: &mut Process| {
+            let said = command.output().unwrap().stdout;
+            String::from_utf8(said).unwrap().trim().parse::<i32>().unwrap()
+        };
+        let own = niceness(&mut Process::new("nice"));
+        let learner = niceness(background(Path::new("/bin/sh")).args(["-c", "nice"]));
+        assert_eq!(learner, (own + 10).min(19));
+        assert_eq!(background(Path::new("no/such/program")).get_program(), "no/such/program");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_process_ends_with_its_input_or_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let errors = folder.path().join("errors.txt");
+        let task = Task::new("Training");
+        let scripts = [("cat; echo 'error: its input ended' >&2", true, "its input ended"), ("exec sleep 600", false, "signal: 9")];
+        for (script, ends, why) in scripts {
+            let (slot, mut report) = (Slot::default(), task.reporter(&egui::Context::default()));
+            let other = Arc::clone(&slot);
+            let stop = crate::job::spawn("stop", move || {
+                while lock(&other).is_none() {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                if ends { end(&other) } else { kill(&other) }
+            });
+            let failure = follow(background(Path::new("/bin/sh")).args(["-c", script]), &errors, &slot, &mut report).unwrap_err();
+            assert!(failure.to_string().contains(why), "{failure}");
+            stop.unwrap().join().unwrap();
+        }
     }
 
     #[cfg(unix)]

@@ -35,12 +35,18 @@ pub enum ReadError {
         at: usize,
     },
     /// The file is no JSON, or not a data set's.
-    #[error("{source}: {}", path.display())]
+    #[error("the file is not {}: {source}: {}", if source.is_data() { "a COCO or LVIS file" } else { "JSON" }, path.display())]
     Json {
         /// The file.
         path: PathBuf,
         /// What is wrong, with line and column.
         source: serde_json::Error,
+    },
+    /// The file is JSON of another kind.
+    #[error("the file is not a COCO or LVIS file: it has no list of images: {}", path.display())]
+    NoImages {
+        /// The file.
+        path: PathBuf,
     },
     /// The file is a bare list of results, which mean nothing without the data set that they belong to.
     #[error("the file is a list of results, not a data set: open the data set that they belong to: {}", path.display())]
@@ -144,6 +150,9 @@ impl Reader<'_> {
         }
         self.with_standard(source, |reader, json| {
             let document = reader.found(json, |watch, json| Finder(watch).deserialize(json))?;
+            if !document.0.iter().any(|(key, _)| key == "images" || key == "annotations") {
+                return Err(ReadError::NoImages { path: reader.origin.to_owned() });
+            }
             reader.joined(source, json, document)
         })
     }

@@ -18,5 +18,7 @@ fuzz_target!(|data: &[u8]| {
     let mut parts = data.splitn(2, |byte| *byte == 0);
     std::fs::write(at("labels/a.txt"), parts.next().unwrap_or_default()).expect("there is room for a file");
     std::fs::write(at("data.yaml"), parts.next().unwrap_or(b"names: [x, y]\n")).expect("there is room for a file");
-    there_and_back(Format::YoloSeg, folder.path(), Some(&at("images")));
+    for format in [Format::YoloSeg, Format::YoloBoxes] {
+        there_and_back(format, folder.path(), Some(&at("images")));
+    }
 });

@@ -4,7 +4,7 @@ use annotator::annotation::InstanceId;
 
 use super::*;
 
-const PLAN: Plan = Plan { category: None, least_area: 10, strength: 0.5, band_px: None };
+const PLAN: Plan = Plan { category: None, least_area: 10, strength: 0.5, band_px: None, coarse: false };
 
 /// A window on three images with five boxes each, a crowd without a mask on the first (16), and a box on a fourth one
 /// whose file is missing (17).
@@ -64,6 +64,8 @@ fn masks_that_were_asked_for_come_though_a_person_goes_on() {
     assert!(state.document.dataset().instances.iter().all(|object| state.confidence(object).is_some()));
     assert_eq!((state.image, state.selection.clone()), (1, vec![InstanceId(2)]));
     window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!((bare(&window).len(), window.app().state().image), (0, 2), "the image is shown first");
+    window.key(Modifiers::COMMAND, Key::Z);
     assert_eq!(bare(&window).len(), 1, "each image was a step of its own");
 }
 
@@ -91,6 +93,8 @@ fn every_bare_box_of_the_data_set_gets_a_mask_a_few_at_a_time() {
     assert_eq!(window.says(), "15 masks proposed in the background; 1 left out");
     let state = window.app().state();
     assert!(state.image == 0 && state.selection.is_empty());
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!((bare(&window).len(), window.app().state().image), (2, 2), "the image is shown first");
     window.key(Modifiers::COMMAND, Key::Z);
     assert_eq!(bare(&window), [15, 16, 17], "undo takes one batch back");
     window.key(Modifiers::COMMAND, Key::Z);

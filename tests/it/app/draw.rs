@@ -135,6 +135,9 @@ fn images_follow_each_other_and_undo_goes_back_to_its_own() {
     window.press(Key::A);
     assert_eq!(window.app().state().image, 1);
     window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!((window.app().state().image, window.objects()), (0, 1), "the image is shown first");
+    assert_eq!(window.says(), "Ctrl+Z again takes back: Draw box");
+    window.key(Modifiers::COMMAND, Key::Z);
     assert_eq!((window.app().state().image, window.objects()), (0, 0));
     window.harness.get_by_label("Image c.png").click();
     window.harness.run_steps(2);

@@ -409,3 +409,105 @@ fn a_project_opens_though_its_file_is_broken_or_gone() {
         folder = window.close();
     }
 }
+
+/// Waits for a button and clicks it.
+fn click(window: &mut Window, label: &str) {
+    let start = Instant::now();
+    while window.harness.query_by_label(label).is_none() {
+        assert!(start.elapsed() < Duration::from_secs(30), "no {label}: {}", window.says());
+        window.harness.step();
+    }
+    window.harness.get_by_label(label).click();
+    window.until("the image is shown", App::is_image_ready);
+    window.all_is_read();
+}
+
+#[test]
+fn a_shared_project_that_changed_is_asked_about_and_no_work_is_lost() {
+    let mut window = Window::new(false);
+    window.project_is_written();
+    let data = window.data.clone();
+    let mut folder = window.close();
+    let places = annotator::store::Places::of(&data, &folder.path().join("own/state"));
+    let before = std::fs::read(places.beside()).unwrap();
+    let mut window = Window::over(folder, data.clone(), false);
+    window.open(&data);
+    window.all_is_read();
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    window.project_is_written();
+    folder = window.close();
+
+    // A copy of which nobody knows what it began from.
+    std::fs::create_dir_all(places.elsewhere().parent().unwrap()).unwrap();
+    std::fs::write(places.elsewhere(), before).unwrap();
+    let mut window = Window::over(folder, data.clone(), false);
+    window.perform(Command::Open(data.clone()));
+    click(&mut window, "Go on with your own copy");
+    assert_eq!(window.objects(), 0);
+    assert_eq!(window.app().state().document.project_path().as_deref(), Some(places.elsewhere()));
+    window.perform(Command::ToggleReviewed);
+    window.project_is_written();
+    let mut window = window.reopened();
+    assert_eq!(window.app().state().document.reviewed.len(), 1, "it is asked once");
+    window.project_is_written();
+    folder = window.close();
+
+    let own = std::fs::read(places.elsewhere()).unwrap();
+    std::fs::remove_file(places.elsewhere()).unwrap();
+    let mut window = Window::over(folder, data.clone(), false);
+    window.open(&data);
+    window.all_is_read();
+    window.draw_box((80.0, 20.0), (100.0, 60.0));
+    window.answered();
+    window.project_is_written();
+    folder = window.close();
+    std::fs::write(places.elsewhere(), &own).unwrap();
+    let mut window = Window::over(folder, data.clone(), false);
+    window.perform(Command::Open(data));
+    click(&mut window, "Begin anew from the shared one");
+    assert_eq!((window.objects(), window.app().state().document.reviewed.len()), (2, 0));
+    assert!(window.says().contains("your own copy is kept as"), "{}", window.says());
+    assert!(!places.elsewhere().exists());
+    let kept: Vec<_> = std::fs::read_dir(places.elsewhere().parent().unwrap()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let aside = kept.iter().find(|path| path.to_string_lossy().ends_with("aside-1.annotator.db")).unwrap();
+    let project = annotator::store::Project::open(aside).unwrap();
+    assert_eq!(project.first().unwrap().reviewed.len(), 1, "the work is in it");
+}
+
+// Elsewhere such names cannot be given.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_no_text_are_opened_saved_and_typed() {
+    let folder = data_set("instances.json");
+    let named = |name: &[u8]| folder.path().join(annotator::disk::path_of(name));
+    let [file, other] = [named(b"s\xfft.json"), named(b"s\xfet.json")];
+    std::fs::rename(folder.path().join("instances.json"), &file).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&other, text.replace("kite", "other thing")).unwrap();
+    let mut window = Window::over(folder, file.clone(), false);
+    window.open(&file);
+    window.all_is_read();
+    window.press(Key::Tab);
+    window.press(Key::Delete);
+    window.key(Modifiers::COMMAND, Key::S);
+    window.file_is_written();
+    window = window.reopened();
+    assert_eq!((window.objects(), window.app().state().document.target.as_deref()), (0, Some(file.as_path())));
+    assert_eq!(coco::read(&file).unwrap().0.instances.len(), 0);
+    window.open(&other);
+    window.all_is_read();
+    assert_eq!((window.objects(), window.class_of_first().as_str()), (1, "other thing"), "each has a project of its own");
+
+    std::fs::remove_file(&file).unwrap();
+    window.perform(Command::OpenPath);
+    for _ in 0..200 {
+        window.harness.key_press(Key::Backspace);
+    }
+    window.harness.run_steps(2);
+    window.harness.event(Event::Text(other.display().to_string()));
+    window.harness.run_steps(2);
+    window.press(Key::Enter);
+    window.until("it is opened again", |app| app.state().message.as_ref().is_some_and(|message| message.text.starts_with("Reopened")));
+    assert_eq!(window.app().state().document.source.path(), Some(other.as_path()));
+}

@@ -23,6 +23,26 @@ fn others_are_found_and_get_masks_and_two_steps_take_them_back() {
 }
 
 #[test]
+fn what_is_less_sure_comes_last_and_is_marked() {
+    let mut window = Window::new(false);
+    for left in [5.0, 30.0] {
+        window.draw_box((left, 20.0), (left + 20.0, 40.0));
+    }
+    window.answered();
+    window.perform(Command::SelectAll);
+    window.key(Modifiers::SHIFT, Key::W);
+    window.answered();
+    window.answered();
+    let state = window.app().state();
+    let sure: Vec<Option<f64>> = state.objects().map(|object| state.confidence(object)).collect();
+    assert_eq!(sure.len(), 4, "{}", window.says());
+    assert!(sure[2].is_some_and(|sure| sure > 0.8) && sure[3] == Some(0.5), "{sure:?}");
+    assert_eq!(window.says(), "2 masks proposed: Enter accepts, G refines; the last one is less sure");
+    let ids: Vec<_> = state.objects().map(|object| object.id).collect();
+    assert_eq!(state.proposed, ids[2..], "the sure one is looked at first");
+}
+
+#[test]
 fn exemplars_of_the_chosen_class_serve_on_other_images() {
     let mut window = Window::new(false);
     window.draw_box((10.0, 20.0), (40.0, 50.0));

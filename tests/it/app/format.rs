@@ -97,7 +97,7 @@ fn another_format_is_written_and_read() {
     window.harness.get_by_label_contains("every pixel");
     window.harness.get_by_label("Close").click();
     window.harness.run_steps(2);
-    let wish = Wish { format: Format::YoloSeg, form: Form::Own, tolerance_px: 4.0 };
+    let wish = Wish { format: Format::YoloSeg, form: Form::Own, tolerance_px: 4.0, with_pictures: true };
     window.perform(Command::Measure(wish));
     window.until("the masks are measured", |app| app.state().measured.as_ref().is_some_and(|measured| measured.wish == wish));
     let kept = window.app().state().measured.as_ref().unwrap().kept[0].1.unwrap();
@@ -115,6 +115,7 @@ fn another_format_is_written_and_read() {
     }
     window.key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::I);
     window.harness.get_by_label("labelme (folder)…");
+    window.harness.get_by_label("YOLO (folder)…");
     window.harness.get_by_label("Close").click();
     window.harness.run_steps(2);
     window.perform(Command::ImportFrom(Format::Labelme, target.clone()));
@@ -125,6 +126,33 @@ fn another_format_is_written_and_read() {
     window.perform(Command::ImportFrom(Format::Cvat, target.join("a.json")));
     window.until("the fault is told", |app| app.state().message.as_ref().is_some_and(|message| message.tone == Tone::Error));
     assert!(window.says().contains("a.json"), "{}", window.says());
+}
+
+#[test]
+fn yolo_takes_the_pictures_along_and_is_read_where_it_lies() {
+    let mut window = Window::new(false);
+    window.press(Key::B);
+    window.drag((30.0, 40.0), (60.0, 40.0), Modifiers::NONE);
+    let painted = window.first_mask();
+    for (name, with_pictures) in [("alone", false), ("yolo", true)] {
+        let target = window.data.join(name);
+        window.perform(Command::ExportTo(Wish { format: Format::YoloBoxes, with_pictures, ..Wish::default() }, target.clone()));
+        window.until("the folder is written", |app| {
+            app.state().message.as_ref().is_some_and(|message| message.text.starts_with(&format!("Wrote {}", target.display())))
+        });
+        window.harness.get_by_label_contains("masks became boxes");
+        window.harness.get_by_label("Close").click();
+        window.harness.run_steps(2);
+        assert!(target.join("labels/a.txt").is_file());
+        assert_eq!(target.join("images/a.png").is_file(), with_pictures);
+    }
+    let target = window.data.join("yolo");
+    window.perform(Command::ImportFrom(Format::YoloBoxes, target.clone()));
+    window.until("the import is open", |app| {
+        app.is_image_ready() && app.state().document.source.path() == Some(&target.join("annotations.coco.json"))
+    });
+    let object = window.app().state().objects().next().unwrap().clone();
+    assert_eq!((window.objects(), object.shape, Some(object.bbox)), (1, Shape::Box, painted.bbox()));
 }
 
 #[test]

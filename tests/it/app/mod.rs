@@ -1,6 +1,8 @@
 //! The window, driven as a person drives it: by keys, drags and names, without a screen.
 
 mod batch;
+mod canvas;
+mod chosen;
 mod classes;
 mod draw;
 mod file;
@@ -8,11 +10,16 @@ mod find;
 mod format;
 mod hand;
 mod image_folder;
+mod left_out;
+mod list;
 mod look;
 mod merge;
+mod nudge;
 mod object;
+mod open;
 mod refine;
 mod room;
+mod step;
 mod suggest;
 mod training;
 mod travel;
@@ -32,8 +39,8 @@ use annotator::app::transfer::{Form, Wish};
 use annotator::app::{App, Base};
 use annotator::assist::service::{Engine, Service};
 use annotator::assist::{
-    Alternative, AssistError, ExemplarCrop, ModelPaths, Patch, Prompt, Proposal, ProposeOptions, ProposeStep, RefineOptions, RefineStep,
-    Refinement,
+    Alternative, AssistError, ExemplarCrop, Found, ModelPaths, Patch, Prompt, Proposal, ProposeOptions, ProposeStep, RefineOptions,
+    RefineStep, Refinement,
 };
 use annotator::formats::coco;
 use annotator::formats::exchange::Format;
@@ -122,7 +129,7 @@ impl Engine for Stand {
         Ok(masks.iter().map(grown).collect())
     }
 
-    /// A box of the first one's size, to the right of all others.
+    /// A box of the first one's size, to the right of all others; where several are looked for, a doubtful one beside it too.
     fn find(
         &self,
         _: &RgbImage,
@@ -130,13 +137,14 @@ impl Engine for Stand {
         taken: &[Rect],
         cancel: &Cancel,
         each: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Rect>, AssistError> {
+    ) -> Result<Vec<Found>, AssistError> {
         each(1, 2);
         while self.slow && !cancel.is_cancelled() {
             std::thread::sleep(Duration::from_millis(1));
         }
         let (side, right) = (like[0].box_area_px.sqrt(), taken.iter().map(|rect| rect.right()).fold(0.0, f64::max));
-        Ok(vec![Rect::new(right + 2.0, 20.0, side, side)])
+        let found = |place: f64, score| Found { rect: Rect::new(right + 2.0 + place * (side + 2.0), 20.0, side, side), score };
+        Ok([found(0.0, 0.8), found(1.0, 0.5)].into_iter().take(like.len()).collect())
     }
 
     fn device(&self) -> String {
@@ -181,7 +189,10 @@ impl Window {
             let app = app.get_or_insert_with(|| App::new(ui.ctx(), base.take().unwrap()));
             app.show_ui(ui);
         };
-        let harness = Harness::builder().with_size(egui::vec2(1180.0, 760.0)).with_max_steps(12).build_ui_state(show, None);
+        let builder = Harness::builder().with_size(egui::vec2(1180.0, 760.0)).with_max_steps(12);
+        // What stands for a name that is no text is in no font of the window's own.
+        let builder = if data.to_str().is_none() { builder.allow_missing_glyphs() } else { builder };
+        let harness = builder.build_ui_state(show, None);
         Self { harness, data, folder }
     }
 

@@ -22,9 +22,17 @@ fn paint(window: &mut Window, x: f64) {
     window.perform(Command::Paint(None, Shape::from_mask(&disk(x))));
 }
 
-fn paste(window: &mut Window) {
-    window.harness.event(Event::Paste("object".to_owned()));
+/// Holds the keys that paste as long as the system repeats them so many times.
+fn hold_paste(window: &mut Window, times: usize) {
+    for _ in 0..times {
+        window.harness.event(Event::Paste("object".to_owned()));
+    }
+    window.harness.event(Event::Key { key: Key::V, physical_key: None, pressed: false, repeat: false, modifiers: Modifiers::COMMAND });
     window.harness.run_steps(2);
+}
+
+fn paste(window: &mut Window) {
+    hold_paste(window, 1);
 }
 
 #[test]
@@ -78,6 +86,18 @@ fn objects_are_copied_to_another_image_and_beside_themselves() {
         window.key(Modifiers::COMMAND, Key::Z);
         assert_eq!(window.objects(), left);
     }
+}
+
+#[test]
+fn a_key_that_is_held_down_pastes_once() {
+    let mut window = window();
+    paint(&mut window, 40.0);
+    window.harness.event(Event::Copy);
+    window.harness.run_steps(2);
+    hold_paste(&mut window, 5);
+    assert_eq!(window.objects(), 2, "{}", window.says());
+    hold_paste(&mut window, 2);
+    assert_eq!(window.objects(), 3, "{}", window.says());
 }
 
 #[test]

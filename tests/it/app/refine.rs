@@ -90,7 +90,7 @@ fn a_review_waits_while_another_image_is_looked_at() {
     assert!(left(&window) == 0 && window.app().state().document.instance(changed).is_none(), "its object is gone");
 }
 
-const PLAN: Plan = Plan { category: None, least_area: 10, strength: 0.5, band_px: None };
+const PLAN: Plan = Plan { category: None, least_area: 10, strength: 0.5, band_px: None, coarse: false };
 
 /// Three images with a mask each, the last image shown.
 fn three_masks() -> Window {
@@ -124,10 +124,9 @@ fn a_review_of_some_masks_decides_about_them_alone() {
     window.perform(Command::StartPolish(PLAN));
     window.until("every mask was looked at", reviewing);
     let before = areas(&window);
-    for key in [Key::Enter, Key::Escape] {
-        window.key(Modifiers::SHIFT, key);
-        assert_eq!((areas(&window), findings(&window).len()), (before.clone(), 3), "no review is open");
-    }
+    window.key(Modifiers::SHIFT, Key::Escape);
+    assert_eq!((areas(&window), findings(&window).len()), (before.clone(), 3), "no review is open");
+    assert_eq!(window.says(), "No change is shown; Enter shows the first of 3");
     for (modifiers, key) in [(Modifiers::SHIFT, Key::Escape), (Modifiers::NONE, Key::Escape), (Modifiers::SHIFT, Key::Enter)] {
         window.perform(Command::SelectAll);
         window.press(Key::G);
@@ -146,6 +145,31 @@ fn a_review_of_some_masks_decides_about_them_alone() {
     assert!(findings(&window).is_empty());
     window.key(Modifiers::COMMAND, Key::Z);
     assert_eq!((areas(&window), findings(&window).len()), (after, 2), "one step");
+}
+
+#[test]
+fn the_keys_find_a_review_that_waits() {
+    let mut window = three_masks();
+    window.key(Modifiers::SHIFT, Key::Enter);
+    assert_eq!(window.says(), "There are no refined masks to decide about");
+    window.perform(Command::StartPolish(PLAN));
+    window.until("every mask was looked at", reviewing);
+    assert!(window.says().ends_with("Enter begins the review"), "{}", window.says());
+    let (before, all) = (areas(&window), findings(&window));
+    window.perform(Command::GoTo(1));
+    window.press(Key::Enter);
+    let shown = |window: &Window| window.app().state().review.as_ref().map(|review| review.changes[0].id.0);
+    assert_eq!((window.app().state().image, shown(&window)), (0, Some(all[0].id)));
+    window.press(Key::D);
+    assert!(shown(&window).is_none() && areas(&window) == before, "another image is looked at");
+    window.press(Key::Enter);
+    assert_eq!((window.app().state().image, shown(&window)), (0, Some(all[0].id)));
+    window.press(Key::D);
+    window.key(Modifiers::SHIFT, Key::Enter);
+    assert!(findings(&window).is_empty() && window.says().starts_with("Took 3 refined masks"), "{}", window.says());
+    assert!(areas(&window).iter().zip(&before).all(|(after, before)| after > before));
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!((areas(&window), findings(&window)), (before, all), "one step");
 }
 
 #[test]
@@ -343,6 +367,10 @@ fn a_data_set_is_polished_paused_and_gone_on_with() {
 
     // The window is closed in the middle of the review and opened again: two changes are left.
     let mut window = window.reopened();
+    window.until("it is said", |app| {
+        let text = app.state().message.as_ref().map_or("", |message| message.text.as_str());
+        text.ends_with("; a polish of 2 masks waits for review: Assistant > Polish data set > Go on")
+    });
     window.perform(Command::ResumePolish);
     assert_eq!(self::findings(&window).len(), 2, "nothing is left to look at");
     window.press(Key::Escape);

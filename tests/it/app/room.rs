@@ -60,6 +60,46 @@ fn the_keys_fit_small_windows() {
 }
 
 #[test]
+fn dialogs_fit_a_small_window_and_scroll() {
+    let mut window = sized(360.0, 240.0, true);
+    let room = Place::from_min_size(egui::Pos2::ZERO, vec2(360.0, 240.0)).shrink(8.0);
+    for (command, name) in [
+        (Command::Palette, "palette"),
+        (Command::SearchClass, "class search"),
+        (Command::SearchImage, "image search"),
+        (Command::Help, "help"),
+        (Command::Import, "import"),
+        (Command::ExportFormat, "export"),
+        (Command::OpenPath, "path"),
+        (Command::Settings, "settings"),
+    ] {
+        window.perform(command);
+        window.harness.run_steps(4);
+        let place = window.harness.ctx.memory(|memory| memory.area_rect(egui::Id::unique(name))).unwrap();
+        assert!(place.width() > 200.0 && room.contains_rect(place), "{name}: {place:?}");
+    }
+    window.harness.get_by_label("Close").scroll_to_me();
+    window.harness.run_steps(6);
+    assert!(room.contains_rect(place(&window, "Close")), "{:?}", place(&window, "Close"));
+}
+
+#[test]
+fn a_dialog_is_as_wide_as_it_wants_in_a_large_window() {
+    let mut window = sized(1180.0, 760.0, true);
+    window.perform(Command::Palette);
+    window.harness.run_steps(4);
+    let place = window.harness.ctx.memory(|memory| memory.area_rect(egui::Id::unique("palette"))).unwrap();
+    assert!((440.0..480.0).contains(&place.width()) && place.height() > 300.0, "{place:?}");
+}
+
+#[test]
+fn a_low_window_has_all_tools_above_the_film_strip() {
+    let window = sized(900.0, 600.0, true);
+    let tool = place(&window, "Brightness and contrast");
+    assert!(tool.bottom() < place(&window, "Image a.png").top() && tool.width() > 21.0, "{tool:?}");
+}
+
+#[test]
 fn a_low_window_has_two_classes_above_the_film_strip() {
     let mut window = sized(640.0, 400.0, true);
     for name in ["one", "two", "three"] {

@@ -136,16 +136,21 @@ fn what_is_known_of_a_mask_goes_when_a_hand_changes_it() {
     window.draw_box((20.0, 20.0), (70.0, 60.0));
     window.answered();
     let id = window.app().state().objects().next().unwrap().id;
-    let drawn = window.app().state().drawn[&id];
+    let drawn = |window: &Window| {
+        let state = window.app().state();
+        state.drawn.of(state.objects().next().unwrap())
+    };
+    let rect = drawn(&window);
+    assert!(rect.is_some());
     window.press(Key::Space);
     window.answered();
-    assert_eq!(window.app().state().drawn[&id], drawn, "other masks are looked for in the box that was drawn");
+    assert_eq!(drawn(&window), rect, "other masks are looked for in the box that was drawn");
     let judgement = |window: &Window| window.app().state().document.judgement(id);
     assert_eq!(judgement(&window).expected_iou, Some(0.6));
     window.perform(Command::Move(id, Point::new(3.0, 0.0)));
-    assert!(window.app().state().drawn.is_empty() && judgement(&window).expected_iou.is_none());
+    assert!(drawn(&window).is_none() && judgement(&window).expected_iou.is_none());
     window.key(Modifiers::COMMAND, Key::Z);
-    assert_eq!(judgement(&window).expected_iou, Some(0.6), "it is of the outline that is there again");
+    assert_eq!((drawn(&window), judgement(&window).expected_iou), (rect, Some(0.6)), "they are of the outline that is there again");
     window.key(Modifiers::COMMAND, Key::Y);
     assert!(judgement(&window).expected_iou.is_none());
     window.press(Key::Q);

@@ -1,7 +1,7 @@
 //! Training from the window, by a process of its own.
 
 use annotator::app::settings::{DeviceChoice, Settings};
-use annotator::app::training::{Course, Training};
+use annotator::app::training::{Course, Step, Training};
 use annotator::model::segmenter::{self, Segmenter, SegmenterConfig};
 use annotator::model::weights::save;
 use annotator::train::What;
@@ -9,6 +9,9 @@ use burn::tensor::Device;
 
 use super::*;
 use crate::model::seeded;
+
+/// The button that goes on with a run, but for how far that is.
+const GO_ON: &str = "Go on with the training that was stopped (";
 
 /// A window on four images with an octagon each, whose models are tiny and which trains by the program itself.
 fn over_octagons() -> Window {
@@ -49,7 +52,8 @@ fn train_with(window: &mut Window, program: &str) {
 /// What a run has left in the program's own folder and beside the data.
 fn leftovers(folder: &Path) -> usize {
     let names = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
-    let own = names(&folder.join("own/state")).filter(|name| annotator::disk::is_temporary(name)).count();
+    let is_run = |name: &std::ffi::OsString| annotator::disk::is_temporary(name) || name.to_string_lossy().ends_with(".training");
+    let own = names(&folder.join("own/state")).filter(is_run).count();
     own + names(folder).filter(|name| name.to_string_lossy().contains("segmenter-")).count()
 }
 
@@ -62,9 +66,9 @@ fn training_runs_beside_the_window_and_says_whether_it_helped() {
     let mut window = over_octagons();
     let out = window.data.with_file_name("instances.segmenter-1.safetensors");
     let course = Course { what: What::Segmenter, epochs: 1, out: out.clone() };
-    window.perform(Command::StartTraining(course.clone()));
+    window.perform(Command::Training(Step::Start(course.clone())));
     assert!(is_training(window.app()));
-    window.perform(Command::StartTraining(course));
+    window.perform(Command::Training(Step::Start(course)));
     assert_eq!(window.says(), "Training is under way; Stop training ends it");
     window.draw_box((80.0, 20.0), (110.0, 60.0));
     window.answered();
@@ -87,33 +91,91 @@ fn training_runs_beside_the_window_and_says_whether_it_helped() {
     }
 }
 
+/// Starts a run of so many rounds and waits until some of them are over.
+fn train_a_while(window: &mut Window, epochs: u32) {
+    let out = window.data.with_file_name("instances.segmenter-1.safetensors");
+    window.perform(Command::Training(Step::Start(Course { what: What::Segmenter, epochs, out })));
+    window.until("it has learned", |app| label(app).is_some_and(|label| label.contains("Epoch ") && !label.contains("Epoch 1 of")));
+}
+
+/// What a run is at.
+fn label(app: &App) -> Option<&str> {
+    if let Training::Running(progress) = &app.state().training { Some(&progress.label) } else { None }
+}
+
 #[test]
-fn training_that_is_stopped_leaves_nothing_behind() {
+fn training_that_is_stopped_goes_on_with_the_masks_of_when_it_began() {
     let mut window = over_octagons();
-    let (file, folder) = (window.data.clone(), window.folder.path().to_path_buf());
-    window.perform(Command::Train);
-    window.harness.get_by_label("4 masks on 4 images to learn from");
+    train_a_while(&mut window, 30);
     window.press(Key::Escape);
-    let course = Course { what: What::Segmenter, epochs: 1000, out: file.with_file_name("instances.segmenter-1.safetensors") };
-    for stop in 0..2 {
-        window.perform(Command::StartTraining(course.clone()));
-        window.until("it trains", is_training);
-        window.press(Key::Escape);
-        window.press(Key::Escape);
-        assert!(is_training(window.app()), "it is too dear for a key that is pressed so often");
-        if stop == 0 {
-            window.harness.get_by_label("Stop");
-            window.perform(Command::StopTraining);
-            assert_eq!(window.says(), "Training stopped; nothing of it is kept");
-        } else {
-            window.perform(Command::Open(file.clone()));
-            assert!(is_training(window.app()), "it asks first");
-            window.press(Key::Escape);
-            window.perform(Command::Abandon(Some(file.clone())));
-        }
-        assert_eq!(window.app().state().training, Training::Idle);
-        window.until("it is cleared up", |_| leftovers(&folder) == 0);
-    }
+    window.press(Key::Escape);
+    assert!(is_training(window.app()), "it is too dear for a key that is pressed so often");
+    window.harness.get_by_label("Stop").click();
+    window.until("it is stopped", |app| !is_training(app));
+    assert!(window.says().starts_with("Training stopped; it can go on from "), "{}", window.says());
+    assert_eq!(window.app().state().training, Training::Idle);
+
+    window.perform(Command::Train);
+    window.harness.get_by_label_contains(GO_ON);
+    assert!(window.harness.query_by_label_contains("The masks have changed").is_none());
+    window.press(Key::Escape);
+    window.perform(Command::SelectAll);
+    window.perform(Command::Delete);
+    window.perform(Command::Train);
+    window.harness.get_by_label_contains("The masks have changed");
+    window.harness.get_by_label("3 masks on 3 images to learn from");
+    window.harness.get_by_label_contains(GO_ON).click();
+    window.until("it goes on", is_training);
+    let is_anew = std::cell::Cell::new(false);
+    window.until("it is trained", |app| {
+        is_anew.set(is_anew.get() || label(app).is_some_and(|label| label.contains("Epoch 1 of")));
+        !is_training(app)
+    });
+    assert!(!is_anew.get(), "it begins where it was");
+    let Training::Ended { result, .. } = window.app().state().training.clone() else { panic!("it came to nothing") };
+    let weights = result.unwrap().weights;
+    assert_eq!(leftovers(window.folder.path()), usize::from(weights.is_some()), "its folder is gone");
+    window.perform(Command::Train);
+    assert!(window.harness.query_by_label_contains(GO_ON).is_none());
+}
+
+#[test]
+fn training_that_ended_with_its_window_can_go_on_or_be_discarded() {
+    let mut window = over_octagons();
+    let file = window.data.clone();
+    train_a_while(&mut window, 1000);
+    window.perform(Command::Open(file.clone()));
+    assert!(is_training(window.app()), "it asks first");
+    window.press(Key::Escape);
+    window.perform(Command::Abandon(Some(file)));
+    assert_eq!(window.app().state().training, Training::Idle);
+    let mut window = window.reopened();
+    assert_eq!(leftovers(window.folder.path()), 1);
+    window.perform(Command::Train);
+    window.harness.get_by_label_contains(GO_ON);
+    assert!(window.harness.query_by_label_contains("The masks have changed").is_none());
+    window.harness.get_by_label("Start anew").click();
+    window.harness.run_steps(2);
+    assert_eq!(window.app().state().training, Training::Idle, "it asks first");
+    window.harness.get_by_label("Start anew, what was learned is dropped");
+    window.harness.get_by_label("Discard").click();
+    window.harness.run_steps(3);
+    assert_eq!(window.says(), "The training that was stopped is discarded");
+    window.harness.get_by_label("Start");
+    assert_eq!(leftovers(window.folder.path()), 0);
+}
+
+#[test]
+fn training_that_has_learned_nothing_leaves_nothing_behind() {
+    let mut window = over_octagons();
+    let out = window.data.with_file_name("instances.segmenter-1.safetensors");
+    let course = Course { what: What::Segmenter, epochs: 1000, out };
+    // Nothing comes between them: the second stop ends it at once.
+    let stops = [Command::StopTraining, Command::StopTraining];
+    window.perform_at_once([Command::Training(Step::Start(course))].into_iter().chain(stops).collect());
+    window.until("it is stopped", |app| !is_training(app));
+    assert_eq!(window.says(), "Training stopped; nothing was learned yet");
+    assert_eq!(leftovers(window.folder.path()), 0);
 }
 
 #[test]
@@ -122,14 +184,14 @@ fn a_run_that_fails_says_why() {
     let out = window.data.with_file_name("instances.segmenter-1.safetensors");
     let course = Course { what: What::Segmenter, epochs: 1, out };
     train_with(&mut window, "no/such/program");
-    window.perform(Command::StartTraining(course.clone()));
+    window.perform(Command::Training(Step::Start(course.clone())));
     window.until("it failed", |app| !is_training(app));
     assert!(window.says().starts_with("Training failed: cannot start no/such/program"), "{}", window.says());
     train_with(&mut window, env!("CARGO_BIN_EXE_annotator"));
     std::fs::remove_file(window.folder.path().join("1.png")).unwrap();
     std::fs::remove_file(window.folder.path().join("2.png")).unwrap();
     std::fs::remove_file(window.folder.path().join("3.png")).unwrap();
-    window.perform(Command::StartTraining(course));
+    window.perform(Command::Training(Step::Start(course)));
     window.until("it failed", |app| !is_training(app));
     assert!(window.says().starts_with("Training failed: only 1 objects have a mask"), "{}", window.says());
     assert_eq!(leftovers(window.folder.path()), 0);

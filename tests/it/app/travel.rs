@@ -2,6 +2,7 @@
 
 use super::*;
 use annotator::annotation::{CategoryId, InstanceId};
+use annotator::app::listed::Only;
 
 /// A window on so many images, `0.png` and so on; these objects have a box each, by their images and classes.
 fn window(count: usize, objects: &[(usize, i64)]) -> Window {
@@ -91,4 +92,98 @@ fn the_film_strip_keeps_the_shown_image_in_sight_when_the_window_is_resized() {
     window.harness.set_size(egui::vec2(720.0, 480.0));
     window.harness.run_steps(4);
     assert!(is_in_sight(&window, 720.0));
+}
+
+#[test]
+fn the_film_strip_goes_to_the_shown_image_where_all_had_room_before() {
+    let mut window = window(15, &[]);
+    window.harness.set_size(egui::vec2(1600.0, 1000.0));
+    window.harness.run_steps(4);
+    window.perform(Command::GoTo(9));
+    window.harness.set_size(egui::vec2(900.0, 600.0));
+    window.harness.run_steps(4);
+    let image = window.harness.get_by_label("Image 9.png").rect();
+    assert!(image.left() >= 0.0 && image.right() <= 900.0, "{image:?}");
+}
+
+fn of_class(class: i64) -> Command {
+    Command::ListOnly(Only::OfClass(Some(CategoryId(class))))
+}
+
+fn is_in_strip(window: &Window, index: usize) -> bool {
+    window.harness.query_by_label(&format!("Image {index}.png")).is_some()
+}
+
+#[test]
+fn only_the_images_with_a_class_are_listed_and_gone_through() {
+    let mut window = window(6, &[(1, 1), (1, 1), (2, 2), (4, 1)]);
+    window.harness.get_by_label("Class cat").click_secondary();
+    window.harness.run_steps(4);
+    window.harness.get_by_label("Show only images with it").click();
+    window.harness.run_steps(4);
+    assert_eq!(shown(&window), 1, "the first of them");
+    window.harness.get_by_label("Only images with cat: 2");
+    assert_eq!([1, 2, 4].map(|index| is_in_strip(&window, index)), [true, false, true]);
+    window.press(Key::D);
+    assert_eq!(shown(&window), 4);
+    window.press(Key::D);
+    assert_eq!((shown(&window), window.says().as_str()), (4, "This is the last image; not all images are listed"));
+    for (key, index) in [(Key::A, 1), (Key::A, 1), (Key::End, 4), (Key::Home, 1)] {
+        window.press(key);
+        assert_eq!(shown(&window), index, "{key:?}");
+    }
+    assert_eq!(search(&mut window, "2.png"), 2, "a search finds all");
+    window.press(Key::D);
+    assert_eq!(shown(&window), 4);
+    window.perform(Command::Go(Way::Empty));
+    assert!(window.says().ends_with("; not all images are listed"), "{}", window.says());
+
+    window.harness.get_by_label("Show all images").click();
+    window.harness.run_steps(4);
+    assert!(window.app().state().listed.is_none() && is_in_strip(&window, 2));
+    window.press(Key::D);
+    assert_eq!(shown(&window), 5);
+}
+
+#[test]
+fn a_list_keeps_its_images_while_they_are_worked_on_and_follows_those_that_go() {
+    let mut window = window(5, &[(0, 1), (2, 1), (3, 1), (4, 2)]);
+    window.perform(of_class(1));
+    window.perform(Command::SelectAll);
+    window.perform(Command::Assign(CategoryId(2)));
+    window.press(Key::D);
+    window.press(Key::A);
+    assert_eq!(shown(&window), 0, "it has no cat any more");
+    window.press(Key::D);
+    window.perform(Command::LeaveOut);
+    assert_eq!(window.app().state().shown().unwrap().file_name, "3.png", "the next one of the list");
+    window.harness.get_by_label("Only images with cat: 2");
+    window.perform(Command::Undo);
+    window.harness.get_by_label("Only images with cat: 3");
+    window.perform(Command::ListOnly(Only::Empty));
+    assert_eq!(window.app().state().shown().unwrap().file_name, "1.png");
+    window.perform(Command::ToggleReviewed);
+    window.perform(Command::ListOnly(Only::Unreviewed));
+    assert_eq!((shown(&window), window.app().state().listed_count()), (2, 4));
+    window.perform(of_class(1));
+    assert_eq!((shown(&window), window.app().state().listed_count()), (2, 2));
+    window.perform(Command::MergeClass(CategoryId(1), CategoryId(2)));
+    assert!(window.app().state().listed.is_none(), "its class is gone: {}", window.says());
+    window.perform(of_class(1));
+    assert!(window.app().state().listed.is_none() && window.says().contains("Choose a class"), "{}", window.says());
+}
+
+#[test]
+fn the_objects_of_a_class_on_all_images_are_counted() {
+    let mut window = window(3, &[(0, 1), (1, 1), (2, 2)]);
+    let counts = |window: &Window| [1, 2].map(|class| window.app().state().document.class_count(CategoryId(class)));
+    assert_eq!(counts(&window), [2, 1]);
+    window.perform(Command::SelectAll);
+    window.perform(Command::Assign(CategoryId(2)));
+    assert_eq!(counts(&window), [1, 2]);
+    window.perform(Command::Delete);
+    assert_eq!(counts(&window), [1, 1]);
+    window.perform(Command::Undo);
+    window.perform(Command::Undo);
+    assert_eq!(counts(&window), [2, 1]);
 }

@@ -4,6 +4,7 @@ mod hostile;
 mod pair;
 mod reference;
 mod synset;
+mod yolo;
 
 use std::collections::BTreeSet;
 use std::fs;

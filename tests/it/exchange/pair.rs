@@ -128,6 +128,24 @@ proptest! {
     }
 
     #[test]
+    fn yolo_keeps_every_box(before in any_dataset()) {
+        let (after, tally, _folder) = through(&before, Format::YoloBoxes);
+        prop_assert!(lost_everywhere(&before, Format::YoloBoxes, &tally), "{}", tally);
+        let mut old = before.clone();
+        old.instances.retain(|object| object.bbox.is_drawable());
+        prop_assert_eq!(tally.count(Kind::Object), before.instances.len() - old.instances.len());
+        prop_assert_eq!((tally.count(Kind::Outline), tally.count(Kind::Cut)), (count(&old, |object| object.shape != Shape::Box), 0));
+        let (old, new) = (yolo::boxes(&old), yolo::boxes(&after.dataset));
+        prop_assert_eq!(old.len(), new.len());
+        for (old, new) in old.iter().zip(&new) {
+            prop_assert_eq!((&old.0, &old.1), (&new.0, &new.1));
+            let sides = |bbox: Rect| [bbox.x, bbox.y, bbox.width, bbox.height];
+            let is_same = sides(old.2).iter().zip(sides(new.2)).all(|(old, new)| (old - new).abs() < 1e-9);
+            prop_assert!(is_same, "{:?} became {:?}", old, new);
+        }
+    }
+
+    #[test]
     fn lvis_keeps_all_but_crowds_and_scores(before in any_dataset()) {
         let mut before = before;
         for (place, image) in before.images.iter_mut().enumerate() {
@@ -209,7 +227,7 @@ proptest! {
 
     #[test]
     fn damaged_files_never_panic(at in 0_usize..4000, byte in any::<u8>(), cut in any::<bool>()) {
-        for format in [Format::Cvat, Format::Labelme, Format::YoloSeg, Format::Voc, Format::Masks] {
+        for format in [Format::Cvat, Format::Labelme, Format::YoloSeg, Format::YoloBoxes, Format::Voc, Format::Masks] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("out.xml");
             export(&dataset(), format, &path).unwrap();

@@ -1,0 +1,83 @@
+//! The names of YOLO's classes: those of `data.yaml`, or a line each in `classes.txt`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use yaml_rust2::ScanError;
+use yaml_rust2::parser::{Event, Parser};
+
+use crate::formats::exchange::{ExchangeError, Fault, read_text};
+
+/// The highest class number that is still believed.
+const MOST_CLASSES: usize = 1 << 20;
+
+/// The names by their numbers, out of the file `path`, or out of the one in the folder `path`. A number without a name is
+/// named by itself.
+pub(super) fn classes(path: &Path) -> Result<Vec<String>, ExchangeError> {
+    let file = file(path)?;
+    let fault = |fault| ExchangeError::record(&file, "the file", fault);
+    let text = read_text(&file)?;
+    let names = if file.extension() == Some(OsStr::new("txt")) {
+        let lines = text.lines().map(|line| line.trim().to_owned()).enumerate();
+        Some(lines.filter(|(_, name)| !name.is_empty()).collect())
+    } else {
+        scalars(&text).map_err(|error| fault(Fault::Yaml(error)))?
+    };
+    let names = names.filter(|names| !names.is_empty()).ok_or_else(|| fault(Fault::Member("names")))?;
+    let count = names.keys().last().map_or(0, |last| last + 1);
+    Ok((0..count).map(|number| names.get(&number).cloned().unwrap_or_else(|| number.to_string())).collect())
+}
+
+fn file(path: &Path) -> Result<PathBuf, ExchangeError> {
+    if path.is_file() {
+        return Ok(path.to_owned());
+    }
+    let mut files = ["data.yaml", "classes.txt", "labels/classes.txt"].into_iter().map(|name| path.join(name));
+    let nothing = || ExchangeError::Nothing { what: "data.yaml or classes.txt", path: path.to_owned() };
+    files.find(|file| file.is_file()).ok_or_else(nothing)
+}
+
+/// The scalars of the top level's `names` by their numbers; `None` where these are something else. Events are read one by
+/// one, so that neither depth nor aliases of a hostile file cost anything.
+fn scalars(text: &str) -> Result<Option<BTreeMap<usize, String>>, ScanError> {
+    let mut parser = Parser::new_from_str(text);
+    let (mut depth, mut is_key) = (0_usize, false);
+    loop {
+        match parser.next_token()?.0 {
+            Event::Scalar(key, ..) if depth == 1 && is_key && key == "names" => break,
+            // At the top level keys and values take turns.
+            Event::Scalar(..) | Event::Alias(_) if depth == 1 => is_key = !is_key,
+            Event::SequenceStart(..) | Event::MappingStart(..) => {
+                depth += 1;
+                is_key = depth == 1;
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                depth = depth.saturating_sub(1);
+                is_key = depth == 1;
+            }
+            Event::StreamEnd => return Ok(None),
+            _ => {}
+        }
+    }
+    let is_list = match parser.next_token()?.0 {
+        Event::SequenceStart(..) => true,
+        Event::MappingStart(..) => false,
+        _ => return Ok(None),
+    };
+    let (mut names, mut number) = (BTreeMap::new(), None::<String>);
+    loop {
+        match parser.next_token()?.0 {
+            Event::Scalar(name, ..) if is_list => drop(names.insert(names.len(), name)),
+            Event::Scalar(text, ..) => match number.take() {
+                None => number = Some(text),
+                Some(number) => match number.parse().ok().filter(|number| *number <= MOST_CLASSES) {
+                    Some(number) => drop(names.insert(number, text)),
+                    None => return Ok(None),
+                },
+            },
+            Event::SequenceEnd | Event::MappingEnd => return Ok(Some(names)),
+            _ => return Ok(None),
+        }
+    }
+}

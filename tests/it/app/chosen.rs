@@ -1,0 +1,154 @@
+//! What is chosen of classes: the one that is drawn next, what the list shows, and colours.
+
+use annotator::annotation::{CategoryId, InstanceId};
+use annotator::app::settings::ColorBy;
+use egui::Color32;
+
+use super::*;
+
+/// A data set of so many classes, `class 1` and so on under these ids, with two overlapping objects of the first one.
+fn json(ids: &[i64]) -> serde_json::Value {
+    let object = |id: i64| serde_json::json!({"id": id, "image_id": 1, "category_id": ids[0], "iscrowd": 0, "area": 1200.0, "bbox": [10 * id, 10, 40, 30]});
+    let class = |(index, id): (usize, &i64)| serde_json::json!({"id": id, "name": format!("class {}", index + 1)});
+    serde_json::json!({
+        "images": [{"id": 1, "file_name": "a.png", "width": 120, "height": 80}],
+        "annotations": [object(1), object(2)],
+        "categories": ids.iter().enumerate().map(class).collect::<Vec<_>>(),
+    })
+}
+
+fn window(ids: &[i64]) -> Window {
+    let folder = tempfile::tempdir().unwrap();
+    RgbImage::new(120, 80).save(folder.path().join("a.png")).unwrap();
+    Window::over_json(folder, &json(ids))
+}
+
+fn chosen(window: &Window) -> String {
+    let state = window.app().state();
+    state.category.map(|id| state.class_name(id).to_owned()).unwrap_or_default()
+}
+
+fn color(window: &Window, class: i64) -> Color32 {
+    window.app().state().color(CategoryId(class))
+}
+
+fn object_color(window: &Window, object: i64) -> Color32 {
+    let state = window.app().state();
+    state.object_color(state.document.instance(InstanceId(object)).unwrap())
+}
+
+/// Whether the row of a class is in sight.
+fn is_seen(window: &Window, name: &str) -> bool {
+    window.harness.query_by_label(&format!("Class {name}")).is_some()
+}
+
+#[test]
+fn the_chosen_class_and_its_colour_are_there_the_next_time() {
+    let mut window = window(&[1, 2, 3]);
+    assert_eq!(chosen(&window), "class 1");
+    window.perform(Command::Assign(CategoryId(2)));
+    let usual = color(&window, 2);
+    window.perform(Command::SetColor(CategoryId(2), Some([1, 2, 3])));
+    window.perform(Command::SetColor(CategoryId(3), Some([4, 5, 6])));
+    window.perform(Command::SetColor(CategoryId(3), None));
+    window.project_is_written();
+    let mut again = window.reopened();
+    assert_eq!((chosen(&again).as_str(), color(&again, 2)), ("class 2", Color32::from_rgb(1, 2, 3)));
+    assert_ne!(color(&again, 3), Color32::from_rgb(4, 5, 6));
+    again.draw_box((60.0, 50.0), (100.0, 70.0));
+    let drawn = again.app().state().only_selected().map(|object| object.category_id);
+    assert_eq!(drawn, Some(CategoryId(2)));
+    again.perform(Command::SetColor(CategoryId(2), None));
+    assert_eq!(color(&again, 2), usual);
+}
+
+#[test]
+fn what_is_chosen_of_a_class_stays_with_its_name_where_others_wrote_the_file() {
+    let mut window = window(&[1, 2, 3]);
+    window.perform(Command::Assign(CategoryId(2)));
+    window.perform(Command::SetColor(CategoryId(2), Some([1, 2, 3])));
+    window.project_is_written();
+    let again = Window::over_json(window.close(), &json(&[1, 20, 2]));
+    assert_eq!((chosen(&again).as_str(), color(&again, 20)), ("class 2", Color32::from_rgb(1, 2, 3)));
+    assert_ne!(color(&again, 2), Color32::from_rgb(1, 2, 3));
+}
+
+#[test]
+fn the_list_follows_the_chosen_class_and_the_selection_but_not_against_the_wheel() {
+    let ids: Vec<i64> = (1..=97).collect();
+    let mut window = window(&ids);
+    window.harness.run_steps(2);
+    assert!(is_seen(&window, "class 1") && !is_seen(&window, "class 70"));
+    window.perform(Command::Assign(CategoryId(70)));
+    window.harness.run_steps(2);
+    assert!(is_seen(&window, "class 70") && !is_seen(&window, "class 1"));
+    let at = window.harness.get_by_label("Class class 70").rect().center();
+    window.harness.event(Event::PointerMoved(at));
+    let wheel = Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Point,
+        delta: egui::vec2(0.0, 700.0),
+        phase: egui::TouchPhase::Move,
+        source: egui::MouseWheelSource::Wheel,
+        modifiers: Modifiers::NONE,
+    };
+    window.harness.event(wheel);
+    window.harness.run_steps(30);
+    assert!(!is_seen(&window, "class 70"), "the wheel has scrolled");
+    window.perform(Command::Select(vec![InstanceId(2)]));
+    window.harness.run_steps(2);
+    assert!(is_seen(&window, "class 1"), "the class of the object");
+    window.perform(Command::Assign(CategoryId(90)));
+    window.harness.run_steps(2);
+    assert!(is_seen(&window, "class 90"));
+}
+
+#[test]
+fn a_short_list_of_objects_leaves_its_room_to_the_classes() {
+    let ids: Vec<i64> = (1..=97).collect();
+    let mut window = window(&ids);
+    window.harness.run_steps(2);
+    let first = window.harness.get_by_label("Class class 1").rect();
+    assert!(first.top() < 350.0, "{first:?}");
+}
+
+#[test]
+fn objects_have_colours_of_their_own_and_keep_them() {
+    let mut window = window(&[1]);
+    assert_eq!(object_color(&window, 1), object_color(&window, 2));
+    window.perform(Command::ToggleColors);
+    let (first, second) = (object_color(&window, 1), object_color(&window, 2));
+    assert_ne!(first, second);
+    window.perform(Command::Select(vec![InstanceId(1)]));
+    window.press(Key::Delete);
+    assert_eq!(object_color(&window, 2), second);
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!((object_color(&window, 1), object_color(&window, 2)), (first, second));
+    let again = window.reopened();
+    assert_eq!(again.app().state().settings.color_by, ColorBy::Object);
+    assert_ne!(object_color(&again, 1), object_color(&again, 2));
+}
+
+#[test]
+fn a_colour_is_chosen_in_the_menu_of_a_class_and_stays_out_of_the_file() {
+    let mut window = window(&[1, 2]);
+    window.harness.get_by_label("Class class 2").click_secondary();
+    window.harness.run_steps(4);
+    window.harness.get_by_label("Colour…").click();
+    window.harness.run_steps(4);
+    window.harness.get_by_label("Colour of class 2");
+    window.harness.get_by_label("Colour 255, 107, 129").click();
+    window.harness.run_steps(2);
+    window.harness.get_by_label("Take colour").click();
+    window.harness.run_steps(4);
+    assert!(window.harness.query_by_label("Take colour").is_none());
+    assert_eq!(window.app().state().document.color(CategoryId(2)), Some([255, 107, 129]));
+    assert_eq!(color(&window, 2), egui::Color32::from_rgb(255, 107, 129));
+    window.perform(Command::SetColor(CategoryId(2), Some([1, 2, 3])));
+    assert!(window.app().state().document.history().next_undo().is_none(), "it is no step");
+    window.draw_box((60.0, 50.0), (100.0, 70.0));
+    window.answered();
+    window.key(Modifiers::COMMAND, Key::S);
+    window.file_is_written();
+    let text = std::fs::read_to_string(window.folder.path().join("instances.json")).unwrap();
+    assert!(!text.to_lowercase().contains("color"), "{text}");
+}

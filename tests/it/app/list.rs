@@ -1,0 +1,92 @@
+//! The list of objects, and what a right click on an object offers.
+
+use super::*;
+
+/// A window with two boxes that proposes nothing by itself, and their ids.
+fn window() -> (Window, [annotator::annotation::InstanceId; 2]) {
+    let mut window = Window::new(true);
+    let settings = annotator::app::settings::Settings { propose_after_box: false, ..window.app().state().settings.clone() };
+    window.perform(Command::Change(settings));
+    for x in [10.0, 70.0] {
+        window.perform(Command::AddBox(Rect::new(x, 20.0, 40.0, 30.0)));
+    }
+    window.perform(Command::Select(Vec::new()));
+    let ids: Vec<_> = window.app().state().objects().map(|object| object.id).collect();
+    (window, [ids[0], ids[1]])
+}
+
+fn right_click(window: &mut Window, x: f64, y: f64) {
+    let pos = window.position(x, y);
+    window.harness.event(Event::PointerMoved(pos));
+    for pressed in [true, false] {
+        window.harness.event(Event::PointerButton { pos, button: PointerButton::Secondary, pressed, modifiers: Modifiers::NONE });
+    }
+    window.harness.run_steps(4);
+}
+
+fn has_menu(window: &Window) -> bool {
+    window.harness.query_by_label_contains("Make polygons").is_some()
+}
+
+#[test]
+fn an_object_is_lit_where_it_or_its_row_is_under_the_pointer() {
+    let (mut window, ids) = window();
+    window.press(Key::V);
+    assert_eq!(window.app().lit(), None);
+    window.harness.get_by_label("Object 2: object").hover();
+    window.harness.run_steps(2);
+    assert_eq!(window.app().lit(), Some(ids[1]));
+    let at = window.position(30.0, 35.0);
+    window.harness.event(Event::PointerMoved(at));
+    window.harness.run_steps(2);
+    assert_eq!(window.app().lit(), Some(ids[0]));
+    let outside = window.position(60.0, 5.0);
+    window.harness.event(Event::PointerMoved(outside));
+    window.harness.run_steps(2);
+    assert_eq!(window.app().lit(), None);
+}
+
+#[test]
+fn a_right_click_on_a_row_selects_it_and_offers_what_can_be_done() {
+    let (mut window, ids) = window();
+    window.harness.get_by_label("Object 2: object").click_secondary();
+    window.harness.run_steps(4);
+    assert_eq!(window.app().state().selection, [ids[1]]);
+    window.harness.get_by_label_contains("Hide or show").click();
+    window.harness.run_steps(4);
+    assert!(!window.app().state().is_visible(ids[1]) && window.app().state().is_visible(ids[0]));
+    assert!(!has_menu(&window), "it closes");
+    window.perform(Command::ShowAll);
+    window.perform(Command::SelectAll);
+    window.harness.get_by_label("Object 1: object").click_secondary();
+    window.harness.run_steps(4);
+    assert_eq!(window.app().state().selection, ids, "what is selected stays so");
+}
+
+#[test]
+fn a_right_click_on_the_canvas_offers_it_with_the_select_tool_on_an_object_alone() {
+    let (mut window, ids) = window();
+    window.press(Key::R);
+    right_click(&mut window, 30.0, 35.0);
+    assert!(!has_menu(&window) && window.app().state().selection.is_empty(), "another tool");
+    window.press(Key::V);
+    right_click(&mut window, 60.0, 5.0);
+    assert!(!has_menu(&window), "no object is there");
+    right_click(&mut window, 30.0, 35.0);
+    assert!(has_menu(&window));
+    assert_eq!(window.app().state().selection, [ids[0]]);
+    window.press(Key::Escape);
+    window.harness.run_steps(2);
+    assert!(!has_menu(&window));
+    assert_eq!((window.objects(), window.app().state().selection.len()), (2, 1), "Escape closes the menu alone");
+}
+
+#[test]
+fn a_mask_that_was_accepted_has_a_mark() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    window.harness.get_by_label("Object 1: object");
+    window.press(Key::Enter);
+    window.harness.get_by_label("Object 1: object, accepted");
+}

@@ -1,0 +1,65 @@
+//! Steps of the history that were done elsewhere.
+
+use super::*;
+use annotator::annotation::CategoryId;
+use annotator::app::chord::Chord;
+use annotator::app::command::entry;
+
+const TEXT: &str = r#"{"images":[{"id":1,"file_name":"a.png","width":120,"height":80},
+    {"id":2,"file_name":"b.png","width":120,"height":80},{"id":3,"file_name":"c.png","width":120,"height":80}],
+    "annotations":[{"id":1,"image_id":1,"category_id":2,"bbox":[10,10,20,20],"area":400,"iscrowd":0},
+    {"id":2,"image_id":2,"category_id":2,"bbox":[10,10,20,20],"area":400,"iscrowd":0}],
+    "categories":[{"id":1,"name":"cat"},{"id":2,"name":"dog"}]}"#;
+
+fn classes(window: &Window) -> usize {
+    window.app().state().document.dataset().categories.len()
+}
+
+#[test]
+fn a_step_of_another_image_is_shown_before_it_is_taken_back_or_done_again() {
+    let mut window = Window::over_lvis(TEXT);
+    let count = |window: &Window| window.app().state().document.dataset().instances.len();
+    let image = |window: &Window| window.app().state().image;
+    let mut settings = window.app().state().settings.clone();
+    settings.propose_after_box = false;
+    window.perform(Command::Change(settings.clone()));
+    window.perform(Command::AddBox(Rect::new(50.0, 20.0, 40.0, 30.0)));
+    window.perform(Command::GoTo(2));
+    window.perform(Command::Undo);
+    assert_eq!((count(&window), image(&window), window.says().as_str()), (3, 0, "Ctrl+Z again takes back: Draw box"));
+    window.perform(Command::Undo);
+    assert_eq!((count(&window), window.says().as_str()), (2, "Taken back: Draw box"));
+    window.perform(Command::GoTo(2));
+    window.perform(Command::Redo);
+    assert_eq!((count(&window), image(&window), window.says().as_str()), (2, 0, "Ctrl+Shift+Z again redoes: Draw box"));
+    window.perform(Command::Redo);
+    assert_eq!(count(&window), 3);
+
+    settings.keymap.set(entry(&Command::Undo).unwrap(), Chord::parsed("F5").unwrap());
+    window.perform(Command::Change(settings));
+    window.perform(Command::GoTo(1));
+    window.perform(Command::Undo);
+    assert_eq!(window.says(), "F5 again takes back: Draw box");
+}
+
+#[test]
+fn a_step_of_many_images_is_named_first_unless_it_was_just_done() {
+    let mut window = Window::over_lvis(TEXT);
+    let merge = |window: &mut Window| window.perform(Command::MergeClass(CategoryId(2), CategoryId(1)));
+    merge(&mut window);
+    assert_eq!(classes(&window), 1);
+    window.perform(Command::Undo);
+    assert_eq!(classes(&window), 2, "it was just done");
+    window.perform(Command::Redo);
+    assert_eq!(classes(&window), 1, "so was this");
+
+    window.perform(Command::GoTo(2));
+    window.perform(Command::Undo);
+    let state = window.app().state();
+    assert_eq!((classes(&window), state.image, window.says().as_str()), (1, 2, "Ctrl+Z again takes back, on 2 images: Merge class"));
+    window.perform(Command::GoTo(1));
+    window.perform(Command::Undo);
+    assert_eq!(classes(&window), 1, "who goes on is told again");
+    window.perform(Command::Undo);
+    assert_eq!(classes(&window), 2);
+}

@@ -1,0 +1,131 @@
+//! YOLO's folder as trainers take it: boxes with exact numbers, pictures beside their labels, both kinds of lines read.
+
+use super::*;
+
+/// The objects by image and order: name, class, box.
+pub(super) fn boxes(dataset: &Dataset) -> Vec<(String, String, Rect)> {
+    let row = |object: &Instance| (file_name(dataset, object), class(dataset, object), object.bbox);
+    let mut boxes: Vec<_> = dataset.instances.iter().map(row).collect();
+    boxes.sort_by(|a, b| a.0.cmp(&b.0));
+    boxes
+}
+
+fn with_pictures(dataset: &Dataset, path: &Path, pictures: &Path, watch: &mut Watch<'_>) -> Result<Tally, ExchangeError> {
+    exchange::export_with(dataset.clone(), Format::YoloBoxes, path, None, None, Some(pictures), watch)
+}
+
+#[test]
+fn boxes_come_back_with_their_numbers() {
+    let before = dataset();
+    let (after, tally, folder) = through(&before, Format::YoloBoxes);
+    assert_eq!(boxes(&after.dataset), boxes(&before));
+    assert!(after.dataset.instances.iter().all(|object| object.shape == Shape::Box));
+    let counts = [Kind::Outline, Kind::Crowd, Kind::Box, Kind::Cut, Kind::Object].map(|kind| tally.count(kind));
+    assert_eq!(counts, [4, 1, 0, 0, 0], "{tally}");
+    assert!(after.tally.is_empty(), "{}", after.tally);
+    let text = fs::read_to_string(folder.path().join("out/labels/sub/b & \"c\".txt")).unwrap();
+    assert_eq!(text, "0 0.45625 0.5125 0.7375 0.875\n1 0.1625 0.2 0.225 0.2\n1 0.85 0.8 0.2 0.266666667\n");
+    let kept = |object: &Instance| exchange::kept_iou(object, SIZE, Format::YoloBoxes, None);
+    assert_eq!((kept(&before.instances[3]), kept(&before.instances[0])), (Some(1.0), Some(312.0 / 361.0)));
+}
+
+#[test]
+fn boxes_are_cut_at_the_edge_of_their_image() {
+    let mut before = dataset();
+    before.instances[3].bbox = Rect::new(-5.0, 10.0, 20.0, 40.0);
+    before.instances[2].bbox = Rect::new(40.0, 0.0, 5.0, 5.0);
+    assert_eq!(exchange::kept_iou(&before.instances[2], SIZE, Format::YoloBoxes, None), None);
+    let (after, tally, _folder) = through(&before, Format::YoloBoxes);
+    assert_eq!((tally.count(Kind::Cut), tally.count(Kind::Object)), (1, 1), "{tally}");
+    assert!(boxes(&after.dataset).iter().any(|row| row.2 == Rect::new(0.0, 10.0, 15.0, 20.0)), "{:?}", boxes(&after.dataset));
+}
+
+#[test]
+fn trainers_find_the_pictures_and_their_labels() {
+    let mut before = dataset();
+    "images/no thing.png".clone_into(&mut before.images[2].file_name);
+    let folder = tempfile::tempdir().unwrap();
+    let (out, source) = (folder.path().join("out"), folder.path().join("source"));
+    pictures(&before, &source);
+    let (cancel, progress) = (Cancel::new(), &mut |_| ());
+    let watch = &mut Watch { cancel: &cancel, progress };
+    assert_eq!(with_pictures(&before, &out, &source, watch).unwrap().count(Kind::MissingPicture), 0);
+    for image in &before.images {
+        let picture = out.join("images").join(&image.file_name);
+        assert_eq!(fs::read(&picture).unwrap(), fs::read(source.join(&image.file_name)).unwrap());
+        // As Ultralytics does.
+        let (head, tail) = picture.to_str().unwrap().rsplit_once("/images/").unwrap();
+        let label = format!("{head}/labels/{}.txt", tail.rsplit_once('.').unwrap().0);
+        assert!(Path::new(&label).is_file(), "{label}");
+    }
+    let yaml = fs::read_to_string(out.join("data.yaml")).unwrap();
+    assert!(yaml.starts_with("train: images\nval: images\n") && !yaml.contains("path:"), "{yaml}");
+    let after = import(Format::YoloBoxes, &out, None).unwrap();
+    assert_eq!((boxes(&after.dataset), after.dataset.images.len()), (boxes(&before), 3));
+    assert!(after.tally.is_empty(), "{}", after.tally);
+
+    // What is done to the copy is not done to the picture.
+    fs::write(out.join("images/first picture.png"), "changed").unwrap();
+    assert_ne!(fs::read(source.join("first picture.png")).unwrap(), b"changed");
+    fs::remove_file(source.join("first picture.png")).unwrap();
+    let again = folder.path().join("again");
+    let tally = with_pictures(&before, &again, &source, watch).unwrap();
+    assert!(tally.count(Kind::MissingPicture) == 1 && tally.to_string().contains("first picture.png"), "{tally}");
+    assert!(again.join("labels/first picture.txt").is_file() && !again.join("images/first picture.png").exists());
+}
+
+#[test]
+fn no_file_but_a_picture_is_copied_and_a_stopped_copy_leaves_nothing() {
+    let mut before = dataset();
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    pictures(&before, &source);
+    let cancel = Cancel::new();
+    let mut stop = |progress: annotator::job::Progress| {
+        if progress.done == 1 {
+            cancel.cancel();
+        }
+    };
+    let stopped = with_pictures(&before, &folder.path().join("out"), &source, &mut Watch { cancel: &cancel, progress: &mut stop });
+    assert!(matches!(stopped, Err(ExchangeError::Cancelled)), "{stopped:?}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+
+    fs::write(folder.path().join("secret"), "x").unwrap();
+    "../secret".clone_into(&mut before.images[2].file_name);
+    let (cancel, progress) = (Cancel::new(), &mut |_| ());
+    let tally = with_pictures(&before, &folder.path().join("out"), &source, &mut Watch { cancel: &cancel, progress }).unwrap();
+    assert_eq!(tally.count(Kind::MissingPicture), 1, "{tally}");
+    assert!(folder.path().join("out/labels/secret.txt").is_file() && !folder.path().join("out/images/secret").exists());
+}
+
+#[test]
+fn boxes_and_polygons_of_one_file_are_read_with_the_names_of_classes_txt() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for name in ["labels", "images"] {
+        fs::create_dir(root.join(name)).unwrap();
+    }
+    image::RgbImage::new(8, 8).save(root.join("images/a.png")).unwrap();
+    let lines = "0 0.5 0.5 0.25 0.5\n2 0 0 0.5 0 0.5 0.5\n\n1 1.25 0.5 0.5 0.5\n";
+    fs::write(root.join("labels/a.txt"), lines).unwrap();
+    let error = import(Format::YoloBoxes, root, None).unwrap_err().to_string();
+    assert!(error.contains("data.yaml or classes.txt"), "{error}");
+    for place in ["classes.txt", "labels/classes.txt"] {
+        fs::write(root.join(place), "cat\n\n dog \r\n").unwrap();
+        let whole = import(Format::YoloSeg, root, None).unwrap();
+        let imported = import(Format::YoloBoxes, root, None).unwrap();
+        assert_eq!(imported.dataset, whole.dataset);
+        let shapes: Vec<_> = imported.dataset.instances.iter().map(|object| (object.bbox, object.shape.clone())).collect();
+        let triangle = Shape::Polygons(vec![vec![0.0, 0.0, 4.0, 0.0, 4.0, 4.0]]);
+        let (near, far) = (Rect::new(3.0, 2.0, 2.0, 4.0), Rect::new(8.0, 2.0, 4.0, 4.0));
+        assert_eq!(shapes, [(near, Shape::Box), (Rect::new(0.0, 0.0, 4.0, 4.0), triangle), (far, Shape::Box)]);
+        let names: Vec<_> = imported.dataset.instances.iter().map(|object| class(&imported.dataset, object)).collect();
+        assert_eq!(names, ["cat", "dog", "1"]);
+        assert_eq!(imported.tally.count(Kind::OutOfImage), 1, "{}", imported.tally);
+        assert!(imported.tally.to_string().ends_with("a.txt line 4"), "{}", imported.tally);
+        fs::remove_file(root.join(place)).unwrap();
+    }
+    fs::write(root.join("classes.txt"), "\n").unwrap();
+    let error = import(Format::YoloBoxes, &root.join("classes.txt"), None).unwrap_err().to_string();
+    assert!(error.ends_with("classes.txt"), "{error}");
+}
