@@ -142,7 +142,7 @@ fn a_colour_is_chosen_in_the_menu_of_a_class_and_stays_out_of_the_file() {
     window.harness.run_steps(4);
     assert!(window.harness.query_by_label("Take colour").is_none());
     assert_eq!(window.app().state().document.color(CategoryId(2)), Some([255, 107, 129]));
-    assert_eq!(color(&window, 2), egui::Color32::from_rgb(255, 107, 129));
+    assert_eq!(color(&window, 2), Color32::from_rgb(255, 107, 129));
     window.perform(Command::SetColor(CategoryId(2), Some([1, 2, 3])));
     assert!(window.app().state().document.history().next_undo().is_none(), "it is no step");
     window.draw_box((60.0, 50.0), (100.0, 70.0));
