@@ -55,6 +55,10 @@ impl App {
 
     /// Takes a journal that was read.
     pub(super) fn collect_journal(&mut self, ctx: &egui::Context) {
+        // A form never takes the place of a dialog that somebody types in.
+        if self.dialog.is_some() && self.reading.as_ref().is_some_and(|reading| reading.need == Need::Form) {
+            return;
+        }
         let Some(told) = self.reading.as_ref().and_then(|reading| reading.told.take()) else { return };
         let Some(Reading { path, need, .. }) = self.reading.take() else { return };
         let is_wanted = self.polish.is_none() && !self.state.document.is_loading() && self.journal_path() == Some(path);

@@ -41,6 +41,10 @@ impl App {
     /// where a person has chosen other objects.
     pub(super) fn found_others(&mut self, running: &Running, mut found: Vec<Found>) {
         let Aim::Others(class) = running.aim else { return };
+        // It may have been left out meanwhile.
+        if self.state.document.image_of(running.image).is_none() {
+            return;
+        }
         if self.state.document.category(class).is_none() {
             return self.state.say(Tone::Plain, "The class of what was looked for is gone; nothing was added");
         }

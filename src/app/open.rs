@@ -128,8 +128,12 @@ impl Opening<'_> {
             None => own_file(path).filter(|_| is_untouched(&first)),
         };
         let mut unreadable = None;
-        if let Some(file) = file.filter(|file| file.is_file()) {
-            let left_out = left_out_of(&first.left_out, &project.history()?);
+        let file = file.filter(|file| file.is_file());
+        let history = if file.is_some() { project.history()? } else { History::default() };
+        // What the history alone holds would be lost.
+        let is_needed = !history.undone().is_empty() || history.left_out().iter().any(|left| !path.is_dir() || !left.objects.is_empty());
+        if let Some(file) = file.filter(|_| !is_needed) {
+            let left_out = left_out_of(&first.left_out, &history);
             let kept = Contents { image_folder: first.image_folder.clone(), left_out, ..Contents::default() };
             match self.read(path, Some(&file), kept, None) {
                 Ok(read) => return self.renew(project, &first, read, path),

@@ -307,7 +307,8 @@ impl App {
             self.polish = Some(job);
             return self.sync_polish();
         }
-        let shows = job.is_stopped() && !self.canvas.is_busy();
+        // Where comparing took many frames, the person is at something else by now.
+        let shows = is_stopped && self.dialog.is_none() && !self.canvas.is_busy();
         let polished = job.finish();
         let summary = polished.summary();
         let is_empty = polished.findings.is_empty();

@@ -28,6 +28,7 @@ impl App {
     /// Takes the last step back, or does it again; one that would not be seen is announced, and taken the next time.
     pub(super) fn step(&mut self, redo: bool) {
         self.leave_finding();
+        self.canvas.drop_vertex();
         if !redo && self.put_left_back() {
             return;
         }

@@ -46,6 +46,8 @@ pub(super) enum Gesture {
         from: Rect,
         /// The side or corner, each -1, 0 or 1.
         handle: (i8, i8),
+        /// Where it was taken.
+        start: Point,
         /// Where the pointer is.
         now: Point,
     },
@@ -180,8 +182,9 @@ impl Canvas {
             Tool::Brush | Tool::Eraser => self.begin_stroke(start, modifiers, state, commands),
             Tool::Prompt => self.begin_scribble(at, !modifiers.alt, state, commands),
             Tool::Select => {
-                if let Some((id, from, handle)) = self.handle_at(at, state) {
-                    return Some(Gesture::Resize { id, from, handle, now: inside });
+                let adds = modifiers.shift || modifiers.command;
+                if let Some((id, from, handle)) = self.handle_at(at, state).filter(|_| !adds) {
+                    return Some(Gesture::Resize { id, from, handle, start: inside, now: inside });
                 }
                 if modifiers.alt {
                     commands.extend(self.vertex_command(at, state));
@@ -292,9 +295,9 @@ impl Canvas {
                     commands.push(Command::MoveVertex(vertex, now));
                 }
             }
-            Some(Gesture::Resize { id, from, handle, now }) => {
+            Some(Gesture::Resize { id, from, handle, start, now }) => {
                 let rect = resized(from, handle, now);
-                if rect != from {
+                if rect != from && self.is_drag(start, now) {
                     commands.push(Command::Reshape(id, rect));
                 }
             }

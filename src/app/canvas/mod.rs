@@ -58,6 +58,11 @@ pub(super) struct Canvas {
 }
 
 impl Canvas {
+    /// Lets go of the vertex that was taken last.
+    pub(super) const fn drop_vertex(&mut self) {
+        self.vertex = None;
+    }
+
     /// A canvas for a target of `format`.
     pub(super) fn new(format: wgpu::TextureFormat) -> Self {
         Self {

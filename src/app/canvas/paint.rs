@@ -231,7 +231,7 @@ impl Canvas {
             Some(Gesture::Move { id, start, now }) if *id == object => {
                 Rect { x: rect.x + now.x - start.x, y: rect.y + now.y - start.y, ..rect }
             }
-            Some(Gesture::Resize { id, from, handle, now }) if *id == object => resized(*from, *handle, *now),
+            Some(Gesture::Resize { id, from, handle, now, .. }) if *id == object => resized(*from, *handle, *now),
             _ => rect,
         }
     }

@@ -229,11 +229,6 @@ impl Job {
         self.ending.is_some()
     }
 
-    /// Whether a person has ended it.
-    pub(super) const fn is_stopped(&self) -> bool {
-        self.is_stopped
-    }
-
     /// Ends it, by the wish of a person where it `is_stopped`, and compares what it has found with `document` as far as a
     /// frame has time; whether all is compared.
     pub(super) fn end(&mut self, is_stopped: bool, document: &Document) -> bool {

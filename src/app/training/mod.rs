@@ -307,6 +307,10 @@ impl App {
 
     /// Takes how far the run is and what it came to; called every frame.
     pub(super) fn collect_training(&mut self) {
+        // The form was made while the folder was in use.
+        if self.trainer.left.take_if(|thread| thread.is_finished()).is_some() {
+            self.refresh_training_form();
+        }
         let Some(running) = &mut self.trainer.running else { return };
         let Some(result) = running.ended.take() else {
             let mut progress = running.task.progress().clone();

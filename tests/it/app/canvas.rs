@@ -33,6 +33,10 @@ fn a_mask_is_proposed_anew_when_its_box_gets_other_sides() {
     let (before, count) = (window.first_mask(), steps(&window));
     window.press(Key::V);
     window.perform(Command::Select(vec![object.id]));
+    window.drag((70.4, 40.0), (70.4, 40.0), Modifiers::NONE);
+    window.answered();
+    assert!(steps(&window) == count && window.first_mask() == before, "a click beside an edge is no other box");
+    window.perform(Command::Select(vec![object.id]));
     window.drag((70.0, 60.0), (100.0, 70.0), Modifiers::NONE);
     window.answered();
     let larger = Rect::new(20.0, 20.0, 80.0, 50.0);

@@ -88,6 +88,21 @@ fn what_is_taken_back_to_the_saved_state_counts_as_saved() {
     times(&mut window, Key::Z);
     assert!(!is_changed(&window));
 
+    // Others may write the file: the steps that were taken back are nowhere else.
+    window.project_is_written();
+    let file = window.data.join("annotations.json");
+    let ours = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, ours.replace("\"object\"", "\"other thing\"")).unwrap();
+    window = window.reopened();
+    assert!(window.says().contains("changed by others"), "{}", window.says());
+    times(&mut window, Key::Y);
+    assert_eq!(window.objects(), 2);
+    times(&mut window, Key::Z);
+    window.project_is_written();
+    std::fs::write(&file, ours).unwrap();
+    window = window.reopened();
+    assert!(!is_changed(&window));
+
     // Behind another edit the saved state is out of reach.
     times(&mut window, Key::Z);
     assert!(window.objects() == 0 && is_changed(&window));
