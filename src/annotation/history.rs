@@ -133,6 +133,11 @@ impl History {
         self.undone.last()
     }
 
+    /// The step that comes next, where steps are done again or, without `redo`, taken back.
+    pub fn next_step(&self, redo: bool) -> Option<&Entry> {
+        if redo { self.next_redo() } else { self.next_undo() }
+    }
+
     /// A number that grows with every change, so that others see whether there is something to save.
     pub const fn revision(&self) -> u64 {
         self.commits

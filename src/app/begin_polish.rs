@@ -7,7 +7,8 @@ use super::App;
 use super::panel::dialog::{Dialog, PolishForm};
 use super::polish::{self, Job, Plan, Polished, Told};
 use super::state::Tone;
-use crate::job::{Latest, spawn};
+use super::task;
+use crate::job::Latest;
 
 /// A journal up to this length is read in a few milliseconds.
 const SHORT_BYTES: u64 = 1 << 20;
@@ -88,15 +89,10 @@ impl App {
         if !is_long {
             return self.use_journal(need, polish::read(&path), ctx);
         }
-        let reading = Reading { path: path.clone(), need, told: Latest::default() };
-        let (told, ctx) = (reading.told.clone(), ctx.clone());
-        let work = move || {
-            told.publish(polish::read(&path));
-            ctx.request_repaint();
-        };
-        match spawn("journal", work) {
-            Ok(_) => {
-                self.reading = Some(reading);
+        let journal = path.clone();
+        match task::answer("journal", ctx, move || polish::read(&journal)) {
+            Ok(told) => {
+                self.reading = Some(Reading { path, need, told });
                 self.state.say(Tone::Plain, "Reading what polishing has found so far…");
             }
             Err(error) => self.state.say(Tone::Error, format!("Polishing cannot start: {error}")),

@@ -246,7 +246,7 @@ impl Document {
         if self.is_loading {
             return Err(DocumentError::Loading);
         }
-        let next = if redo { self.history.next_redo() } else { self.history.next_undo() };
+        let next = self.history.next_step(redo);
         let Some(moves) = next.map(|next| self.index.moves(next.edit(), &self.dataset)) else { return Ok(None) };
         let dataset = Arc::make_mut(&mut self.dataset);
         let entry = if redo { self.history.redo(dataset)? } else { self.history.undo(dataset)? }.cloned();

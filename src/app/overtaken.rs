@@ -5,8 +5,8 @@ use super::App;
 use super::command::Command;
 use super::panel::dialog::Dialog;
 use super::state::Tone;
-use super::task::Task;
-use crate::job::{self, Latest};
+use super::task::{self, Task};
+use crate::job::Latest;
 use crate::store::Target;
 
 /// A file whose bytes are being read.
@@ -33,14 +33,8 @@ impl App {
             return true;
         }
         let Some(known) = self.state.document.in_doubt().filter(|_| !self.exporter.is_busy()).cloned() else { return false };
-        let looking = Looking { then, task: Task::new("Reading the file"), seen: Latest::default() };
-        let (seen, ctx) = (looking.seen.clone(), ctx.clone());
-        let work = move || {
-            seen.publish(known.touched());
-            ctx.request_repaint();
-        };
-        match job::spawn("look", work) {
-            Ok(_) => self.looking = Some(looking),
+        match task::answer("look", ctx, move || known.touched()) {
+            Ok(seen) => self.looking = Some(Looking { then, task: Task::new("Reading the file"), seen }),
             Err(error) => self.state.say(Tone::Error, format!("The file cannot be read: {error}")),
         }
         true

@@ -32,8 +32,7 @@ impl App {
         if !redo && self.put_left_back() {
             return;
         }
-        let history = self.state.document.history();
-        let next = if redo { history.next_redo() } else { history.next_undo() }.and_then(|entry| entry.image);
+        let next = self.state.document.history().next_step(redo).and_then(|entry| entry.image);
         // The step leads to its image, which leaves this one. What is done again would be lost by a new step.
         if !redo && next.is_some() && next != self.state.shown().map(|image| image.id) {
             self.keep_strokes();
@@ -57,7 +56,7 @@ impl App {
         let is_known = self.steps.announced.take() == Some((redo, revision));
         // Going away would make a step of the strokes, and what is done again would be lost by it.
         let is_held = redo && self.assistant.running().is_some_and(|running| running.aim == Aim::Correction);
-        let next = if redo { history.next_redo() } else { history.next_undo() };
+        let next = history.next_step(redo);
         let Some(next) = next.filter(|_| !is_known && !is_held && !document.is_loading()) else { return false };
         let is_idle = revision == self.steps.arrived;
         let reviews = |polished: &Polished| !redo && polished.is_last(history.done().len());
@@ -93,8 +92,7 @@ impl App {
     }
 
     fn take_step(&mut self, redo: bool) {
-        let history = self.state.document.history();
-        let entry = if redo { history.next_redo() } else { history.next_undo() };
+        let entry = self.state.document.history().next_step(redo);
         let gone = entry.map_or_else(Vec::new, |entry| images_out(entry.edit()));
         self.step_aside(&gone);
         let shown = self.state.shown().map(|image| image.id);

@@ -3,13 +3,31 @@
 
 use std::time::{Duration, Instant};
 
-use crate::job::{Cancel, Latest, Progress};
+use crate::job::{self, Cancel, Latest, Progress};
 
 /// Time between two reports that reach the window; more of them would only draw frames that nobody sees.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// An estimate from less time than this would only jump about.
 const SETTLED: Duration = Duration::from_millis(800);
+
+/// Does `work` on a thread called `name`; the answer comes with a frame of its own.
+///
+/// # Errors
+/// When the operating system refuses another thread.
+pub(super) fn answer<T: Send + 'static>(
+    name: &str,
+    ctx: &egui::Context,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<Latest<T>> {
+    let (answer, ctx) = (Latest::default(), ctx.clone());
+    let slot = answer.clone();
+    job::spawn(name, move || {
+        slot.publish(work());
+        ctx.request_repaint();
+    })?;
+    Ok(answer)
+}
 
 /// The window's side of the work. The work is told to stop when this is dropped.
 #[derive(Debug)]

@@ -7,7 +7,8 @@ use super::App;
 use super::perform::plural;
 use super::polish;
 use super::state::Tone;
-use crate::job::{Latest, spawn};
+use super::task;
+use crate::job::Latest;
 
 /// The way back to the job.
 const WAY: &str = "Assistant > Polish data set > Go on";
@@ -25,14 +26,9 @@ impl App {
     pub(super) fn look_for_polish(&mut self, ctx: &egui::Context) {
         self.unfinished = None;
         let Some(path) = self.journal_path().filter(|path| path.is_file()) else { return };
-        let unfinished = Unfinished { path: path.clone(), undecided: Latest::default() };
-        let (undecided, ctx) = (unfinished.undecided.clone(), ctx.clone());
-        let work = move || {
-            undecided.publish(polish::undecided(&path));
-            ctx.request_repaint();
-        };
-        match spawn("journal", work) {
-            Ok(_) => self.unfinished = Some(unfinished),
+        let journal = path.clone();
+        match task::answer("journal", ctx, move || polish::undecided(&journal)) {
+            Ok(undecided) => self.unfinished = Some(Unfinished { path, undecided }),
             Err(error) => tracing::warn!(%error, "an unfinished polish job is not looked for"),
         }
     }

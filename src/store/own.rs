@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::place::ENDING;
+use super::project::{folder_of, with_ending};
 use super::{Places, Project, StoreError, Target};
 use crate::disk;
 use crate::mask::fnv1a;
@@ -133,13 +134,7 @@ fn stamp(path: &Path) -> u64 {
 }
 
 fn log(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("."))
+    with_ending(path, "-wal")
 }
 
 /// Copies a file without its permissions.

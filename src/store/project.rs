@@ -239,9 +239,21 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.transaction_with_behavior(TransactionBehavior::Exclusive)?.commit()
 }
 
+/// The folder that holds `path`.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
+}
+
+/// The file that `SQLite` keeps beside the project at `path` under this ending.
+pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
 /// An empty file beside `path`, which goes with the value unless it gets a name.
 fn temporary(path: &Path) -> Result<NamedTempFile, StoreError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     std::fs::create_dir_all(folder).and_then(|()| disk::temporary(folder)).map_err(|error| StoreError::io(folder, error))
 }
 
@@ -256,10 +268,9 @@ fn settle(new: NamedTempFile, path: &Path) -> Result<(), StoreError> {
     }
     // A log that another project of this name left would be taken for this one's.
     for ending in ["-wal", "-shm", "-journal"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(ending);
+        let name = with_ending(path, ending);
         match std::fs::remove_file(&name) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io(Path::new(&name), error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io(&name, error)),
             _ => {}
         }
     }

@@ -44,9 +44,7 @@ fn is_done(app: &App) -> bool {
 
 #[test]
 fn masks_that_were_asked_for_come_though_a_person_goes_on() {
-    let mut window = Window::new(false);
-    let settings = annotator::app::settings::Settings { propose_after_box: false, ..window.app().state().settings.clone() };
-    window.perform(Command::Change(settings));
+    let mut window = Window::unasked(false);
     for image in 0..3 {
         window.perform(Command::GoTo(image));
         window.until("the image is shown", App::is_image_ready);

@@ -84,14 +84,7 @@ fn the_list_follows_the_chosen_class_and_the_selection_but_not_against_the_wheel
     assert!(is_seen(&window, "class 70") && !is_seen(&window, "class 1"));
     let at = window.harness.get_by_label("Class class 70").rect().center();
     window.harness.event(Event::PointerMoved(at));
-    let wheel = Event::MouseWheel {
-        unit: egui::MouseWheelUnit::Point,
-        delta: egui::vec2(0.0, 700.0),
-        phase: egui::TouchPhase::Move,
-        source: egui::MouseWheelSource::Wheel,
-        modifiers: Modifiers::NONE,
-    };
-    window.harness.event(wheel);
+    window.harness.event(wheel(egui::MouseWheelUnit::Point, 700.0, Modifiers::NONE));
     window.harness.run_steps(30);
     assert!(!is_seen(&window, "class 70"), "the wheel has scrolled");
     window.perform(Command::Select(vec![InstanceId(2)]));

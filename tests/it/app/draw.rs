@@ -23,9 +23,7 @@ fn a_drawn_box_gets_a_mask_and_every_step_is_taken_back() {
 
 #[test]
 fn boxes_drawn_together_are_proposed_together() {
-    let mut window = Window::new(false);
-    let settings = annotator::app::settings::Settings { propose_after_box: false, ..window.app().state().settings.clone() };
-    window.perform(Command::Change(settings));
+    let mut window = Window::unasked(false);
     window.draw_box((5.0, 5.0), (40.0, 40.0));
     window.draw_box((60.0, 20.0), (110.0, 70.0));
     window.harness.run_steps(4);

@@ -229,14 +229,7 @@ fn every_key_of_the_table_does_what_it_says() {
     assert!((window.app().state().brush_radius_px - radius).abs() < 1e-9);
     let at = window.position(60.0, 40.0);
     window.harness.event(Event::PointerMoved(at));
-    let wheel = Event::MouseWheel {
-        unit: egui::MouseWheelUnit::Line,
-        delta: egui::vec2(0.0, 3.0),
-        phase: egui::TouchPhase::Move,
-        source: egui::MouseWheelSource::Wheel,
-        modifiers: Modifiers::ALT,
-    };
-    window.harness.event_modifiers(wheel, Modifiers::ALT);
+    window.harness.event_modifiers(wheel(egui::MouseWheelUnit::Line, 3.0, Modifiers::ALT), Modifiers::ALT);
     window.harness.run_steps(4);
     assert!(window.app().state().brush_radius_px > radius, "Alt and the wheel");
 }

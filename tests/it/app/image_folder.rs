@@ -63,8 +63,7 @@ fn a_folder_goes_on_with_the_file_that_it_was_exported_to() {
     window.perform(Command::Export(file.clone()));
     window.file_is_written();
     window.project_is_written();
-    let text = std::fs::read_to_string(&file).unwrap().replace("\"object\"", "\"other thing\"");
-    std::fs::write(&file, text).unwrap();
+    rename_class(&file);
     let window = window.reopened();
     assert_eq!((window.objects(), window.class_of_first().as_str()), (1, "other thing"));
     assert!(window.says().contains("changed by others"), "{}", window.says());

@@ -145,8 +145,7 @@ fn an_image_stays_out_where_the_file_of_its_folder_is_read_anew() {
     window.perform(Command::Export(file.clone()));
     window.file_is_written();
     window.project_is_written();
-    let text = std::fs::read_to_string(&file).unwrap().replace("\"object\"", "\"other thing\"");
-    std::fs::write(&file, text).unwrap();
+    rename_class(&file);
     let mut window = window.reopened();
     assert!(window.says().contains("changed by others"), "{}", window.says());
     assert_eq!(names(&window), ["a.png", "c.png"]);

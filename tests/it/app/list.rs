@@ -4,9 +4,7 @@ use super::*;
 
 /// A window with two boxes that proposes nothing by itself, and their ids.
 fn window() -> (Window, [annotator::annotation::InstanceId; 2]) {
-    let mut window = Window::new(true);
-    let settings = annotator::app::settings::Settings { propose_after_box: false, ..window.app().state().settings.clone() };
-    window.perform(Command::Change(settings));
+    let mut window = Window::unasked(true);
     for x in [10.0, 70.0] {
         window.perform(Command::AddBox(Rect::new(x, 20.0, 40.0, 30.0)));
     }

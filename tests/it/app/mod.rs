@@ -163,6 +163,19 @@ struct Window {
     folder: TempDir,
 }
 
+/// Gives the class in `file` another name, as others do who write it; what it held before.
+fn rename_class(file: &Path) -> String {
+    let text = std::fs::read_to_string(file).unwrap();
+    std::fs::write(file, text.replace("\"object\"", "\"other thing\"")).unwrap();
+    text
+}
+
+/// The wheel goes up by so much.
+fn wheel(unit: egui::MouseWheelUnit, up: f32, modifiers: Modifiers) -> Event {
+    let source = egui::MouseWheelSource::Wheel;
+    Event::MouseWheel { unit, delta: egui::vec2(0.0, up), phase: egui::TouchPhase::Move, source, modifiers }
+}
+
 impl Window {
     fn new(slow: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -194,6 +207,14 @@ impl Window {
         let builder = if data.to_str().is_none() { builder.allow_missing_glyphs() } else { builder };
         let harness = builder.build_ui_state(show, None);
         Self { harness, data, folder }
+    }
+
+    /// A window that proposes nothing by itself.
+    fn unasked(slow: bool) -> Self {
+        let mut window = Self::new(slow);
+        let settings = annotator::app::settings::Settings { propose_after_box: false, ..window.app().state().settings.clone() };
+        window.perform(Command::Change(settings));
+        window
     }
 
     /// Closes the window; its folder stays.

@@ -4,14 +4,6 @@ use super::*;
 
 const SIZE: Size = Size::new(120, 80);
 
-/// A window that proposes nothing by itself.
-fn window() -> Window {
-    let mut window = Window::new(true);
-    let settings = annotator::app::settings::Settings { propose_after_box: false, ..window.app().state().settings.clone() };
-    window.perform(Command::Change(settings));
-    window
-}
-
 /// Holds a key down until the system has repeated it so many times.
 fn hold(window: &mut Window, modifiers: Modifiers, key: Key, times: usize) {
     let event = |pressed| Event::Key { key, physical_key: None, pressed, repeat: false, modifiers };
@@ -55,7 +47,7 @@ fn first_ring(window: &Window) -> Vec<f64> {
 
 #[test]
 fn nudges_move_every_shape_exactly_and_are_one_step() {
-    let mut window = window();
+    let mut window = Window::unasked(true);
     let mask = ellipse(SIZE, Rect::new(70.0, 30.0, 20.0, 12.0));
     window.perform(Command::AddBox(Rect::new(10.25, 20.5, 15.0, 10.0)));
     window.perform(Command::AddPolygon(square(30.25, 10.0)));
@@ -84,7 +76,7 @@ fn nudges_move_every_shape_exactly_and_are_one_step() {
 
 #[test]
 fn a_nudge_stops_at_the_border_and_changes_nothing_there() {
-    let mut window = window();
+    let mut window = Window::unasked(true);
     window.perform(Command::AddBox(Rect::new(90.0, 10.0, 20.0, 20.0)));
     hold(&mut window, Modifiers::SHIFT, Key::ArrowRight, 3);
     assert!((left(&window) - 100.0).abs() < 1e-9);
@@ -103,7 +95,7 @@ fn a_nudge_stops_at_the_border_and_changes_nothing_there() {
 
 #[test]
 fn a_pause_another_edit_and_another_selection_end_a_row_of_nudges() {
-    let mut window = window();
+    let mut window = Window::unasked(true);
     window.perform(Command::AddBox(Rect::new(60.0, 40.0, 20.0, 20.0)));
     window.perform(Command::AddBox(Rect::new(10.0, 10.0, 20.0, 20.0)));
     let ids: Vec<_> = window.app().state().objects().map(|object| object.id).collect();
@@ -128,7 +120,7 @@ fn a_pause_another_edit_and_another_selection_end_a_row_of_nudges() {
 
 #[test]
 fn only_the_select_tool_has_the_arrows() {
-    let mut window = window();
+    let mut window = Window::unasked(true);
     window.perform(Command::AddBox(Rect::new(10.0, 10.0, 20.0, 20.0)));
     window.press(Key::B);
     let count = steps(&window);
@@ -147,7 +139,7 @@ fn only_the_select_tool_has_the_arrows() {
 
 #[test]
 fn a_vertex_that_was_clicked_is_nudged_alone() {
-    let mut window = window();
+    let mut window = Window::unasked(true);
     window.perform(Command::AddPolygon(square(30.0, 20.0)));
     let id = window.app().state().selection[0];
     let (ring, count) = (first_ring(&window), steps(&window));

@@ -6,14 +6,6 @@ use super::*;
 
 const SIZE: Size = Size::new(120, 80);
 
-/// A window that proposes nothing by itself.
-fn window() -> Window {
-    let mut window = Window::new(true);
-    let settings = annotator::app::settings::Settings { propose_after_box: false, ..window.app().state().settings.clone() };
-    window.perform(Command::Change(settings));
-    window
-}
-
 fn disk(x: f64) -> Mask {
     ellipse(SIZE, Rect::new(x, 20.0, 20.0, 20.0))
 }
@@ -37,7 +29,7 @@ fn paste(window: &mut Window) {
 
 #[test]
 fn hidden_objects_are_neither_selected_nor_visited() {
-    let mut window = window();
+    let mut window = Window::unasked(true);
     window.draw_box((10.0, 10.0), (40.0, 40.0));
     window.draw_box((60.0, 20.0), (110.0, 70.0));
     let ids: Vec<_> = window.app().state().objects().map(|object| object.id).collect();
@@ -54,7 +46,7 @@ fn hidden_objects_are_neither_selected_nor_visited() {
 
 #[test]
 fn objects_are_copied_to_another_image_and_beside_themselves() {
-    let mut window = window();
+    let mut window = Window::unasked(true);
     paste(&mut window);
     assert!(window.says().contains("Nothing is copied"), "{}", window.says());
     paint(&mut window, 80.0);
@@ -90,7 +82,7 @@ fn objects_are_copied_to_another_image_and_beside_themselves() {
 
 #[test]
 fn a_key_that_is_held_down_pastes_once() {
-    let mut window = window();
+    let mut window = Window::unasked(true);
     paint(&mut window, 40.0);
     window.harness.event(Event::Copy);
     window.harness.run_steps(2);
@@ -102,7 +94,7 @@ fn a_key_that_is_held_down_pastes_once() {
 
 #[test]
 fn masks_are_joined_and_split_again() {
-    let mut window = window();
+    let mut window = Window::unasked(true);
     for x in [10.0, 60.0] {
         paint(&mut window, x);
     }
@@ -125,7 +117,7 @@ fn masks_are_joined_and_split_again() {
 
 #[test]
 fn masks_become_polygons_and_crowds() {
-    let mut window = window();
+    let mut window = Window::unasked(true);
     paint(&mut window, 40.0);
     let first = |window: &Window| window.app().state().objects().next().unwrap().clone();
     window.perform(Command::Act(Act::MakePolygons));

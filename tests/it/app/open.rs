@@ -91,8 +91,7 @@ fn what_is_taken_back_to_the_saved_state_counts_as_saved() {
     // Others may write the file: the steps that were taken back are nowhere else.
     window.project_is_written();
     let file = window.data.join("annotations.json");
-    let ours = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, ours.replace("\"object\"", "\"other thing\"")).unwrap();
+    let ours = rename_class(&file);
     window = window.reopened();
     assert!(window.says().contains("changed by others"), "{}", window.says());
     times(&mut window, Key::Y);

@@ -250,9 +250,7 @@ fn many_boxes_get_their_masks_a_few_at_a_time() {
 
 #[test]
 fn a_mask_of_a_box_that_moved_meanwhile_is_dropped() {
-    let mut window = Window::new(false);
-    let settings = annotator::app::settings::Settings { propose_after_box: false, ..window.app().state().settings.clone() };
-    window.perform(Command::Change(settings));
+    let mut window = Window::unasked(false);
     window.draw_box((20.0, 20.0), (70.0, 60.0));
     let id = window.app().state().objects().next().unwrap().id;
     window.perform_at_once(vec![Command::Propose, Command::Move(id, Point::new(10.0, 5.0))]);
