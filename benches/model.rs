@@ -1,7 +1,8 @@
-//! One table: how long the networks and what is built on them take on each device, and in `PyTorch` on the processor.
+//! One table: how long the networks and what is built on them take on each device, and in `PyTorch`.
 //!
 //! `ANNOTATOR_TORCH_PYTHON` names a Python with `PyTorch`, which gets as many threads as Burn has; without it that column
-//! is empty. `ANNOTATOR_BENCH_SKIP` leaves out, separated by commas: `adapter` (a graphics adapter compiles its kernels at
+//! is empty. `ANNOTATOR_TORCH_DEVICE` is where it runs (`cpu`, or `cuda` to compare graphics adapters).
+//! `ANNOTATOR_BENCH_SKIP` leaves out, separated by commas: `cpu`, `adapter` (a graphics adapter compiles its kernels at
 //! the first call of each size, which is not timed but may take minutes) and `official` (the published refiner, half a
 //! minute a step on two cores; never run on a software adapter).
 //!
@@ -10,7 +11,7 @@
 //! does: a box is looked at once and then six times at once, every look is an encoder and a denoiser call, four boxes go
 //! together, further samples are denoiser calls, a rough mask is looked at six times by the segmenter; the rest of such a row
 //! (crops, colours, outlines) is work that only the Rust side does. The last column is the CPU's time divided by
-//! `PyTorch`'s. The refiners without shipped weights have random ones.
+//! `PyTorch`'s, or the adapter's where `PyTorch` runs on one. The refiners without shipped weights have random ones.
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 
 use std::io::Write as _;
@@ -40,9 +41,10 @@ sys.path.insert(0, sys.argv[1])
 import torch
 from segmenter import Segmenter
 from refiner import LITE, NANO, OFFICIAL, Refiner
-runs, long, threads, side = int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])
+runs, long, threads, side, device = int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]), sys.argv[6]
 torch.set_num_threads(threads)
 torch.set_grad_enabled(False)
+torch.set_default_device(device)
 presets = {'nano': NANO, 'lite': LITE, 'official': OFFICIAL}
 segmenter = Segmenter().eval()
 def call(name, n):
@@ -54,12 +56,13 @@ def call(name, n):
         return lambda: segmenter.denoiser(features, plane, torch.ones(n), plane)
     refiner, image, mask = Refiner(presets[name]).eval(), torch.randn(n, 3, 256, 256), (torch.rand(n, 1, 256, 256) > .5).float()
     return lambda: refiner(image, mask, torch.full((n,), 5))
-for part in sys.argv[6:]:
+for part in sys.argv[7:]:
     name, n = part.split(':')
     work, times = call(name, int(n)), []
     while len(times) <= runs and not (times and times[-1] > long):
         start = time.perf_counter()
-        work()
+        out = work()
+        (out[-1] if isinstance(out, tuple) else out).cpu()
         times.append(time.perf_counter() - start)
     times = sorted(times[1:] or times)
     print(times[len(times) // 2], flush=True)
@@ -182,14 +185,14 @@ fn median(mut call: impl FnMut(usize)) -> f64 {
 }
 
 /// Seconds of `PyTorch` for each row, with crops of `side` pixels a side for the segmenter; `None` where no Python is named.
-fn python_seconds(rows: &[Row], side: usize) -> Option<Vec<f64>> {
+fn python_seconds(rows: &[Row], side: usize, device: &str) -> Option<Vec<f64>> {
     let python = std::env::var_os("ANNOTATOR_TORCH_PYTHON")?;
     let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
     let mut parts: Vec<&str> = rows.iter().flat_map(|row| row.parts.iter().map(|(_, part)| part.as_str())).collect();
     parts.sort_unstable();
     parts.dedup();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let settings = [RUNS.to_string(), LONG.to_string(), threads.to_string(), side.to_string()];
+    let settings = [RUNS.to_string(), LONG.to_string(), threads.to_string(), side.to_string(), device.to_owned()];
     let output = Command::new(python).args(["-c", PYTHON]).arg(reference).args(settings).args(&parts).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -206,25 +209,29 @@ fn main() {
     let mut out = std::io::stdout();
     let skipped = std::env::var("ANNOTATOR_BENCH_SKIP").unwrap_or_default();
     let skipped: Vec<String> = skipped.split(',').map(str::to_owned).collect();
+    let skips = |name: &str| skipped.iter().any(|skipped| skipped == name);
+    let torch_device = std::env::var("ANNOTATOR_TORCH_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
     let rows = rows(&skipped);
-    let cpu = Assistant::load(ComputeChoice::Cpu, &ModelPaths::default()).unwrap();
-    let adapter = if skipped.iter().any(|name| name == "adapter") {
+    let cpu = (!skips("cpu")).then(|| Assistant::load(ComputeChoice::Cpu, &ModelPaths::default()).unwrap());
+    let adapter = if skips("adapter") {
         None
     } else {
         let compute = open(ComputeChoice::Gpu).inspect_err(|error| writeln!(out, "no adapter: {error}").unwrap());
         compute.ok().map(|compute| Assistant::load_on(compute, &ModelPaths::default()).unwrap())
     };
     let software = adapter.as_ref().is_some_and(|assistant| matches!(assistant.compute(), Compute::Gpu(gpu) if gpu.software));
-    let python = python_seconds(&rows, cpu.segmenter().config.crop);
+    let Some(any) = cpu.as_ref().or(adapter.as_ref()) else { return };
+    let python = python_seconds(&rows, any.segmenter().config.crop, &torch_device);
     if let Some(adapter) = &adapter {
         writeln!(out, "adapter: {}", adapter.compute()).unwrap();
     }
     writeln!(out, "{:<28}{:>12}{:>12}{:>12}{:>8}", "milliseconds", "CPU", "adapter", "PyTorch", "ratio").unwrap();
     for (index, row) in rows.iter().enumerate() {
-        let own = row.seconds(&cpu);
+        let own = cpu.as_ref().map(|assistant| row.seconds(assistant));
         let other = adapter.as_ref().filter(|_| !(software && row.is_official())).map(|assistant| row.seconds(assistant));
         let torch = python.as_ref().map(|times| times[index]);
-        let ratio = torch.map_or_else(|| "-".to_owned(), |torch| format!("{:.2}", own / torch));
-        writeln!(out, "{:<28}{:>12}{:>12}{:>12}{ratio:>8}", row.name, cell(Some(own)), cell(other), cell(torch)).unwrap();
+        let compared = if torch_device == "cpu" { own } else { other };
+        let ratio = compared.zip(torch).map_or_else(|| "-".to_owned(), |(seconds, torch)| format!("{:.2}", seconds / torch));
+        writeln!(out, "{:<28}{:>12}{:>12}{:>12}{ratio:>8}", row.name, cell(own), cell(other), cell(torch)).unwrap();
     }
 }

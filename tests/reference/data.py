@@ -311,21 +311,26 @@ def mask_crop(obj: Object, region: Box, size: int, flip: bool = False) -> np.nda
 
 
 @dataclass
-class Sample:
-    """What the segmenter is shown of one object: input [5,S,S] f32 and mask [1,S/2,S/2] f32."""
+class Crop:
+    """What the segmenter is shown of one object, in bytes: RGB [S,S,3]; whether pixels lie in the image and in the box
+    [S,S]; the mask [S/2,S/2]; all but the colours 0 or 1."""
 
-    x: np.ndarray
-    mask: np.ndarray
     rgb: np.ndarray
     valid: np.ndarray
-
-    def look_again(self, mask: np.ndarray) -> np.ndarray:
-        """Evidence [S,S] of a second look: colours speak for ``mask`` [S/2,S/2] instead of the box."""
-        seen = cv2.resize(mask.astype(np.uint8), self.valid.shape, interpolation=cv2.INTER_NEAREST)
-        return colour_evidence(self.rgb, seen, self.valid)
+    indicator: np.ndarray
+    mask: np.ndarray
 
 
-def segmenter_sample(rng: np.random.Generator, scene: Scene, obj: Object, size: int) -> Sample:
+def crop_object(scene: Scene, obj: Object, size: int) -> Crop:
+    """One object as it is; its mask as large as the crop."""
+    region = crop_region(obj.box)
+    valid = inside(region, size, scene.image.shape[:2])
+    indicator = box_indicator(region, size, obj.box)
+    mask = mask_crop(obj, region, size) >= 128
+    return Crop(fast_crop(scene.image, region, size), *(a.astype(np.uint8) for a in (valid, indicator, mask)))
+
+
+def augmented_crop(rng: np.random.Generator, scene: Scene, obj: Object, size: int) -> Crop:
     """One object, augmented."""
     box = jitter_box(rng, obj.box)
     region = crop_region(box, 0.25 if rng.random() < 0.5 else float(rng.uniform(0.12, 0.7)))
@@ -338,9 +343,7 @@ def segmenter_sample(rng: np.random.Generator, scene: Scene, obj: Object, size: 
         valid, indicator = valid[:, ::-1], indicator[:, ::-1]
     if rng.random() < 0.1:
         rgb, mask, valid, indicator = rgb[::-1], mask[::-1], valid[::-1], indicator[::-1]
-    evidence = colour_evidence(rgb, indicator, valid)
-    x = np.concatenate([normalise(rgb, valid), indicator[None], evidence[None]])
-    return Sample(x, (mask >= 128).astype(np.float32)[None], rgb, valid)
+    return Crop(rgb, *(a.astype(np.uint8) for a in (valid, indicator, mask >= 128)))
 
 
 VOC_CLASSES = frozenset(
@@ -368,21 +371,16 @@ class Exemplars:
         return [others[i] for i in rng.permutation(len(others))[:count]]
 
 
-def exemplar_crop(scene: Scene, obj: Object, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """(input [5,size,size], mask [size,size]) of an exemplar."""
-    region = crop_region(obj.box)
-    rgb = fast_crop(scene.image, region, size)
-    valid = inside(region, size, scene.image.shape[:2])
-    indicator = box_indicator(region, size, obj.box)
-    evidence = colour_evidence(rgb, indicator, valid)
-    x = np.concatenate([normalise(rgb, valid), indicator[None], evidence[None]])
-    return x, (mask_crop(obj, region, size) >= 128).astype(np.float32)
-
-
 class Mixture:
-    """Draws (scene, object) from several pools, smaller objects a little less often."""
+    """Draws (scene, object) from several pools, smaller objects a little less often.
 
-    def __init__(self, pools: dict[str, tuple[float, list[Scene]]]) -> None:
+    With a ``maker`` a draw from the composed scenes makes a new one by the probability ``fresh``, in the place of an old one.
+    """
+
+    def __init__(
+        self, pools: dict[str, tuple[float, list[Scene]]], maker: Compositor | None = None, fresh: float = 0.0
+    ) -> None:
+        self.names, self.maker, self.fresh = list(pools), maker, fresh
         self.weights = np.array([w for w, _ in pools.values()])
         self.weights /= self.weights.sum()
         self.items: list[list[tuple[Scene, Object]]] = []
@@ -395,8 +393,12 @@ class Mixture:
 
     def draw(self, rng: np.random.Generator) -> tuple[Scene, Object]:
         k = int(rng.choice(len(self.items), p=self.weights))
-        i = int(np.searchsorted(self.cumulative[k], rng.random()))
-        return self.items[k][min(i, len(self.items[k]) - 1)]
+        i = min(int(np.searchsorted(self.cumulative[k], rng.random())), len(self.items[k]) - 1)
+        if self.maker and self.names[k] in ("composed", "rotated") and rng.random() < self.fresh:
+            scene = self.maker.scene(rng) if self.names[k] == "composed" else self.maker.rotated(rng)
+            if scene.objects:
+                self.items[k][i] = (scene, scene.objects[int(rng.integers(len(scene.objects)))])
+        return self.items[k][i]
 
 
 # --- wrong masks -----------------------------------------------------------------------
@@ -458,21 +460,20 @@ def perturb(rng: np.random.Generator, mask: np.ndarray, target: float) -> np.nda
 
 
 def corrupt(rng: np.random.Generator, mask: np.ndarray, worst: float = 0.6) -> np.ndarray:
-    """A wrong label for a f32 mask: perturbed, or its filled box, or the ellipse in it."""
-    m = (mask > 0.5).astype(np.uint8)
-    x, y, w, h = cv2.boundingRect(m)
+    """A wrong label for a u8 mask: perturbed, or its filled box, or the ellipse in it."""
+    x, y, w, h = cv2.boundingRect(mask)
     r = rng.random()
     if w < 4 or h < 4:
         return mask
     if r < 0.2:
-        out = np.zeros_like(m)
+        out = np.zeros_like(mask)
         if r < 0.1:
             out[y : y + h, x : x + w] = 1
         else:
             cv2.ellipse(out, (x + w // 2, y + h // 2), (w // 2, h // 2), 0, 0, 360, 1, -1)
     else:
-        out = perturb(rng, m, float(rng.uniform(worst, 0.95)))
-    return out.astype(np.float32)
+        out = perturb(rng, mask, float(rng.uniform(worst, 0.95)))
+    return out
 
 
 def wobble(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
@@ -522,29 +523,26 @@ def synthetic(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
     return out if out.any() else mask
 
 
-def grabcut(sample: Sample, side: int) -> np.ndarray:
-    """What GrabCut makes of the sample's box, on a grid of ``side``."""
-    ys, xs = np.nonzero(sample.x[3] > 0.5)
-    labels = np.full(sample.valid.shape, cv2.GC_BGD, np.uint8)
-    labels[ys, xs] = cv2.GC_PR_FGD
+def grabcut(crop: Crop) -> np.ndarray:
+    """What GrabCut makes of the crop's box, as large as its mask."""
+    side = crop.mask.shape[::-1]
+    labels = cv2.resize(crop.indicator, side, interpolation=cv2.INTER_NEAREST) * cv2.GC_PR_FGD
     cv2.setRNGSeed(0)
     try:
-        cv2.grabCut(
-            np.ascontiguousarray(sample.rgb), labels, None, np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK
-        )
+        rgb = cv2.resize(crop.rgb, side, interpolation=cv2.INTER_AREA)
+        cv2.grabCut(rgb, labels, None, np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK)
     except cv2.error:
-        return sample.mask[0]
-    found = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
-    return cv2.resize(found.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST).astype(np.float32)
+        return crop.mask
+    return ((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)).astype(np.uint8)
 
 
-def shown(rng: np.random.Generator, sample: Sample) -> np.ndarray:
-    """A mask that somebody might bring for a sample: right, a little wrong, or very wrong."""
-    r, truth = rng.random(), sample.mask[0]
+def brought(rng: np.random.Generator, crop: Crop) -> np.ndarray:
+    """A mask that somebody might bring for an object: right, a little wrong, or very wrong."""
+    r = rng.random()
     if r < 0.15:
-        out = grabcut(sample, truth.shape[0])
+        out = grabcut(crop)
     elif r < 0.5:
-        out = corrupt(rng, truth, 0.5)
+        out = corrupt(rng, crop.mask, 0.5)
     else:
-        out = synthetic(rng, truth.astype(np.uint8)).astype(np.float32)
-    return out if out.any() else truth
+        out = synthetic(rng, crop.mask)
+    return out if out.any() else crop.mask

@@ -96,7 +96,7 @@ def conditioning_fixture(out: Path) -> None:
     x_u = torch.randn(n, 1, side, side, generator=g)
     x0_hat = 0.5 * torch.tanh(torch.randn(n, 1, side, side, generator=g))
     u = torch.tensor([0.7, 1.0, 0.4, 0.9])
-    exemplars = [model.exemplar(c, m) for c, m in zip(crops, masks)]
+    exemplars = model.exemplars(crops, masks)
     conditions = [Condition(exemplars[:2], 1), Condition(exemplars[2:]), Condition((), 2), Condition()]
     tensors = {f"weights.{k}": v for k, v in model.state_dict().items()}
     with torch.no_grad():

@@ -82,8 +82,18 @@ def conv1(cin: int, cout: int) -> nn.Conv2d:
     return nn.Conv2d(cin, cout, 1)
 
 
+class Norm(nn.GroupNorm):
+    """Group norm that stays in half precision where CUDA's autocast would leave it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not x.is_cuda:
+            return super().forward(x)
+        with torch.autocast("cuda", enabled=False):
+            return F.group_norm(x, self.num_groups, self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)
+
+
 def group_norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(GROUPS, channels, eps=1e-5)
+    return Norm(GROUPS, channels, eps=1e-5)
 
 
 def zero(module: nn.Module) -> nn.Module:
@@ -211,7 +221,7 @@ def places(share: Tensor) -> Tensor:
     """PATCHES cells evenly spread, in reading order, over those that the mask covers at least half."""
     order = torch.sort(share, descending=True, stable=True)[1]
     order = order[: max(int((share >= 0.5).sum()), PATCHES)].sort()[0]
-    return order[torch.tensor([(2 * i + 1) * len(order) // (2 * PATCHES) for i in range(PATCHES)])]
+    return order[[(2 * i + 1) * len(order) // (2 * PATCHES) for i in range(PATCHES)]]
 
 
 def exemplar_values(f16: Tensor, share: Tensor) -> Tensor:
@@ -279,16 +289,17 @@ class Conditioning(nn.Module):
         if own.concat:
             self.concat = zero(conv3(48, cfg.c8))
 
-    def context(self, conditions: Sequence[Condition]) -> Context | None:
-        """The tokens of a batch, or None where no sample has a condition."""
-        if not any(c.exemplars or c.label is not None for c in conditions):
+    def context(self, conditions: Sequence[Condition], padded: bool = False) -> Context | None:
+        """The tokens of a batch, or None where no sample has a condition; ``padded`` to equal sizes of all batches."""
+        if not padded and not any(c.exemplars or c.label is not None for c in conditions):
             return None
-        n = len(conditions)
-        slots = TOKENS * max(min(len(c.exemplars), MOST_EXEMPLARS) for c in conditions)
-        values = torch.zeros(n, slots, self.token.in_features)
+        n, device = len(conditions), self.kinds.weight.device
+        most = max(min(len(c.exemplars), MOST_EXEMPLARS) for c in conditions)
+        slots = TOKENS * (MOST_EXEMPLARS if padded else most)
+        values = torch.zeros(n, slots, self.token.in_features, device=device)
         bias = torch.full((n, slots + 1), -1e9)
         present = torch.zeros(n)
-        colours = torch.zeros(n, 3, self.mask, self.mask)
+        colours = torch.zeros(n, 3, self.mask, self.mask, device=device)
         for i, c in enumerate(conditions):
             shown = c.exemplars[:MOST_EXEMPLARS]
             if shown:
@@ -299,16 +310,16 @@ class Conditioning(nn.Module):
             if c.label is not None:
                 bias[i, slots] = 0
             present[i] = bool(shown) or c.label is not None
-        kinds = self.kinds(torch.arange(slots).remainder(TOKENS).clamp(max=2))
+        kinds = self.kinds(torch.arange(slots, device=device).remainder(TOKENS).clamp(max=2))
         if hasattr(self, "classes"):
-            label = self.classes(torch.tensor([c.label or 0 for c in conditions]))[:, None]
+            label = self.classes(torch.tensor([c.label or 0 for c in conditions], device=device))[:, None]
         else:
-            label = torch.zeros(n, 1, self.kinds.embedding_dim)
+            label = torch.zeros(n, 1, self.kinds.embedding_dim, device=device)
         tokens = torch.cat([self.token(values) + kinds, label], dim=1) if slots else label
         return Context(
             tokens,
-            bias[:, None, None],
-            present[:, None, None, None],
+            bias[:, None, None].to(device),
+            present[:, None, None, None].to(device),
             colours if hasattr(self, "concat") else None,
         )
 
@@ -420,12 +431,12 @@ class Segmenter(nn.Module):
         """A denoiser call with the tokens of ``context``, where there are any."""
         return self.denoiser(features, x_u, u, x0_hat, getattr(self, "conditioning", None), context)
 
-    def exemplar(self, crop: Tensor, mask: Tensor) -> Exemplar:
-        """Tokens of one exemplar from its input [5, S/2, S/2] and mask [S/2, S/2]."""
+    def exemplars(self, crops: Tensor, masks: Tensor) -> list[Exemplar]:
+        """Tokens of exemplars from their inputs [N, 5, S/2, S/2] and masks [N, S/2, S/2]."""
         with torch.no_grad():
-            f16 = self.encoder(crop[None])[3][0]
-        share = F.avg_pool2d(mask[None, None], 16)[0, 0]
-        return Exemplar(exemplar_values(f16.float(), share), crop[:3] * mask)
+            features = self.encoder.forward(crops)[3].float()
+        shares = F.avg_pool2d(masks[:, None], 16)[:, 0]
+        return [Exemplar(exemplar_values(*of), c[:3] * m) for *of, c, m in zip(features, shares, crops, masks)]
 
 
 def alpha_bar(u: Tensor) -> Tensor:

@@ -45,7 +45,7 @@ def main() -> None:
     torch.set_num_threads(1)
     cases = {n: load_cases(args.data, n, max(1, int(LIMIT[n] * args.share))) for n in SETS}
     size = int(args.stage.split("x")[0])
-    pools = load_pools(args.data, 600, 1)
+    pools, maker = load_pools(args.data, 600, 1)
     results: dict[str, list[dict[str, float]]] = {"start": [measured(args.start, cases, size)]}
     print("start", results["start"], flush=True)
     for seed in range(1, args.seeds + 1):
@@ -54,7 +54,7 @@ def main() -> None:
             options = f"--start {args.start} --stages {args.stage}:1 --steps {args.steps} --seed {seed} --lr 4e-4 --ema 0.98"
             losses = f"--step-weight {step} --noisy-weight {noisy} --snp-from 0 --snp-every 2 --second-look 0"
             given = ["--data", str(args.data), "--out", str(out), *options.split(), *losses.split()]
-            work(0, pools, *parse(given))
+            work(0, pools, maker, *parse(given))
             results.setdefault(arm, []).append(measured(out / "segmenter.safetensors", cases, size))
             print(seed, arm, results[arm][-1], flush=True)
             (args.out / "ablation.json").write_text(json.dumps(results, indent=1))

@@ -93,7 +93,7 @@ def main() -> None:
     args = p.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    pools = load_pools(args.data, args.scenes, args.seed)
+    pools, _ = load_pools(args.data, args.scenes, args.seed)
     # exact edges count most here
     share = {"crowded": 0.09, "single": 0.13, "rotated": 0.08, "composed": 0.65, "nuclei": 0.05}
     pools = {k: (share[k], scenes) for k, (_, scenes) in pools.items()}

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Sequence
+from typing import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -22,8 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import data as D
+from batches import Batch, Batches, Told, as_input
 from segmenter import (
-    MOST_EXEMPLARS,
     SCALE,
     Condition,
     ConditioningConfig,
@@ -36,6 +36,8 @@ from segmenter import (
 )
 from trainer import Stage, Trainer, export, launch, parse_stages, read_start
 
+STARTED = time.time()
+
 
 @dataclass
 class Options:
@@ -47,15 +49,9 @@ class Options:
     step_weight: float = 0.5
     noisy_weight: float = 0.5
     snp_from: float = 0.5
-    """Progress after which the two extra losses are applied, on every fourth batch each."""
+    """Progress after which the two extra losses are applied, on one batch of ``snp_every`` each."""
+    snp_every: int = 4
     no_evidence: bool = False
-    second_look: float = 0.35
-    """Share of batches that are looked at again, with the colours and the shape of a first mask."""
-    drop_class: float = 0.5
-    """Share of samples that are not told their class, and that see no exemplars; some have neither (guidance)."""
-    drop_exemplars: float = 0.2
-    listen: float = 1.0
-    """Share of batches in which any sample is told anything besides its box."""
 
 
 def load_pools(
@@ -66,7 +62,7 @@ def load_pools(
     more_photos: Sequence[Path] = (),
     only_labelled: bool = False,
     without: frozenset[str] = frozenset(),
-) -> dict[str, tuple[float, list[D.Scene]]]:
+) -> tuple[dict[str, tuple[float, list[D.Scene]]], D.Compositor]:
     start = time.time()
     photos = D.load_coco(root / "train" / "photos", min_area=100)
     nuclei = D.load_coco(root / "nuclei" / "train", min_area=60)
@@ -92,7 +88,7 @@ def load_pools(
     rotated = [maker.rotated(rng) for _ in range(scenes // 3)]
     print(f"composed {len(composed)} + {len(rotated)} scenes in {time.time() - start:.0f} s", flush=True)
     if only_labelled:
-        return {"photos": (0.6, photos), "rotated": (0.25, rotated), "nuclei": (0.15, nuclei)}
+        return {"photos": (0.6, photos), "rotated": (0.25, rotated), "nuclei": (0.15, nuclei)}, maker
     crowded = [s for s in photos if not s.name.startswith("caltech")]
     single = [s for s in photos if s.name.startswith("caltech")]
     return {
@@ -101,7 +97,7 @@ def load_pools(
         "rotated": (0.14, rotated),
         "composed": (0.25, composed),
         "nuclei": (0.05, nuclei),
-    }
+    }, maker
 
 
 def dice_loss(prob: Tensor, target: Tensor) -> Tensor:
@@ -127,14 +123,16 @@ def iou(logits: Tensor, target: Tensor) -> Tensor:
     return (a & b).sum(1) / (a | b).sum(1).clamp(min=1)
 
 
-def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> None:
+def work(rank: int, pools: dict, maker: D.Compositor, args: argparse.Namespace, options: Options, told: Told) -> None:
     torch.manual_seed(args.seed * 100 + rank)
-    classes: tuple[str, ...] = ()
+    device = torch.device(args.device)
+    torch.backends.cudnn.benchmark = True
+    shown, own = None, None
     frozen = args.train == "conditioning"
     if frozen or args.conditioned:
         shown = D.Exemplars([s for name in ("photos", "crowded", "single", "nuclei") for s in pools.get(name, (0, []))[1]])
-        classes = tuple(sorted(shown.of_class))
-    own = ConditioningConfig(classes, args.concat) if classes else None
+        told = replace(told, classes=tuple(sorted(shown.of_class)))
+        own = ConditioningConfig(told.classes, args.concat)
     config = SegmenterConfig(depths=tuple(args.depths), fine=args.fine, conditioning=own)
     model = Segmenter(config)
     if args.start:
@@ -148,118 +146,122 @@ def work(rank: int, pools: dict, args: argparse.Namespace, options: Options) -> 
     if frozen:
         model.encoder.requires_grad_(False)
         model.denoiser.requires_grad_(False)
-    model = model.to(memory_format=torch.channels_last)
-    trainer = Trainer(model, args.out, args.lr, args.decay, args.ema)
+    model = model.to(device, memory_format=torch.channels_last)
+    trainer = Trainer(model, args.out, args.lr, args.decay, args.ema, args.started if device.type != "cpu" else None)
     if args.resume:
         trainer.load(args.resume)
     rng = np.random.default_rng([args.seed, rank, trainer.step])
     torch.manual_seed(int(rng.integers(1 << 31)))
-    mixture = D.Mixture(pools)
+    mixture = D.Mixture(pools, maker, args.fresh)
+    feeds: dict[tuple[int, int], Iterator[Batch]] = {}
 
-    encoded: dict[int, Exemplar] = {}
+    def feed_of(stage: Stage) -> Iterator[Batch]:
+        shape = stage.size, stage.batch
+        if shape not in feeds:
+            feeds.clear()
+            batches = Batches(mixture, shown, told, *shape, seed=[args.seed, rank, trainer.step])
+            feeds[shape] = batches.loaded(args.loaders, device)
+        return feeds[shape]
 
-    def exemplar_of(scene: D.Scene, obj: D.Object) -> Exemplar:
-        """Encoded once where the encoder does not change."""
-        found = encoded.get(id(obj))
-        if found is None:
-            x, m = D.exemplar_crop(scene, obj, config.mask)
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                found = model.exemplar(torch.from_numpy(x), torch.from_numpy(m))
-            if not args.concat:
-                found.colours = None
-            if frozen:
-                encoded[id(obj)] = found
-        return found
+    def half() -> torch.autocast:
+        return torch.autocast(device.type, dtype=torch.bfloat16)
 
-    def condition_of(scene: D.Scene, obj: D.Object) -> Condition:
-        told = obj.label in classes and rng.random() >= options.drop_class
-        label = classes.index(obj.label) if told else None
-        if rng.random() < options.drop_exemplars:
-            return Condition((), label)
-        count = int(rng.integers(1, MOST_EXEMPLARS + 1))
-        return Condition([exemplar_of(*d) for d in shown.draw(rng, scene, obj, count)], label)
+    def context_of(batch: Batch) -> Context | None:
+        """The tokens of a batch; on an accelerator always as many, so that it is compiled once."""
+        padded = own is not None and device.type != "cpu"
+        if not batch.listens and not padded:
+            return None
+        exemplars: list[list[Exemplar]] = [[] for _ in batch.labels]
+        if batch.exemplars is not None:
+            with half():
+                found = model.exemplars(batch.exemplars.input(), batch.exemplars.mask.float())
+            for owner, exemplar in zip(batch.owners.tolist(), found):
+                exemplars[owner].append(exemplar)
+        labels = [label if label >= 0 else None for label in batch.labels.tolist()]
+        return model.conditioning.context([Condition(*c) for c in zip(exemplars, labels)], padded)
 
-    def batch_of(stage: Stage) -> tuple[Tensor, Tensor, Context | None, list[D.Sample]]:
-        drawn = [mixture.draw(rng) for _ in range(stage.batch)]
-        samples = [D.segmenter_sample(rng, *d, stage.size) for d in drawn]
-        told = own and rng.random() < options.listen
-        context = model.conditioning.context([condition_of(*d) for d in drawn]) if told else None
-        x = torch.from_numpy(np.stack([s.x for s in samples]))
-        if options.no_evidence:
-            x[:, 4] = 0
-        mask = torch.from_numpy(np.stack([s.mask for s in samples]))
-        return x.to(memory_format=torch.channels_last), mask, context, samples
+    def eager(features: tuple[Tensor, ...], x_u: Tensor, u: Tensor, x0_hat: Tensor, context: Context | None) -> tuple[Tensor, Tensor]:
+        """A denoiser call that is never compiled."""
+        return model.denoiser.forward(features, x_u, u, x0_hat, getattr(model, "conditioning", None), context)
 
     @torch.no_grad()
-    def first_look(x: Tensor, samples: list[D.Sample], context: Context | None) -> Tensor:
+    def first_look(x: Tensor, batch: Batch, context: Context | None) -> Tensor:
         """First masks as x0; ``x`` gets their colours. Half are masks that the network did not make: of its own
         training objects it makes fewer errors than of others, and it is to judge any mask."""
-        n, side = len(samples), x.shape[-1] // 2
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            noise = torch.randn(n, 1, side, side)
-            logits, _ = model.denoise(model.encoder(x), noise, torch.ones(n), torch.zeros_like(noise), context)
-        prior = x0_from_logits(logits)
-        for i, sample in enumerate(samples):
-            if rng.random() < 0.5:
-                shown = torch.from_numpy(D.shown(rng, sample))
-                prior[i, 0] = SCALE * float(rng.uniform(0.6, 1)) * (2 * shown - 1)
-            x[i, 4] = torch.from_numpy(sample.look_again((prior[i, 0] > 0).numpy()))
+        n, size = len(x), x.shape[-1]
+        with half():
+            noise = torch.randn(n, 1, size // 2, size // 2, device=device)
+            one = torch.ones(n, device=device)
+            logits, _ = eager(model.encoder.forward(x), noise, one, torch.zeros_like(noise), context)
+        theirs = batch.brought[:, None].float()
+        given = theirs.amax((1, 2, 3), keepdim=True) > 0
+        sure = SCALE * (0.6 + 0.4 * torch.rand(n, 1, 1, 1, device=device))
+        prior = torch.where(given, sure * (2 * theirs - 1), x0_from_logits(logits))
+        x[:, 4] = batch.crops.evidence(as_input(prior > 0, size))
         return prior
 
     def loss_of(stage: Stage, progress: float) -> tuple[Tensor, dict[str, float]]:
-        x, mask, context, samples = batch_of(stage)
+        batch = next(feed_of(stage))
         n = stage.batch
-        again = not frozen and rng.random() < options.second_look
-        seen = first_look(x, samples, context) if again else torch.zeros_like(mask)
-        x0, eps = SCALE * (2 * mask - 1), torch.randn(mask.shape)
-        u = torch.where(torch.rand(n) < options.one_step, torch.ones(n), torch.rand(n))
+        x = batch.crops.input(not options.no_evidence)
+        mask = batch.crops.mask[:, None].float()
+        context = context_of(batch)
+        again = not frozen and batch.brought is not None
+        seen = first_look(x, batch, context) if again else torch.zeros_like(mask)
+        x0, eps = SCALE * (2 * mask - 1), torch.randn_like(mask)
+        chance = torch.rand(2, n, device=device)
+        u = torch.where(chance[0] < options.one_step, torch.ones_like(chance[0]), chance[1])
         x_u = diffuse(x0, u, eps)
-        parts: dict[str, float] = {}
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with half():
             features = model.encoder(x)
             prior = seen if rng.random() < 0.8 else torch.zeros_like(mask)
-            if not again and bool((u < 1).any()) and rng.random() < options.self_cond:
+            if not again and options.one_step < 1 and rng.random() < options.self_cond:
                 with torch.no_grad():
-                    first, _ = model.denoise(features, x_u, u, prior, context)
+                    first, _ = eager(features, x_u, u, prior, context)
                 prior = x0_from_logits(first) * (u < 1)[:, None, None, None]
             logits, quality = model.denoise(features, x_u, u, prior, context)
         logits = logits.float()
         with torch.no_grad():
             score = iou(logits, mask)
+            first_step = u == 1
+            of_first = (score * first_step).sum() / first_step.sum().clamp(min=1)
         loss = mask_loss(logits, mask, args.edges) + 0.1 * (quality.float() - score).square().mean()
-        parts["loss"] = float(loss.detach())
-        parts["again" if again else "iou1"] = float(score[u == 1].mean()) if bool((u == 1).any()) else float(score.mean())
+        parts = {"loss": loss.item(), "again" if again else "iou1": of_first.item()}
         if frozen or progress < options.snp_from:
             return loss, parts
-        turn = trainer.step % args.snp_every
         zero = torch.zeros_like(mask)
-        if turn == 0 and options.step_weight > 0:
+        if trainer.step % options.snp_every == 0 and options.step_weight > 0:
             # two noise levels of one trajectory should agree; the cleaner one teaches
-            later = (u - 0.3 * torch.rand(n)).clamp(min=0.01)
-            with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+            later = (u - 0.3 * torch.rand(n, device=device)).clamp(min=0.01)
+            with half(), torch.no_grad():
                 teacher, _ = trainer.ema.denoiser(features, diffuse(x0, later, eps), later, zero)
             loss = loss + options.step_weight * dice_loss(
                 logits.sigmoid(), teacher.float().sigmoid()
             ).mean()
-        if turn == args.snp_every // 2 and options.noisy_weight > 0:
+        if batch.wrong is not None and options.noisy_weight > 0:
             # a wrong label is diffused, the right one is asked for
-            wrong = torch.from_numpy(np.stack([D.corrupt(rng, m[0].numpy()) for m in mask]))[:, None]
-            v = torch.rand(n) * 0.9 + 0.05
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                again, _ = model.denoiser(features, diffuse(SCALE * (2 * wrong - 1), v, eps), v, zero)
-            loss = loss + options.noisy_weight * mask_loss(again.float(), mask)
+            wrong = batch.wrong[:, None].float()
+            v = torch.rand(n, device=device) * 0.9 + 0.05
+            with half():
+                other, _ = eager(features, diffuse(SCALE * (2 * wrong - 1), v, eps), v, zero, None)
+            loss = loss + options.noisy_weight * mask_loss(other.float(), mask)
         return loss, parts
 
+    stages = parse_stages(args.stages)
+    if args.compile:
+        model.encoder.compile()
+        model.denoiser.compile()
+        loss_of(stages[0], 0.0)[0].backward()
     target = args.out / "segmenter.safetensors" if args.export is None else args.export
     trainer.run(
-        parse_stages(args.stages),
+        stages,
         loss_of,
         lambda m: export(m, "segmenter", config.to_dict(), target),
         steps=args.steps,
     )
 
 
-def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, Options]:
+def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, Options, Told]:
     """The command line's settings."""
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--data", type=Path, required=True, help="folder with train/ and nuclei/")
@@ -279,7 +281,11 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, O
     p.add_argument("--concat", action="store_true", help="ablation: the first exemplar's colours as input channels")
     p.add_argument("--without-voc", action="store_true", help="never show objects of VOC's classes (few-shot protocol)")
     p.add_argument("--workers", type=int, default=2)
+    p.add_argument("--device", default="cpu", help="cpu, or cuda with one worker; there minutes are time on the wall")
+    p.add_argument("--compile", action="store_true", help="compile the network before training")
+    p.add_argument("--loaders", type=int, default=0, help="processes that draw batches beside each worker")
     p.add_argument("--scenes", type=int, default=3000, help="scenes to compose before training")
+    p.add_argument("--fresh", type=float, default=0.0, help="how often a draw of a composed scene makes a new one")
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--decay", type=float, default=0.03)
     p.add_argument("--ema", type=float, default=0.999)
@@ -294,27 +300,32 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, O
     p.add_argument("--edges", type=float, default=0.0, help="how much more cells beside an outline count, in times")
     p.add_argument("--no-evidence", action="store_true", help="ablation: evidence channel set to 0")
     args = p.parse_args(arguments)
+    args.started = STARTED
     args.out.mkdir(parents=True, exist_ok=True)
     options = Options(
         one_step=args.one_step,
         step_weight=args.step_weight,
         noisy_weight=args.noisy_weight,
         snp_from=args.snp_from,
+        snp_every=args.snp_every,
         no_evidence=args.no_evidence,
-        second_look=args.second_look,
+    )
+    told = Told(
         drop_exemplars=args.drop_exemplars,
         listen=args.listen,
+        second_look=args.second_look,
+        wrong=1 / args.snp_every if args.noisy_weight > 0 else 0.0,
     )
-    return args, options
+    return args, options, told
 
 
 def main() -> None:
-    args, options = parse()
+    args, options, told = parse()
     torch.set_num_threads(1)
     without = D.VOC_CLASSES if args.without_voc else frozenset()
     only_labelled = args.train == "conditioning"
-    pools = load_pools(args.data, args.scenes, args.seed, args.more_cutouts, args.more_photos, only_labelled, without)
-    launch(work, (pools, args, options), args.workers)
+    pools, maker = load_pools(args.data, args.scenes, args.seed, args.more_cutouts, args.more_photos, only_labelled, without)
+    launch(work, (pools, maker, args, options, told), args.workers)
 
 
 if __name__ == "__main__":

@@ -55,9 +55,13 @@ def learning_rate(progress: float, peak: float, warmup: float = 0.03) -> float:
 
 
 class Trainer:
-    """State of one run. ``minutes`` counts the processor time of one worker over all resumed parts."""
+    """State of one run. ``minutes`` counts the processor time of one worker over all resumed parts; on an accelerator
+    it is the time on the wall since ``started``, and the learning rate follows what is left of it at the first step."""
 
-    def __init__(self, model: nn.Module, out: Path, lr: float, decay: float, ema: float) -> None:
+    def __init__(
+        self, model: nn.Module, out: Path, lr: float, decay: float, ema: float, started: float | None = None
+    ) -> None:
+        self.started = started
         self.model, self.out, self.lr, self.ema_rate = model, out, lr, ema
         self.ema = copy.deepcopy(model).requires_grad_(False)
         self.params = [p for p in model.parameters() if p.requires_grad]
@@ -77,7 +81,7 @@ class Trainer:
         state = torch.load(path, map_location="cpu", weights_only=True)
         self.model.load_state_dict(state["model"], strict=False)
         self.ema.load_state_dict(state["ema"], strict=False)
-        if "optimiser" in state:
+        if state.get("optimiser"):
             before = dict(enumerate(self.in_groups(state["model"])))
             moments = {before[i]: m for i, m in state["optimiser"]["state"].items()}
             now = enumerate(self.in_groups(self.model.state_dict()))
@@ -161,14 +165,26 @@ class Trainer:
         """Train until the last stage's time is up; in the first stage for ``steps`` steps where that is given."""
         total, begin = stages[-1].until, self.step
         last, saved, seen = time.process_time(), time.time(), 0
+        first = 0.0 if self.started is None else (time.time() - self.started) / 60
         sums: dict[str, list[float]] = {}
         logged = time.time()
+
+        def report() -> None:
+            text = " ".join(f"{k} {sum(v) / len(v):.4f}" for k, v in sums.items())
+            rate = seen * stage.batch * self.world / (time.time() - logged)
+            print(
+                f"{time.strftime('%H:%M:%S')} min {minutes:.1f} step {self.step} samples {self.samples} "
+                f"S {stage.size} {rate:.1f}/s {text}",
+                flush=True,
+            )
+            sums.clear()
+
         while True:
             now = time.process_time()
-            self.minutes += (now - last) / 60
+            self.minutes = self.minutes + (now - last) / 60 if self.started is None else (time.time() - self.started) / 60
             last = now
             minutes = self.minutes
-            progress = (self.step - begin) / steps if steps else minutes / total
+            progress = (self.step - begin) / steps if steps else (minutes - first) / (total - first)
             if (self.step % MEET == 0 or self.world == 1) and self.agree(progress) >= 1:
                 break
             progress, minutes = min(progress, 1.0), min(minutes, stages[-1].until - 1e-6)
@@ -178,19 +194,15 @@ class Trainer:
             for k, v in parts.items():
                 sums.setdefault(k, []).append(v)
             seen += 1
-            if self.rank == 0 and time.time() - logged > 30:
-                text = " ".join(f"{k} {sum(v) / len(v):.4f}" for k, v in sums.items())
-                rate = seen * stage.batch * self.world / (time.time() - logged)
-                print(
-                    f"{time.strftime('%H:%M:%S')} min {minutes:.1f} step {self.step} samples {self.samples} "
-                    f"S {stage.size} {rate:.1f}/s {text}",
-                    flush=True,
-                )
-                sums, seen, logged = {}, 0, time.time()
+            if self.rank == 0 and time.time() - logged > (30 if self.started is None else 10):
+                report()
+                seen, logged = 0, time.time()
             if self.rank == 0 and time.time() - saved > save_every:
                 self.save()
                 export(self.ema)
                 saved = time.time()
+        if self.rank == 0 and seen:
+            report()
         self.save()
         self.save("final.pt")
         if self.rank == 0:
@@ -225,7 +237,7 @@ def read_start(path: Path) -> dict[str, Tensor]:
 
 def export(model: nn.Module, network: str, config: dict, path: Path) -> None:
     """Half-precision safetensors with the network's name and configuration in its metadata."""
-    tensors = {k: v.detach().to(torch.float16).contiguous() for k, v in model.state_dict().items()}
+    tensors = {k: v.detach().to(torch.float16).contiguous().cpu() for k, v in model.state_dict().items()}
     metadata = {"annotator.network": network, "annotator.config": json.dumps(config)}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
