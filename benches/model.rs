@@ -3,8 +3,9 @@
 //! `ANNOTATOR_TORCH_PYTHON` names a Python with `PyTorch`, which gets as many threads as Burn has; without it that column
 //! is empty. `ANNOTATOR_TORCH_DEVICE` is where it runs (`cpu`, or `cuda` to compare graphics adapters).
 //! `ANNOTATOR_BENCH_SKIP` leaves out, separated by commas: `cpu`, `adapter` (a graphics adapter compiles its kernels at
-//! the first call of each size, which is not timed but may take minutes) and `official` (the published refiner, half a
-//! minute a step on two cores; never run on a software adapter).
+//! the first call of each size, which is not timed but may take minutes), `official` (the published refiner, half a
+//! minute a step on two cores; never run on a software adapter) and `layers` (what one layer takes; how often the encoder
+//! and the denoiser call it is in its name).
 //!
 //! A time is the median of at most 5 runs after one that is not counted, and ends when the result is in this program's
 //! memory. A run that takes more than 10 seconds is the only one. `PyTorch` runs the networks alone, as often as the row
@@ -24,6 +25,7 @@ use annotator::geometry::{Rect, Size};
 use annotator::job::Cancel;
 use annotator::mask::Mask;
 use annotator::model::device::{Compute, ComputeChoice, open};
+use annotator::model::layer::{conv3, convolved, group_norm, normed_silu};
 use annotator::model::refiner::{Refiner, RefinerConfig};
 use burn::tensor::{Device, Tensor};
 use image::RgbImage;
@@ -34,12 +36,36 @@ const LONG: f64 = 10.0;
 /// The refiner's time indices.
 const TIMES: [usize; 3] = [5, 2, 0];
 
+/// 3x3 convolutions of the segmenter at crops of 320 pixels: channels in and out, stride, side, calls of encoder and denoiser.
+const CONVOLUTIONS: [([usize; 4], usize, usize); 15] = [
+    ([5, 24, 2, 320], 1, 0),
+    ([24, 32, 2, 160], 1, 0),
+    ([32, 32, 1, 80], 2, 1),
+    ([64, 32, 1, 80], 0, 1),
+    ([128, 32, 1, 80], 0, 1),
+    ([32, 4, 1, 80], 0, 2),
+    ([32, 64, 2, 80], 1, 0),
+    ([32, 64, 1, 40], 0, 1),
+    ([64, 64, 1, 40], 4, 3),
+    ([128, 64, 1, 40], 0, 1),
+    ([64, 128, 2, 40], 1, 1),
+    ([128, 128, 1, 20], 10, 3),
+    ([256, 128, 1, 20], 0, 1),
+    ([128, 192, 2, 20], 1, 1),
+    ([192, 192, 1, 10], 8, 4),
+];
+/// Group norms with their activation: channels, side, calls of encoder and denoiser.
+const NORMS: [([usize; 2], usize, usize); 6] =
+    [([24, 160], 1, 0), ([32, 80], 2, 3), ([64, 80], 0, 1), ([64, 40], 4, 4), ([128, 20], 10, 4), ([192, 10], 8, 4)];
+/// Groups of every norm.
+const GROUPS: usize = 8;
+
 /// Prints the median seconds of each `NETWORK:BATCH` in the arguments.
 const PYTHON: &str = r"
 import sys, time
 sys.path.insert(0, sys.argv[1])
 import torch
-from segmenter import Segmenter
+from segmenter import Segmenter, conv3, group_norm
 from refiner import LITE, NANO, OFFICIAL, Refiner
 runs, long, threads, side, device = int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]), sys.argv[6]
 torch.set_num_threads(threads)
@@ -48,6 +74,14 @@ torch.set_default_device(device)
 presets = {'nano': NANO, 'lite': LITE, 'official': OFFICIAL}
 segmenter = Segmenter().eval()
 def call(name, n):
+    if name.startswith('conv.'):
+        c, out, stride, cells = map(int, name.split('.')[1:])
+        layer, x = conv3(c, out, stride), torch.randn(n, c, cells, cells)
+        return lambda: layer(x)
+    if name.startswith('norm.'):
+        c, cells = map(int, name.split('.')[1:])
+        layer, x = group_norm(c), torch.randn(n, c, cells, cells)
+        return lambda: torch.nn.functional.silu(layer(x))
     crop, plane = torch.randn(n, 5, side, side), torch.randn(n, 1, side // 2, side // 2)
     if name == 'encoder':
         return lambda: segmenter.encoder(crop)
@@ -85,6 +119,10 @@ enum Work {
     /// The refiner that ships, on one mask of a picture.
     Refine,
     Refiner(RefinerConfig),
+    /// Channels in and out, stride, side.
+    Convolution([usize; 4]),
+    /// Channels, side.
+    Norm([usize; 2]),
 }
 
 fn rows(skipped: &[String]) -> Vec<Row> {
@@ -113,8 +151,25 @@ fn rows(skipped: &[String]) -> Vec<Row> {
         row("refiner lite, 3 steps", &[(steps, "lite:1")], Work::Refiner(RefinerConfig::lite())),
         row("refiner official, 3 steps", &[(steps, "official:1")], Work::Refiner(RefinerConfig::official())),
     ];
+    if !skipped.iter().any(|name| name == "layers") {
+        rows.extend(layers());
+    }
     rows.retain(|row| !(row.is_official() && skipped.iter().any(|name| name == "official")));
     rows
+}
+
+fn layers() -> impl Iterator<Item = Row> {
+    let convolutions = CONVOLUTIONS.into_iter().map(|(shape @ [from, to, stride, side], encoder, denoiser)| Row {
+        name: format!("conv {from} to {to}, {side}/{stride} ({encoder} + {denoiser})"),
+        parts: vec![(1.0, format!("conv.{from}.{to}.{stride}.{side}:1"))],
+        work: Work::Convolution(shape),
+    });
+    let norms = NORMS.into_iter().map(|(shape @ [channels, side], encoder, denoiser)| Row {
+        name: format!("norm {channels}, {side} ({encoder} + {denoiser})"),
+        parts: vec![(1.0, format!("norm.{channels}.{side}:1"))],
+        work: Work::Norm(shape),
+    });
+    convolutions.chain(norms)
 }
 
 impl Row {
@@ -151,6 +206,14 @@ impl Row {
                 })
             }
             Work::Refiner(config) => steps_seconds(&Refiner::new(config, &device), &device),
+            Work::Convolution([from, to, stride, side]) => {
+                let (conv, x) = (conv3([*from, *to], *stride, &device), Tensor::<4>::ones([1, *from, *side, *side], &device));
+                median(|_| drop(convolved(&conv, x.clone()).into_data()))
+            }
+            Work::Norm([channels, side]) => {
+                let (norm, x) = (group_norm(GROUPS, *channels, &device), Tensor::<4>::ones([1, *channels, *side, *side], &device));
+                median(|_| drop(normed_silu(&norm, x.clone()).into_data()))
+            }
         }
     }
 }
@@ -225,13 +288,13 @@ fn main() {
     if let Some(adapter) = &adapter {
         writeln!(out, "adapter: {}", adapter.compute()).unwrap();
     }
-    writeln!(out, "{:<28}{:>12}{:>12}{:>12}{:>8}", "milliseconds", "CPU", "adapter", "PyTorch", "ratio").unwrap();
+    writeln!(out, "{:<32}{:>12}{:>12}{:>12}{:>8}", "milliseconds", "CPU", "adapter", "PyTorch", "ratio").unwrap();
     for (index, row) in rows.iter().enumerate() {
         let own = cpu.as_ref().map(|assistant| row.seconds(assistant));
         let other = adapter.as_ref().filter(|_| !(software && row.is_official())).map(|assistant| row.seconds(assistant));
         let torch = python.as_ref().map(|times| times[index]);
         let compared = if torch_device == "cpu" { own } else { other };
         let ratio = compared.zip(torch).map_or_else(|| "-".to_owned(), |(seconds, torch)| format!("{:.2}", seconds / torch));
-        writeln!(out, "{:<28}{:>12}{:>12}{:>12}{ratio:>8}", row.name, cell(own), cell(other), cell(torch)).unwrap();
+        writeln!(out, "{:<32}{:>12}{:>12}{:>12}{ratio:>8}", row.name, cell(own), cell(other), cell(torch)).unwrap();
     }
 }

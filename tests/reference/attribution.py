@@ -25,6 +25,34 @@ LIBRARIES = {
     "Scopia": ("Scopia Visual Interfaces Systems, s.l.; eTeks", "CC BY 3.0"),
 }
 """Author and licence of Sweet Home 3D's furniture; BlendSwap's name an author for each model."""
+CUTOUTS = (
+    (
+        "YCB Object and Model Set, as converted in tmc_wrs_gazebo",
+        "395 rendered cut-outs of 79 objects",
+        "B. Calli, A. Singh, A. Walsman, S. Srinivasa, P. Abbeel, A. M. Dollar; Toyota Motor Corporation",
+        "CC BY 4.0",
+        "https://creativecommons.org/licenses/by/4.0/",
+        "https://github.com/hsr-project/tmc_wrs_gazebo",
+    ),
+    (
+        "Gazebo models",
+        "201 rendered cut-outs",
+        "Nathan Koenig, Open Source Robotics Foundation and the models' authors",
+        "CC BY 3.0",
+        "https://creativecommons.org/licenses/by/3.0/",
+        "https://github.com/osrf/gazebo_models",
+    ),
+    (
+        "Scratch 1.4 media",
+        "86 photographic costumes",
+        "Lifelong Kindergarten Group, MIT Media Lab",
+        "CC BY-SA 3.0",
+        "https://creativecommons.org/licenses/by-sa/3.0/",
+        "https://scratch.mit.edu",
+    ),
+)
+"""Cut-outs of which a whole set has one licence."""
+STAMPS = "https://github.com/deepin-community/tuxpaint-stamps"
 COLUMNS = ("set", "file", "author", "licence", "licence_url", "source")
 
 
@@ -72,12 +100,24 @@ def furniture_rows(folder: Path) -> list[tuple[str, ...]]:
     return sorted(set(rows))
 
 
+def stamp_rows(origin: Path) -> list[tuple[str, ...]]:
+    """Stamps of Tux Paint, from lines ``FILE.png: AUTHOR, LICENCE``."""
+    found = []
+    for line in origin.read_text().splitlines():
+        name, _, rest = line.partition(".png: ")
+        if rest:
+            author, _, licence = rest.rpartition(", ") if ", " in rest else ("", "", rest)
+            found.append(("Tux Paint stamps", f"{name}.png", author, licence, "", STAMPS))
+    return sorted(found)
+
+
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--data", type=Path, required=True)
     p.add_argument("--more-photos", type=Path, nargs="*", default=(), help="folders with more photos of COCO")
     p.add_argument("--open-images", type=Path, required=True, help="folder with photos of Open Images")
     p.add_argument("--furniture", type=Path, required=True, help="folder with *.sh3f")
+    p.add_argument("--stamps", type=Path, required=True, help="list of Tux Paint's stamps")
     p.add_argument("--out", type=Path, required=True)
     args = p.parse_args()
     photos = [args.data / "train" / "photos", *args.more_photos]
@@ -87,6 +127,7 @@ def main() -> None:
         writer = csv.writer(f)
         writer.writerow(COLUMNS)
         writer.writerows(rows)
+        writer.writerows([*CUTOUTS, *stamp_rows(args.stamps)])
         writer.writerow(("Fluent Emoji 3D", "all 1,621 cut-outs", "Microsoft", "MIT", "", "https://github.com/microsoft/fluentui-emoji"))
         writer.writerow(("DSB 2018 stage 1 with fixes", "all 120 training images", "", "CC0", "", "https://bbbc.broadinstitute.org/BBBC038"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Iterator, Sequence
+from typing import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -14,6 +14,10 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 import data as D
 from crop import BINS, MEAN, STD
 from segmenter import MOST_EXEMPLARS
+
+
+def _stacked(arrays: Iterable[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(list(arrays)))
 
 
 @dataclass
@@ -28,7 +32,7 @@ class Crops:
     @staticmethod
     def of(crops: Sequence[D.Crop]) -> "Crops":
         names = [f.name for f in fields(D.Crop)]
-        return Crops(*(torch.from_numpy(np.stack([getattr(c, name) for c in crops])) for name in names))
+        return Crops(*(_stacked(getattr(c, name) for c in crops) for name in names))
 
     def input(self, evidence: bool = True) -> Tensor:
         """The network's input [N,5,S,S]; its last channel is 0 without ``evidence``."""
@@ -75,7 +79,7 @@ class Batch:
     """All exemplars of the batch, and whose each is."""
     owners: Tensor
     brought: Tensor | None
-    """Where objects are looked at again: masks of somebody else [N,M,M]."""
+    """Where objects are looked at again: masks of somebody else [N,M,M], empty where the network's own is looked at."""
     wrong: Tensor | None
     """Wrong labels [N,M,M], where the loss of noisy labels is due."""
 
@@ -117,7 +121,9 @@ class Told:
 class Batches(IterableDataset):
     """Draws batches without end; in each loader process with a random sequence of its own."""
 
-    def __init__(self, mixture: D.Mixture, exemplars: D.Exemplars | None, told: Told, size: int, batch: int, seed: Sequence[int]) -> None:
+    def __init__(
+        self, mixture: D.Mixture, exemplars: D.Exemplars | None, told: Told, size: int, batch: int, seed: Sequence[int]
+    ) -> None:
         self.mixture, self.exemplars, self.told = mixture, exemplars, told
         self.size, self.batch, self.seed = size, batch, list(seed)
 
@@ -128,7 +134,7 @@ class Batches(IterableDataset):
             yield self.draw(rng)
 
     def draw(self, rng: np.random.Generator) -> Batch:
-        told, side = self.told, self.size // 2
+        told = self.told
         drawn = [self.mixture.draw(rng) for _ in range(self.batch)]
         crops = [D.augmented_crop(rng, *d, self.size) for d in drawn]
         listens = bool(told.classes) and rng.random() < told.listen
@@ -138,17 +144,21 @@ class Batches(IterableDataset):
                 labels[i] = told.classes.index(obj.label)
             if rng.random() >= told.drop_exemplars:
                 new = self.exemplars.draw(rng, scene, obj, int(rng.integers(1, MOST_EXEMPLARS + 1)))
-                shown += [D.crop_object(*d, side) for d in new]
+                shown += [D.crop_object(*d, self.size // 2) for d in new]
                 owners += [i] * len(new)
-        again, wrong = rng.random() < told.second_look, rng.random() < told.wrong
+        brought = wrong = None
+        if rng.random() < told.second_look:
+            brought = _stacked(D.brought(rng, c) if rng.random() < 0.5 else 0 * c.mask for c in crops)
+        if rng.random() < told.wrong:
+            wrong = _stacked(D.corrupt(rng, c.mask) for c in crops)
         return Batch(
             Crops.of(crops),
             torch.tensor(labels),
             listens,
             Crops.of(shown) if shown else None,
             torch.tensor(owners, dtype=torch.long),
-            torch.from_numpy(np.stack([D.brought(rng, c) if rng.random() < 0.5 else 0 * c.mask for c in crops])) if again else None,
-            torch.from_numpy(np.stack([D.corrupt(rng, c.mask) for c in crops])) if wrong else None,
+            brought,
+            wrong,
         )
 
     def loaded(self, loaders: int, device: torch.device) -> Iterator[Batch]:

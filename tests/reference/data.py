@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from crop import Box, box_indicator, colour_evidence, crop_region, inside, normalise
+from crop import Box, box_indicator, crop_region, inside
 
 cv2.setNumThreads(1)
 
