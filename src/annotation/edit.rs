@@ -1,5 +1,6 @@
 //! The one way to change a [`Dataset`]: an [`Edit`] that gives back its inverse.
 
+use super::placed::Find;
 use super::{Category, CategoryId, Dataset, Image, ImageId, Instance, InstanceId};
 
 /// A change of the data set.
@@ -80,20 +81,26 @@ impl Dataset {
     /// # Errors
     /// When the edit does not fit the data set, which then is unchanged.
     pub fn apply(&mut self, edit: &Edit) -> Result<Edit, EditError> {
+        self.apply_with(edit, None)
+    }
+
+    /// [`Self::apply`]; what `find` knows is not searched for.
+    pub(super) fn apply_with(&mut self, edit: &Edit, find: Option<Find<'_>>) -> Result<Edit, EditError> {
         match edit {
             Edit::Insert { index, instance } => {
-                if self.instance(instance.id).is_some() {
+                if self.found(instance.id, find).is_some() {
                     return Err(EditError::InstanceExists(instance.id));
                 }
                 self.instances.insert((*index).min(self.instances.len()), (**instance).clone());
                 Ok(Edit::Remove(instance.id))
             }
             Edit::Remove(id) => {
-                let index = self.instances.iter().position(|instance| instance.id == *id).ok_or(EditError::NoInstance(*id))?;
+                let index = self.found(*id, find).ok_or(EditError::NoInstance(*id))?;
                 Ok(Edit::Insert { index, instance: Box::new(self.instances.remove(index)) })
             }
             Edit::Replace(instance) => {
-                let place = self.instances.iter_mut().find(|old| old.id == instance.id).ok_or(EditError::NoInstance(instance.id))?;
+                let place = self.found(instance.id, find).and_then(|place| self.instances.get_mut(place));
+                let place = place.ok_or(EditError::NoInstance(instance.id))?;
                 Ok(Edit::Replace(Box::new(std::mem::replace(place, (**instance).clone()))))
             }
             Edit::InsertCategory { index, category } => {
@@ -124,7 +131,7 @@ impl Dataset {
                 let place = self.images.iter_mut().find(|old| old.id == image.id).ok_or(EditError::NoImage(image.id))?;
                 Ok(Edit::ReplaceImage(std::mem::replace(place, image.clone())))
             }
-            Edit::Batch(edits) => self.apply_all(edits),
+            Edit::Batch(edits) => self.apply_all(edits, find),
         }
     }
 
@@ -151,13 +158,15 @@ impl Dataset {
         Ok(Edit::InsertImage { index, image: self.images.remove(index) })
     }
 
-    fn apply_all(&mut self, edits: &[Edit]) -> Result<Edit, EditError> {
-        if let Some(inverse) = self.apply_bulk(edits) {
+    fn apply_all(&mut self, edits: &[Edit], mut find: Option<Find<'_>>) -> Result<Edit, EditError> {
+        let is_replacing = |edit: &Edit| matches!(edit, Edit::Replace(_));
+        let is_quick = find.is_some() && edits.iter().all(is_replacing);
+        if !is_quick && let Some(inverse) = self.apply_bulk(edits) {
             return Ok(inverse);
         }
         let mut inverses = Vec::with_capacity(edits.len());
         for edit in edits {
-            match self.apply(edit) {
+            match self.apply_with(edit, find) {
                 Ok(inverse) => inverses.push(inverse),
                 Err(error) => {
                     for inverse in inverses.iter().rev() {
@@ -166,6 +175,8 @@ impl Dataset {
                     return Err(error);
                 }
             }
+            // The others may stand elsewhere from now on.
+            find = find.filter(|_| is_replacing(edit));
         }
         inverses.reverse();
         Ok(Edit::Batch(inverses))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Dataset, Edit, EditError, ImageId, InstanceId};
+use super::{Apply, Edit, EditError, ImageId, InstanceId};
 
 /// One step that a person can take back.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,12 +71,12 @@ impl History {
     /// When the edit does not fit; nothing is changed then.
     pub fn commit(
         &mut self,
-        dataset: &mut Dataset,
+        dataset: &mut impl Apply,
         label: impl Into<String>,
         image: Option<ImageId>,
         edit: &Edit,
     ) -> Result<(), EditError> {
-        let edit = dataset.apply(edit)?;
+        let edit = dataset.apply_edit(edit)?;
         self.undone.clear();
         self.commits += 1;
         self.done.push(Entry::new(label, image, edit, self.commits));
@@ -88,9 +88,15 @@ impl History {
     ///
     /// # Errors
     /// As for [`Self::commit`].
-    pub fn amend(&mut self, dataset: &mut Dataset, label: impl Into<String>, image: Option<ImageId>, edit: &Edit) -> Result<(), EditError> {
+    pub fn amend(
+        &mut self,
+        dataset: &mut impl Apply,
+        label: impl Into<String>,
+        image: Option<ImageId>,
+        edit: &Edit,
+    ) -> Result<(), EditError> {
         let Some(last) = self.done.last_mut() else { return self.commit(dataset, label, image, edit) };
-        let inverse = dataset.apply(edit)?;
+        let inverse = dataset.apply_edit(edit)?;
         let mut restored = BTreeSet::new();
         replaced(&last.edit, &mut restored);
         if !is_replacing(&inverse, &restored) {
@@ -107,7 +113,7 @@ impl History {
     ///
     /// # Errors
     /// When the data set was changed past this history.
-    pub fn undo(&mut self, dataset: &mut Dataset) -> Result<Option<&Entry>, EditError> {
+    pub fn undo(&mut self, dataset: &mut impl Apply) -> Result<Option<&Entry>, EditError> {
         let moved = step(&mut self.done, &mut self.undone, dataset)?;
         self.commits += u64::from(moved.is_some());
         Ok(moved)
@@ -117,7 +123,7 @@ impl History {
     ///
     /// # Errors
     /// When the data set was changed past this history.
-    pub fn redo(&mut self, dataset: &mut Dataset) -> Result<Option<&Entry>, EditError> {
+    pub fn redo(&mut self, dataset: &mut impl Apply) -> Result<Option<&Entry>, EditError> {
         let moved = step(&mut self.undone, &mut self.done, dataset)?;
         self.commits += u64::from(moved.is_some());
         Ok(moved)
@@ -168,9 +174,9 @@ fn is_replacing(edit: &Edit, ids: &BTreeSet<InstanceId>) -> bool {
     }
 }
 
-fn step<'a>(from: &mut Vec<Entry>, to: &'a mut Vec<Entry>, dataset: &mut Dataset) -> Result<Option<&'a Entry>, EditError> {
+fn step<'a>(from: &mut Vec<Entry>, to: &'a mut Vec<Entry>, dataset: &mut impl Apply) -> Result<Option<&'a Entry>, EditError> {
     let Some(mut entry) = from.pop() else { return Ok(None) };
-    match dataset.apply(&entry.edit) {
+    match dataset.apply_edit(&entry.edit) {
         Ok(inverse) => {
             entry.edit = inverse;
             to.push(entry);

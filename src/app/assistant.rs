@@ -16,6 +16,9 @@ use crate::model::device::ComputeChoice;
 /// Soft masks are shown on a grid of so many values a side, so that their cells are not seen.
 const SHOWN_SIDE: usize = 256;
 
+/// A graphics card that is prepared for longer than this, in seconds, finds nothing of what earlier starts have kept.
+const QUICK_SECS: u64 = 5;
+
 /// A soft mask on its way: values in a box of the image.
 #[derive(Clone, Debug)]
 pub struct Patch {
@@ -101,11 +104,60 @@ impl Running {
     }
 }
 
+/// Models that are loaded or warmed up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preparing {
+    /// What is done, in words.
+    label: String,
+    since: Instant,
+    /// How long it may take the first time, in seconds; 0 where it is short.
+    usual_secs: u64,
+}
+
+impl Preparing {
+    fn now(label: &str) -> Self {
+        Self { label: label.to_owned(), since: Instant::now(), usual_secs: 0 }
+    }
+
+    /// What is done, in words.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    fn secs(&self) -> u64 {
+        self.since.elapsed().as_secs()
+    }
+
+    const fn is_long_after(&self, secs: u64) -> bool {
+        self.usual_secs > 0 && secs >= QUICK_SECS
+    }
+
+    /// Whether it takes long, which happens once.
+    pub fn is_long(&self) -> bool {
+        self.is_long_after(self.secs())
+    }
+
+    /// How long it has taken, and may take, in words.
+    pub fn time(&self) -> String {
+        self.time_after(self.secs())
+    }
+
+    fn time_after(&self, secs: u64) -> String {
+        let usual = self.usual_secs;
+        if self.is_long_after(secs) && secs < usual { format!("{secs} s of about {usual} s") } else { format!("{secs} s") }
+    }
+
+    /// The share that may be done; it never says that all is.
+    pub fn share(&self) -> f32 {
+        if self.is_long() { (self.since.elapsed().as_secs_f32() / self.usual_secs as f32).min(0.95) } else { 0.0 }
+    }
+}
+
 /// How far the models are.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Readiness {
     /// They are loaded or warmed up.
-    Preparing(String, Option<f32>),
+    Preparing(Preparing),
     /// They run on this device.
     Ready(String),
     /// They cannot be used.
@@ -166,7 +218,7 @@ impl Assistant {
     /// An assistant on `service`; without one it says so when asked.
     pub fn new(service: Option<Service>) -> Self {
         let readiness = match service {
-            Some(_) => Readiness::Preparing("Preparing the models".to_owned(), None),
+            Some(_) => Readiness::Preparing(Preparing::now("Preparing the models")),
             None => Readiness::Failed("no thread for the models".to_owned()),
         };
         Self {
@@ -277,7 +329,7 @@ impl Assistant {
                         outcomes.push(Outcome::Loaded(Ok(())));
                     }
                 }
-                Reply::Progress(progress) => self.readiness = Readiness::Preparing(progress.label.clone(), progress.fraction()),
+                Reply::Progress(progress) => self.prepare(&progress),
                 Reply::Proposing { id, step } if self.is_running(id) => {
                     self.show(step.step, step.of, step.masks.iter().enumerate().map(|(index, patch)| (step.first + index, patch)));
                 }
@@ -330,6 +382,15 @@ impl Assistant {
         outcomes
     }
 
+    /// Says what is prepared now; the time goes on.
+    fn prepare(&mut self, progress: &Progress) {
+        let now = Preparing { usual_secs: progress.total, ..Preparing::now(&progress.label) };
+        self.readiness = Readiness::Preparing(match &self.readiness {
+            Readiness::Preparing(before) => Preparing { since: before.since, ..now },
+            Readiness::Ready(_) | Readiness::Failed(_) => now,
+        });
+    }
+
     fn is_running(&self, id: RequestId) -> bool {
         self.running.as_ref().is_some_and(|running| running.id == id)
     }
@@ -352,5 +413,25 @@ impl Assistant {
     fn finish(&mut self) -> Option<Running> {
         self.patches.clear();
         self.running.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::Meter;
+
+    #[test]
+    fn preparing_tells_how_long_it_takes() {
+        let mut assistant = Assistant::new(None);
+        assistant.prepare(&Meter::start("Preparing the models", 0).at(0));
+        let Readiness::Preparing(models) = assistant.readiness().clone() else { panic!("{:?}", assistant.readiness()) };
+        assert_eq!((models.is_long_after(14), models.time_after(14).as_str()), (false, "14 s"));
+        assistant.prepare(&Meter::start("Preparing the graphics card", 60).at(0));
+        let Readiness::Preparing(card) = assistant.readiness() else { panic!("{:?}", assistant.readiness()) };
+        assert_eq!((card.label(), card.since), ("Preparing the graphics card", models.since), "the time goes on");
+        let told = [3, 14, 75].map(|secs| (card.is_long_after(secs), card.time_after(secs)));
+        let expected = [(false, "3 s"), (true, "14 s of about 60 s"), (true, "75 s")];
+        assert_eq!(told, expected.map(|(is_long, text)| (is_long, text.to_owned())));
     }
 }

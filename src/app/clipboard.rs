@@ -56,7 +56,7 @@ impl State {
         if !size.has_pixels() {
             return self.say_unsized();
         }
-        let (by, ids) = (self.free_place(step_px, size), self.document.dataset().free_instance_ids());
+        let (by, ids) = (self.free_place(step_px, size), self.document.free_instance_ids());
         let placed = self.clipboard.iter().filter_map(|copied| placed(copied, by, size));
         let pasted: Vec<Instance> = placed.zip(ids).map(|(instance, id)| Instance { id, image_id: image, ..instance }).collect();
         let (count, outside) = (pasted.len(), self.clipboard.len() - pasted.len());

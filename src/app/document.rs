@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::index::Index;
 use super::judged::Judged;
-use crate::annotation::{Category, CategoryId, Dataset, Edit, EditError, Entry, History, Image, ImageId, Instance, InstanceId};
+use crate::annotation::{Category, CategoryId, Dataset, Edit, EditError, Entry, History, Image, ImageId, Instance, InstanceId, Placed};
 use crate::disk;
 use crate::formats::Warning;
 use crate::store::{Change, Contents, Judgement, Judgements, Move, State, Target, Writer};
@@ -180,6 +180,23 @@ impl Document {
         self.index.place(id).and_then(|place| self.dataset.instances.get(place))
     }
 
+    /// As [`Dataset::free_instance_id`], without a look at all objects.
+    pub fn free_instance_id(&self) -> InstanceId {
+        self.behind_all().unwrap_or_else(|| self.dataset.free_instance_id())
+    }
+
+    /// As [`Dataset::free_instance_ids`], without a look at all objects.
+    pub fn free_instance_ids(&self) -> impl Iterator<Item = InstanceId> + use<> {
+        let behind = self.behind_all().map(|InstanceId(first)| (first..=i64::MAX).map(InstanceId));
+        let between = behind.is_none().then(|| self.dataset.free_instance_ids());
+        behind.into_iter().flatten().chain(between.into_iter().flatten())
+    }
+
+    /// The largest instance id plus one, where there is a larger one.
+    fn behind_all(&self) -> Option<InstanceId> {
+        self.index.largest().map_or(Some(1), |largest| largest.0.checked_add(1)).map(InstanceId)
+    }
+
     /// The objects of an image, in file order.
     pub fn objects(&self, image: ImageId) -> impl DoubleEndedIterator<Item = &Instance> {
         self.index.objects(image).iter().filter_map(|&place| self.dataset.instances.get(place))
@@ -226,12 +243,17 @@ impl Document {
         self.make(edit, |history, dataset| history.amend(dataset, label, image, edit))
     }
 
-    fn make(&mut self, edit: &Edit, made: impl FnOnce(&mut History, &mut Dataset) -> Result<(), EditError>) -> Result<(), DocumentError> {
+    fn make(
+        &mut self,
+        edit: &Edit,
+        made: impl FnOnce(&mut History, &mut Placed<'_>) -> Result<(), EditError>,
+    ) -> Result<(), DocumentError> {
         if self.is_loading {
             return Err(DocumentError::Loading);
         }
         let moves = self.index.moves(edit, &self.dataset);
-        made(&mut self.history, Arc::make_mut(&mut self.dataset))?;
+        let find = |id: InstanceId| self.index.place(id);
+        made(&mut self.history, &mut Placed { dataset: Arc::make_mut(&mut self.dataset), find: &find })?;
         self.index.follow(moves, &self.dataset);
         self.keep_step(Move::Commit);
         self.judge_again(edit);
@@ -248,8 +270,9 @@ impl Document {
         }
         let next = self.history.next_step(redo);
         let Some(moves) = next.map(|next| self.index.moves(next.edit(), &self.dataset)) else { return Ok(None) };
-        let dataset = Arc::make_mut(&mut self.dataset);
-        let entry = if redo { self.history.redo(dataset)? } else { self.history.undo(dataset)? }.cloned();
+        let find = |id: InstanceId| self.index.place(id);
+        let mut dataset = Placed { dataset: Arc::make_mut(&mut self.dataset), find: &find };
+        let entry = if redo { self.history.redo(&mut dataset)? } else { self.history.undo(&mut dataset)? }.cloned();
         if let Some(entry) = &entry {
             self.index.follow(moves, &self.dataset);
             self.keep_step(if redo { Move::Redo } else { Move::Undo });

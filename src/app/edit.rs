@@ -7,6 +7,7 @@ use crate::annotation::{Category, CategoryId, Edit, Field, ImageId, Instance, In
 use crate::formats::lvis::{self, Mark};
 use crate::geometry::{Point, Rect, Size};
 use crate::mask::{Mask, rle};
+use crate::store::Judgement;
 
 /// The name of the class that is made where something is drawn before any has a name.
 const UNNAMED: &str = "object";
@@ -78,7 +79,7 @@ impl State {
     }
 
     pub(super) fn new_instance(&self, image: ImageId, bbox: Rect) -> Instance {
-        Instance::boxed(self.document.dataset().free_instance_id(), image, CategoryId(0), bbox)
+        Instance::boxed(self.document.free_instance_id(), image, CategoryId(0), bbox)
     }
 
     /// Says why nothing can be drawn on an image whose size is not known.
@@ -106,7 +107,7 @@ impl State {
 
     /// Adds boxes of a class to an image, as one step; gives back those that are there now.
     pub(super) fn add_boxes(&mut self, label: &str, image: ImageId, class: CategoryId, rects: &[Rect]) -> Vec<InstanceId> {
-        let ids = self.document.dataset().free_instance_ids();
+        let ids = self.document.free_instance_ids();
         let instances = ids.zip(rects).map(|(id, &rect)| Instance::boxed(id, image, class, rounded(rect))).collect();
         self.insert_all(label, image, instances)
     }
@@ -122,39 +123,43 @@ impl State {
         ids
     }
 
-    /// Gives an object, or a new one, a painted mask; an object without any pixel left is deleted.
+    /// Gives an object, or a new one, the mask that the brush made of its own; an object without any pixel left is deleted.
     pub fn paint(&mut self, target: Option<InstanceId>, shape: Shape) {
-        let Some(image) = self.shown().map(|image| image.id) else { return };
+        let present = target.and_then(|id| self.document.instance(id));
+        let is_painted = present.is_none_or(|instance| instance.shape == Shape::Box || self.is_painted(instance));
+        let id = self.set_by_hand(target, shape).filter(|_| is_painted);
+        self.document.judge(id.map(|id| (id, Judgement::PAINTED)));
+    }
+
+    /// Gives an object, or a new one, an outline of pixels; gives back which has it. An object without any pixel left is
+    /// deleted.
+    pub(super) fn set_by_hand(&mut self, target: Option<InstanceId>, shape: Shape) -> Option<InstanceId> {
+        let image = self.shown()?.id;
         let is_empty = shape.area() == Some(0.0);
         match target.and_then(|id| self.document.instance(id)).cloned() {
+            None if is_empty => None,
             None => {
-                if is_empty {
-                    return;
-                }
                 let mut instance = self.new_instance(image, Rect::default());
                 instance.set_shape(shape);
                 instance.changed = Field::NONE;
-                self.painted.insert(instance.id, instance.fingerprint());
-                self.insert("Paint object", instance);
+                self.insert("Paint object", instance)
             }
             Some(instance) if is_empty => {
                 self.commit("Erase object", Some(image), &Edit::Remove(instance.id));
                 self.selection.retain(|&id| id != instance.id);
+                None
             }
             Some(mut instance) => {
-                let is_painted = self.is_painted(&instance);
+                let id = instance.id;
                 instance.set_pixels(shape);
-                if is_painted {
-                    self.painted.insert(instance.id, instance.fingerprint());
-                }
-                self.commit("Paint mask", Some(image), &Edit::Replace(Box::new(instance)));
+                self.commit("Paint mask", Some(image), &Edit::Replace(Box::new(instance))).then_some(id)
             }
         }
     }
 
     /// Whether nothing but the brush has made the mask.
     pub(super) fn is_painted(&self, instance: &Instance) -> bool {
-        self.painted.get(&instance.id).is_some_and(|&painted| painted == instance.fingerprint())
+        self.document.judgement(instance.id).painted
     }
 
     /// Gives a box other sides.

@@ -91,7 +91,7 @@ impl App {
             }
         }
         let counts = rle::encode_placed(&mask, window.x, window.y, size);
-        self.state.paint(target, Shape::from_runs(size, counts));
+        self.state.set_by_hand(target, Shape::from_runs(size, counts));
     }
 
     /// Hides what is selected, or all, or shows it again.

@@ -1,7 +1,7 @@
 //! Where the images stand in the data set, and the objects of each. It is kept while objects come and go, because making
 //! it anew would stop the window for seconds where there are a million of them.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::annotation::{CategoryId, Dataset, Edit, ImageId, InstanceId};
 
@@ -13,7 +13,8 @@ const MOST_RUNS: usize = 8;
 pub(super) struct Index {
     images: HashMap<ImageId, usize>,
     objects: HashMap<ImageId, Vec<usize>>,
-    places: HashMap<InstanceId, usize>,
+    /// In the order of the ids, so that the largest is known.
+    places: BTreeMap<InstanceId, usize>,
     classes: HashMap<CategoryId, usize>,
     /// How many objects each class has.
     counts: HashMap<CategoryId, usize>,
@@ -56,11 +57,10 @@ impl Index {
     /// The index of `dataset`.
     pub(super) fn of(dataset: &Dataset) -> Self {
         let classes = classes(dataset);
-        let mut index = Self { images: images(dataset), hues: classes.clone(), classes, ..Self::default() };
-        index.places.reserve(dataset.instances.len());
+        let places = dataset.instances.iter().enumerate().map(|(place, instance)| (instance.id, place)).collect();
+        let mut index = Self { images: images(dataset), hues: classes.clone(), classes, places, ..Self::default() };
         for (place, instance) in dataset.instances.iter().enumerate() {
             index.objects.entry(instance.image_id).or_default().push(place);
-            index.places.insert(instance.id, place);
             *index.counts.entry(instance.category_id).or_default() += 1;
         }
         index
@@ -79,6 +79,11 @@ impl Index {
     /// The place of an object.
     pub(super) fn place(&self, id: InstanceId) -> Option<usize> {
         self.places.get(&id).copied()
+    }
+
+    /// The largest id that an object has.
+    pub(super) fn largest(&self) -> Option<InstanceId> {
+        self.places.last_key_value().map(|(&id, _)| id)
     }
 
     /// The place of a class.
@@ -250,8 +255,6 @@ fn classes(dataset: &Dataset) -> HashMap<CategoryId, usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -294,6 +297,7 @@ mod tests {
                 index.follow(moves, &dataset);
                 let fresh = Index::of(&dataset);
                 prop_assert_eq!(&index.places, &fresh.places);
+                prop_assert_eq!(index.largest(), dataset.instances.iter().map(|instance| instance.id).max());
                 prop_assert_eq!(index.count(CategoryId(1)), dataset.instances.len());
                 for image in 0..4 {
                     prop_assert_eq!(index.objects(ImageId(image)), fresh.objects(ImageId(image)));

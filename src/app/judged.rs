@@ -56,7 +56,7 @@ impl Judged {
                 }
                 return;
             }
-            Edit::Replace(instance) => (instance.id, Judgement { expected_iou: None, ..self.of(instance.id) }),
+            Edit::Replace(instance) => (instance.id, Judgement { looked_at: self.of(instance.id).looked_at, ..Judgement::default() }),
             // An id may come to another object.
             Edit::Insert { instance, .. } => (instance.id, Judgement::default()),
             Edit::Remove(id) => (*id, Judgement::default()),
@@ -138,7 +138,7 @@ mod tests {
         }
 
         fn now(&self) -> (Option<f32>, bool) {
-            let Judgement { expected_iou, looked_at } = self.judged.of(InstanceId(1));
+            let Judgement { expected_iou, looked_at, .. } = self.judged.of(InstanceId(1));
             (expected_iou, looked_at)
         }
     }
@@ -177,6 +177,20 @@ mod tests {
     }
 
     #[test]
+    fn only_the_outline_that_was_painted_counts_as_painted() {
+        let mut session = Session::new(Some(5));
+        let is_painted = |session: &Session| session.judged.of(InstanceId(1)).painted;
+        assert!(!is_painted(&session));
+        session.say(Judgement::PAINTED);
+        session.say(Judgement::LOOKED_AT);
+        assert!(is_painted(&session));
+        let back = session.apply(&replace(1, Some(6)));
+        assert!(!is_painted(&session) && session.now().1, "another outline is looked at and not painted");
+        session.apply(&back);
+        assert!(is_painted(&session));
+    }
+
+    #[test]
     fn an_object_with_the_id_of_another_one_is_not_judged() {
         let mut session = Session::new(Some(5));
         session.say(Judgement::expected(0.5).and(Judgement::LOOKED_AT));
@@ -200,6 +214,6 @@ mod tests {
         session.judged.follow(&replace(1, Some(5)), &|id| session.dataset.instance(id), &mut news);
         assert!(news.is_empty());
         session.judged.take(&session.dataset.instances[0], Judgement::LOOKED_AT, &mut news);
-        assert_eq!(news.into_values().collect::<Vec<_>>(), [Judgement { expected_iou: Some(0.5), looked_at: true }]);
+        assert_eq!(news.into_values().collect::<Vec<_>>(), [Judgement::expected(0.5).and(Judgement::LOOKED_AT)]);
     }
 }

@@ -18,6 +18,7 @@ mod color;
 pub mod command;
 mod document;
 mod drawn;
+mod duplicate;
 mod edit;
 mod export;
 mod file;

@@ -74,7 +74,7 @@ impl State {
     /// Makes an object of each connected part of the selected masks; the largest part stays the object that it was.
     fn split(&mut self) {
         let Some((image, size)) = self.shown().map(|image| (image.id, image.size)) else { return };
-        let mut free = self.document.dataset().free_instance_ids();
+        let mut free = self.document.free_instance_ids();
         let (mut replaced, mut inserted, mut ids) = (Vec::new(), Vec::new(), Vec::new());
         for instance in self.selected().filter(|instance| instance.shape != Shape::Box) {
             let mut shapes = parts(instance, size).into_iter();

@@ -15,7 +15,10 @@ impl State {
         instance.set_shape(Shape::Polygons(vec![polygon::flat(&points.iter().map(|&point| hundredths(point)).collect::<Vec<_>>())]));
         instance.changed = Field::NONE;
         if instance.bbox.is_drawable() {
-            self.insert("Draw polygon", instance);
+            self.message = None;
+            if let Some(id) = self.insert("Draw polygon", instance) {
+                self.say_duplicate(id);
+            }
         } else {
             self.say(Tone::Plain, "This outline encloses nothing");
         }

@@ -146,7 +146,9 @@ impl App {
 
     fn add_box(&mut self, rect: Rect, ctx: &egui::Context) {
         self.state.message = None;
-        if self.state.add_box(rect).is_some() && self.state.settings.propose_after_box {
+        let Some(id) = self.state.add_box(rect) else { return };
+        self.state.say_duplicate(id);
+        if self.state.settings.propose_after_box {
             self.propose_due = Some(ctx.input(|input| input.time) + PROPOSE_DELAY_SECS);
         }
     }

@@ -3,6 +3,7 @@
 
 use super::App;
 use super::assistant::{Aim, Running, at_once};
+use super::duplicate::Duplicate;
 use super::perform::plural;
 use super::state::{State, Tone};
 use crate::annotation::{ImageId, Instance, InstanceId, Shape};
@@ -25,6 +26,8 @@ pub(super) struct Proposing {
     empty: usize,
     /// Those with a mask that may be none of the objects that were looked for.
     doubted: usize,
+    /// Those with a mask that is nearly the one of another object.
+    duplicates: Vec<Duplicate>,
 }
 
 impl Proposing {
@@ -113,6 +116,8 @@ impl App {
         proposing.found += done.len();
         proposing.empty += proposals.len() - done.len();
         proposing.doubted += done.iter().filter(|id| doubted.contains(id)).count();
+        proposing.duplicates.extend(self.state.duplicates(&done));
+        let duplicates = proposing.duplicates.clone();
         let (found, empty, doubted) = (proposing.found, proposing.empty, proposing.doubted);
         if self.state.shown().is_some_and(|image| image.id == running.image) {
             if is_first {
@@ -133,7 +138,11 @@ impl App {
                 count => format!("; the last {count} are less sure"),
             };
             let more = if empty > 0 { format!("; {empty} stayed a box: nothing was found in it") } else { String::new() };
-            self.state.say(Tone::Plain, format!("{found} mask{} proposed: Enter accepts, G refines{unsure}{more}", plural(found)));
+            let text = format!("{found} mask{} proposed: Enter accepts, G refines{unsure}{more}", plural(found));
+            match self.state.duplicates_said(&duplicates) {
+                Some(said) => self.state.say(Tone::Warning, format!("{said}. {text}")),
+                None => self.state.say(Tone::Plain, text),
+            }
         }
         self.propose_rest();
     }

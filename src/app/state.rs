@@ -174,8 +174,6 @@ pub struct State {
     pub exemplars: HashMap<CategoryId, Vec<Arc<ExemplarCrop>>>,
     /// The boxes that masks were proposed in.
     pub drawn: Drawn,
-    /// Fingerprints of the masks that nothing but the brush has made.
-    pub painted: HashMap<InstanceId, Option<u64>>,
     /// How sure it is that what was found is an object like the others, where that is in doubt and it has no mask yet.
     pub doubts: HashMap<InstanceId, f32>,
     /// Whether disagreement of the samples is tinted.
@@ -219,7 +217,6 @@ impl State {
             scribbles: HashMap::new(),
             exemplars: HashMap::new(),
             drawn: Drawn::default(),
-            painted: HashMap::new(),
             doubts: HashMap::new(),
             shows_uncertainty: false,
             visited: BTreeSet::new(),

@@ -1,5 +1,6 @@
 //! The looks: a few named colours, from which all of egui's are set, and a colour for each class.
 
+use std::f32::consts::TAU;
 use std::sync::LazyLock;
 
 use egui::{Color32, CornerRadius, FontFamily, FontId, Margin, Rgba, Shadow, Stroke, TextStyle, Visuals, vec2};
@@ -161,14 +162,15 @@ pub(super) fn class_color(index: usize) -> Color32 {
 
 /// The first colours, and then of many others always the one that is farthest from all before it.
 fn spread() -> Vec<Color32> {
-    const HUES: usize = 36;
-    // Saturation and value; what is nearly as dark as the canvas is left out.
-    const TONES: [(f32, f32); 6] = [(0.62, 1.0), (0.35, 1.0), (0.9, 1.0), (0.6, 0.8), (0.95, 0.75), (0.3, 0.75)];
-    const DARKEST: f32 = 0.56;
-    let every = (0..HUES).flat_map(|hue| TONES.map(|tone| hued(hue as f32 / HUES as f32, tone)));
+    const HUES: usize = 48;
+    // Lighter than middle grey, darker than a light panel.
+    const LIGHTNESS: [f32; 4] = [0.69, 0.74, 0.79, 0.84];
+    // Enough to tint a picture without colours, and no louder than the first ones.
+    const CHROMA: [f32; 4] = [0.08, 0.115, 0.15, 0.18];
+    let of_hue = |hue: f32| LIGHTNESS.into_iter().flat_map(move |lightness| CHROMA.map(|chroma| shown(lightness, chroma, hue)));
+    let every = (0..HUES).flat_map(|hue| of_hue(hue as f32 / HUES as f32 * TAU)).flatten();
     let mut left: Vec<(Color32, [f32; 3], f32)> = every
         .map(|color| (color, perceived(color)))
-        .filter(|(_, place)| place[0] > DARKEST)
         .map(|(color, place)| (color, place, FIRST.into_iter().map(|first| apart(perceived(first), place)).fold(f32::INFINITY, f32::min)))
         .collect();
     let mut colors = FIRST.to_vec();
@@ -182,14 +184,19 @@ fn spread() -> Vec<Color32> {
     colors
 }
 
-/// The colour with this hue, as a share of the circle, and this saturation and value.
-fn hued(hue: f32, (saturation, value): (f32, f32)) -> Color32 {
-    let [red, green, blue] = [5.0, 3.0, 1.0].map(|shift: f32| {
-        let place = (hue * 6.0 + shift) % 6.0;
-        let share = place.min(4.0 - place).clamp(0.0, 1.0);
-        ((value - value * saturation * share) * 255.0).round() as u8
-    });
-    Color32::from_rgb(red, green, blue)
+/// The colour with this lightness, chroma and hue (in radians) in Oklab; `None` where no screen shows it.
+fn shown(lightness: f32, chroma: f32, hue: f32) -> Option<Color32> {
+    let (a, b) = (chroma * hue.cos(), chroma * hue.sin());
+    let long = (lightness + 0.3963 * a + 0.2158 * b).powi(3);
+    let middle = (lightness - 0.1056 * a - 0.0639 * b).powi(3);
+    let short = (lightness - 0.0895 * a - 1.2915 * b).powi(3);
+    let light = [
+        4.0767 * long - 3.3077 * middle + 0.231 * short,
+        -1.2684 * long + 2.6098 * middle - 0.3413 * short,
+        -0.0042 * long - 0.7034 * middle + 1.7076 * short,
+    ];
+    let [red, green, blue] = light;
+    light.iter().all(|part| (0.0..=1.0).contains(part)).then(|| Rgba::from_rgb(red, green, blue).into())
 }
 
 /// Where a colour stands for the eye: lightness, green to red and blue to yellow of Oklab (Ottosson, 2020).
@@ -214,15 +221,36 @@ fn apart(a: [f32; 3], b: [f32; 3]) -> f32 {
 mod tests {
     use super::*;
 
+    /// How far two colours are from each other in luminance, as a factor (WCAG 2.2).
+    fn contrast(a: Color32, b: Color32) -> f32 {
+        let [a, b] = [a, b].map(|color| {
+            let light = Rgba::from(color);
+            0.2126 * light.r() + 0.7152 * light.g() + 0.0722 * light.b() + 0.05
+        });
+        a.max(b) / a.min(b)
+    }
+
     #[test]
     fn many_classes_have_colours_that_can_be_told_apart() {
         let places: Vec<[f32; 3]> = (0..97).map(|index| perceived(class_color(index))).collect();
         for (index, &place) in places.iter().enumerate() {
             let nearest = places[..index].iter().map(|&other| apart(other, place)).fold(f32::INFINITY, f32::min);
-            assert!(nearest > 0.038, "{index} is {nearest} from one before it");
+            let least = if index < 40 { 0.061 } else { 0.038 };
+            assert!(nearest > least, "{index} is {nearest} from one before it");
         }
-        assert_eq!(class_color(0), FIRST[0]);
-        assert_eq!(class_color(9), FIRST[9]);
+        assert_eq!((0..10).map(class_color).collect::<Vec<_>>(), FIRST);
         class_color(usize::MAX);
+    }
+
+    #[test]
+    fn the_colours_of_many_classes_are_well_visible_and_none_is_loud() {
+        for color in (10..97).map(class_color) {
+            let [_, a, b] = perceived(color);
+            assert!((0.078..0.182).contains(&a.hypot(b)), "{color:?} has chroma {}", a.hypot(b));
+            for (ground, least) in [(Color32::from_gray(128), 1.29), (DARK.panel, 5.7), (LIGHT.panel, 1.4)] {
+                let found = contrast(color, ground);
+                assert!(found > least, "{color:?} stands out from {ground:?} by {found}");
+            }
+        }
     }
 }

@@ -124,7 +124,7 @@ impl Proposer<'_> {
             if round == ROUNDS {
                 found = best(walkers);
             } else {
-                let apart = distinct(walkers, |walker| walker.score * walker.steadiness, |a, b| overlap(a, b) > SAME);
+                let apart = distinct(walkers, |walker| walker.score * walker.steadiness, |a, b| a.iou(b) > SAME);
                 boxes = apart.iter().map(|walker| walker.rect).take(MOST_KEPT).collect();
             }
         }
@@ -149,7 +149,7 @@ impl Proposer<'_> {
             let inside: Vec<f32> = object.bytes().iter().map(|&inside| f32::from(inside)).collect();
             let features = mean_of(&f16[of(f16.len(), index)], &shares(&inside, CELLS));
             let likeness = like.iter().map(|exemplar| cosine(exemplar.mean(), &features)).fold(0.0, f32::max);
-            let (steadiness, score) = (overlap(from, next) as f32, quality[index] * likeness * likeness);
+            let (steadiness, score) = (from.iou(next) as f32, quality[index] * likeness * likeness);
             next.is_drawable().then_some(Walker { rect: next, steadiness, score })
         };
         Ok(boxes.iter().enumerate().filter_map(step).collect())
@@ -218,25 +218,12 @@ fn distinct(mut walkers: Vec<Walker>, worth: impl Fn(&Walker) -> f32, is_copy: i
 
 /// Whether two boxes stand for one object.
 fn is_copy(a: Rect, b: Rect) -> bool {
-    overlap(a, b) > COPY || shared(a, b) > WITHIN * a.area().min(b.area())
+    a.iou(b) > COPY || a.shared(b) > WITHIN * a.area().min(b.area())
 }
 
 /// Whether one of the boxes `taken` holds the object of `rect`; much larger ones hold others too, as a bowl holds apples.
 pub fn is_taken(rect: Rect, taken: &[Rect]) -> bool {
     taken.iter().any(|&other| is_copy(rect, other) && other.area() <= LARGER * rect.area())
-}
-
-/// The area that two boxes share.
-fn shared(a: Rect, b: Rect) -> f64 {
-    let width = a.right().min(b.right()) - a.x.max(b.x);
-    let height = a.bottom().min(b.bottom()) - a.y.max(b.y);
-    width.max(0.0) * height.max(0.0)
-}
-
-/// The `IoU` of two boxes.
-fn overlap(a: Rect, b: Rect) -> f64 {
-    let shared = shared(a, b);
-    shared / (a.area() + b.area() - shared).max(f64::MIN_POSITIVE)
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f32 {

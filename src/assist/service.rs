@@ -26,6 +26,15 @@ use crate::job::{Cancel, Meter, Progress, spawn};
 use crate::mask::Mask;
 use crate::model::device::{Compute, ComputeChoice, open};
 
+/// What is said while the networks are loaded, ...
+const MODELS: &str = "Preparing the models";
+
+/// ... and while they are run for the first time on a graphics adapter, ...
+const CARD: &str = "Preparing the graphics card";
+
+/// ... for about so many seconds, where its kernels are not in the user's cache folder.
+const CARD_SECS: u64 = 60;
+
 /// The number of a request; later requests have larger numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
@@ -76,7 +85,7 @@ pub enum Reply {
         /// Whether the segmenter looks at exemplars.
         takes_exemplars: bool,
     },
-    /// Something takes longer.
+    /// The networks are loaded and run for the first time; the total is how many seconds that may take, 0 where it is short.
     Progress(Progress),
     /// A proposal after one more step.
     Proposing {
@@ -228,10 +237,15 @@ impl Service {
     /// When the operating system refuses the thread.
     pub fn start(choice: ComputeChoice, paths: ModelPaths, wake: impl Fn() + Send + Sync + 'static) -> std::io::Result<Self> {
         let mut known: Option<Compute> = None;
-        let load = move |paths: &ModelPaths| {
-            let compute = match known.take().filter(Compute::answers) {
-                Some(known) => known,
-                None => open(choice)?,
+        let load = move |paths: &ModelPaths, shared: &Shared| {
+            let compute = if let Some(known) = known.take().filter(Compute::answers) {
+                known
+            } else {
+                let opened = open(choice)?;
+                if matches!(opened, Compute::Gpu(_)) {
+                    shared.prepare(CARD, CARD_SECS);
+                }
+                opened
             };
             let found = catch_unwind(AssertUnwindSafe(|| Assistant::warmed_on(compute.clone(), paths)));
             let may_fall_back = choice == ComputeChoice::Auto && matches!(compute, Compute::Gpu(_)) && !matches!(found, Ok(Ok(_)));
@@ -243,7 +257,7 @@ impl Service {
             known = Some(compute);
             found.unwrap_or_else(|panic| resume_unwind(panic))
         };
-        Self::start_with(load, paths, wake)
+        Self::start_telling(load, paths, wake)
     }
 
     /// As [`Self::start`], with any engine; `load` runs on the thread.
@@ -251,7 +265,15 @@ impl Service {
     /// # Errors
     /// When the operating system refuses the thread.
     pub fn start_with<E: Engine>(
-        load: impl FnMut(&ModelPaths) -> Result<E, AssistError> + Send + 'static,
+        mut load: impl FnMut(&ModelPaths) -> Result<E, AssistError> + Send + 'static,
+        paths: ModelPaths,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
+        Self::start_telling(move |paths: &ModelPaths, _: &Shared| load(paths), paths, wake)
+    }
+
+    fn start_telling<E: Engine>(
+        load: impl FnMut(&ModelPaths, &Shared) -> Result<E, AssistError> + Send + 'static,
         paths: ModelPaths,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
@@ -383,7 +405,7 @@ impl Shared {
     }
 
     /// Does what is asked for, until the end; `paths` name the weights of the start.
-    fn work<E: Engine>(&self, mut load: impl FnMut(&ModelPaths) -> Result<E, AssistError>, paths: ModelPaths) {
+    fn work<E: Engine>(&self, mut load: impl FnMut(&ModelPaths, &Self) -> Result<E, AssistError>, paths: ModelPaths) {
         let mut engine: Result<E, String> = Err(String::new());
         let mut last = (RequestId(0), paths);
         loop {
@@ -432,10 +454,15 @@ impl Shared {
         }
     }
 
+    /// Says what is prepared, and how many seconds that may take; 0 where it is short.
+    fn prepare(&self, what: &str, usual_secs: u64) {
+        self.say(Reply::Progress(Meter::start(what, usual_secs).at(0)));
+    }
+
     /// The engine with the weights that were used last; a failure is told as [`Reply::Lost`].
     fn reloaded<E: Engine>(
         &self,
-        load: &mut impl FnMut(&ModelPaths) -> Result<E, AssistError>,
+        load: &mut impl FnMut(&ModelPaths, &Self) -> Result<E, AssistError>,
         (id, paths): &(RequestId, ModelPaths),
     ) -> Result<E, String> {
         self.loaded(*id, load, paths).inspect_err(|message| self.say(Reply::Lost { message: message.clone() }))
@@ -445,11 +472,11 @@ impl Shared {
     fn loaded<E: Engine>(
         &self,
         id: RequestId,
-        load: &mut impl FnMut(&ModelPaths) -> Result<E, AssistError>,
+        load: &mut impl FnMut(&ModelPaths, &Self) -> Result<E, AssistError>,
         paths: &ModelPaths,
     ) -> Result<E, String> {
-        self.say(Reply::Progress(Meter::start("Preparing the models", 0).at(0)));
-        let found = self.unstoppable(|| caught(|| load(paths)));
+        self.prepare(MODELS, 0);
+        let found = self.unstoppable(|| caught(|| load(paths, self)));
         let engine = found.unwrap_or_else(|| Err(AssistError::Cancelled.to_string()))?;
         self.say(Reply::Ready { id, device: engine.device(), takes_exemplars: engine.takes_exemplars() });
         Ok(engine)

@@ -125,6 +125,14 @@ pub enum Fault {
     /// A member that is missing or of the wrong kind.
     #[error("has no usable `{0}`")]
     Member(&'static str),
+    /// A member that leads to what is not there.
+    #[error("`{member}` leads to {}, which is not there", place.display())]
+    Place {
+        /// The member.
+        member: &'static str,
+        /// The folder or file.
+        place: PathBuf,
+    },
     /// No JSON.
     #[error("{0}")]
     Json(#[from] serde_json::Error),

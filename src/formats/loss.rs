@@ -74,6 +74,10 @@ pub enum Kind {
     OutOfImage,
     /// A picture that is not in its folder.
     MissingPicture,
+    /// A picture or folder that the data set's file names, but that is not there.
+    NotFound,
+    /// A folder that lies elsewhere than the data set's file, and was read because that names it.
+    Elsewhere,
 }
 
 impl Kind {
@@ -111,6 +115,8 @@ impl Kind {
             Self::Cut => "boxes were cut at the edge of their image",
             Self::OutOfImage => "lines have numbers outside of 0 to 1, so that they lead out of their image",
             Self::MissingPicture => "pictures were not found, so that only their labels are there",
+            Self::NotFound => "pictures or folders that the file names were not found and were left out",
+            Self::Elsewhere => "folders outside of the file's own were read, because it names them",
         }
     }
 }

@@ -113,6 +113,20 @@ impl Rect {
         self.is_drawable() && self.clipped(size).is_drawable()
     }
 
+    /// The area that both share over the area of both together; 0 where they share none.
+    pub fn iou(self, other: Self) -> f64 {
+        let shared = self.shared(other);
+        let all = self.area() + other.area() - shared;
+        if all > 0.0 { shared / all } else { 0.0 }
+    }
+
+    /// The area that both share.
+    pub fn shared(self, other: Self) -> f64 {
+        let width = self.right().min(other.right()) - self.x.max(other.x);
+        let height = self.bottom().min(other.bottom()) - self.y.max(other.y);
+        width.max(0.0) * height.max(0.0)
+    }
+
     /// The smallest box that holds both.
     #[must_use]
     pub fn united(self, other: Self) -> Self {
@@ -180,6 +194,17 @@ mod tests {
         let before = ui_from_image.inverse().apply(cursor);
         let after = ui_from_image.zoomed(3.7, cursor).inverse().apply(cursor);
         assert!(before.distance(after) < 1e-9);
+    }
+
+    #[test]
+    fn boxes_are_alike_as_far_as_they_share_their_area() {
+        let rect = Rect::new(2.0, 3.0, 4.0, 2.0);
+        assert!((rect.iou(rect) - 1.0).abs() < 1e-12);
+        assert!((rect.iou(Rect::new(4.0, 2.0, 4.0, 4.0)) - 0.2).abs() < 1e-12);
+        for apart in [Rect::new(6.0, 3.0, 4.0, 2.0), Rect::new(20.0, 30.0, 4.0, 2.0), Rect::default()] {
+            assert!(rect.iou(apart).abs() < 1e-12 && apart.iou(rect).abs() < 1e-12, "{apart:?}");
+        }
+        assert!(Rect::default().iou(Rect::default()).abs() < 1e-12);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, dataset, unless_cancelled};
 use crate::annotation::Shape;
 use crate::assist::calibration::{CALIBRATION_KEY, Calibration, Observation};
-use crate::assist::{Assistant, Engine as _, MOST_SAMPLES, Prompt, ProposeOptions};
+use crate::assist::{Engine as _, MOST_SAMPLES, Prompt, ProposeOptions};
 use crate::evaluation::Reliability;
 use crate::job::Cancel;
 
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     let data = dataset::read(&arguments.data, terminal, cancel)?;
     let paths = arguments.models.paths();
     let file = paths.segmenter_file()?;
-    let assistant = Assistant::load(arguments.models.device.into(), &paths)?.calibrated(Calibration::default());
+    let assistant = arguments.models.load(terminal)?.calibrated(Calibration::default());
     let usable = |instance: &crate::annotation::Instance| !instance.crowd && instance.shape != Shape::Box && instance.area >= 16.0;
     let chosen = thinned(tasks(&data, &arguments.images, usable), arguments.limit as usize);
     let options = ProposeOptions { samples: arguments.samples as usize, seed: arguments.models.seed, ..ProposeOptions::default() };

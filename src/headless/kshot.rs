@@ -14,7 +14,7 @@ use super::pictures::{Task, each_batch, tasks};
 use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, unless_cancelled};
 use crate::annotation::{CategoryId, Dataset, Field, Instance, Shape};
-use crate::assist::{Assistant, Engine as _, ExemplarCrop, Prompt, ProposeOptions};
+use crate::assist::{Engine as _, ExemplarCrop, Prompt, ProposeOptions};
 use crate::evaluation::{Watch, precision};
 use crate::job::Cancel;
 use crate::mask::metric;
@@ -101,7 +101,7 @@ struct Protocol<'a> {
 }
 
 pub(super) fn run(options: &Options, data: &Dataset, images: &Path, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
-    let assistant = Assistant::load(options.models.device.into(), &options.models.paths())?;
+    let assistant = options.models.load(terminal)?;
     if !assistant.takes_exemplars() {
         terminal.warning("these weights do not look at exemplars; every K gives the same masks");
     }

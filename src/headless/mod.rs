@@ -26,9 +26,9 @@ mod train;
 
 use clap::ValueEnum;
 
-use crate::assist::{AssistError, ModelPaths};
+use crate::assist::{AssistError, Assistant, ModelPaths};
 use crate::job::Cancel;
-use crate::model::device::ComputeChoice;
+use crate::model::device::{ComputeChoice, open};
 use terminal::Terminal;
 
 /// What the program can do without a window.
@@ -145,6 +145,13 @@ struct ModelOptions {
 impl ModelOptions {
     fn paths(&self) -> ModelPaths {
         ModelPaths { segmenter: self.segmenter.clone(), refiner: self.refiner.clone() }
+    }
+
+    /// The models on the device; where they take longer at first, that is said.
+    fn load(&self, terminal: &mut Terminal) -> Result<Assistant, AssistError> {
+        let compute = open(self.device.into())?;
+        terminal.preparing(&compute);
+        Assistant::load_on(compute, &self.paths())
     }
 }
 

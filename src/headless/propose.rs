@@ -57,7 +57,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     dataset::writable(std::iter::once(&arguments.out).chain(&arguments.alternatives))?;
     let mut data = dataset::read(&arguments.data, terminal, cancel)?;
     let mut found = Vec::new();
-    let models = Models::load(arguments, cancel)?;
+    let models = Models::load(arguments, terminal, cancel)?;
     let others = if arguments.others { others::add(&mut data, &arguments.images, &models.assistant, terminal, cancel)? } else { Some(0) };
     let Some(others) = others else { return Ok(Outcome::Cancelled) };
     let wanted = |instance: &Instance| !instance.crowd;
@@ -142,10 +142,10 @@ struct Models {
 }
 
 impl Models {
-    fn load(arguments: &Arguments, cancel: &Cancel) -> anyhow::Result<Self> {
+    fn load(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Self> {
         let seed = arguments.models.seed;
         Ok(Self {
-            assistant: Assistant::load(arguments.models.device.into(), &arguments.models.paths())?,
+            assistant: arguments.models.load(terminal)?,
             propose: ProposeOptions {
                 steps: arguments.steps as usize,
                 seed,

@@ -14,7 +14,7 @@ use super::refinement::{Outcome as Fate, Record, Report};
 use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, dataset, unless_cancelled};
 use crate::annotation::{CategoryId, Dataset, Instance, Shape};
-use crate::assist::{Assistant, Engine as _, Mode, RefineOptions};
+use crate::assist::{Engine as _, Mode, RefineOptions};
 use crate::disk;
 use crate::formats::coco;
 use crate::job::{Cancel, Meter};
@@ -138,7 +138,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     dataset::writable(std::iter::once(&arguments.out).chain(&arguments.report))?;
     let mut data = dataset::read(&arguments.data, terminal, cancel)?;
     let categories = arguments.categories(&data)?;
-    let assistant = Assistant::load(arguments.models.device.into(), &arguments.models.paths())?;
+    let assistant = arguments.models.load(terminal)?;
     let options = arguments.options(&assistant.refiner().config);
     let crowds = data.instances.iter().filter(|instance| instance.crowd).count();
     let boxes = data.instances.iter().filter(|instance| !instance.crowd && instance.shape == Shape::Box).count();

@@ -7,7 +7,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::ProgressForm;
-use crate::job::Progress;
+use crate::job::{Meter, Progress};
+use crate::model::device::Compute;
+
+/// What a person reads who would else wait in silence.
+const PREPARING: &str = "Preparing the graphics card (about a minute the first time)";
 
 /// A line of plain progress is written this often where no bar can be drawn.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -70,6 +74,15 @@ impl Terminal {
         match self.form {
             ProgressForm::Json => self.event(&Event::Warning { message }),
             ProgressForm::Bars => self.err(&format!("warning: {message}")),
+        }
+    }
+
+    /// Says that the first work on `compute` takes longer, where it is a graphics adapter: its kernels are compiled then.
+    pub(super) fn preparing(&mut self, compute: &Compute) {
+        match (compute, self.form) {
+            (Compute::Cpu, _) => {}
+            (Compute::Gpu(_), ProgressForm::Json) => self.progress(&Meter::start(PREPARING, 0).at(0)),
+            (Compute::Gpu(_), ProgressForm::Bars) => self.err(PREPARING),
         }
     }
 

@@ -145,6 +145,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
         drop(job::spawn("attended", wait)?);
     }
     let compute = device::open(arguments.device.into())?;
+    terminal.preparing(&compute);
     let result = train::run(&arguments.config(), &compute, cancel, &mut |event| show(&event, terminal));
     terminal.finish();
     match result {

@@ -91,7 +91,9 @@ impl Change {
             let after = place.checked_sub(1).and_then(|before| dataset.instances.get(before)).map(|before| before.id);
             Some(Put { instance: dataset.instances.get(place)?.clone(), after })
         });
-        let images = dataset.images.iter().enumerate().filter(|(_, image)| touched.images.contains(&image.id));
+        // Few edits are about images, of which there may be many.
+        let all: &[Image] = if touched.images.is_empty() { &[] } else { &dataset.images };
+        let images = all.iter().enumerate().filter(|(_, image)| touched.images.contains(&image.id));
         Some(Self::Step(Box::new(Step {
             revision: history.revision(),
             number,
@@ -273,8 +275,8 @@ pub(super) fn put_instance(connection: &Connection, rank: i64, instance: &Instan
 
 pub(super) fn put_judgement(connection: &Connection, outline: (InstanceId, u64), judgement: &Judgement) -> rusqlite::Result<()> {
     let (id, fingerprint) = outline;
-    let values = params![id.0, fingerprint as i64, judgement.expected_iou, judgement.looked_at];
-    connection.prepare_cached("INSERT OR REPLACE INTO judged VALUES (?1, ?2, ?3, ?4)")?.execute(values)?;
+    let values = params![id.0, fingerprint as i64, judgement.expected_iou, judgement.looked_at, judgement.painted];
+    connection.prepare_cached("INSERT OR REPLACE INTO judged VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(values)?;
     Ok(())
 }
 

@@ -14,20 +14,29 @@ pub struct Judgement {
     pub expected_iou: Option<f32>,
     /// Whether a person has looked at it.
     pub looked_at: bool,
+    /// Whether nothing but the brush has made it.
+    pub painted: bool,
 }
 
 impl Judgement {
     /// A person has looked at it.
-    pub const LOOKED_AT: Self = Self { expected_iou: None, looked_at: true };
+    pub const LOOKED_AT: Self = Self { expected_iou: None, looked_at: true, painted: false };
+
+    /// Nothing but the brush has made it.
+    pub const PAINTED: Self = Self { expected_iou: None, looked_at: false, painted: true };
 
     /// A model expects this `IoU`.
     pub const fn expected(iou: f32) -> Self {
-        Self { expected_iou: Some(iou), looked_at: false }
+        Self { expected_iou: Some(iou), looked_at: false, painted: false }
     }
 
     /// What is known once `later` was said too.
     #[must_use]
     pub fn and(self, later: Self) -> Self {
-        Self { expected_iou: later.expected_iou.or(self.expected_iou), looked_at: self.looked_at || later.looked_at }
+        Self {
+            expected_iou: later.expected_iou.or(self.expected_iou),
+            looked_at: self.looked_at || later.looked_at,
+            painted: self.painted || later.painted,
+        }
     }
 }

@@ -130,9 +130,9 @@ impl Reader<'_> {
 
     /// What was said of outlines.
     pub(super) fn judged(&self) -> Result<Judgements, StoreError> {
-        let judged = self.records("SELECT id, fingerprint, expected, looked_at FROM judged ORDER BY id, fingerprint", |row| {
+        let judged = self.records("SELECT id, fingerprint, expected, looked_at, painted FROM judged ORDER BY id, fingerprint", |row| {
             let outline = (InstanceId(row.get(0)?), row.get::<_, i64>(1)? as u64);
-            Ok((outline, Judgement { expected_iou: row.get(2)?, looked_at: row.get(3)? }))
+            Ok((outline, Judgement { expected_iou: row.get(2)?, looked_at: row.get(3)?, painted: row.get(4)? }))
         })?;
         Ok(judged.into_iter().collect())
     }

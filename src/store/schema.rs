@@ -47,6 +47,10 @@ pub(super) const MIGRATIONS: &[&str] = &[
     -- Colours that a person chose for classes, as 0xRRGGBB.
     CREATE TABLE color (class INTEGER PRIMARY KEY, rgb INTEGER NOT NULL);
 ",
+    "
+    -- Whether nothing but the brush has made the outline.
+    ALTER TABLE judged ADD COLUMN painted INTEGER NOT NULL DEFAULT 0;
+",
 ];
 
 /// Brings the project at `path` to the newest format; a new database gets all tables.

@@ -168,6 +168,29 @@ fn masks_are_refined() {
 }
 
 #[test]
+fn a_graphics_adapter_that_takes_its_time_says_so() {
+    const SAID: &str = "Preparing the graphics card (about a minute the first time)";
+    let folder = project(|document| document["annotations"] = json!([]));
+    let refine =
+        |rest: &str| run(folder.path(), &format!("--headless refine --data in.json --images images --out out.json --device {rest}"));
+    let quiet = refine("cpu");
+    assert_code(&quiet, 0);
+    assert!(!err(&quiet).contains(SAID), "{}", err(&quiet));
+    let plain = refine("gpu");
+    if err(&plain).contains("no graphics adapter") {
+        assert!(std::env::var_os("ANNOTATOR_REQUIRE_GPU").is_none(), "a graphics adapter is required");
+        std::io::Write::write_all(&mut std::io::stderr(), b"*skipped*: no graphics adapter\n").unwrap();
+        return;
+    }
+    assert_code(&plain, 0);
+    assert!(err(&plain).lines().any(|line| line == SAID) && !out(&plain).contains(SAID), "{}", err(&plain));
+    let lines = refine("gpu --progress json");
+    assert_code(&lines, 0);
+    let events = out(&lines).lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
+    assert!(events.iter().any(|event| event["event"] == "progress" && event["label"] == SAID && event["total"] == 0), "{events:?}");
+}
+
+#[test]
 fn coarse_masks_are_refined_as_the_options_say() {
     let folder = project(|_| ());
     let sample = sample();

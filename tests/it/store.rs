@@ -93,7 +93,8 @@ impl Session {
 /// What is said before the step to `revision`: something of an outline of its own, with any bits.
 fn said(revision: u64) -> Judgements {
     let mut random = StdRng::seed_from_u64(revision);
-    let judgement = Judgement { expected_iou: random.random_bool(0.7).then(|| random.random()), looked_at: random.random() };
+    let expected_iou = random.random_bool(0.7).then(|| random.random());
+    let judgement = Judgement { expected_iou, looked_at: random.random(), painted: random.random() };
     let id = if revision == 1 { i64::MIN } else { random.random_range(-3..3) };
     [((InstanceId(id), random.random()), judgement)].into()
 }
@@ -201,7 +202,7 @@ fn an_outline_is_judged_as_it_was_last() {
     let mut project = create(folder.path(), &Session::new().contents);
     let outlines = [(InstanceId(7), 0), (InstanceId(7), u64::MAX)];
     let least = Judgement::expected(f32::MIN_POSITIVE);
-    for judgement in [Judgement::expected(0.1), Judgement::LOOKED_AT, least.and(Judgement::LOOKED_AT)] {
+    for judgement in [Judgement::expected(0.1), Judgement::LOOKED_AT, least.and(Judgement::LOOKED_AT), Judgement::PAINTED] {
         let judged: Judgements = outlines.map(|outline| (outline, judgement)).into();
         project.write(&Change::Judged(judged.clone())).unwrap();
         assert_eq!((load(&project).judged, project.judged().unwrap()), (judged.clone(), judged));

@@ -1,8 +1,10 @@
 //! The status bar: what is said, what runs and how far it is, which image, which device.
 
+use std::time::Duration;
+
 use egui::{Align, Layout, ProgressBar, RichText, Ui};
 
-use crate::app::assistant::{Aim, Assistant, Readiness, Running};
+use crate::app::assistant::{Aim, Assistant, Preparing, Readiness, Running};
 use crate::app::command::Command;
 use crate::app::panel::polish;
 use crate::app::state::{Message, PolishState, State, Tone};
@@ -56,28 +58,7 @@ fn said_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut Vec<Com
     }
     let mut said = state.message.as_ref().map(|message| (message.text.clone(), tone(message, colors)));
     if let Some(running) = facts.assistant.running() {
-        said = None;
-        let what = match running.aim {
-            Aim::Refinement => "Refining",
-            Aim::Fresh | Aim::Within(_) => "Proposing",
-            Aim::Correction => "Correcting",
-            Aim::Alternatives | Aim::Spread => "Sampling",
-            Aim::Others(_) => "Looking for others like",
-        };
-        let masks = match (running.aim, running.instances.len()) {
-            (Aim::Others(_), 1) => "it".to_owned(),
-            (Aim::Others(_), _) => "them".to_owned(),
-            (_, 1) => "mask".to_owned(),
-            (_, count) => format!("{count} masks"),
-        };
-        let share = if running.of > 0 { running.step as f32 / running.of as f32 } else { 0.0 };
-        let waiting = if facts.waiting > 0 { format!(", then {} more", facts.waiting) } else { String::new() };
-        ui.label(RichText::new(format!("{what} {masks}{waiting}")).size(12.5).color(colors.accent));
-        let bar = ProgressBar::new(share).desired_width(150.0).desired_height(14.0);
-        ui.add(bar.text(RichText::new(how_far(running)).size(11.0)));
-        if ui.small_button("Cancel (Esc)").clicked() {
-            commands.push(Command::Cancel);
-        }
+        said = running_ui(ui, state, running, facts, commands);
     } else if let Some(review) = &state.review {
         let more = match &state.polish {
             PolishState::Review { undecided, .. } if review.is_polish => *undecided,
@@ -116,6 +97,54 @@ fn said_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut Vec<Com
     }
 }
 
+/// What the models are asked for, how far it is, and the button that stops it; gives what is to be said besides.
+fn running_ui(
+    ui: &mut Ui,
+    state: &State,
+    running: &Running,
+    facts: &Facts<'_>,
+    commands: &mut Vec<Command>,
+) -> Option<(String, egui::Color32)> {
+    let colors = theme::palette(state.settings.look);
+    let what = match running.aim {
+        Aim::Refinement => "Refining",
+        Aim::Fresh | Aim::Within(_) => "Proposing",
+        Aim::Correction => "Correcting",
+        Aim::Alternatives | Aim::Spread => "Sampling",
+        Aim::Others(_) => "Looking for others like",
+    };
+    let masks = match (running.aim, running.instances.len()) {
+        (Aim::Others(_), 1) => "it".to_owned(),
+        (Aim::Others(_), _) => "them".to_owned(),
+        (_, 1) => "mask".to_owned(),
+        (_, count) => format!("{count} masks"),
+    };
+    let waiting = if facts.waiting > 0 { format!(", then {} more", facts.waiting) } else { String::new() };
+    let preparing = match facts.assistant.readiness() {
+        Readiness::Preparing(preparing) => Some(preparing),
+        Readiness::Ready(_) | Readiness::Failed(_) => None,
+    };
+    let (until, share, far) = match preparing {
+        Some(preparing) => (" when the models are ready", preparing.share(), preparing.time()),
+        None if running.of > 0 => ("", running.step as f32 / running.of as f32, how_far(running)),
+        None => ("", 0.0, how_far(running)),
+    };
+    ui.label(RichText::new(format!("{what} {masks}{waiting}{until}")).size(12.5).color(colors.accent));
+    let bar = ProgressBar::new(share).desired_width(150.0).desired_height(14.0);
+    ui.add(bar.text(RichText::new(far).size(11.0)));
+    if ui.small_button("Cancel (Esc)").clicked() {
+        commands.push(Command::Cancel);
+    }
+    preparing.map(|preparing| (meanwhile(preparing, state), colors.weak))
+}
+
+/// What a person wants to know who waits for the models.
+fn meanwhile(preparing: &Preparing, state: &State) -> String {
+    let once = if preparing.is_long() { "This happens once, later starts are fast. " } else { "" };
+    let then = if state.settings.propose_after_box { " and get their masks then" } else { "" };
+    format!("{once}Boxes that you draw meanwhile are kept{then}")
+}
+
 /// How far the models are, in words; how many boxes a search looks at is an estimate, which nobody wants to read.
 fn how_far(running: &Running) -> String {
     if running.of == 0 {
@@ -135,8 +164,9 @@ fn facts_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>) {
     let weak = |text: String| RichText::new(text).size(12.5).color(colors.weak);
     let is_roomy = ui.available_width() >= ROOMY;
     ui.spacing_mut().item_spacing.x = 14.0;
-    models_ui(ui, state, facts, if is_roomy { 28 } else { 10 });
-    if is_roomy {
+    models_ui(ui, state, facts, is_roomy);
+    // What has to be said of the models needs the room.
+    if is_roomy && !matches!(facts.assistant.readiness(), Readiness::Preparing(_)) {
         ui.label(weak(short(facts.adapter.split(" (").next().unwrap_or_default(), 34)))
             .on_hover_text(format!("The window is drawn by {}", facts.adapter));
     }
@@ -203,14 +233,18 @@ fn storage_ui(ui: &mut Ui, state: &State) {
     ui.label(RichText::new(text).size(12.5).color(color)).on_hover_text(tip);
 }
 
-/// How the models are; a device's name has at most `longest` letters.
-fn models_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, longest: usize) {
+/// How the models are.
+fn models_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, is_roomy: bool) {
     let colors = theme::palette(state.settings.look);
+    let longest = if is_roomy { 28 } else { 10 };
     let (color, text, tip) = match facts.assistant.readiness() {
         Readiness::Ready(device) => (colors.good, short(device, longest), format!("The models are ready; they run on {device}")),
-        Readiness::Preparing(label, share) => {
-            let share = share.map(|share| format!(" {:.0} %", share * 100.0)).unwrap_or_default();
-            (colors.warn, format!("{label}{share}"), "The first use prepares the models; you can draw meanwhile".to_owned())
+        Readiness::Preparing(preparing) => {
+            ui.ctx().request_repaint_after(Duration::from_secs(1));
+            let (label, time) = (preparing.label(), preparing.time());
+            let once = if preparing.is_long() { " once" } else { "" };
+            let text = format!("{}{once}: {time}", if is_roomy { label } else { "Preparing" });
+            (colors.warn, text, format!("{label}: {time}. {}", meanwhile(preparing, state)))
         }
         Readiness::Failed(reason) => (colors.bad, "no model".to_owned(), format!("The models cannot be used: {reason}")),
     };

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 
 use crate::annotation::Instance;
 use crate::formats::Problem;
-use crate::geometry::{Rect, Size};
+use crate::geometry::Size;
 use crate::mask::rle;
 
 /// From this `IoU` on two masks are taken for one object that was outlined twice.
@@ -27,7 +27,7 @@ pub(super) fn pairs(instances: &[&Instance], size: Size) -> Vec<(usize, Problem)
         let right = instances[a].bbox.right();
         for &b in order[rank + 1..].iter().take_while(|&&b| instances[b].bbox.x < right) {
             let (first, second) = (instances[a.min(b)], instances[a.max(b)]);
-            if first.crowd != second.crowd || box_iou(first.bbox, second.bbox) < LEAST_BOX_IOU {
+            if first.crowd != second.crowd || first.bbox.iou(second.bbox) < LEAST_BOX_IOU {
                 continue;
             }
             let Some(iou) = runs(a).zip(runs(b)).and_then(|(a, b)| rle::iou(a, b)) else { continue };
@@ -38,12 +38,4 @@ pub(super) fn pairs(instances: &[&Instance], size: Size) -> Vec<(usize, Problem)
         }
     }
     found
-}
-
-fn box_iou(a: Rect, b: Rect) -> f64 {
-    let width = a.right().min(b.right()) - a.x.max(b.x);
-    let height = a.bottom().min(b.bottom()) - a.y.max(b.y);
-    let shared = width.max(0.0) * height.max(0.0);
-    let all = a.area() + b.area() - shared;
-    if all > 0.0 { shared / all } else { 0.0 }
 }

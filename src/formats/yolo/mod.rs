@@ -7,6 +7,7 @@
 
 mod names;
 mod read;
+mod split;
 mod write;
 
 pub(super) use self::read::read;

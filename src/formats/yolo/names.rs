@@ -1,8 +1,9 @@
-//! The names of YOLO's classes: those of `data.yaml`, or a line each in `classes.txt`.
+//! What `data.yaml` says: the names of the classes, which may be a line each in `classes.txt` instead, and plain texts.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::str::Chars;
 
 use yaml_rust2::ScanError;
 use yaml_rust2::parser::{Event, Parser};
@@ -12,12 +13,10 @@ use crate::formats::exchange::{ExchangeError, Fault, read_text};
 /// The highest class number that is still believed.
 const MOST_CLASSES: usize = 1 << 20;
 
-/// The names by their numbers, out of the file `path`, or out of the one in the folder `path`. A number without a name is
-/// named by itself.
-pub(super) fn classes(path: &Path) -> Result<Vec<String>, ExchangeError> {
-    let file = file(path)?;
-    let fault = |fault| ExchangeError::record(&file, "the file", fault);
-    let text = read_text(&file)?;
+/// The names by their numbers, out of `file`. A number without a name is named by itself.
+pub(super) fn classes(file: &Path) -> Result<Vec<String>, ExchangeError> {
+    let fault = |fault| ExchangeError::record(file, "the file", fault);
+    let text = read_text(file)?;
     let names = if file.extension() == Some(OsStr::new("txt")) {
         let lines = text.lines().map(|line| line.trim().to_owned()).enumerate();
         Some(lines.filter(|(_, name)| !name.is_empty()).collect())
@@ -29,7 +28,8 @@ pub(super) fn classes(path: &Path) -> Result<Vec<String>, ExchangeError> {
     Ok((0..count).map(|number| names.get(&number).cloned().unwrap_or_else(|| number.to_string())).collect())
 }
 
-fn file(path: &Path) -> Result<PathBuf, ExchangeError> {
+/// The file with the names: `path`, or the one in the folder `path`.
+pub(super) fn file(path: &Path) -> Result<PathBuf, ExchangeError> {
     if path.is_file() {
         return Ok(path.to_owned());
     }
@@ -38,27 +38,11 @@ fn file(path: &Path) -> Result<PathBuf, ExchangeError> {
     files.find(|file| file.is_file()).ok_or_else(nothing)
 }
 
-/// The scalars of the top level's `names` by their numbers; `None` where these are something else. Events are read one by
-/// one, so that neither depth nor aliases of a hostile file cost anything.
+/// The scalars of the top level's `names` by their numbers; `None` where these are something else.
 fn scalars(text: &str) -> Result<Option<BTreeMap<usize, String>>, ScanError> {
     let mut parser = Parser::new_from_str(text);
-    let (mut depth, mut is_key) = (0_usize, false);
-    loop {
-        match parser.next_token()?.0 {
-            Event::Scalar(key, ..) if depth == 1 && is_key && key == "names" => break,
-            // At the top level keys and values take turns.
-            Event::Scalar(..) | Event::Alias(_) if depth == 1 => is_key = !is_key,
-            Event::SequenceStart(..) | Event::MappingStart(..) => {
-                depth += 1;
-                is_key = depth == 1;
-            }
-            Event::SequenceEnd | Event::MappingEnd => {
-                depth = depth.saturating_sub(1);
-                is_key = depth == 1;
-            }
-            Event::StreamEnd => return Ok(None),
-            _ => {}
-        }
+    if !seek(&mut parser, "names")? {
+        return Ok(None);
     }
     let is_list = match parser.next_token()?.0 {
         Event::SequenceStart(..) => true,
@@ -78,6 +62,52 @@ fn scalars(text: &str) -> Result<Option<BTreeMap<usize, String>>, ScanError> {
             },
             Event::SequenceEnd | Event::MappingEnd => return Ok(Some(names)),
             _ => return Ok(None),
+        }
+    }
+}
+
+/// The text of the top level's member `name`, or of each of its parts where it is a list; none where there is no such member
+/// or it is empty, `None` where it is something else.
+pub(super) fn strings(text: &str, name: &str) -> Result<Option<Vec<String>>, ScanError> {
+    let mut parser = Parser::new_from_str(text);
+    if !seek(&mut parser, name)? {
+        return Ok(Some(Vec::new()));
+    }
+    let is_text = |text: &String| !matches!(text.as_str(), "" | "~" | "null");
+    match parser.next_token()?.0 {
+        Event::Scalar(text, ..) => return Ok(Some(Some(text).filter(is_text).into_iter().collect())),
+        Event::SequenceStart(..) => {}
+        _ => return Ok(None),
+    }
+    let mut texts = Vec::new();
+    loop {
+        match parser.next_token()?.0 {
+            Event::Scalar(text, ..) => texts.extend(Some(text).filter(is_text)),
+            Event::SequenceEnd => return Ok(Some(texts)),
+            _ => return Ok(None),
+        }
+    }
+}
+
+/// Goes to the value of the top level's member `name`; whether there is one. Events are read one by one, so that neither
+/// depth nor aliases of a hostile file cost anything.
+fn seek(parser: &mut Parser<Chars<'_>>, name: &str) -> Result<bool, ScanError> {
+    let (mut depth, mut is_key) = (0_usize, false);
+    loop {
+        match parser.next_token()?.0 {
+            Event::Scalar(key, ..) if depth == 1 && is_key && key == name => return Ok(true),
+            // At the top level keys and values take turns.
+            Event::Scalar(..) | Event::Alias(_) if depth == 1 => is_key = !is_key,
+            Event::SequenceStart(..) | Event::MappingStart(..) => {
+                depth += 1;
+                is_key = depth == 1;
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                depth = depth.saturating_sub(1);
+                is_key = depth == 1;
+            }
+            Event::StreamEnd => return Ok(false),
+            _ => {}
         }
     }
 }

@@ -5,60 +5,98 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::names::classes;
-use super::{GRAIN_PX, label_of};
-use crate::annotation::{CategoryId, ImageId, Shape};
+use super::names::{classes, file};
+use super::{GRAIN_PX, label_of, split};
+use crate::annotation::{CategoryId, Image, ImageId, Shape};
 use crate::formats::exchange::{Builder, ExchangeError, Fault, Imported, Watch, read_text, stem};
-use crate::formats::folder;
 use crate::formats::loss::{Kind, Tally};
+use crate::formats::{Report, folder};
 use crate::geometry::{Rect, Size};
 use crate::job::Meter;
 
 /// The farthest share of an image's side that is still believed.
 const FARTHEST: f64 = 1e3;
 
+/// A picture with the places where its label may be.
+pub(super) struct Picture {
+    /// Its name in the data set.
+    pub(super) file_name: String,
+    /// Its pixels.
+    pub(super) size: Size,
+    /// The first of these that is there is its label.
+    pub(super) labels: Vec<PathBuf>,
+}
+
+/// The pictures of a data set.
+pub(super) struct Source {
+    /// What their reader found odd.
+    pub(super) report: Report,
+    /// The pictures, in their order.
+    pub(super) pictures: Vec<Picture>,
+    /// Where they lie.
+    pub(super) place: PathBuf,
+    /// The texts that are labels of pictures.
+    pub(super) texts: Vec<PathBuf>,
+    /// Whether other texts may lie among those.
+    pub(super) is_mixed: bool,
+}
+
 /// Reads the folder `path`, or the folder of the `data.yaml` or `classes.txt` that it is. The pictures, which tell the
-/// sizes, are in `images`, else in the folder `images` inside, else beside the labels.
+/// sizes, are in `images`, else where `data.yaml` says, else in the folder `images` inside, else beside the labels.
 pub(in crate::formats) fn read(path: &Path, images: Option<&Path>, watch: &mut Watch<'_>) -> Result<Imported, ExchangeError> {
     // One spelling of each path: labels are told from each other by theirs.
     let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let (path, images) = (&*canonical(path), images.map(canonical));
     let root = if path.is_file() { path.parent().unwrap_or(Path::new(".")) } else { path };
-    let classes = classes(path)?;
-    let first = |name| [root.join(name), root.to_owned()].into_iter().find(|folder| folder.is_dir()).unwrap_or_default();
-    let labels = first("labels");
-    let pictures = images.unwrap_or_else(|| first("images"));
-    let (scanned, report) = folder::scan(&pictures).map_err(ExchangeError::io(&pictures))?;
-    if scanned.images.is_empty() {
-        return Err(ExchangeError::Nothing { what: "picture, which would tell the sizes,", path: pictures });
+    let file = file(path)?;
+    let classes = classes(&file)?;
+    let mut tally = Tally::default();
+    let named = if images.is_none() { split::named(&file, &mut tally, watch)? } else { None };
+    let source = named.map_or_else(|| around(root, images), Ok)?;
+    if source.pictures.is_empty() {
+        return Err(ExchangeError::Nothing { what: "picture, which would tell the sizes,", path: source.place });
     }
     let mut builder = Builder::default();
     let classes: Vec<CategoryId> = classes.iter().map(|name| builder.class(name)).collect();
-    let mut tally = Tally::default();
     let mut used = HashSet::new();
-    let meter = Meter::start("Reading", scanned.images.len() as u64);
-    for (done, image) in scanned.images.into_iter().enumerate() {
+    let meter = Meter::start("Reading", source.pictures.len() as u64);
+    for (done, picture) in source.pictures.into_iter().enumerate() {
         watch.step(&meter, done)?;
-        let own = labels.join(format!("{}.txt", stem(&image.file_name)));
-        let inside = root.join(label_of(&Path::new("images").join(&image.file_name)));
-        let file = [own, inside, label_of(&pictures.join(&image.file_name))].into_iter().find(|file| file.exists());
-        let id = builder.image(image.file_name, image.size);
-        let Some(file) = file else { continue };
+        let id = builder.image(picture.file_name, picture.size);
+        let Some(file) = picture.labels.into_iter().find(|file| file.exists()) else { continue };
         let text = read_text(&file)?;
-        lines(&text, &file, (id, image.size), &classes, &mut builder, &mut tally)?;
+        lines(&text, &file, (id, picture.size), &classes, &mut builder, &mut tally)?;
         used.insert(file);
     }
-    let unused: Vec<PathBuf> = text_files(&labels)?.into_iter().filter(|file| !used.contains(file)).collect();
+    let unused: Vec<PathBuf> = source.texts.into_iter().filter(|file| !used.contains(file)).collect();
     if used.is_empty() && !unused.is_empty() {
-        return Err(ExchangeError::Nothing { what: "picture that any of its labels is for", path: pictures });
+        return Err(ExchangeError::Nothing { what: "picture that any of its labels is for", path: source.place });
     }
     // Where labels lie in several folders, texts elsewhere are none.
     let folders: BTreeSet<&Path> = used.iter().filter_map(|file| file.parent()).collect();
-    let is_label = |file: &Path| labels != root || file.parent().is_some_and(|folder| folders.contains(folder));
+    let is_label = |file: &Path| !source.is_mixed || file.parent().is_some_and(|folder| folders.contains(folder));
     for file in unused.iter().filter(|file| is_label(file)) {
         tally.add(Kind::Picture, file.display());
     }
-    Ok(Imported { dataset: builder.dataset, report, tally })
+    Ok(Imported { dataset: builder.dataset, report: source.report, tally })
+}
+
+/// The pictures in `images`, else in the folder `images` inside of `root`, else in `root`.
+fn around(root: &Path, images: Option<PathBuf>) -> Result<Source, ExchangeError> {
+    let first = |name| [root.join(name), root.to_owned()].into_iter().find(|folder| folder.is_dir()).unwrap_or_default();
+    let labels = first("labels");
+    let place = images.unwrap_or_else(|| first("images"));
+    let (scanned, report) = folder::scan(&place).map_err(ExchangeError::io(&place))?;
+    let picture = |image: Image| {
+        let own = labels.join(format!("{}.txt", stem(&image.file_name)));
+        let inside = root.join(label_of(&Path::new("images").join(&image.file_name)));
+        let labels = vec![own, inside, label_of(&place.join(&image.file_name))];
+        Picture { file_name: image.file_name, size: image.size, labels }
+    };
+    let pictures: Vec<Picture> = scanned.images.into_iter().map(picture).collect();
+    // Without a picture nothing is read.
+    let texts = if pictures.is_empty() { Vec::new() } else { text_files(&labels)? };
+    Ok(Source { report, pictures, texts, is_mixed: labels == root, place })
 }
 
 fn lines(
@@ -106,7 +144,8 @@ fn rounded(value: f64) -> f64 {
     (value / GRAIN_PX).round() / (1.0 / GRAIN_PX).round() + 0.0
 }
 
-fn text_files(folder: &Path) -> Result<Vec<PathBuf>, ExchangeError> {
+/// The texts in `folder` and the folders in it, but for lists of classes.
+pub(super) fn text_files(folder: &Path) -> Result<Vec<PathBuf>, ExchangeError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(ExchangeError::io(folder))? {
         let entry = entry.map_err(ExchangeError::io(folder))?;

@@ -4,7 +4,10 @@ mod batch;
 mod canvas;
 mod chosen;
 mod classes;
+mod coarse;
+mod count;
 mod draw;
+mod duplicate;
 mod file;
 mod find;
 mod format;
@@ -17,6 +20,7 @@ mod merge;
 mod nudge;
 mod object;
 mod open;
+mod preparing;
 mod refine;
 mod room;
 mod step;
@@ -55,8 +59,9 @@ use egui_kittest::kittest::Queryable as _;
 use image::RgbImage;
 use tempfile::TempDir;
 
-/// A stand-in for the models, with the name of its weights: the ellipse inside each box; refining grows a mask by one
-/// pixel. With `slow`, masks never come, only a step. While its device is `away`, nothing is refined.
+/// A stand-in for the models, with the name of its weights: the ellipse inside each box; refining widens a mask by one
+/// pixel on each side, by two where it is coarse. With `slow`, masks never come, only a step. While its device is `away`,
+/// nothing is refined.
 struct Stand {
     weights: String,
     slow: bool,
@@ -115,15 +120,16 @@ impl Engine for Stand {
         &self,
         _: &RgbImage,
         masks: &[Mask],
-        _: &RefineOptions,
+        options: &RefineOptions,
         _: &Cancel,
         _: &mut dyn FnMut(RefineStep),
     ) -> Result<Vec<Refinement>, AssistError> {
         if !self.answers() {
             return Err(AssistError::Read("nothing came back".to_owned()));
         }
+        let by = if options.coarse { 2 } else { 1 };
         let grown = |mask: &Mask| {
-            let near = |x: u32, y: u32| mask.get(x, y) || mask.get(x + 1, y) || (x > 0 && mask.get(x - 1, y));
+            let near = |x: u32, y: u32| (x.saturating_sub(by)..=x + by).any(|x| mask.get(x, y));
             Refinement { mask: Mask::from_fn(mask.size(), near), kept_original: false, change: 0.1 }
         };
         Ok(masks.iter().map(grown).collect())

@@ -129,3 +129,74 @@ fn boxes_and_polygons_of_one_file_are_read_with_the_names_of_classes_txt() {
     let error = import(Format::YoloBoxes, &root.join("classes.txt"), None).unwrap_err().to_string();
     assert!(error.ends_with("classes.txt"), "{error}");
 }
+
+/// A folder with pictures that have a box each.
+fn labelled(root: &Path, names: &[&str]) {
+    for name in names {
+        let (picture, label) = (root.join("images").join(name), root.join("labels").join(name).with_extension("txt"));
+        for path in [&picture, &label] {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+        }
+        image::RgbImage::new(8, 8).save(picture).unwrap();
+        fs::write(label, "0 0.5 0.5 0.25 0.5\n").unwrap();
+    }
+}
+
+fn names(imported: &Imported) -> Vec<&str> {
+    imported.dataset.images.iter().map(|image| image.file_name.as_str()).collect()
+}
+
+#[test]
+fn pictures_are_those_that_data_yaml_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let (home, far) = (folder.path().join("home"), folder.path().join("far"));
+    labelled(&home, &["train/b.png", "train/a.png", "val/c.png", "extra/d.png"]);
+    labelled(&far, &["e.png"]);
+    let yaml = |text: &str| {
+        fs::write(home.join("data.yaml"), format!("names: [x]\n{text}")).unwrap();
+        import(Format::YoloBoxes, &home, None)
+    };
+    let near = yaml("path: .\ntrain: images/train\nval: [images/val, ./images/train]\ntest: # none\n").unwrap();
+    assert_eq!((names(&near), near.dataset.instances.len()), (vec!["train/a.png", "train/b.png", "val/c.png"], 3));
+    assert!(near.tally.is_empty(), "{}", near.tally);
+    // As some exports have it.
+    assert_eq!(names(&yaml("train: ../images/val\n").unwrap()), ["val/c.png"]);
+
+    // Seen from the folder of the file, so that a COCO file there finds them.
+    let path = format!("path: {}\ntrain: images\nval: images\n", far.display());
+    for text in ["path: ../far\ntrain: images\nval: images\n", path.as_str()] {
+        let outside = yaml(text).unwrap();
+        assert_eq!((names(&outside), outside.dataset.instances.len()), (vec!["../far/images/e.png"], 1));
+        assert_eq!(outside.tally.count(Kind::Elsewhere), 1);
+        assert!(outside.tally.to_string().ends_with("far/images"), "{}", outside.tally);
+    }
+
+    fs::write(home.join("train.txt"), "./images/val/c.png\nimages/train/a.png\nimages/gone.png\n\n").unwrap();
+    let listed = yaml("train: train.txt\nval: train.txt\n").unwrap();
+    assert_eq!((names(&listed), listed.dataset.instances.len()), (vec!["val/c.png", "train/a.png"], 2));
+    assert_eq!(listed.tally.count(Kind::NotFound), 1);
+}
+
+#[test]
+fn what_data_yaml_names_and_is_not_there_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    labelled(home, &["a.png"]);
+    let yaml = |text: &str| {
+        fs::write(home.join("data.yaml"), format!("names: [x]\n{text}")).unwrap();
+        import(Format::YoloBoxes, home, None)
+    };
+    for (text, member, place) in [
+        ("train: images\nval: images/val\n", "`val`", "images/val"),
+        ("path: /nowhere/set\ntrain: images/train\n", "`path`", "/nowhere/set"),
+        ("train: {a: b}\n", "`train`", ""),
+    ] {
+        let error = yaml(text).unwrap_err().to_string();
+        assert!(error.contains(member) && error.contains(place) && error.ends_with("data.yaml"), "{error}");
+    }
+    // A data set that was moved, and the member that no trainer needs.
+    for text in ["path: /nowhere/set\ntrain: images\n", "train: images\ntest: images/test\n"] {
+        let imported = yaml(text).unwrap();
+        assert_eq!((names(&imported), imported.tally.count(Kind::NotFound)), (vec!["a.png"], 1), "{text}");
+    }
+}

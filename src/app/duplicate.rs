@@ -1,0 +1,118 @@
+//! Objects that were drawn twice: nothing is in the way of one, but it is said, as long as the person looks there.
+
+use super::perform::plural;
+use super::state::{State, Tone};
+use crate::annotation::{Instance, InstanceId, Shape};
+use crate::geometry::Size;
+use crate::mask::rle;
+
+/// From this `IoU` on two objects are taken for one. The check of a data set asks for more: nobody sees its objects come.
+const LEAST_IOU: f64 = 0.8;
+/// Masks of that `IoU` have boxes of at least this one; fewer pairs need to be compared.
+const LEAST_BOX_IOU: f64 = 0.5;
+
+/// An object, and the one that it is nearly the same as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Duplicate {
+    id: InstanceId,
+    other: InstanceId,
+}
+
+impl State {
+    /// Those of the objects `ids` that are nearly the same as another visible one of the shown image, of whatever class. Of
+    /// two among `ids` it is the later one.
+    pub(super) fn duplicates(&self, ids: &[InstanceId]) -> Vec<Duplicate> {
+        let Some(size) = self.shown().map(|image| image.size) else { return Vec::new() };
+        let objects: Vec<&Instance> = self.visible().collect();
+        let new = objects.iter().enumerate().filter(|(_, object)| ids.contains(&object.id));
+        let duplicate = |(place, object): (usize, &&Instance)| {
+            let others = objects.iter().enumerate().filter(|(at, other)| *at < place || !ids.contains(&other.id));
+            let alike = others.filter_map(|(_, other)| Some((other.id, iou(object, other, size)?)));
+            let (other, _) = alike.max_by(|a, b| a.1.total_cmp(&b.1))?;
+            Some(Duplicate { id: object.id, other })
+        };
+        new.filter_map(duplicate).collect()
+    }
+
+    /// Says of an object that was drawn which one it is nearly the same as, where it is.
+    pub(super) fn say_duplicate(&mut self, id: InstanceId) {
+        // What drawing it did to a mark of LVIS is worth more.
+        if self.message.as_ref().is_some_and(|message| message.tone != Tone::Plain) {
+            return;
+        }
+        let other = self.duplicates(&[id]).first().and_then(|duplicate| self.numbered(duplicate.other));
+        if let Some(other) = other {
+            self.say(Tone::Warning, format!("Nearly the same as {other}: Ctrl+Z takes it back"));
+        }
+    }
+
+    /// What there is to say of objects that got masks; `None` where none of them is there twice.
+    pub(super) fn duplicates_said(&self, duplicates: &[Duplicate]) -> Option<String> {
+        let present = |duplicate: &Duplicate| Some((duplicate.id, self.number(duplicate.id)?, self.numbered(duplicate.other)?));
+        let mut present = duplicates.iter().filter_map(present);
+        let (id, number, other) = present.next()?;
+        let more = match present.count() {
+            0 => String::new(),
+            count => format!(", and {count} other{} likewise", plural(count)),
+        };
+        let is_chosen = self.only_selected().is_some_and(|instance| instance.id == id);
+        let key = if is_chosen { "Del deletes it" } else { "select it, and Del deletes it" };
+        Some(format!("Object {number} is nearly the same as {other}{more}: {key}"))
+    }
+
+    /// The number of an object in the list of the shown image.
+    fn number(&self, id: InstanceId) -> Option<usize> {
+        self.objects().position(|instance| instance.id == id).map(|place| place + 1)
+    }
+
+    /// An object by its number and class.
+    fn numbered(&self, id: InstanceId) -> Option<String> {
+        let class = self.class_name(self.document.instance(id)?.category_id);
+        Some(format!("object {} ({class})", self.number(id)?))
+    }
+}
+
+/// The `IoU` of two objects on an image of `size`: of their boxes where one has no mask. `None` where they are two.
+fn iou(a: &Instance, b: &Instance, size: Size) -> Option<f64> {
+    let of_boxes = a.bbox.iou(b.bbox);
+    if a.crowd != b.crowd || of_boxes < LEAST_BOX_IOU {
+        return None;
+    }
+    let iou = if a.shape == Shape::Box || b.shape == Shape::Box {
+        of_boxes
+    } else {
+        rle::iou(&a.shape.runs(a.bbox, size).ok()?, &b.shape.runs(b.bbox, size).ok()?)?
+    };
+    (iou >= LEAST_IOU).then_some(iou)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::annotation::{CategoryId, ImageId};
+    use crate::geometry::{Point, Rect};
+    use crate::mask::Mask;
+
+    #[test]
+    fn masks_are_compared_where_both_have_one_and_else_boxes() {
+        let size = Size::new(40, 30);
+        let rect = Rect::new(5.0, 5.0, 20.0, 20.0);
+        let boxed = |bbox| Instance::boxed(InstanceId(1), ImageId(1), CategoryId(1), bbox);
+        let masked = |mask: &Mask| {
+            let mut instance = boxed(Rect::default());
+            instance.set_mask(mask);
+            instance
+        };
+        let covers = |x: u32, y: u32| rect.contains(Point::new(f64::from(x) + 0.5, f64::from(y) + 0.5));
+        // Two triangles in one box share only their diagonal.
+        let upper = masked(&Mask::from_fn(size, |x, y| covers(x, y) && x >= y));
+        let lower = masked(&Mask::from_fn(size, |x, y| covers(x, y) && x <= y));
+        assert_eq!((upper.bbox, lower.bbox), (rect, rect));
+        assert!(iou(&upper, &lower, size).is_none());
+        assert!(iou(&upper, &boxed(rect), size).is_some(), "of a mask and a box the boxes count");
+        assert!(iou(&upper, &upper, size).is_some());
+        assert!(iou(&boxed(rect), &boxed(Rect { width: 17.0, ..rect }), size).is_some());
+        assert!(iou(&boxed(rect), &boxed(Rect { width: 15.0, ..rect }), size).is_none());
+        assert!(iou(&boxed(rect), &Instance { crowd: true, ..boxed(rect) }, size).is_none());
+    }
+}
