@@ -125,7 +125,7 @@ enum Work {
     Norm([usize; 2]),
 }
 
-fn rows(skipped: &[String]) -> Vec<Row> {
+fn rows(skips: impl Fn(&str) -> bool) -> Vec<Row> {
     let row = |name: &str, parts: &[(f64, &str)], work| Row {
         name: name.to_owned(),
         parts: parts.iter().map(|(count, part)| (*count, (*part).to_owned())).collect(),
@@ -151,10 +151,10 @@ fn rows(skipped: &[String]) -> Vec<Row> {
         row("refiner lite, 3 steps", &[(steps, "lite:1")], Work::Refiner(RefinerConfig::lite())),
         row("refiner official, 3 steps", &[(steps, "official:1")], Work::Refiner(RefinerConfig::official())),
     ];
-    if !skipped.iter().any(|name| name == "layers") {
+    if !skips("layers") {
         rows.extend(layers());
     }
-    rows.retain(|row| !(row.is_official() && skipped.iter().any(|name| name == "official")));
+    rows.retain(|row| !(row.is_official() && skips("official")));
     rows
 }
 
@@ -271,10 +271,9 @@ fn cell(seconds: Option<f64>) -> String {
 fn main() {
     let mut out = std::io::stdout();
     let skipped = std::env::var("ANNOTATOR_BENCH_SKIP").unwrap_or_default();
-    let skipped: Vec<String> = skipped.split(',').map(str::to_owned).collect();
-    let skips = |name: &str| skipped.iter().any(|skipped| skipped == name);
+    let skips = |name: &str| skipped.split(',').any(|skipped| skipped == name);
     let torch_device = std::env::var("ANNOTATOR_TORCH_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
-    let rows = rows(&skipped);
+    let rows = rows(skips);
     let cpu = (!skips("cpu")).then(|| Assistant::load(ComputeChoice::Cpu, &ModelPaths::default()).unwrap());
     let adapter = if skips("adapter") {
         None

@@ -312,10 +312,15 @@ mod tests {
         }
     }
 
+    /// Masks from a full one over finer and finer ones to an empty one.
+    fn patterns(size: Size) -> Vec<Mask> {
+        (0..9).map(|step| Mask::from_fn(size, |x, y| (x * step + y) % (step + 1) == 0 && step < 8)).collect()
+    }
+
     #[test]
     fn a_union_has_the_runs_of_the_united_mask() {
         let size = Size::new(7, 5);
-        let masks: Vec<Mask> = (0..9).map(|step| Mask::from_fn(size, |x, y| (x * step + y) % (step + 1) == 0 && step < 8)).collect();
+        let masks = patterns(size);
         for a in &masks {
             for b in &masks {
                 let both = Mask::from_fn(size, |x, y| a.get(x, y) || b.get(x, y));
@@ -328,7 +333,7 @@ mod tests {
     #[test]
     fn a_difference_has_the_pixels_of_exactly_one_mask() {
         let size = Size::new(7, 5);
-        let masks: Vec<Mask> = (0..9).map(|step| Mask::from_fn(size, |x, y| (x * step + y) % (step + 1) == 0 && step < 8)).collect();
+        let masks = patterns(size);
         for a in &masks {
             for b in &masks {
                 let one = Mask::from_fn(size, |x, y| a.get(x, y) != b.get(x, y));

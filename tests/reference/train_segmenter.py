@@ -143,11 +143,12 @@ def work(rank: int, pools: dict, maker: D.Compositor, args: argparse.Namespace, 
         for name in new:  # blocks that are added change nothing at first
             if ".conv2." in name:
                 torch.nn.init.zeros_(model.get_parameter(name))
-    if frozen:
+    if frozen:  # nothing but the plain look is learned
+        told = replace(told, second_look=0.0, wrong=0.0)
         model.encoder.requires_grad_(False)
         model.denoiser.requires_grad_(False)
     model = model.to(device, memory_format=torch.channels_last)
-    trainer = Trainer(model, args.out, args.lr, args.decay, args.ema, args.started if device.type != "cpu" else None)
+    trainer = Trainer(model, args.out, args.lr, args.decay, args.ema, STARTED if device.type != "cpu" else None)
     if args.resume:
         trainer.load(args.resume)
     rng = np.random.default_rng([args.seed, rank, trainer.step])
@@ -206,7 +207,7 @@ def work(rank: int, pools: dict, maker: D.Compositor, args: argparse.Namespace, 
         x = batch.crops.input(not options.no_evidence)
         mask = batch.crops.mask[:, None].float()
         context = context_of(batch)
-        again = not frozen and batch.brought is not None
+        again = batch.brought is not None
         seen = first_look(x, batch, context) if again else torch.zeros_like(mask)
         x0, eps = SCALE * (2 * mask - 1), torch.randn_like(mask)
         chance = torch.rand(2, n, device=device)
@@ -300,7 +301,6 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, O
     p.add_argument("--edges", type=float, default=0.0, help="how much more cells beside an outline count, in times")
     p.add_argument("--no-evidence", action="store_true", help="ablation: evidence channel set to 0")
     args = p.parse_args(arguments)
-    args.started = STARTED
     args.out.mkdir(parents=True, exist_ok=True)
     options = Options(
         one_step=args.one_step,

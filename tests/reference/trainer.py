@@ -81,7 +81,7 @@ class Trainer:
         state = torch.load(path, map_location="cpu", weights_only=True)
         self.model.load_state_dict(state["model"], strict=False)
         self.ema.load_state_dict(state["ema"], strict=False)
-        if state.get("optimiser"):
+        if "optimiser" in state:
             before = dict(enumerate(self.in_groups(state["model"])))
             moments = {before[i]: m for i, m in state["optimiser"]["state"].items()}
             now = enumerate(self.in_groups(self.model.state_dict()))

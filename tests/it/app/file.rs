@@ -422,6 +422,17 @@ fn click(window: &mut Window, label: &str) {
     window.all_is_read();
 }
 
+/// The folder once a box was drawn in its data set and a session ended.
+fn drawn_in(folder: TempDir, data: &Path, from: (f64, f64), to: (f64, f64)) -> TempDir {
+    let mut window = Window::over(folder, data.to_path_buf(), false);
+    window.open(data);
+    window.all_is_read();
+    window.draw_box(from, to);
+    window.answered();
+    window.project_is_written();
+    window.close()
+}
+
 #[test]
 fn a_shared_project_that_changed_is_asked_about_and_no_work_is_lost() {
     let mut window = Window::new(false);
@@ -430,13 +441,7 @@ fn a_shared_project_that_changed_is_asked_about_and_no_work_is_lost() {
     let mut folder = window.close();
     let places = annotator::store::Places::of(&data, &folder.path().join("own/state"));
     let before = std::fs::read(places.beside()).unwrap();
-    let mut window = Window::over(folder, data.clone(), false);
-    window.open(&data);
-    window.all_is_read();
-    window.draw_box((20.0, 20.0), (70.0, 60.0));
-    window.answered();
-    window.project_is_written();
-    folder = window.close();
+    folder = drawn_in(folder, &data, (20.0, 20.0), (70.0, 60.0));
 
     // A copy of which nobody knows what it began from.
     std::fs::create_dir_all(places.elsewhere().parent().unwrap()).unwrap();
@@ -455,13 +460,7 @@ fn a_shared_project_that_changed_is_asked_about_and_no_work_is_lost() {
 
     let own = std::fs::read(places.elsewhere()).unwrap();
     std::fs::remove_file(places.elsewhere()).unwrap();
-    let mut window = Window::over(folder, data.clone(), false);
-    window.open(&data);
-    window.all_is_read();
-    window.draw_box((80.0, 20.0), (100.0, 60.0));
-    window.answered();
-    window.project_is_written();
-    folder = window.close();
+    folder = drawn_in(folder, &data, (80.0, 20.0), (100.0, 60.0));
     std::fs::write(places.elsewhere(), &own).unwrap();
     let mut window = Window::over(folder, data.clone(), false);
     window.perform(Command::Open(data));
