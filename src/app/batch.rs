@@ -12,6 +12,7 @@ use super::App;
 use super::assistant::{Outcome, at_once};
 use super::command::Command;
 use super::document::Document;
+use super::duplicate::Duplicate;
 use super::perform::plural;
 use super::state::Tone;
 use crate::annotation::{Image, ImageId, Instance, InstanceId, Shape};
@@ -56,6 +57,8 @@ pub(super) struct Batch {
     empty: usize,
     /// ... that cannot be used, or whose picture cannot.
     left_out: usize,
+    /// Those with a mask that is nearly the one of another object.
+    duplicates: Vec<Duplicate>,
     time: Stopwatch,
 }
 
@@ -205,7 +208,7 @@ impl App {
     /// Ends the batch as a person wishes; the masks that came stay.
     pub(super) fn stop_batch(&mut self) {
         if let Some(batch) = self.drop_batch() {
-            self.state.say(Tone::Plain, batch.summary());
+            self.state.say_with_duplicates(&batch.duplicates, batch.summary());
         }
     }
 
@@ -239,7 +242,7 @@ impl App {
             return self.state.say(Tone::Warning, "There is no model here; the boxes stay as they are");
         }
         if batch.done == batch.total {
-            return self.state.say(Tone::Plain, batch.summary());
+            return self.state.say_with_duplicates(&batch.duplicates, batch.summary());
         }
         self.state.batch = Some((batch.progress(), batch.time.rests()));
         self.batch = Some(batch);
@@ -301,6 +304,9 @@ impl App {
         let done = self.state.set_proposals(part.image, &proposals);
         batch.found += done.len();
         batch.empty += part.ids.len() - done.len();
+        let duplicates = self.state.duplicates(&done);
+        batch.duplicates.extend(&duplicates);
+        self.state.say_duplicates(&duplicates);
         if self.state.shown().is_some_and(|image| image.id == part.image) {
             self.state.proposed.extend(&done);
         }

@@ -69,11 +69,15 @@ impl State {
         if ids.is_empty() {
             return;
         }
+        let said = self.new_said(&ids);
         self.selection = ids;
         // What the change did to a mark of LVIS is worth more.
         if self.message.is_none() {
             let outside = if outside > 0 { format!("; {outside} outside this image left out") } else { String::new() };
-            self.say(Tone::Plain, format!("{count} object{} pasted{outside}", plural(count)));
+            match said {
+                Some(said) => self.say(Tone::Warning, format!("{said}{outside}")),
+                None => self.say(Tone::Plain, format!("{count} object{} pasted{outside}", plural(count))),
+            }
         }
     }
 

@@ -146,6 +146,8 @@ pub enum Command {
     Act(Act),
     /// Selects these objects and nothing else.
     Select(Vec<InstanceId>),
+    /// Selects the object of a row of the list and nothing else.
+    SelectRow(InstanceId),
     /// Puts an object into the selection or takes it out.
     ToggleSelected(InstanceId),
     /// Takes what is proposed, or proposes masks for boxes.

@@ -12,9 +12,6 @@ use crate::disk;
 use crate::formats::Warning;
 use crate::store::{Change, Contents, Judgement, Judgements, Move, State, Target, Writer};
 
-/// Longest wait for the disk when a document is closed.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// Why a change was not made.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DocumentError {
@@ -138,15 +135,21 @@ impl Document {
         self.writer.as_ref().map(Writer::path)
     }
 
-    /// Why changes would be lost if the document was closed now; `None` where none would.
-    pub fn at_risk(&self) -> Option<String> {
+    /// Whether something is in no file but the project.
+    const fn needs_project(&self) -> bool {
+        self.revision() != self.exported || self.is_marked
+    }
+
+    /// How far all is on the disk that closing the document could lose.
+    pub fn kept(&self) -> State {
+        if self.needs_project() { self.storage() } else { State::Written }
+    }
+
+    /// [`Self::kept`] after a look whether the project file is still in its place; waits for that at most `limit`.
+    pub fn kept_within(&self, limit: Duration) -> State {
         match &self.writer {
-            Some(writer) if self.revision() != self.exported || self.is_marked => match writer.flush(PATIENCE) {
-                State::Written => None,
-                State::Writing => Some("the disk does not answer".to_owned()),
-                State::Failing(why) => Some(why),
-            },
-            _ => None,
+            Some(writer) if self.needs_project() => writer.flush(limit),
+            _ => State::Written,
         }
     }
 
@@ -308,6 +311,8 @@ impl Document {
                 self.judged.take(instance, judgement, &mut news);
             }
         }
+        // What a model expects it can tell again.
+        self.is_marked |= news.values().any(|judgement| judgement.looked_at);
         self.keep_judged(news);
     }
 

@@ -1,4 +1,7 @@
-//! Objects that were drawn twice: nothing is in the way of one, but it is said, as long as the person looks there.
+//! Objects that are there twice, drawn, pasted or found: nothing is in the way of one, but it is said when it comes, as long
+//! as the person looks there.
+
+use std::collections::BTreeSet;
 
 use super::perform::plural;
 use super::state::{State, Tone};
@@ -19,11 +22,13 @@ pub(super) struct Duplicate {
 }
 
 impl State {
-    /// Those of the objects `ids` that are nearly the same as another visible one of the shown image, of whatever class. Of
-    /// two among `ids` it is the later one.
+    /// Those of the objects `ids`, all of one image, that are nearly the same as another visible one of it, of whatever
+    /// class. Of two among `ids` it is the later one.
     pub(super) fn duplicates(&self, ids: &[InstanceId]) -> Vec<Duplicate> {
-        let Some(size) = self.shown().map(|image| image.size) else { return Vec::new() };
-        let objects: Vec<&Instance> = self.visible().collect();
+        let first = ids.first().and_then(|&id| self.document.instance(id));
+        let Some(image) = first.and_then(|object| self.document.image_of(object.image_id)) else { return Vec::new() };
+        let (size, ids): (Size, BTreeSet<InstanceId>) = (image.size, ids.iter().copied().collect());
+        let objects: Vec<&Instance> = self.document.objects(image.id).filter(|object| self.is_visible(object.id)).collect();
         let new = objects.iter().enumerate().filter(|(_, object)| ids.contains(&object.id));
         let duplicate = |(place, object): (usize, &&Instance)| {
             let others = objects.iter().enumerate().filter(|(at, other)| *at < place || !ids.contains(&other.id));
@@ -36,18 +41,66 @@ impl State {
 
     /// Says of an object that was drawn which one it is nearly the same as, where it is.
     pub(super) fn say_duplicate(&mut self, id: InstanceId) {
-        // What drawing it did to a mark of LVIS is worth more.
-        if self.message.as_ref().is_some_and(|message| message.tone != Tone::Plain) {
-            return;
-        }
-        let other = self.duplicates(&[id]).first().and_then(|duplicate| self.numbered(duplicate.other));
-        if let Some(other) = other {
-            self.say(Tone::Warning, format!("Nearly the same as {other}: Ctrl+Z takes it back"));
+        let said = self.new_said(&[id]);
+        self.say_unless_warned(said);
+    }
+
+    /// What there is to say of one object that was drawn or pasted, or of several that were pasted together, on the shown
+    /// image; `None` where none of them is there twice.
+    pub(super) fn new_said(&self, ids: &[InstanceId]) -> Option<String> {
+        let duplicates = self.duplicates(ids);
+        let first = duplicates.first()?;
+        Some(match (duplicates.len(), ids.len()) {
+            (_, 1) => format!("Nearly the same as {}: Ctrl+Z takes it back", self.numbered(first.other)?),
+            (1, all) => format!("1 of {all} pasted objects nearly repeats another here: Ctrl+Z takes all back"),
+            (count, all) => format!("{count} of {all} pasted objects nearly repeat others here: Ctrl+Z takes all back"),
+        })
+    }
+
+    /// Says which objects of the shown image that got other outlines are there twice.
+    pub(super) fn say_duplicates(&mut self, duplicates: &[Duplicate]) {
+        let said = self.duplicates_said(duplicates);
+        self.say_unless_warned(said);
+    }
+
+    /// Says `text` of objects of an image that got masks, after which of them are there twice.
+    pub(super) fn say_masks(&mut self, ids: &[InstanceId], text: String) {
+        let duplicates = self.duplicates(ids);
+        self.say_with_duplicates(&duplicates, text);
+    }
+
+    /// Says `text` of objects that got masks, after which of them are there twice; of other images it is how many are.
+    pub(super) fn say_with_duplicates(&mut self, duplicates: &[Duplicate], text: String) {
+        let elsewhere = duplicates.iter().filter(|duplicate| self.is_elsewhere(duplicate)).count();
+        let text = match elsewhere {
+            0 => text,
+            1 => format!("{text}; one on another image nearly repeats an object there"),
+            count => format!("{text}; {count} on other images nearly repeat objects there"),
+        };
+        match self.duplicates_said(duplicates) {
+            Some(said) => self.say(Tone::Warning, format!("{said}. {text}")),
+            None if elsewhere > 0 => self.say(Tone::Warning, text),
+            None => self.say(Tone::Plain, text),
         }
     }
 
-    /// What there is to say of objects that got masks; `None` where none of them is there twice.
-    pub(super) fn duplicates_said(&self, duplicates: &[Duplicate]) -> Option<String> {
+    /// Says that something is there twice. What the same change did to a mark of LVIS is worth more.
+    fn say_unless_warned(&mut self, said: Option<String>) {
+        let is_warned = self.message.as_ref().is_some_and(|message| message.tone != Tone::Plain);
+        if let Some(said) = said.filter(|_| !is_warned) {
+            self.say(Tone::Warning, said);
+        }
+    }
+
+    /// Whether both objects are still there, on an image that is not shown.
+    fn is_elsewhere(&self, duplicate: &Duplicate) -> bool {
+        let shown = self.shown().map(|image| image.id);
+        let is_there = |id| self.document.instance(id).is_some_and(|object| Some(object.image_id) != shown);
+        is_there(duplicate.id) && is_there(duplicate.other)
+    }
+
+    /// What there is to say of objects of the shown image that got masks; `None` where none of them is there twice.
+    fn duplicates_said(&self, duplicates: &[Duplicate]) -> Option<String> {
         let present = |duplicate: &Duplicate| Some((duplicate.id, self.number(duplicate.id)?, self.numbered(duplicate.other)?));
         let mut present = duplicates.iter().filter_map(present);
         let (id, number, other) = present.next()?;

@@ -128,21 +128,24 @@ impl State {
         let present = target.and_then(|id| self.document.instance(id));
         let is_painted = present.is_none_or(|instance| instance.shape == Shape::Box || self.is_painted(instance));
         let id = self.set_by_hand(target, shape).filter(|_| is_painted);
-        self.document.judge(id.map(|id| (id, Judgement::PAINTED)));
+        self.judge_painted(id);
     }
 
-    /// Gives an object, or a new one, an outline of pixels; gives back which has it. An object without any pixel left is
-    /// deleted.
+    /// Gives an object, or a new one, an outline of pixels; gives back which has it, and says where it is there twice then.
+    /// An object without any pixel left is deleted.
     pub(super) fn set_by_hand(&mut self, target: Option<InstanceId>, shape: Shape) -> Option<InstanceId> {
         let image = self.shown()?.id;
         let is_empty = shape.area() == Some(0.0);
+        self.message = None;
         match target.and_then(|id| self.document.instance(id)).cloned() {
             None if is_empty => None,
             None => {
                 let mut instance = self.new_instance(image, Rect::default());
                 instance.set_shape(shape);
                 instance.changed = Field::NONE;
-                self.insert("Paint object", instance)
+                let id = self.insert("Paint object", instance)?;
+                self.say_duplicate(id);
+                Some(id)
             }
             Some(instance) if is_empty => {
                 self.commit("Erase object", Some(image), &Edit::Remove(instance.id));
@@ -152,14 +155,24 @@ impl State {
             Some(mut instance) => {
                 let id = instance.id;
                 instance.set_pixels(shape);
-                self.commit("Paint mask", Some(image), &Edit::Replace(Box::new(instance))).then_some(id)
+                if !self.commit("Paint mask", Some(image), &Edit::Replace(Box::new(instance))) {
+                    return None;
+                }
+                let duplicates = self.duplicates(&[id]);
+                self.say_duplicates(&duplicates);
+                Some(id)
             }
         }
     }
 
-    /// Whether nothing but the brush has made the mask.
+    /// Whether nothing but the brush has made the mask, wherever it was moved as a whole.
     pub(super) fn is_painted(&self, instance: &Instance) -> bool {
         self.document.judgement(instance.id).painted
+    }
+
+    /// Keeps that nothing but the brush has made the masks that objects have now.
+    pub(super) fn judge_painted(&mut self, ids: impl IntoIterator<Item = InstanceId>) {
+        self.document.judge(ids.into_iter().map(|id| (id, Judgement::PAINTED)));
     }
 
     /// Gives a box other sides.
@@ -170,12 +183,16 @@ impl State {
         self.commit("Resize box", Some(instance.image_id), &Edit::Replace(Box::new(instance)));
     }
 
-    /// Moves an object; it stays on the image.
+    /// Moves an object; it stays on the image, and a painted mask a painted one.
     pub fn move_object(&mut self, id: InstanceId, by: Point) {
         let Some((instance, size)) = self.document.instance(id).cloned().zip(self.shown().map(|image| image.size)) else { return };
         let (image, by) = (instance.image_id, within(instance.bbox, by, size));
+        let painted = self.is_painted(&instance).then_some(id);
         match beside(instance, by, size) {
-            Ok(instance) => drop(self.commit("Move object", Some(image), &Edit::Replace(Box::new(instance)))),
+            Ok(instance) => {
+                let is_done = self.commit("Move object", Some(image), &Edit::Replace(Box::new(instance)));
+                self.judge_painted(painted.filter(|_| is_done));
+            }
             Err(error) => self.say(Tone::Error, format!("The mask cannot be moved: {error}")),
         }
     }

@@ -12,7 +12,6 @@ use super::panel::dialog::{Dialog, Search};
 use super::recent;
 use super::state::{State, Tone};
 use super::task::Task;
-use super::training::Training;
 use crate::disk::name;
 use crate::formats::coco::ReadError;
 use crate::job::{self, Latest, Progress};
@@ -60,15 +59,13 @@ impl App {
             recent::forget(self.folders.state(), path);
             return self.state.say(Tone::Error, format!("There is no {}", path.display()));
         }
-        if let Some(why) = self.at_risk() {
-            self.dialog = Some(Dialog::Unwritten { why, then: Some(path.to_path_buf()) });
-            return;
+        if self.may_leave(Some(path)) {
+            self.abandon(Some(path.to_path_buf()), ctx);
         }
-        self.abandon(Some(path.to_path_buf()), ctx);
     }
 
     /// Opens a path or closes the window, whatever is not written.
-    fn abandon(&mut self, then: Option<PathBuf>, ctx: &egui::Context) {
+    pub(super) fn abandon(&mut self, then: Option<PathBuf>, ctx: &egui::Context) {
         let Some(path) = then else {
             self.close_document();
             return ctx.send_viewport_cmd(egui::ViewportCommand::Close);
@@ -133,6 +130,7 @@ impl App {
         }
         self.collect_look(ctx);
         self.watch_storage(ctx);
+        self.go_on_leaving(ctx);
     }
 
     /// Says why a path cannot be opened, or asks what is meant.
@@ -171,6 +169,10 @@ impl App {
             return true;
         }
         self.after_writing = None;
+        if self.leaving.take().is_some() {
+            self.state.say(Tone::Plain, "It stays open");
+            return true;
+        }
         if self.looking.take().is_some() || self.stop_transfer() {
             self.state.say(Tone::Plain, "Stopped; nothing was written");
             return true;
@@ -266,17 +268,9 @@ impl App {
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
             self.after_writing = Some(Command::Quit);
             self.state.say(Tone::Plain, "The window closes as soon as the file is written; Esc stops the writing");
-        } else if let Some(why) = self.at_risk() {
+        } else if !self.may_leave(None) {
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
-            self.dialog = Some(Dialog::Unwritten { why, then: None });
         }
-    }
-
-    /// What would be lost if what is open were left now.
-    fn at_risk(&self) -> Option<String> {
-        let trains = matches!(self.state.training, Training::Running(_));
-        let training = || "Training is under way; it would stop, and could go on later.".to_owned();
-        self.state.document.at_risk().or_else(|| trains.then(training))
     }
 
     /// Saves to the file that was opened; for a folder without one, beside the images.
@@ -342,6 +336,7 @@ impl App {
         self.canvas.forget();
         self.pending = None;
         self.looking = None;
+        self.leaving = None;
         let fresh = self.state.fresh();
         std::mem::replace(&mut self.state, fresh)
     }

@@ -1,5 +1,5 @@
 //! What was said of the outlines of objects. An outline that comes back, by undo or in the next session, is judged as it
-//! was, and a judgement never comes to another outline.
+//! was, and a judgement never comes to another outline by itself: whoever moves a painted mask as a whole judges it anew.
 
 use std::collections::HashMap;
 

@@ -31,6 +31,7 @@ mod image_folder;
 mod index;
 mod judged;
 pub mod keymap;
+mod leaving;
 mod left_out;
 pub mod listed;
 mod merge;
@@ -48,6 +49,7 @@ mod recent;
 mod refine;
 mod reshape;
 mod review;
+mod row;
 pub mod settings;
 pub mod state;
 mod step;
@@ -101,6 +103,8 @@ pub struct App {
     storage_failure: Option<String>,
     asked: Latest<ask::Answer>,
     after_writing: Option<Command>,
+    /// What is open is left once the disk has it, where that was asked for.
+    leaving: Option<leaving::Leaving>,
     peek: Option<hand::Peek>,
     nudged: Option<nudge::Nudged>,
     pasting: keymap::Pasting,
@@ -160,6 +164,7 @@ impl App {
             storage_failure: None,
             asked: Latest::default(),
             after_writing: None,
+            leaving: None,
             peek: None,
             nudged: None,
             pasting: keymap::Pasting::default(),
@@ -200,6 +205,11 @@ impl App {
     /// Whether the models have been asked for something and have not answered yet; for tests.
     pub const fn is_waiting(&self) -> bool {
         self.assistant.running().is_some()
+    }
+
+    /// Whether what is open is left as soon as the disk has it; for tests.
+    pub const fn is_leaving(&self) -> bool {
+        self.leaving.is_some()
     }
 
     /// Whether a step of the models is shown; for tests.

@@ -80,7 +80,12 @@ impl State {
             (None, 1) => "Move object".to_owned(),
             (None, count) => format!("Move {count} objects"),
         };
+        let as_whole = before.iter().filter(|object| vertex.is_none() && self.is_painted(object));
+        let painted: Vec<InstanceId> = as_whole.map(|object| object.id).collect();
         let is_done = if is_first { self.commit(&label, Some(image), &edit) } else { self.amend(&label, Some(image), &edit) };
+        if is_done {
+            self.judge_painted(painted);
+        }
         is_done.then(|| Nudged { before, vertex, by, revision: self.document.revision(), at: now })
     }
 }

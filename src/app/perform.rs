@@ -49,11 +49,12 @@ impl App {
             Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
             Command::Undo | Command::Delete if self.canvas.take_point() => {}
             Command::Undo | Command::Redo => self.step(command == Command::Redo),
-            Command::Delete => self.state.delete_selected(),
+            Command::Delete => self.delete(),
             Command::LeaveOut | Command::BringBack => self.perform_on_left_out(&command, ctx),
             Command::SelectAll => self.state.selection = self.state.visible().map(|instance| instance.id).collect(),
             Command::Act(act) => self.act(act, ctx),
-            Command::Select(ids) => self.state.selection = ids,
+            Command::Select(ids) => (self.state.selection, self.state.stepped) = (ids, None),
+            Command::SelectRow(id) => self.state.step_to(id),
             Command::ToggleSelected(id) => self.toggle_selected(id),
             Command::Accept => self.accept(),
             Command::Cancel => self.cancel(),
@@ -96,8 +97,7 @@ impl App {
             Command::ShowAll => self.state.visibility = Visibility::default(),
             Command::Fit => self.canvas.view.fit(),
             Command::ActualSize => self.canvas.view.zoom_to(1.0 / f64::from(ctx.pixels_per_point())),
-            Command::ZoomIn => self.canvas.view.zoom(1.25, self.canvas.view.center()),
-            Command::ZoomOut => self.canvas.view.zoom(0.8, self.canvas.view.center()),
+            Command::ZoomIn | Command::ZoomOut => self.zoom(command == Command::ZoomIn),
             Command::ClassNumber(number) => self.assign_number(number),
             Command::Assign(id) => self.state.assign(id),
             Command::NewClass(name) => self.state.assign_new(name.trim()),
@@ -123,6 +123,11 @@ impl App {
             Command::Nudge(right, down) => self.nudge(Point::new(f64::from(right), f64::from(down)), ctx),
             Command::Paint(target, shape) => self.state.paint(target, shape),
         }
+    }
+
+    /// Zooms a step in or out, around the middle.
+    fn zoom(&mut self, is_in: bool) {
+        self.canvas.view.zoom(if is_in { 1.25 } else { 0.8 }, self.canvas.view.center());
     }
 
     /// Opens the dialog that a command is about.
@@ -379,25 +384,6 @@ impl App {
         let marked = !self.state.document.reviewed.contains(&image);
         self.state.document.review(image, marked);
         self.state.say(Tone::Plain, if marked { "Marked as reviewed" } else { "No longer marked as reviewed" });
-    }
-
-    fn next_object(&mut self, step: isize) {
-        let ids: Vec<InstanceId> = self.state.visible().map(|instance| instance.id).collect();
-        if ids.is_empty() {
-            let are_hidden = self.state.objects().next().is_some();
-            let why = if are_hidden { "All objects are hidden; Shift+H shows them" } else { "There are no objects on this image" };
-            return self.state.say(Tone::Plain, why);
-        }
-        let at = self.state.selection.last().and_then(|last| ids.iter().position(|id| id == last));
-        let next = match (at, step > 0) {
-            (Some(at), _) => (at as isize + step).rem_euclid(ids.len() as isize) as usize,
-            (None, true) => 0,
-            (None, false) => ids.len() - 1,
-        };
-        self.state.selection = vec![ids[next]];
-        if let Some(instance) = self.state.document.instance(ids[next]) {
-            self.canvas.view.show(instance.bbox);
-        }
     }
 }
 

@@ -139,10 +139,7 @@ impl App {
             };
             let more = if empty > 0 { format!("; {empty} stayed a box: nothing was found in it") } else { String::new() };
             let text = format!("{found} mask{} proposed: Enter accepts, G refines{unsure}{more}", plural(found));
-            match self.state.duplicates_said(&duplicates) {
-                Some(said) => self.state.say(Tone::Warning, format!("{said}. {text}")),
-                None => self.state.say(Tone::Plain, text),
-            }
+            self.state.say_with_duplicates(&duplicates, text);
         }
         self.propose_rest();
     }

@@ -49,7 +49,8 @@ impl App {
         if !self.state.proposed.contains(&id) {
             self.state.proposed.push(id);
         }
-        self.state.say(Tone::Plain, "A new mask in this box: Enter accepts, G refines; undo brings the one before back");
+        let text = "A new mask in this box: Enter accepts, G refines; undo brings the one before back";
+        self.state.say_masks(&[id], text.to_owned());
     }
 }
 

@@ -136,6 +136,8 @@ pub struct State {
     pub listed: Option<Listed>,
     /// The selected objects, the last selected one last.
     pub selection: Vec<InstanceId>,
+    /// The object that a person came to last by going through the objects.
+    pub stepped: Option<InstanceId>,
     /// Objects that were copied, without what was said of them.
     pub clipboard: Vec<Instance>,
     /// Proposed objects of the shown image that nobody accepted yet.
@@ -198,6 +200,7 @@ impl State {
             image: 0,
             listed: None,
             selection: Vec::new(),
+            stepped: None,
             clipboard: Vec::new(),
             proposed: Vec::new(),
             tool: Tool::Select,

@@ -151,7 +151,7 @@ impl App {
         }
         let sure = expected.map(|value| format!(", expected IoU {:.0} %", value * 100.0)).unwrap_or_default();
         self.state.document.judge(expected.map(|value| (id, Judgement::expected(value))));
-        self.state.say(Tone::Plain, format!("Mask {} of {of}{sure}: Space shows the next, Enter accepts", index + 1));
+        self.state.say_masks(&[id], format!("Mask {} of {of}{sure}: Space shows the next, Enter accepts", index + 1));
     }
 
     /// Takes the masks as they are shown, though the segmenter has not come to its end.
@@ -191,7 +191,7 @@ impl App {
         self.state.selection.clear();
         let (count, rest) = (done.len(), running.instances.len() - done.len());
         let rest = if rest > 0 && running.aim == Aim::Fresh { format!("; {rest} stayed a box") } else { String::new() };
-        self.state.say(Tone::Plain, format!("{count} mask{} accepted as shown{rest}", plural(count)));
+        self.state.say_masks(&done, format!("{count} mask{} accepted as shown{rest}", plural(count)));
         if running.aim == Aim::Fresh {
             self.propose_rest();
         }
@@ -211,7 +211,7 @@ impl App {
             if !self.state.set_masks("Correct mask", running.image, &[(id, &proposal.mask)]).is_empty() {
                 self.state.document.judge([(id, Judgement::LOOKED_AT)]);
                 self.state.suggestions.remove(&id);
-                self.state.say(Tone::Plain, "Corrected: what you painted is held fixed; Enter accepts");
+                self.state.say_masks(&[id], "Corrected: what you painted is held fixed; Enter accepts".to_owned());
             }
             return;
         }

@@ -43,6 +43,11 @@ class Crops:
         x = torch.cat([colours, box[..., None].float(), told[..., None]], dim=-1)
         return x.permute(0, 3, 1, 2)
 
+    def repeated(self, multiple: int) -> "Crops":
+        """As many crops as ``multiple`` divides, the last ones being the first ones again: batches of few sizes."""
+        rows = torch.arange(-(-len(self.rgb) // multiple) * multiple, device=self.rgb.device) % len(self.rgb)
+        return _each(self, lambda t: t[rows])
+
     def evidence(self, inside: Tensor) -> Tensor:
         """What ``crop.colour_evidence`` says of each crop, for the masks ``inside`` [N,S,S]: [N,S,S] in [-1, 1]."""
         n, cells = len(inside), BINS**3
@@ -161,11 +166,11 @@ class Batches(IterableDataset):
             wrong,
         )
 
-    def loaded(self, loaders: int, device: torch.device) -> Iterator[Batch]:
-        """Batches on the device, drawn by processes beside this one, or in it where ``loaders`` is 0."""
-        pin = device.type == "cuda"
-        feed = DataLoader(self, batch_size=None, num_workers=loaders, pin_memory=pin, prefetch_factor=2 if loaders else None)
-        return (batch.to(device) for batch in feed)
+
+def loaded(batches: IterableDataset, loaders: int, device: torch.device) -> DataLoader:
+    """Batches that are drawn by processes beside this one, or in it where ``loaders`` is 0, in memory from which the device reads."""
+    pin = device.type == "cuda"
+    return DataLoader(batches, batch_size=None, num_workers=loaders, pin_memory=pin, prefetch_factor=2 if loaders else None)
 
 
 def as_input(masks: Tensor, size: int) -> Tensor:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Iterator
 
 import cv2
 import numpy as np
 import torch
+from torch.utils.data import IterableDataset, get_worker_info
 
 from crop import crop_region, paste, refine_region, segmenter_input
 from data import (
+    Crop,
+    Mixture,
     Object,
     Scene,
+    corrupt,
     fast_crop,
+    grabcut,
     jitter_box,
     jitter_colour,
     mask_crop,
@@ -22,7 +28,6 @@ from data import (
     object_from_mask,
     synthetic,
 )
-from crop import normalise
 from evaluate import grabcut_mask, load_segmenter
 from segmenter import sample
 
@@ -44,21 +49,49 @@ def _refiner_crop(
     crops = [(mask_crop(m, region, size, flip) >= 128).astype(np.uint8) for m in masks]
     if rng.random() < 0.15:
         rgb, crops = rgb[::-1], [np.ascontiguousarray(c[::-1]) for c in crops]
-    return normalise(rgb), crops
+    return rgb, crops
 
 
 def refiner_sample(
     rng: np.random.Generator, scene: Scene, truth: Object, size: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Augmented (image [3,S,S], truth [1,S,S], coarse [1,S,S]) of an object."""
+    """Augmented (image [S,S,3], truth [S,S], coarse [S,S]) of an object, in bytes; masks are 0 or 1."""
     x, y, w, h = jitter_box(rng, truth.box)
     height, width = scene.image.shape[:2]
     px, py = max(20, 0.1 * w), max(20, 0.1 * h)
     x0, y0 = max(0, int(x - px)), max(0, int(y - py))
     x1, y1 = min(width, int(x + w + px)), min(height, int(y + h + py))
     image, (fine,) = _refiner_crop(rng, scene, (x0, y0, x1 - x0, y1 - y0), size, [truth])
-    coarse = synthetic(rng, fine)
-    return image, fine[None].astype(np.float32), coarse[None].astype(np.float32)
+    r = rng.random()
+    if r < 0.06:
+        coarse = cut_out(image, fine)
+    elif r < 0.16:
+        coarse = corrupt(rng, fine, 0.5)
+    elif r < 0.26:
+        coarse = brushed(rng, fine)
+    else:
+        coarse = synthetic(rng, fine)
+    return image, fine, coarse if coarse.any() else fine
+
+
+def cut_out(image: np.ndarray, fine: np.ndarray) -> np.ndarray:
+    """What GrabCut makes of the object's box, at half the size."""
+    x, y, w, h = cv2.boundingRect(fine)
+    box = np.zeros_like(fine)
+    box[y : y + h, x : x + w] = 1
+    small = cv2.resize(fine, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_NEAREST)
+    cut = grabcut(Crop(image, np.ones_like(fine), box, small)).astype(np.float32)
+    return (cv2.resize(cut, fine.shape[::-1], interpolation=cv2.INTER_LINEAR) >= 0.5).astype(np.uint8)
+
+
+def brushed(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
+    """What a broad round brush reaches, laid on a little too far."""
+    def brush(share: float) -> np.ndarray:
+        width = max(3, int(share * mask.shape[0])) | 1
+        return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
+
+    reached = cv2.morphologyEx(mask, cv2.MORPH_OPEN, brush(rng.uniform(0.03, 0.15)))
+    return cv2.dilate(reached, brush(rng.uniform(0.01, 0.05)))
 
 
 def pair_sample(
@@ -67,7 +100,26 @@ def pair_sample(
     """Like ``refiner_sample`` with a mask that a method produced."""
     region = refine_region(pair.coarse.full(pair.scene.image.shape[:2]))
     image, (fine, coarse) = _refiner_crop(rng, pair.scene, region, size, [pair.truth, pair.coarse])
-    return image, fine[None].astype(np.float32), coarse[None].astype(np.float32)
+    return image, fine, coarse
+
+
+class CoarseBatches(IterableDataset):
+    """Draws batches of (images [N,S,S,3], truths [N,S,S], coarse masks [N,S,S]) in bytes, without end."""
+
+    def __init__(self, mixture: Mixture, pairs: list[Pair], real: float, size: int, batch: int, seed: list[int]) -> None:
+        self.mixture, self.pairs, self.real = mixture, pairs, real
+        self.size, self.batch, self.seed = size, batch, seed
+
+    def __iter__(self) -> Iterator[list[torch.Tensor]]:
+        worker = get_worker_info()
+        rng = np.random.default_rng([*self.seed, worker.id if worker else 0])
+        while True:
+            yield [torch.from_numpy(np.stack(v)) for v in zip(*(self.sample(rng) for _ in range(self.batch)))]
+
+    def sample(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if self.pairs and rng.random() < self.real:
+            return pair_sample(rng, self.pairs[int(rng.integers(len(self.pairs)))], self.size)
+        return refiner_sample(rng, *self.mixture.draw(rng), self.size)
 
 
 @torch.no_grad()

@@ -37,6 +37,7 @@ class RefinerConfig:
 
 
 NANO = RefinerConfig()
+PICO = RefinerConfig(mult=(1, 2, 2, 2))
 LITE = RefinerConfig(mult=(1, 1, 2, 3, 4), attn_strides=(16,), patchify=2)
 OFFICIAL = RefinerConfig(
     base=128, mult=(1, 1, 2, 2, 4, 4), n_res=2, attn_strides=(16, 32), groups=32, patchify=1
@@ -181,7 +182,7 @@ def beta_bar(timesteps: int = 6) -> Tensor:
 
 def noise_mask(fine: Tensor, coarse: Tensor, t: Tensor, uniform: Tensor) -> Tensor:
     """Forward process: each pixel shows the fine mask with probability beta_bar[t]."""
-    keep = uniform < beta_bar()[t].to(fine.device)[:, None, None, None]
+    keep = uniform < beta_bar().to(fine.device)[t][:, None, None, None]
     return torch.where(keep, fine, coarse)
 
 

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import data as D
-from batches import Batch, Batches, Told, as_input
+from batches import Batch, Batches, Told, as_input, loaded
 from segmenter import (
     SCALE,
     Condition,
@@ -93,9 +93,9 @@ def load_pools(
     single = [s for s in photos if s.name.startswith("caltech")]
     return {
         "crowded": (0.4, crowded),
-        "single": (0.16, single),
-        "rotated": (0.14, rotated),
-        "composed": (0.25, composed),
+        "single": (0.12, single),
+        "rotated": (0.13, rotated),
+        "composed": (0.30, composed),
         "nuclei": (0.05, nuclei),
     }, maker
 
@@ -161,7 +161,7 @@ def work(rank: int, pools: dict, maker: D.Compositor, args: argparse.Namespace, 
         if shape not in feeds:
             feeds.clear()
             batches = Batches(mixture, shown, told, *shape, seed=[args.seed, rank, trainer.step])
-            feeds[shape] = batches.loaded(args.loaders, device)
+            feeds[shape] = iter(loaded(batches, args.loaders, device))
         return feeds[shape]
 
     def half() -> torch.autocast:
@@ -174,8 +174,9 @@ def work(rank: int, pools: dict, maker: D.Compositor, args: argparse.Namespace, 
             return None
         exemplars: list[list[Exemplar]] = [[] for _ in batch.labels]
         if batch.exemplars is not None:
+            crops = batch.exemplars if device.type == "cpu" else batch.exemplars.repeated(64)
             with half():
-                found = model.exemplars(batch.exemplars.input(), batch.exemplars.mask.float())
+                found = model.exemplars(crops.input(), crops.mask.float())
             for owner, exemplar in zip(batch.owners.tolist(), found):
                 exemplars[owner].append(exemplar)
         labels = [label if label >= 0 else None for label in batch.labels.tolist()]
@@ -202,7 +203,7 @@ def work(rank: int, pools: dict, maker: D.Compositor, args: argparse.Namespace, 
         return prior
 
     def loss_of(stage: Stage, progress: float) -> tuple[Tensor, dict[str, float]]:
-        batch = next(feed_of(stage))
+        batch = next(feed_of(stage)).to(device)
         n = stage.batch
         x = batch.crops.input(not options.no_evidence)
         mask = batch.crops.mask[:, None].float()

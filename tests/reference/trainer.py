@@ -159,7 +159,7 @@ class Trainer:
         stages: list[Stage],
         loss_of: Callable[[Stage, float], tuple[Tensor, dict[str, float]]],
         export: Callable[[nn.Module], None],
-        save_every: float = 180.0,
+        save_every: float = 60.0,
         steps: int | None = None,
     ) -> None:
         """Train until the last stage's time is up; in the first stage for ``steps`` steps where that is given."""

@@ -25,13 +25,20 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, hovered: Option<Instan
     let height = height.min(objects.len().next_multiple_of(4) as f32 * (ROW + 1.0));
     ui.spacing_mut().item_spacing.y = 1.0;
     let mut area = ScrollArea::vertical().id_salt("objects").min_scrolled_height(height).max_height(height).auto_shrink([false, false]);
-    if let Some(index) = to_show(ui, state, &objects) {
-        area = area.vertical_scroll_offset((index as f32 * (ROW + 1.0) - height * 0.4).max(0.0));
+    let memory = ui.scope_id().with("followed");
+    let before = ui.data(|data| data.get_temp::<Followed>(memory)).unwrap_or_default();
+    let last = state.selection.last().copied();
+    let moved = last.filter(|_| last != before.last);
+    if let Some(index) = moved.and_then(|id| objects.iter().position(|instance| instance.id == id)) {
+        let is_under = ui.rect_contains_pointer(ui.max_rect());
+        if let Some(offset) = before.offset_for(index, objects.len(), height, is_under) {
+            area = area.vertical_scroll_offset(offset);
+        }
     }
     // As wide as the last number, so that the names stand below each other.
     let width = line(ui, &objects.len().to_string(), 12.0, colors.weak, f32::INFINITY).size().x;
     let mut under = None;
-    area.show_rows(ui, ROW, objects.len(), |ui, rows| {
+    let output = area.show_rows(ui, ROW, objects.len(), |ui, rows| {
         for index in rows {
             let Some(&instance) = objects.get(index) else { continue };
             let row = Row { instance, index, width, is_hovered: hovered == Some(instance.id) };
@@ -40,20 +47,29 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, hovered: Option<Instan
             }
         }
     });
+    ui.data_mut(|data| data.insert_temp(memory, Followed { last, offset: output.state.unclamped_offset().y }));
     under
 }
 
-/// The row of the object that was selected last, in the frame after it was selected elsewhere.
-fn to_show(ui: &Ui, state: &State, objects: &[&Instance]) -> Option<usize> {
-    let last = state.selection.last().copied();
-    let memory = ui.scope_id().with("selected");
-    let before = ui.data_mut(|data| data.get_temp::<Option<InstanceId>>(memory)).flatten();
-    if before == last {
-        return None;
+/// What the list keeps in sight when it changes, and how far it is scrolled.
+#[derive(Clone, Copy, Debug, Default)]
+struct Followed {
+    /// The object that was selected last.
+    last: Option<InstanceId>,
+    /// In points.
+    offset: f32,
+}
+
+impl Followed {
+    /// How far the list of `count` objects in `height` points is to be scrolled for the row at `index`, where that is not in
+    /// sight. With the pointer over the list, where a click selects, a part of the row is enough.
+    fn offset_for(&self, index: usize, count: usize, height: f32, is_under: bool) -> Option<f32> {
+        let most = (count as f32 * (ROW + 1.0) - height).max(0.0);
+        let (top, offset) = (index as f32 * (ROW + 1.0), self.offset.min(most));
+        let hidden = if is_under { ROW } else { 1.0 };
+        let is_seen = top + hidden > offset && top + ROW - hidden < offset + height;
+        (!is_seen).then(|| (top - height * 0.4).clamp(0.0, most))
     }
-    ui.data_mut(|data| data.insert_temp(memory, last));
-    let inside = ui.rect_contains_pointer(ui.max_rect());
-    objects.iter().position(|instance| Some(instance.id) == last).filter(|_| !inside)
 }
 
 struct Row<'a> {
@@ -108,7 +124,7 @@ impl Row<'_> {
             commands.push(Command::SetHidden(instance.id, visible));
         } else if response.clicked() {
             let adds = ui.input(|input| input.modifiers.shift || input.modifiers.command);
-            commands.push(if adds { Command::ToggleSelected(instance.id) } else { Command::Select(vec![instance.id]) });
+            commands.push(if adds { Command::ToggleSelected(instance.id) } else { Command::SelectRow(instance.id) });
         }
         object_menu::ui(&response, Some(instance.id), state, commands);
         is_under

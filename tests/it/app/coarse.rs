@@ -27,6 +27,10 @@ fn ids(window: &Window) -> Vec<InstanceId> {
     window.app().state().objects().map(|object| object.id).collect()
 }
 
+fn is_painted(window: &Window, id: InstanceId) -> bool {
+    window.app().state().document.judgement(id).painted
+}
+
 #[test]
 fn a_painted_mask_counts_as_coarse_also_after_undo_and_in_the_next_session() {
     let mut window = Window::new(false);
@@ -88,4 +92,40 @@ fn a_mask_that_anything_but_the_brush_had_a_part_in_is_not_coarse() {
     let third = ids(&window)[2];
     assert!(!is_coarse(&mut window, &[first, third]), "one of them was proposed");
     assert!(is_coarse(&mut window, &[third]));
+}
+
+#[test]
+fn a_painted_mask_counts_as_coarse_wherever_it_is_moved_as_a_whole() {
+    let mut window = Window::unasked(false);
+    paint(&mut window, (30.0, 40.0), (60.0, 40.0));
+    let (id, before) = (ids(&window)[0], window.first_mask());
+    window.perform(Command::Move(id, Point::new(10.0, 4.0)));
+    window.press(Key::V);
+    window.perform(Command::Nudge(3, 0));
+    window.perform(Command::Nudge(0, -2));
+    let moved = window.first_mask();
+    assert!(moved != before && moved.area() == before.area() && is_painted(&window, id), "{}", window.says());
+    for _ in 0..2 {
+        window.perform(Command::Undo);
+        assert!(is_painted(&window, id));
+    }
+    assert_eq!(window.first_mask(), before);
+    for _ in 0..2 {
+        window.perform(Command::Redo);
+        assert!(is_painted(&window, id));
+    }
+    assert_eq!(window.first_mask(), moved);
+    let mut window = window.reopened();
+    assert!(is_painted(&window, id) && is_coarse(&mut window, &[id]));
+}
+
+#[test]
+fn a_mask_that_was_not_painted_is_not_when_it_is_moved() {
+    let mut window = Window::unasked(false);
+    window.perform(Command::Wand(None, Point::new(100.0, 30.0), true));
+    let (id, before) = (ids(&window)[0], window.first_mask());
+    window.press(Key::V);
+    window.perform(Command::Nudge(-5, 0));
+    window.perform(Command::Move(id, Point::new(-5.0, 0.0)));
+    assert!(window.first_mask() != before && !is_painted(&window, id), "{}", window.says());
 }

@@ -2,6 +2,15 @@
 
 use super::*;
 
+/// Why what is open would be lost if it was closed now; `None` where it would not.
+fn at_risk(app: &App) -> Option<String> {
+    match app.state().document.kept_within(Duration::from_secs(20)) {
+        State::Written => None,
+        State::Writing => Some("the disk does not answer".to_owned()),
+        State::Failing(why) => Some(why),
+    }
+}
+
 #[test]
 fn work_is_kept_without_saving_and_comes_back() {
     let mut window = Window::new(false);
@@ -92,17 +101,17 @@ fn a_project_that_is_removed_with_its_folder_is_at_risk_until_the_folder_is_ther
     window.answered();
     window.project_is_written();
     std::fs::remove_dir_all(&window.data).unwrap();
-    let why = window.app().state().document.at_risk().unwrap();
+    let why = at_risk(window.app()).unwrap();
     assert!(why.contains("removed or replaced"), "{why}");
     std::fs::create_dir(&window.data).unwrap();
     window.project_is_written();
-    assert_eq!(window.app().state().document.at_risk(), None);
+    assert_eq!(at_risk(window.app()), None);
 }
 
 #[test]
 fn work_goes_on_in_memory_where_nothing_can_be_written_and_is_not_lost_by_closing() {
     let mut window = Window::new(false);
-    let blocked = |window: &Window| window.app().state().document.at_risk().is_some();
+    let blocked = |window: &Window| at_risk(window.app()).is_some();
     window.draw_box((20.0, 20.0), (70.0, 60.0));
     assert!(!blocked(&window));
 
@@ -118,7 +127,7 @@ fn work_goes_on_in_memory_where_nothing_can_be_written_and_is_not_lost_by_closin
     window.until("it is said", |app| app.state().message.as_ref().is_some_and(|message| message.text.contains("in memory only")));
     window.draw_box((20.0, 20.0), (70.0, 60.0));
     window.answered();
-    window.until("the mask is at risk", |app| app.state().document.at_risk().is_some());
+    window.until("the mask is at risk", |app| at_risk(app).is_some());
     assert!(window.has_mask());
     let root = egui::ViewportId::ROOT;
     window.harness.input_mut().viewports.get_mut(&root).unwrap().events.push(egui::ViewportEvent::Close);

@@ -13,6 +13,7 @@ mod find;
 mod format;
 mod hand;
 mod image_folder;
+mod leave;
 mod left_out;
 mod list;
 mod look;
@@ -23,6 +24,7 @@ mod open;
 mod preparing;
 mod refine;
 mod room;
+mod row;
 mod step;
 mod suggest;
 mod training;
@@ -285,7 +287,7 @@ impl Window {
 
     fn open(&mut self, path: &Path) {
         self.perform(Command::Open(path.to_path_buf()));
-        self.until("the image is shown", App::is_image_ready);
+        self.until("the image is shown", |app| app.is_image_ready() && !app.is_leaving());
     }
 
     /// Steps until `holds`; frames stand for little time, so that no timer runs off meanwhile.
