@@ -2,6 +2,7 @@
 //! network says of them is averaged, which errs less than any of them.
 
 use image::RgbImage;
+use rayon::prelude::*;
 
 use super::Patch;
 use super::view::View;
@@ -23,8 +24,8 @@ pub(super) struct Looks<'a> {
 impl<'a> Looks<'a> {
     /// The crops around each of `rects`, of which those of a first look are there already.
     pub(super) fn new(image: &RgbImage, rects: &[Rect], first: &'a [View]) -> Self {
-        let around = |&share: &f64| rects.iter().zip(first).map(|(&rect, view)| View::around(image, rect, share, view.side)).collect();
-        Self { first, others: SHARES.iter().map(around).collect() }
+        let around = |&share: &f64| rects.par_iter().zip(first).map(|(&rect, view)| View::around(image, rect, share, view.side)).collect();
+        Self { first, others: SHARES.par_iter().map(around).collect() }
     }
 
     /// The crops of all objects, one width after another.
@@ -33,15 +34,17 @@ impl<'a> Looks<'a> {
     }
 
     /// What `of` makes of each look, `side` values in a row: `of(i, view)` of the crops of object `i`, and the mirror image.
-    pub(super) fn each(&self, side: usize, of: impl Fn(usize, &View) -> Vec<f32>) -> Vec<f32> {
-        let mut values = Vec::new();
-        for views in self.crops() {
-            let plain: Vec<f32> = views.iter().enumerate().flat_map(|(index, view)| of(index, view)).collect();
+    pub(super) fn each(&self, side: usize, of: impl Fn(usize, &View) -> Vec<f32> + Sync) -> Vec<f32> {
+        let crops: Vec<(usize, &View)> = self.crops().flat_map(|views| views.iter().enumerate()).collect();
+        let pair = |(index, view): (usize, &View)| {
+            let plain = of(index, view);
             let mirror = mirrored(&plain, side);
-            values.extend(plain);
-            values.extend(mirror);
-        }
-        values
+            [plain, mirror]
+        };
+        let pairs: Vec<[Vec<f32>; 2]> = crops.into_par_iter().map(pair).collect();
+        let widths = pairs.chunks(self.first.len().max(1));
+        let parts: Vec<&[f32]> = widths.flat_map(|pairs| [0, 1].map(|kind| pairs.iter().map(move |pair| &*pair[kind]))).flatten().collect();
+        parts.concat()
     }
 
     /// The mean for each object, on its first crop, of the logits of all looks in the order of [`Self::each`], which are
@@ -54,7 +57,8 @@ impl<'a> Looks<'a> {
             let pairs = mean.chunks_exact(side * side).zip(views.iter().zip(self.first));
             pairs.flat_map(|(logits, (view, first))| carried(logits, view.region, first.region)).collect()
         };
-        let parts: Vec<Vec<f32>> = self.crops().zip(logits.chunks_exact(2 * count)).map(of_crop).collect();
+        let crops: Vec<(&[View], &[f32])> = self.crops().zip(logits.chunks_exact(2 * count)).collect();
+        let parts: Vec<Vec<f32>> = crops.into_par_iter().map(of_crop).collect();
         means(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
 }

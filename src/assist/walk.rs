@@ -116,7 +116,7 @@ impl Work<'_> {
     }
 
     fn views(&self, boxes: &[Rect]) -> Vec<View> {
-        boxes.iter().map(|&rect| View::new(self.image, rect, self.proposer.segmenter.config.crop)).collect()
+        boxes.par_iter().map(|&rect| View::new(self.image, rect, self.proposer.segmenter.config.crop)).collect()
     }
 
     /// How often the network looks at a fresh box.

@@ -5,6 +5,7 @@
 //! stays in the processor's cache, and Burn multiplies the matrices (on those threads: this device keeps no queue). Only
 //! [`super::layer`] calls this, and never where gradients are recorded.
 
+use burn::module::Param;
 use burn::nn::GroupNorm;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use bytemuck::{cast_slice, cast_slice_mut};
@@ -22,22 +23,33 @@ pub(super) fn takes<const D: usize>(x: &Tensor<D>) -> bool {
 }
 
 /// A 3x3 convolution with padding 1 and a stride of 1 or 2.
+pub(super) struct Kernel {
+    /// [to, from, 3, 3]
+    pub(super) weight: Tensor<4>,
+    /// `[to]`
+    pub(super) bias: Tensor<1>,
+    pub(super) stride: usize,
+}
+
+/// `x`, which is not copied where nothing else holds it, and `onto` with what `kernel` makes of `x` added to it.
 ///
 /// # Shapes
-/// x [N, from, H, W], weight [to, from, 3, 3], bias [to] -> [N, to, ⌈H / stride⌉, ⌈W / stride⌉]
-pub(super) fn convolved(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, stride: usize) -> Tensor<4> {
-    let device = x.device();
+/// x [N, from, H, W], onto [N, to, ⌈H / stride⌉, ⌈W / stride⌉], zeros without
+pub(super) fn convolved(x: Tensor<4>, kernel: Kernel, onto: Option<Tensor<4>>) -> [Tensor<4>; 2] {
+    let (device, Kernel { weight, bias, stride }) = (x.device(), kernel);
     let [n, from, height, width] = x.dims();
     let [to, depth] = [weight.dims()[0], 9 * from];
     let [rows, columns] = [height, width].map(|side| side.div_ceil(stride));
     let weight = weight.reshape([to, depth]);
-    let (input, bias) = (x.into_data(), bias.into_data());
-    let (input, bias): (&[f32], &[f32]) = (cast_slice(input.as_bytes()), cast_slice(bias.as_bytes()));
+    let (data, bias) = (x.into_data(), bias.into_data());
+    let (input, bias) = (floats(&data), floats(&bias));
 
     let share = rows.div_ceil(rayon::current_num_threads().div_ceil(n.max(1)));
     let band = (BLOCK / (depth * columns)).clamp(1, share);
     let bands = rows.div_ceil(band);
-    let mut output = vec![0.0_f32; n * to * rows * columns];
+    let onto = onto.map_or_else(|| TensorData::new(vec![0.0_f32; n * to * rows * columns], [n, to, rows, columns]), Tensor::into_data);
+    let (mut sums, shape, dtype) = onto.into_parts();
+    let output: &mut [f32] = cast_slice_mut(&mut sums);
     let mut places: Vec<Vec<&mut [f32]>> = (0..n * bands).map(|_| Vec::with_capacity(to)).collect();
     for (index, plane) in output.chunks_mut(rows * columns).enumerate() {
         for (place, part) in places[index / to * bands..].iter_mut().zip(plane.chunks_mut(band * columns)) {
@@ -65,10 +77,10 @@ pub(super) fn convolved(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, stride
         let sums = weight.clone().matmul(block).into_data();
         let sums = cast_slice::<u8, f32>(sums.as_bytes()).chunks_exact(count);
         for ((part, sums), bias) in place.into_iter().zip(sums).zip(bias) {
-            part.iter_mut().zip(sums).for_each(|(value, sum)| *value = sum + bias);
+            part.iter_mut().zip(sums).for_each(|(value, sum)| *value += sum + bias);
         }
     });
-    Tensor::from_data(TensorData::new(output, [n, to, rows, columns]), &device)
+    [data, TensorData::from_bytes(sums, shape, dtype)].map(|data| Tensor::from_data(data, &device))
 }
 
 /// Adds what column `tap` of a kernel sees of a row: `row[i * stride + tap - 1]` for i in 0..`count`, but nothing beyond
@@ -96,31 +108,71 @@ pub(super) fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     changed(x, RUN, |_, values| values.iter_mut().for_each(|value| *value = activated(*value)))
 }
 
-/// `silu(norm(x))`; a norm without an affine part has scale 1 and shift 0.
+/// `silu(norm(x) * (1 + scale) + shift)` with film = \[scale, shift\], or `silu(norm(x))`; a norm without an affine part has
+/// scale 1 and shift 0.
 ///
 /// # Shapes
-/// [N, C, H, W] -> [N, C, H, W]
-pub(super) fn normed_silu(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
+/// x [N, C, H, W], scale and shift [N, C, 1, 1] -> [N, C, H, W]
+pub(super) fn normed_silu(norm: &GroupNorm, x: Tensor<4>, film: Option<[Tensor<4>; 2]>) -> Tensor<4> {
     let [_, channels, height, width] = x.dims();
     let (plane, members) = (height * width, channels / norm.num_groups);
-    let (gamma, beta) = (norm.gamma.as_ref().map(|gamma| gamma.val().into_data()), norm.beta.as_ref().map(|beta| beta.val().into_data()));
-    let at = |data: &Option<TensorData>, channel: usize, otherwise| {
-        data.as_ref().map_or(otherwise, |data| cast_slice::<u8, f32>(data.as_bytes())[channel])
-    };
+    let of_channel = |part: &Option<Param<Tensor<1>>>| part.as_ref().map(|part| part.val().into_data());
+    let (gamma, beta, film) = (of_channel(&norm.gamma), of_channel(&norm.beta), film.map(|film| film.map(Tensor::into_data)));
+    let at = |data: &Option<TensorData>, channel: usize, otherwise| data.as_ref().map_or(otherwise, |data| floats(data)[channel]);
     changed(x, members * plane, |index, values| {
         let count = values.len() as f64;
         let mean = (sum(values, |value| value) / count) as f32;
         let variance = sum(values, |value| (value - mean).powi(2)) / count;
         let spread = (variance + norm.epsilon).sqrt().recip() as f32;
         for (member, values) in values.chunks_mut(plane).enumerate() {
-            let channel = index % norm.num_groups * members + member;
+            // Of all samples' channels, and of one sample's.
+            let place = index * members + member;
+            let channel = place % channels;
             let scale = at(&gamma, channel, 1.0) * spread;
             let shift = at(&beta, channel, 0.0) - mean * scale;
+            let (scale, shift) = match &film {
+                Some([more, other]) => (scale * (1.0 + floats(more)[place]), shift * (1.0 + floats(more)[place]) + floats(other)[place]),
+                None => (scale, shift),
+            };
             for value in values {
                 *value = activated(*value * scale + shift);
             }
         }
     })
+}
+
+/// `x`, which is not copied in one thread where nothing else holds it, and a copy of it.
+pub(super) fn doubled(x: Tensor<4>) -> [Tensor<4>; 2] {
+    let device = x.device();
+    let data = x.into_data();
+    let mut copy = vec![0.0_f32; data.num_elements()];
+    copy.par_chunks_mut(RUN).zip(floats(&data).par_chunks(RUN)).for_each(|(to, from)| to.copy_from_slice(from));
+    let copy = TensorData::new(copy, data.shape().clone());
+    [data, copy].map(|data| Tensor::from_data(data, &device))
+}
+
+/// Each r x r block of pixels moved into channels, as [`super::layer::unshuffled`] says.
+///
+/// # Shapes
+/// [N, C, H, W] -> [N, C * r * r, H / r, W / r]
+pub(super) fn unshuffled(x: Tensor<4>, r: usize) -> Tensor<4> {
+    let (device, [n, c, h, w]) = (x.device(), x.dims());
+    let (rows, columns) = (h / r, w / r);
+    let data = x.into_data();
+    let input = floats(&data);
+    let mut output = vec![0.0_f32; input.len()];
+    output.par_chunks_mut(rows * columns).enumerate().for_each(|(index, plane)| {
+        let (source, dy, dx) = (&input[index / (r * r) * h * w..][..h * w], index / r % r, index % r);
+        for (to, from) in plane.chunks_exact_mut(columns).zip(source.chunks_exact(r * w)) {
+            to.iter_mut().zip(from[dy * w + dx..].iter().step_by(r)).for_each(|(to, from)| *to = *from);
+        }
+    });
+    Tensor::from_data(TensorData::new(output, [n, c * r * r, rows, columns]), &device)
+}
+
+/// The numbers of [`takes`]'s type.
+fn floats(data: &TensorData) -> &[f32] {
+    cast_slice(data.as_bytes())
 }
 
 /// `x` after `change(index, values)` of each `length` values, in place where nothing else holds them.
@@ -195,8 +247,12 @@ mod tests {
                 let (x, weight, bias) = (random([n, from, height, width], 1), random([to, from, 3, 3], 2), random([to], 3));
                 let options = ConvOptions::new([stride; 2], [1, 1], [1, 1], 1);
                 let expected = conv2d(x.clone(), weight.clone(), Some(bias.clone()), options);
-                let worst = difference(convolved(x, weight, bias, stride), expected);
+                let [x, y] = convolved(x, Kernel { weight: weight.clone(), bias: bias.clone(), stride }, None);
+                let worst = difference(y, expected.clone());
                 assert!(worst < 1e-4, "{n} x {from} -> {to}, {height} x {width}, stride {stride}: off by {worst}");
+                let onto = random(expected.dims(), 9);
+                let [_, y] = convolved(x, Kernel { weight, bias, stride }, Some(onto.clone()));
+                assert!(difference(y, expected + onto) < 1e-4);
             }
         }
     }
@@ -204,13 +260,20 @@ mod tests {
     #[test]
     fn norms_and_activations_are_those_of_burn() {
         let mut norm = GroupNormConfig::new(3, 6).init(&Device::flex());
-        norm.gamma = Some(burn::module::Param::from_tensor(random([6], 4)));
-        norm.beta = Some(burn::module::Param::from_tensor(random([6], 5)));
+        norm.gamma = Some(Param::from_tensor(random([6], 4)));
+        norm.beta = Some(Param::from_tensor(random([6], 5)));
         for x in [random([2, 6, 40, 41], 6) * 3.0 + 10.0, random([1, 6, 1, 2], 7)] {
             let expected = norm.forward(x.clone());
             let expected = expected.clone() * sigmoid(expected);
             let kept = x.clone();
-            assert!(difference(normed_silu(&norm, x.clone()), expected) < 1e-5);
+            let [same, copy] = doubled(x.clone());
+            assert!(difference(same, copy.clone()) == 0.0);
+            assert!(difference(normed_silu(&norm, copy, None), expected) < 1e-5);
+            let [n, c, _, _] = x.dims();
+            let (scale, shift): (Tensor<4>, Tensor<4>) = (random([n, c, 1, 1], 10), random([n, c, 1, 1], 11));
+            let told = norm.forward(x.clone()) * (scale.clone() + 1.0) + shift.clone();
+            let told = told.clone() * sigmoid(told);
+            assert!(difference(normed_silu(&norm, x.clone(), Some([scale, shift])), told) < 1e-5);
             assert!(difference(silu(x.clone()), x.clone() * sigmoid(x.clone())) < 1e-5);
             assert!(difference(x, kept) == 0.0, "a tensor that is still held does not change");
         }

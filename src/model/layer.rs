@@ -39,13 +39,35 @@ pub fn group_norm(groups: usize, channels: usize, device: &Device) -> GroupNorm 
 
 /// What `conv` makes of `x`; faster than its own `forward` where it is a 3x3 convolution on the CPU.
 pub fn convolved(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
-    let plain = conv.kernel_size == [3, 3] && conv.padding == PADDING && conv.dilation == [1, 1] && conv.groups == 1;
-    match &conv.bias {
-        Some(bias) if plain && matches!(conv.stride, [1, 1] | [2, 2]) && cpu::takes(&x) && cpu::takes(&conv.weight.val()) => {
-            cpu::convolved(x, conv.weight.val(), bias.val(), conv.stride[0])
-        }
-        _ => conv.forward(x),
+    let [_, y] = convolved_beside(conv, x);
+    y
+}
+
+/// `x` and [`convolved`] of it. A clone of `x` in its place would be copied on the CPU.
+pub fn convolved_beside(conv: &Conv2d, x: Tensor<4>) -> [Tensor<4>; 2] {
+    match kernel(conv, &x) {
+        Some(kernel) => cpu::convolved(x, kernel, None),
+        None => [x.clone(), conv.forward(x)],
     }
+}
+
+/// `onto` + [`convolved`] of `x`.
+pub fn convolved_onto(conv: &Conv2d, x: Tensor<4>, onto: Tensor<4>) -> Tensor<4> {
+    match kernel(conv, &x) {
+        Some(kernel) if cpu::takes(&onto) => {
+            let [_, y] = cpu::convolved(x, kernel, Some(onto));
+            y
+        }
+        _ => onto + conv.forward(x),
+    }
+}
+
+/// `conv` as the CPU's own code takes it, where it can for `x`.
+fn kernel(conv: &Conv2d, x: &Tensor<4>) -> Option<cpu::Kernel> {
+    let is_plain = conv.kernel_size == [3, 3] && conv.padding == PADDING && conv.dilation == [1, 1] && conv.groups == 1;
+    let (weight, bias) = (conv.weight.val(), conv.bias.as_ref()?.val());
+    let is_fit = is_plain && matches!(conv.stride, [1, 1] | [2, 2]) && cpu::takes(x) && cpu::takes(&weight);
+    is_fit.then_some(cpu::Kernel { weight, bias, stride: conv.stride[0] })
 }
 
 /// `x * sigmoid(x)`.
@@ -55,8 +77,29 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 
 /// `silu(norm(x))`.
 pub fn normed_silu(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
-    let is_fixed = norm.gamma.as_ref().is_none_or(|gamma| cpu::takes(&gamma.val()));
-    if is_fixed && cpu::takes(&x) { cpu::normed_silu(norm, x) } else { silu(norm.forward(x)) }
+    if is_fit(norm, &x) { cpu::normed_silu(norm, x, None) } else { silu(norm.forward(x)) }
+}
+
+/// `x` and [`normed_silu`] of it. A clone of `x` in its place would be copied by one thread on the CPU.
+pub fn normed_silu_beside(norm: &GroupNorm, x: Tensor<4>) -> [Tensor<4>; 2] {
+    let [x, copy] = if is_fit(norm, &x) { cpu::doubled(x) } else { [x.clone(), x] };
+    [x, normed_silu(norm, copy)]
+}
+
+/// `silu(norm(x) * (1 + scale) + shift)`.
+///
+/// # Shapes
+/// x [N, C, H, W], scale and shift [N, C, 1, 1] -> [N, C, H, W]
+pub fn film_silu(norm: &GroupNorm, x: Tensor<4>, scale: Tensor<4>, shift: Tensor<4>) -> Tensor<4> {
+    if is_fit(norm, &x) && cpu::takes(&scale) && cpu::takes(&shift) {
+        return cpu::normed_silu(norm, x, Some([scale, shift]));
+    }
+    silu(norm.forward(x) * (scale + 1.0) + shift)
+}
+
+/// Whether the CPU's own code can have `norm` of `x`.
+fn is_fit(norm: &GroupNorm, x: &Tensor<4>) -> bool {
+    norm.gamma.as_ref().is_none_or(|gamma| cpu::takes(&gamma.val())) && cpu::takes(x)
 }
 
 /// Nearest-neighbour enlargement by 2.
@@ -74,6 +117,9 @@ pub fn upsampled(x: Tensor<4>) -> Tensor<4> {
 /// # Shapes
 /// [N, C, H, W] -> [N, C * r * r, H / r, W / r]
 pub fn unshuffled(x: Tensor<4>, r: usize) -> Tensor<4> {
+    if cpu::takes(&x) {
+        return cpu::unshuffled(x, r);
+    }
     let [n, c, h, w] = x.dims();
     x.reshape([n, c, h / r, r, w / r, r]).permute([0, 1, 3, 5, 2, 4]).reshape([n, c * r * r, h / r, w / r])
 }

@@ -16,6 +16,7 @@ use annotator::model::device::{Compute, ComputeChoice, DeviceError, open};
 use annotator::model::diffusion::process::Walk;
 use annotator::model::diffusion::sampler::sample;
 use annotator::model::diffusion::schedule::FineShare;
+use annotator::model::layer::shuffled;
 use annotator::model::loss::{refining, segmenting};
 use annotator::model::noise::Noise;
 use annotator::model::refiner::{self, Refiner, RefinerConfig};
@@ -122,7 +123,7 @@ fn segmenter_matches(device: &Device, tolerance: f32) {
     let (file, network) = tiny_segmenter(device);
     let at = |name: &str| tensor(&file, name, device);
     let features = network.encoder.forward(at("input"));
-    assert_close(features.f2.clone(), &file, "f2", tolerance);
+    assert_close(shuffled(features.f2.clone(), 2), &file, "f2", tolerance);
     assert_close(features.f4.clone(), &file, "f4", tolerance);
     assert_close(features.f8.clone(), &file, "f8", tolerance);
     assert_close(features.f16.clone(), &file, "f16", tolerance);

@@ -6,7 +6,7 @@ use burn::nn::conv::{Conv1d, Conv1dConfig, Conv2d};
 use burn::nn::{Dropout, DropoutConfig, GroupNorm, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::model::layer::{attended, conv1, conv3, convolved, group_norm, normed_silu, upsampled};
+use crate::model::layer::{attended, conv1, conv3, convolved, convolved_onto, group_norm, normed_silu, normed_silu_beside, upsampled};
 
 /// One layer of a block.
 #[derive(Module, Debug)]
@@ -58,14 +58,15 @@ impl ResBlock {
     }
 
     fn forward(&self, x: Tensor<4>, embedding: &Tensor<2>) -> Tensor<4> {
-        let h = convolved(&self.in_layers.2, normed_silu(&self.in_layers.0, x.clone()));
+        let [x, h] = normed_silu_beside(&self.in_layers.0, x);
+        let h = convolved(&self.in_layers.2, h);
         let [n, c, _, _] = h.dims();
         let h = h + self.emb_layers.1.forward(embedding.clone()).reshape([n, c, 1, 1]);
-        let h = convolved(&self.out_layers.3, normed_silu(&self.out_layers.0, h));
-        match &self.skip_connection {
-            Some(skip) => skip.forward(x) + h,
-            None => x + h,
-        }
+        let x = match &self.skip_connection {
+            Some(skip) => skip.forward(x),
+            None => x,
+        };
+        convolved_onto(&self.out_layers.3, normed_silu(&self.out_layers.0, h), x)
     }
 }
 

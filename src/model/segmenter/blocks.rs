@@ -5,7 +5,9 @@ use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::model::layer::{attended, conv1, conv1_zero, conv3, conv3_zero, convolved, group_norm, normed_silu, silu};
+use crate::model::layer::{
+    attended, conv1, conv1_zero, conv3, conv3_zero, convolved, convolved_onto, film_silu, group_norm, normed_silu, normed_silu_beside,
+};
 
 /// Groups of every norm in the segmenter.
 pub(super) const GROUPS: usize = 8;
@@ -30,8 +32,9 @@ impl Res {
     }
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let h = convolved(&self.conv1, normed_silu(&self.gn1, x.clone()));
-        x + convolved(&self.conv2, normed_silu(&self.gn2, h))
+        let [x, h] = normed_silu_beside(&self.gn1, x);
+        let h = convolved(&self.conv1, h);
+        convolved_onto(&self.conv2, normed_silu(&self.gn2, h), x)
     }
 }
 
@@ -90,15 +93,16 @@ impl FilmRes {
     /// # Shapes
     /// x [N, from, H, W], embedding after silu [N, E] -> [N, to, H, W]
     pub(super) fn forward(&self, x: Tensor<4>, embedding: &Tensor<2>) -> Tensor<4> {
-        let h = convolved(&self.conv1, normed_silu(&self.norm1, x.clone()));
+        let [x, h] = normed_silu_beside(&self.norm1, x);
+        let h = convolved(&self.conv1, h);
         let [n, c, _, _] = h.dims();
         let film = self.film.forward(embedding.clone()).reshape([n, 2 * c, 1, 1]);
         let (scale, shift) = (film.clone().narrow(1, 0, c), film.narrow(1, c, c));
-        let h = self.norm2.forward(h) * (scale + 1.0) + shift;
-        let h = convolved(&self.conv2, silu(h));
-        match &self.skip {
-            Some(skip) => skip.forward(x) + h,
-            None => x + h,
-        }
+        let h = film_silu(&self.norm2, h, scale, shift);
+        let x = match &self.skip {
+            Some(skip) => skip.forward(x),
+            None => x,
+        };
+        convolved_onto(&self.conv2, h, x)
     }
 }

@@ -11,7 +11,7 @@ use super::encoder::STEM;
 use super::{Conditioning, Context, Features, SegmenterConfig};
 use crate::model::diffusion::schedule::{SIGNAL_SCALE, alpha_bar, log_snr};
 use crate::model::layer::{
-    conv1, conv3, conv3_zero, convolved, group_norm, normed_silu, per_sample, shuffled, silu, unshuffled, upsampled,
+    conv1, conv3, conv3_zero, convolved, convolved_beside, group_norm, normed_silu, per_sample, shuffled, silu, unshuffled, upsampled,
 };
 
 /// How many pixels a side go into channels at the input.
@@ -44,9 +44,9 @@ impl Fine {
     }
 
     /// # Shapes
-    /// [N, 24, S/2, S/2] and [N, c4, S/4, S/4] -> [N, 4, S/4, S/4]
+    /// [N, 96, S/4, S/4] and [N, c4, S/4, S/4] -> [N, 4, S/4, S/4]
     fn forward(&self, f2: Tensor<4>, h: Tensor<4>) -> Tensor<4> {
-        let x = convolved(&self.conv1, Tensor::cat(vec![h, unshuffled(f2, 2)], 1));
+        let x = convolved(&self.conv1, Tensor::cat(vec![h, f2], 1));
         convolved(&self.conv2, normed_silu(&self.norm2, x))
     }
 }
@@ -147,9 +147,10 @@ impl Denoiser {
         };
         let x = told(convolved(&self.input_conv, x), Conditioning::at_input);
         let a = self.res8.forward(x + self.lat8.forward(features.f8.clone()), &embedding);
-        let b = convolved(&self.down16, a.clone()) + self.lat16.forward(features.f16.clone());
-        let b = self.res16.forward(b, &embedding);
-        let h = convolved(&self.down32, b.clone()) + self.lat32.forward(features.f32.clone());
+        let [a, b] = convolved_beside(&self.down16, a);
+        let b = self.res16.forward(b + self.lat16.forward(features.f16.clone()), &embedding);
+        let [b, h] = convolved_beside(&self.down32, b);
+        let h = h + self.lat32.forward(features.f32.clone());
         let h = told(self.attn32.forward(self.res32a.forward(h, &embedding)), Conditioning::at32);
         let middle = self.res32b.forward(h, &embedding);
         let up = |conv: &Conv2d, x, skip| Tensor::cat(vec![upsampled(conv.forward(x)), skip], 1);
@@ -157,7 +158,7 @@ impl Denoiser {
         let h = self.upres8.forward(up(&self.up8, h, a), &embedding);
         let h = self.upres4.forward(up(&self.up4, h, features.f4.clone()), &embedding);
         let h = normed_silu(&self.out_norm, h);
-        let cells = convolved(&self.out_conv, h.clone());
+        let [h, cells] = convolved_beside(&self.out_conv, h);
         let cells = match &self.fine {
             Some(fine) => cells + fine.forward(features.f2.clone(), h),
             None => cells,

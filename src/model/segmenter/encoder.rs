@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::SegmenterConfig;
 use super::blocks::{Attention, GROUPS, Res};
-use crate::model::layer::{conv3, convolved, group_norm, normed_silu};
+use crate::model::layer::{conv3, convolved, convolved_beside, group_norm, normed_silu, unshuffled};
 
 /// Channels at stride 2, between the two stem convolutions.
 pub(super) const STEM: usize = 24;
@@ -15,7 +15,7 @@ pub(super) const STEM: usize = 24;
 /// What the encoder knows about a crop, at strides 2, 4, 8, 16 and 32.
 #[derive(Clone, Debug)]
 pub struct Features {
-    /// [N, 24, S/2, S/2]
+    /// [N, 96, S/4, S/4]: the 24 channels at stride 2, of which four cells lie in one of stride 4.
     pub f2: Tensor<4>,
     /// [N, c4, S/4, S/4]
     pub f4: Tensor<4>,
@@ -93,9 +93,9 @@ impl Encoder {
     pub fn shallow(&self, crop: Tensor<4>) -> [Tensor<4>; 3] {
         let through = |blocks: &[Res], x| blocks.iter().fold(x, |x, block| block.forward(x));
         let f2 = normed_silu(&self.stem2_norm, convolved(&self.stem1, crop));
-        let f4 = through(&self.stage4, convolved(&self.stem2, f2.clone()));
-        let f8 = through(&self.stage8, convolved(&self.down8, f4.clone()));
-        [f2, f4, f8]
+        let [f2, f4] = convolved_beside(&self.stem2, f2);
+        let [f4, f8] = convolved_beside(&self.down8, through(&self.stage4, f4));
+        [unshuffled(f2, 2), f4, through(&self.stage8, f8)]
     }
 
     /// This encoder with the parameters of [`Self::shallow`] held as they are.
@@ -115,8 +115,8 @@ impl Encoder {
     /// The stages at strides 16 and 32, on top of [`Self::shallow`].
     pub fn deep(&self, [f2, f4, f8]: [Tensor<4>; 3]) -> Features {
         let through = |blocks: &[Res], x| blocks.iter().fold(x, |x, block| block.forward(x));
-        let f16 = through(&self.stage16, convolved(&self.down16, f8.clone()));
-        let f32 = self.attn32.forward(through(&self.stage32, convolved(&self.down32, f16.clone())));
-        Features { f2, f4, f8, f16, f32 }
+        let [f8, f16] = convolved_beside(&self.down16, f8);
+        let [f16, f32] = convolved_beside(&self.down32, through(&self.stage16, f16));
+        Features { f2, f4, f8, f16, f32: self.attn32.forward(through(&self.stage32, f32)) }
     }
 }
