@@ -75,13 +75,11 @@ def refiner_sample(
 
 
 def cut_out(image: np.ndarray, fine: np.ndarray) -> np.ndarray:
-    """What GrabCut makes of the object's box, at half the size."""
+    """What GrabCut makes of the object's box."""
     x, y, w, h = cv2.boundingRect(fine)
     box = np.zeros_like(fine)
     box[y : y + h, x : x + w] = 1
-    small = cv2.resize(fine, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_NEAREST)
-    cut = grabcut(Crop(image, np.ones_like(fine), box, small)).astype(np.float32)
-    return (cv2.resize(cut, fine.shape[::-1], interpolation=cv2.INTER_LINEAR) >= 0.5).astype(np.uint8)
+    return grabcut(Crop(image, np.ones_like(fine), box, fine), 128)
 
 
 def brushed(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
