@@ -90,19 +90,19 @@ pub struct Category {
     pub source: Option<Verbatim>,
 }
 
-/// The outline of an instance in the form that its file stores.
+/// The outline of an instance in the form that its file stores. Clones share it, so that a copy of a data set is small.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shape {
     /// Only the bounding box is known.
     Box,
     /// The union of polygons; each a flat list x0, y0, x1, y1, ... in image coordinates.
-    Polygons(Vec<Vec<f64>>),
+    Polygons(Arc<[Vec<f64>]>),
     /// Column-major run lengths that begin with zeros and sum to `size.pixels()`.
     Rle {
         /// The grid, which is the image's.
         size: Size,
         /// Run lengths.
-        counts: Vec<u32>,
+        counts: Arc<[u32]>,
         /// Whether the file stores the compressed string rather than the list.
         compressed: bool,
     },

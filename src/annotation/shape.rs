@@ -36,8 +36,8 @@ impl Shape {
     }
 
     /// The outline that has these run lengths on a grid of `size`, written as the compressed string.
-    pub const fn from_runs(size: Size, counts: Vec<u32>) -> Self {
-        Self::Rle { size, counts, compressed: true }
+    pub fn from_runs(size: Size, counts: Vec<u32>) -> Self {
+        Self::Rle { size, counts: counts.into(), compressed: true }
     }
 
     /// The run lengths on an image of `size`, column-major from zeros. A [`Shape::Box`] is `bbox`, filled.
@@ -152,7 +152,7 @@ mod tests {
             };
             instance.fingerprint()
         };
-        let runs = |counts: &[u32], compressed| Shape::Rle { size: Size::new(3, 3), counts: counts.to_vec(), compressed };
+        let runs = |counts: &[u32], compressed| Shape::Rle { size: Size::new(3, 3), counts: counts.into(), compressed };
         let polygons = |polygons: &[&[f64]]| Shape::Polygons(polygons.iter().map(|polygon| polygon.to_vec()).collect());
         assert_eq!(on(1, runs(&[3, 0, 4, 2], true)), on(1, runs(&[7, 2], false)));
         let different = [

@@ -123,7 +123,7 @@ fn placed(copied: &Instance, by: Point, size: Size) -> Option<Instance> {
             instance.set_shape(Shape::Polygons(rings.collect()));
         }
         Shape::Rle { size: grid, counts, compressed } => {
-            let counts = rle::moved(*grid, counts, (by.x as i64, by.y as i64), size);
+            let counts = rle::moved(*grid, counts, (by.x as i64, by.y as i64), size).into();
             instance.set_shape(Shape::Rle { size, counts, compressed: *compressed });
         }
     }
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(place(&copied, 4.0, 0.0).unwrap().bbox, Rect::new(8.0, 2.0, 2.0, 3.0));
         assert_eq!(place(&copied, 6.0, 0.0), None);
 
-        copied.set_shape(Shape::Polygons(vec![polygon::of_rect(copied.bbox), vec![0.0, 0.0, 2.0, 0.0, 0.0, 2.0]]));
+        copied.set_shape(Shape::Polygons(vec![polygon::of_rect(copied.bbox), vec![0.0, 0.0, 2.0, 0.0, 0.0, 2.0]].into()));
         copied.changed = Field::NONE;
         assert_eq!(place(&copied, 0.0, 0.0), Some(copied.clone()));
         let cut = place(&copied, -4.0, 0.0).unwrap();

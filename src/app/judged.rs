@@ -84,7 +84,7 @@ mod tests {
 
     /// An object with `area` pixels, or a box.
     fn instance(id: i64, area: Option<u32>) -> Instance {
-        let runs = |area| Shape::Rle { size: Size::new(4, 4), counts: vec![16 - area, area], compressed: true };
+        let runs = |area| Shape::Rle { size: Size::new(4, 4), counts: [16 - area, area].into(), compressed: true };
         Instance {
             id: InstanceId(id),
             image_id: ImageId(1),

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use super::App;
 use super::outline::filled;
@@ -112,7 +113,7 @@ impl State {
             let mut instance = Instance { crowd, changed: instance.changed.and(Field::CROWD), ..instance.clone() };
             // COCO has the outlines of crowds as lists of run lengths.
             if crowd && matches!(instance.shape, Shape::Polygons(_)) {
-                let counts = instance.shape.runs(instance.bbox, size).ok()?.into_owned();
+                let counts = instance.shape.runs(instance.bbox, size).ok()?.into();
                 instance.set_shape(Shape::Rle { size, counts, compressed: false });
             }
             Some(Edit::Replace(Box::new(instance)))
@@ -158,10 +159,10 @@ fn joined(masks: &[Instance], size: Size) -> Result<Shape, ShapeError> {
     let single = masks.iter().map(runs).collect::<Result<Vec<_>, _>>()?;
     let sum: u64 = single.iter().map(|runs| rle::area(runs)).sum();
     let counts = rle::union(size, single);
-    let rings = |instance: &Instance| if let Shape::Polygons(rings) = &instance.shape { Some(rings.clone()) } else { None };
-    let polygons: Option<Vec<Vec<Vec<f64>>>> = masks.iter().map(rings).collect();
+    let rings = |instance: &Instance| if let Shape::Polygons(rings) = &instance.shape { Some(Arc::clone(rings)) } else { None };
+    let polygons: Option<Vec<Arc<[Vec<f64>]>>> = masks.iter().map(rings).collect();
     Ok(match polygons {
-        Some(polygons) if rle::area(&counts) == sum => Shape::Polygons(polygons.concat()),
+        Some(polygons) if rle::area(&counts) == sum => Shape::Polygons(polygons.concat().into()),
         _ => Shape::from_runs(size, counts),
     })
 }
@@ -180,7 +181,7 @@ fn parts(instance: &Instance, size: Size) -> Vec<Shape> {
         _ => Vec::new(),
     };
     let polygons = |counts: &[u32]| match &instance.shape {
-        Shape::Polygons(_) => own_rings(&rings, counts, size).map(Shape::Polygons),
+        Shape::Polygons(_) => own_rings(&rings, counts, size).map(|rings| Shape::Polygons(rings.into())),
         _ => None,
     };
     let shape = |counts: Vec<u32>| polygons(&counts).unwrap_or(Shape::from_runs(size, counts));
@@ -215,10 +216,10 @@ mod tests {
 
     #[test]
     fn polygons_stay_polygons_where_they_can() {
-        let [one, two, near] = [1.0, 9.0, 3.0].map(|x| with(Shape::Polygons(vec![square(x)])));
+        let [one, two, near] = [1.0, 9.0, 3.0].map(|x| with(Shape::Polygons([square(x)].into())));
         let apart = joined(&[one.clone(), two.clone()], SIZE).unwrap();
-        assert_eq!(apart, Shape::Polygons(vec![square(1.0), square(9.0)]));
-        assert_eq!(parts(&with(apart), SIZE), [Shape::Polygons(vec![square(1.0)]), Shape::Polygons(vec![square(9.0)])]);
+        assert_eq!(apart, Shape::Polygons([square(1.0), square(9.0)].into()));
+        assert_eq!(parts(&with(apart), SIZE), [1.0, 9.0].map(|x| Shape::Polygons([square(x)].into())));
         let over = joined(&[one.clone(), near], SIZE).unwrap();
         assert!(matches!(over, Shape::Rle { .. }) && over.area() == Some(35.0), "{over:?}");
         assert_eq!(parts(&one, SIZE), []);

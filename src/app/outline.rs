@@ -12,7 +12,7 @@ impl State {
     pub fn add_polygon(&mut self, points: &[Point]) {
         let Some(image) = self.shown().map(|image| image.id) else { return };
         let mut instance = self.new_instance(image, Rect::default());
-        instance.set_shape(Shape::Polygons(vec![polygon::flat(&points.iter().map(|&point| hundredths(point)).collect::<Vec<_>>())]));
+        instance.set_shape(Shape::Polygons([polygon::flat(&points.iter().map(|&point| hundredths(point)).collect::<Vec<_>>())].into()));
         instance.changed = Field::NONE;
         if instance.bbox.is_drawable() {
             self.message = None;
@@ -49,7 +49,8 @@ impl State {
 
     fn change_ring(&mut self, label: &str, vertex: Vertex, change: impl FnOnce(&mut Vec<Point>) -> Option<()>) {
         let Some(mut instance) = self.document.instance(vertex.id).cloned() else { return };
-        let Shape::Polygons(mut rings) = instance.shape.clone() else { return };
+        let Shape::Polygons(rings) = &instance.shape else { return };
+        let mut rings = rings.to_vec();
         let Some(mut points) = rings.get(vertex.ring).map(|ring| polygon::points(ring)) else { return };
         if change(&mut points).is_none() {
             return;
@@ -61,7 +62,7 @@ impl State {
         } else {
             return self.say(Tone::Plain, "An outline needs three points; Del deletes the object");
         }
-        instance.set_shape(Shape::Polygons(rings));
+        instance.set_shape(Shape::Polygons(rings.into()));
         self.commit(label, Some(instance.image_id), &Edit::Replace(Box::new(instance)));
     }
 
@@ -90,11 +91,12 @@ pub(super) fn filled(size: Size, counts: &[u32]) -> Option<Vec<u32>> {
 
 /// An object with a vertex so far beside its place.
 pub(super) fn with_vertex(mut instance: Instance, vertex: Vertex, by: Point) -> Instance {
-    let Shape::Polygons(mut rings) = instance.shape.clone() else { return instance };
+    let Shape::Polygons(rings) = &instance.shape else { return instance };
+    let mut rings = rings.to_vec();
     if let Some([x, y]) = rings.get_mut(vertex.ring).and_then(|ring| ring.as_chunks_mut::<2>().0.get_mut(vertex.index)) {
         *x += by.x;
         *y += by.y;
-        instance.set_shape(Shape::Polygons(rings));
+        instance.set_shape(Shape::Polygons(rings.into()));
     }
     instance
 }

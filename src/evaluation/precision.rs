@@ -161,7 +161,7 @@ fn corners(bbox: Rect) -> [f64; 4] {
 fn segmentation(instance: &Instance) -> Segmentation {
     match &instance.shape {
         Shape::Box => Segmentation::Rect(corners(instance.bbox)),
-        Shape::Polygons(polygons) => Segmentation::Polygon(polygons.clone()),
-        Shape::Rle { size, counts, .. } => Segmentation::UncompressedRle { size: [size.height, size.width], counts: counts.clone() },
+        Shape::Polygons(polygons) => Segmentation::Polygon(polygons.to_vec()),
+        Shape::Rle { size, counts, .. } => Segmentation::UncompressedRle { size: [size.height, size.width], counts: counts.to_vec() },
     }
 }

@@ -101,7 +101,7 @@ pub fn converted(instance: &Instance, size: Size, policy: Policy) -> Result<Opti
         return Ok(None);
     }
     let counts = shape.runs(instance.bbox, size)?;
-    let as_runs = |compressed| Shape::Rle { size, counts: counts.to_vec(), compressed };
+    let as_runs = |compressed| Shape::Rle { size, counts: counts.as_ref().into(), compressed };
     let (tolerance_px, least_iou) = match policy {
         Policy::Rle { compressed } => return Ok(Some((as_runs(compressed), 1.0))),
         Policy::Polygons { tolerance_px } => (tolerance_px, 0.0),
@@ -112,7 +112,7 @@ pub fn converted(instance: &Instance, size: Size, policy: Policy) -> Result<Opti
     // Polygons of an empty mask would be no outline at all.
     let keep_runs = polygons.is_empty() || matches!(policy, Policy::Auto { .. }) && (iou < least_iou || has_hole);
     if !keep_runs {
-        return Ok(Some((Shape::Polygons(polygons), iou)));
+        return Ok(Some((Shape::Polygons(polygons.into()), iou)));
     }
     Ok(None)
 }
@@ -209,7 +209,7 @@ mod tests {
         let (polygon, iou) = one_polygon(&instance, mask.size(), 0.0, 0.01).unwrap().unwrap();
         assert_eq!((polygon::rasterize(&[polygon], mask.size()), iou), (mask.clone(), 1.0));
         let square = |x: f64| vec![x, 1.0, x + 6.0, 1.0, x + 6.0, 7.0, x, 7.0];
-        instance.set_shape(Shape::Polygons(vec![square(1.0), square(4.0)]));
+        instance.set_shape(Shape::Polygons([square(1.0), square(4.0)].into()));
         let (polygon, iou) = one_polygon(&instance, mask.size(), 0.0, 0.01).unwrap().unwrap();
         assert_eq!((polygon::rasterize(&[polygon], mask.size()).area(), iou), (54, 1.0));
         instance.set_shape(Shape::from_mask(&Mask::new(mask.size())));

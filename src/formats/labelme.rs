@@ -253,7 +253,7 @@ fn kind(outline: &Outline) -> &str {
 /// The outline of both; `None` where one of them has no pixels.
 fn joined(whole: &Instance, part: &Shape, part_bbox: Rect, size: Size) -> Option<Shape> {
     if let (Shape::Polygons(old), Shape::Polygons(new)) = (&whole.shape, part) {
-        return Some(Shape::Polygons(old.iter().chain(new).cloned().collect()));
+        return Some(Shape::Polygons(old.iter().chain(new.iter()).cloned().collect()));
     }
     let (old, new) = (whole.mask(size).ok()?, part.mask(part_bbox, size).ok()?);
     Some(Shape::from_mask(&Mask::from_fn(size, |x, y| old.get(x, y) || new.get(x, y))))
@@ -266,7 +266,7 @@ fn shape_of(outline: &Outline, size: Size) -> Result<Option<(Rect, Shape)>, Faul
     }
     let points: Vec<Point> = outline.points.iter().map(|&[x, y]| Point::new(x, y)).collect();
     Ok(match (kind(outline), points.as_slice()) {
-        ("polygon", points) if points.len() > 2 => Some((Rect::default(), Shape::Polygons(vec![polygon::flat(points)]))),
+        ("polygon", points) if points.len() > 2 => Some((Rect::default(), Shape::Polygons([polygon::flat(points)].into()))),
         ("rectangle", [a, b] | [a, _, b, _]) => Some((Rect::from_corners(*a, *b), Shape::Box)),
         ("circle", [center, edge]) => {
             let radius = center.distance(*edge);
@@ -275,7 +275,7 @@ fn shape_of(outline: &Outline, size: Size) -> Result<Option<(Rect, Shape)>, Faul
                 Point::new(center.x + radius * angle.cos(), center.y + radius * angle.sin())
             };
             let ring: Vec<Point> = (0..CIRCLE_CORNERS).map(corner).collect();
-            Some((Rect::default(), Shape::Polygons(vec![polygon::flat(&ring)])))
+            Some((Rect::default(), Shape::Polygons([polygon::flat(&ring)].into())))
         }
         ("mask", [a, b]) => {
             let mask = outline.mask.as_ref().ok_or(Fault::Member("mask"))?;

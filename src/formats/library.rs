@@ -105,10 +105,10 @@ pub(super) fn from_library(library: hotcoco::Dataset, path: &Path) -> Result<Bui
         let Some(((image, name), &class)) = images.get(&record.image_id).zip(classes.get(&record.category_id)) else { continue };
         let [x, y, width, height] = record.bbox.unwrap_or_default();
         let shape = match record.segmentation {
-            Some(hotcoco::Segmentation::Polygon(polygons)) if !polygons.is_empty() => Shape::Polygons(polygons),
+            Some(hotcoco::Segmentation::Polygon(polygons)) if !polygons.is_empty() => Shape::Polygons(polygons.into()),
             _ => Shape::Box,
         };
-        let corners = if let Shape::Polygons(polygons) = &shape { polygons.as_slice() } else { &[] };
+        let corners = if let Shape::Polygons(polygons) = &shape { polygons.as_ref() } else { &[] };
         let sides = [x, y, width, height];
         let far = corners.iter().flatten().chain(&sides).find(|value| value.is_nan() || value.abs() > FARTHEST);
         if let Some(far) = far {

@@ -123,7 +123,7 @@ impl fmt::Display for Measured {
 fn iou(object: &Instance, record: &Record) -> anyhow::Result<f64> {
     let Runs { size: [height, width], counts } = &record.segmentation;
     let size = Size::new(*width, *height);
-    let shape = Shape::Rle { size, counts: counts.clone(), compressed: false };
+    let shape = Shape::Rle { size, counts: counts.as_slice().into(), compressed: false };
     let prediction = Instance { shape, ..object.clone() };
     Ok(agreement(object, &prediction, size)?.iou)
 }

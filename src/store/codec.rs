@@ -118,7 +118,7 @@ impl Encoder {
             Shape::Polygons(polygons) => {
                 self.0.push(1);
                 self.unsigned(polygons.len() as u64);
-                for polygon in polygons {
+                for polygon in polygons.iter() {
                     self.numbers(polygon);
                 }
             }
@@ -126,7 +126,7 @@ impl Encoder {
                 self.0.push(2 + u8::from(*compressed));
                 self.size(*size);
                 self.unsigned(counts.len() as u64);
-                for &count in counts {
+                for &count in counts.iter() {
                     self.unsigned(count.into());
                 }
             }

@@ -10,7 +10,7 @@ fn instance(id: i64, category: i64, x: f64) -> Instance {
         image_id: ImageId(1),
         category_id: CategoryId(category),
         bbox: Rect::new(x, 1.0, 2.0, 3.0),
-        shape: Shape::Polygons(vec![vec![x, 1.0, x + 2.0, 1.0, x, 4.0]]),
+        shape: Shape::Polygons(vec![vec![x, 1.0, x + 2.0, 1.0, x, 4.0]].into()),
         area: 3.0,
         crowd: false,
         score: None,

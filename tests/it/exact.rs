@@ -159,7 +159,7 @@ fn an_edited_polygon_gets_the_area_inside_its_points_and_their_extent() {
     ));
     let mut edited = dataset.instances[0].clone();
     let ring = vec![0.5, 0.25, 5.25, 0.25, 5.25, 3.75];
-    edited.set_shape(Shape::Polygons(vec![ring.clone(), vec![0.0, 3.0, 1.0, 3.0, 1.0, 4.0, 0.0, 4.0]]));
+    edited.set_shape(Shape::Polygons(vec![ring.clone(), vec![0.0, 3.0, 1.0, 3.0, 1.0, 4.0, 0.0, 4.0]].into()));
     dataset.apply(&Edit::Replace(Box::new(edited))).unwrap();
     let record = value(&written(&dataset))["annotations"][0].clone();
     // 4.75 x 3.5 / 2 and one square.
@@ -218,7 +218,7 @@ fn a_second_ring_fills_in_and_a_hole_takes_run_lengths_or_a_bridge() {
     assert_eq!(value(&written(&dataset)), value(&text));
     // A new record, and every format that has polygons, keeps each point.
     dataset.instances[0].source = None;
-    assert_eq!(parsed(&written(&dataset)).0.instances[0].shape, Shape::Polygons(bridged.clone()));
+    assert_eq!(parsed(&written(&dataset)).0.instances[0].shape, Shape::Polygons(bridged.clone().into()));
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("pictures")).unwrap();
     image::RgbImage::new(12, 12).save(folder.path().join("pictures/a.png")).unwrap();
@@ -228,7 +228,7 @@ fn a_second_ring_fills_in_and_a_hole_takes_run_lengths_or_a_bridge() {
         let tally = exchange::export(dataset.clone(), format, &path, Some(Policy::Polygons { tolerance_px: 0.0 }), None, watch).unwrap();
         assert_eq!(tally.iou_range(), None, "{tally}");
         let again = exchange::import(format, &path, Some(&folder.path().join("pictures")), None, watch).unwrap().dataset;
-        assert_eq!(again.instances[0].shape, Shape::Polygons(bridged.clone()), "{format:?}");
+        assert_eq!(again.instances[0].shape, Shape::Polygons(bridged.clone().into()), "{format:?}");
     }
 }
 
@@ -359,7 +359,7 @@ proptest! {
         let record = format!(r#"{{"id":1,"image_id":1,"category_id":1,"segmentation":[[{ring}]],"area":{},"bbox":[{}],"iscrowd":0,{own}}}"#, numbers[1], numbers[..4].join(","));
         let (mut dataset, _) = parsed(&with_annotations(&record));
         if edit {
-            dataset.instances[0].set_shape(Shape::Polygons(vec![vec![0.0, 0.0, 1.0, 0.0, 1.0, 1.0]]));
+            dataset.instances[0].set_shape(Shape::Polygons(vec![vec![0.0, 0.0, 1.0, 0.0, 1.0, 1.0]].into()));
             let text = written(&dataset);
             prop_assert!(text.contains(&own), "{}", text);
             prop_assert_eq!(&value(&text)["annotations"][0]["area"], &json!(0.5));

@@ -156,7 +156,7 @@ fn new_records_and_renamed_categories() {
     let (mut dataset, _) = parsed(ODD_BUT_RIGHT);
     let id = dataset.free_instance_id();
     let mut new = Instance { id, source: None, ..instance(&dataset, 4) };
-    new.set_shape(Shape::Polygons(vec![vec![0.0, 0.0, 2.5, 0.0, 2.5, 2.0]]));
+    new.set_shape(Shape::Polygons(vec![vec![0.0, 0.0, 2.5, 0.0, 2.5, 2.0]].into()));
     dataset.apply(&Edit::Insert { index: usize::MAX, instance: Box::new(new) }).unwrap();
     let category = Category { name: "lion".to_owned(), ..dataset.categories[0].clone() };
     dataset.apply(&Edit::ReplaceCategory(category)).unwrap();
@@ -408,7 +408,7 @@ fn shape() -> impl Strategy<Value = (Shape, [f64; 4], Option<f64>)> {
             other => other,
         }
     });
-    let shape = prop_oneof![Just(Shape::Box), prop::collection::vec(polygon, 1..4).prop_map(Shape::Polygons), runs];
+    let shape = prop_oneof![Just(Shape::Box), prop::collection::vec(polygon, 1..4).prop_map(|rings| Shape::Polygons(rings.into())), runs];
     (shape, prop::array::uniform4(0.0..20.0_f64), prop::option::of(0.0..1.0_f64))
 }
 
@@ -427,7 +427,7 @@ proptest! {
         prop_assert_eq!(value(&written(&dataset)), standard(&text));
         if edit {
             for instance in &mut dataset.instances {
-                instance.set_shape(Shape::Polygons(vec![vec![0.0, 0.0, 1.0, 0.0, 1.0, 1.0]]));
+                instance.set_shape(Shape::Polygons(vec![vec![0.0, 0.0, 1.0, 0.0, 1.0, 1.0]].into()));
                 instance.score = None;
                 instance.changed = instance.changed.and(Field::SCORE).and(Field::CATEGORY);
             }

@@ -112,10 +112,10 @@ fn instance(id: InstanceId, random: &mut StdRng) -> Instance {
     let (x, y) = (f64::from(random.random_range(0..60_000)) / 100.0, random.random_range(0.0..400.0));
     let shape = match random.random_range(0..4) {
         0 => Shape::Box,
-        1 => Shape::Polygons(vec![vec![x, y, x + 9.5, y, x, y + 7.25], vec![1.5, 2.0, 3.25, 4.0, 0.1, -0.0]]),
+        1 => Shape::Polygons(vec![vec![x, y, x + 9.5, y, x, y + 7.25], vec![1.5, 2.0, 3.25, 4.0, 0.1, -0.0]].into()),
         form => {
             let first = random.random_range(1..300_000);
-            Shape::Rle { size: Size::new(640, 480), counts: vec![first, 307_200 - first], compressed: form == 2 }
+            Shape::Rle { size: Size::new(640, 480), counts: vec![first, 307_200 - first].into(), compressed: form == 2 }
         }
     };
     let has_source = random.random_bool(0.5);

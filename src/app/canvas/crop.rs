@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_crop_of_runs_holds_the_same_pixels_as_the_mask() {
         // Rows 1 and 2 of columns 2 to 4 of a grid of 4 rows and 6 columns.
-        let shape = Shape::Rle { size: Size::new(6, 4), counts: vec![9, 2, 2, 2, 2, 2, 5], compressed: true };
+        let shape = Shape::Rle { size: Size::new(6, 4), counts: [9, 2, 2, 2, 2, 2, 5].into(), compressed: true };
         let crops = of_shape(&shape, Size::new(6, 4));
         assert_eq!(crops.len(), 1);
         assert_eq!(crops[0].area, PixelRect::new(2, 1, 3, 2));
@@ -135,9 +135,9 @@ mod tests {
     #[test]
     fn outlines_far_outside_the_image_are_harmless() {
         let image = Size::new(8, 8);
-        let far = Shape::Polygons(vec![vec![-1e12, 2.0, 1e12, 2.0, 1e12, 6.0, -1e12, 6.0]]);
+        let far = Shape::Polygons([vec![-1e12, 2.0, 1e12, 2.0, 1e12, 6.0, -1e12, 6.0]].into());
         assert!(of_shape(&far, image).iter().all(|crop| crop.area.right() <= 8 && crop.area.bottom() <= 8));
-        let long = Shape::Rle { size: Size::new(2, 2), counts: vec![1, 4_000_000], compressed: false };
+        let long = Shape::Rle { size: Size::new(2, 2), counts: [1, 4_000_000].into(), compressed: false };
         assert_eq!(of_shape(&long, image).len(), 1);
     }
 

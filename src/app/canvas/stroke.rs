@@ -137,8 +137,8 @@ mod tests {
                 brush::stroke(&mut whole, pair[0], pair[1], radius_px, inside);
             }
             let Some(Shape::Rle { counts: painted, .. }) = stroke.finish() else { panic!("nothing changed") };
-            assert_eq!(painted, rle::encode(&whole));
-            counts = Some(painted);
+            assert_eq!(*painted, rle::encode(&whole));
+            counts = Some(painted.to_vec());
         }
         let nothing = Stroke::begin(None, size, None, path[0], 9.0, false);
         assert_eq!(nothing.finish(), None);

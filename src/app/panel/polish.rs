@@ -236,7 +236,7 @@ mod tests {
     fn document(objects: i64) -> Document {
         let object = |id: i64| {
             let bbox = Rect::new(0.0, 0.0, id as f64, 1.0);
-            let shape = Shape::Polygons(vec![vec![0.0, 0.0, id as f64, 0.0, id as f64, 1.0, 0.0, 1.0]]);
+            let shape = Shape::Polygons([vec![0.0, 0.0, id as f64, 0.0, id as f64, 1.0, 0.0, 1.0]].into());
             Instance { shape, ..Instance::boxed(InstanceId(id), ImageId(1), CategoryId(id % 2), bbox) }
         };
         let dataset = Dataset { instances: (1..=objects).map(object).collect(), ..Dataset::default() };

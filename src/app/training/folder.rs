@@ -145,7 +145,7 @@ mod tests {
 
     fn label(id: i64, x: f64) -> Instance {
         let instance = Instance::boxed(InstanceId(id), ImageId(1), CategoryId(1), Rect::new(x, 0.0, 4.0, 4.0));
-        Instance { shape: Shape::Polygons(vec![vec![x, 0.0, 4.0, 0.0, 4.0, 4.0]]), ..instance }
+        Instance { shape: Shape::Polygons([vec![x, 0.0, 4.0, 0.0, 4.0, 4.0]].into()), ..instance }
     }
 
     #[test]

@@ -158,12 +158,12 @@ impl Segmentation<'_> {
                 if image.is_some_and(|image| covers_nothing(&polygons, image)) {
                     problems.push(Problem::NoPixels);
                 }
-                Shape::Polygons(polygons)
+                Shape::Polygons(polygons.into())
             }
             Self::Rle { size: [height, width], counts } => {
                 let size = Size::new(width, height);
                 match runs(size, image, counts) {
-                    Ok((counts, compressed)) => Shape::Rle { size, counts, compressed },
+                    Ok((counts, compressed)) => Shape::Rle { size, counts: counts.into(), compressed },
                     Err(error) => {
                         problems.push(Problem::Shape(error));
                         Shape::Box

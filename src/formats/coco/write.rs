@@ -284,7 +284,7 @@ mod tests {
             image_id: ImageId(1),
             category_id: CategoryId(2),
             bbox: Rect::new(1.0, 1.0, 2.0, 2.5),
-            shape: Shape::Rle { size: Size::new(6, 4), counts: vec![9, 2, 2, 2, 2, 2, 5], compressed: true },
+            shape: Shape::Rle { size: Size::new(6, 4), counts: [9, 2, 2, 2, 2, 2, 5].into(), compressed: true },
             area: 6.0,
             crowd: false,
             score: None,

@@ -40,7 +40,7 @@ pub(super) fn read(text: &str, path: &Path, builder: &mut Builder, tally: &mut T
                     let place = builder.dataset.instances[next..].iter().position(is_it).map(|place| next + place);
                     next = place.map_or(next, |place| place + 1);
                     match (place, polygon) {
-                        (Some(place), Some(polygon)) => builder.dataset.instances[place].set_shape(Shape::Polygons(vec![polygon])),
+                        (Some(place), Some(polygon)) => builder.dataset.instances[place].set_shape(Shape::Polygons([polygon].into())),
                         (None, Some(_)) => tally.add(Kind::Member, format_args!("the rotation of a box on {name}")),
                         (_, None) => {}
                     }

@@ -127,7 +127,7 @@ fn lines(
                 (Rect::new(x, y, width, height), Shape::Box)
             }
             corners if corners.len() >= 6 && corners.len().is_multiple_of(2) => {
-                (Rect::default(), Shape::Polygons(vec![corners.iter().copied().map(rounded).collect()]))
+                (Rect::default(), Shape::Polygons([corners.iter().copied().map(rounded).collect()].into()))
             }
             _ => return Err(fault(Fault::Count(pixels.len() + 1))),
         };

@@ -4,7 +4,7 @@ use super::*;
 
 fn polygons(window: &Window) -> Vec<Vec<f64>> {
     match &window.app().state().objects().next().unwrap().shape {
-        Shape::Polygons(rings) => rings.clone(),
+        Shape::Polygons(rings) => rings.to_vec(),
         other => panic!("{other:?}"),
     }
 }

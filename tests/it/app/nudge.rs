@@ -59,7 +59,7 @@ fn nudges_move_every_shape_exactly_and_are_one_step() {
     arrow(&mut window, Key::ArrowUp, 1);
     let after = outlines(&window);
     assert_eq!(after[0].0, Rect::new(13.25, 29.5, 15.0, 10.0), "{}", window.says());
-    assert_eq!(after[1].1, Shape::Polygons(vec![square(33.25, 19.0).iter().flat_map(|point| [point.x, point.y]).collect()]));
+    assert_eq!(after[1].1, Shape::Polygons(vec![square(33.25, 19.0).iter().flat_map(|point| [point.x, point.y]).collect()].into()));
     let expected = Mask::from_fn(SIZE, |x, y| x >= 3 && y >= 9 && mask.get(x - 3, y - 9));
     assert_eq!(after[2].1.mask(after[2].0, SIZE).unwrap(), expected);
     assert_eq!(steps(&window), count + 1);

@@ -56,8 +56,8 @@ fn dataset() -> Dataset {
         Category { id: CategoryId(id), name: name.to_owned(), supercategory, source: None }
     };
     let ring = Mask::from_fn(SIZE, |x, y| x.abs_diff(20).max(y.abs_diff(15)) <= 9 && x.abs_diff(20).max(y.abs_diff(15)) >= 4);
-    let parts = Shape::Polygons(vec![vec![1.0, 1.0, 9.0, 1.0, 9.0, 9.0, 1.0, 9.0], vec![20.0, 12.0, 31.5, 12.0, 25.25, 28.75]]);
-    let triangle = Shape::Polygons(vec![vec![3.5, 2.25, 33.0, 4.0, 17.75, 28.5]]);
+    let parts = Shape::Polygons(vec![vec![1.0, 1.0, 9.0, 1.0, 9.0, 9.0, 1.0, 9.0], vec![20.0, 12.0, 31.5, 12.0, 25.25, 28.75]].into());
+    let triangle = Shape::Polygons(vec![vec![3.5, 2.25, 33.0, 4.0, 17.75, 28.5]].into());
     let mut crowd = instance(5, 7, 3, Shape::from_mask(&Mask::filled(SIZE, Rect::new(30.0, 20.0, 8.0, 8.0))));
     crowd.crowd = true;
     let instances = vec![

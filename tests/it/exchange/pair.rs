@@ -10,7 +10,7 @@ fn outline(size: Size) -> impl Strategy<Value = Shape> {
     prop_oneof![
         prop::collection::vec(any::<bool>(), size.pixels())
             .prop_map(move |bits| { Shape::from_mask(&Mask::from_bytes(size, bits.into_iter().map(u8::from).collect()).unwrap()) }),
-        prop::collection::vec(ring, 1..4).prop_map(Shape::Polygons),
+        prop::collection::vec(ring, 1..4).prop_map(|rings| Shape::Polygons(rings.into())),
     ]
 }
 

@@ -116,7 +116,7 @@ fn boxes_and_polygons_of_one_file_are_read_with_the_names_of_classes_txt() {
         let imported = import(Format::YoloBoxes, root, None).unwrap();
         assert_eq!(imported.dataset, whole.dataset);
         let shapes: Vec<_> = imported.dataset.instances.iter().map(|object| (object.bbox, object.shape.clone())).collect();
-        let triangle = Shape::Polygons(vec![vec![0.0, 0.0, 4.0, 0.0, 4.0, 4.0]]);
+        let triangle = Shape::Polygons(vec![vec![0.0, 0.0, 4.0, 0.0, 4.0, 4.0]].into());
         let (near, far) = (Rect::new(3.0, 2.0, 2.0, 4.0), Rect::new(8.0, 2.0, 4.0, 4.0));
         assert_eq!(shapes, [(near, Shape::Box), (Rect::new(0.0, 0.0, 4.0, 4.0), triangle), (far, Shape::Box)]);
         let names: Vec<_> = imported.dataset.instances.iter().map(|object| class(&imported.dataset, object)).collect();
