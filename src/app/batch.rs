@@ -308,7 +308,7 @@ impl App {
         batch.duplicates.extend(&duplicates);
         self.state.say_duplicates(&duplicates);
         if self.state.shown().is_some_and(|image| image.id == part.image) {
-            self.state.proposed.extend(&done);
+            self.state.add_proposed(&done);
         }
     }
 }

@@ -1,13 +1,17 @@
 //! Beginning to polish a data set, or going on with a job that was broken off. A long journal of that job is read on a thread
 //! of its own.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::App;
+use super::document::Document;
 use super::panel::dialog::{Dialog, PolishForm};
+use super::panel::polish::Earlier;
 use super::polish::{self, Job, Plan, Polished, Told};
 use super::state::Tone;
 use super::task;
+use crate::annotation::InstanceId;
 use crate::job::Latest;
 
 /// A journal up to this length is read in a few milliseconds.
@@ -109,10 +113,7 @@ impl App {
 
     fn show_form(&mut self, told: Option<Told>) {
         let is_done = self.polished.as_ref().is_some_and(Polished::is_done);
-        let told = told.filter(|_| !is_done).map(|told| {
-            let undecided = told.findings.iter().filter(|finding| finding.after.is_some()).count();
-            (told.findings.len() + told.decided.len(), undecided)
-        });
+        let earlier = told.filter(|_| !is_done).and_then(|told| earlier(&told, &self.state.document));
         let plan = Plan {
             category: None,
             least_area: 512,
@@ -120,7 +121,7 @@ impl App {
             band_px: self.state.settings.band_px,
             coarse: false,
         };
-        self.dialog = Some(Dialog::Polish(PolishForm::new(plan, told)));
+        self.dialog = Some(Dialog::Polish(PolishForm::new(plan, earlier)));
     }
 
     fn begin_polish(&mut self, plan: Plan, told: Option<Told>, ctx: &egui::Context) {
@@ -141,6 +142,16 @@ impl App {
     }
 }
 
+/// How far the job came that `told` is of; `None` where nothing is left of it.
+fn earlier(told: &Told, document: &Document) -> Option<Earlier> {
+    let findings = told.findings.iter().map(|finding| InstanceId(finding.id));
+    let known: HashSet<InstanceId> = findings.chain(told.decided.iter().copied()).collect();
+    let objects = document.dataset().instances.iter();
+    let left = objects.filter(|instance| told.plan.covers(instance) && !known.contains(&instance.id)).count();
+    let undecided = told.findings.iter().filter(|finding| finding.after.is_some()).count();
+    (left > 0 || undecided > 0).then_some(Earlier { done: known.len(), left, undecided })
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
@@ -148,7 +159,7 @@ mod tests {
     use super::*;
     use crate::app::Base;
     use crate::app::command::Command;
-    use crate::app::document::{Document, Source};
+    use crate::app::document::Source;
     use crate::app::settings::Folders;
     use crate::store::Contents;
 

@@ -8,7 +8,7 @@ use super::command::Command;
 use super::document::Source;
 use super::export::{Purpose, Written};
 use super::open::{OWN_FILE, Opened, Opening};
-use super::panel::dialog::{Dialog, Search};
+use super::panel::dialog::{Candidate, Dialog, Search};
 use super::recent;
 use super::state::{State, Tone};
 use super::task::Task;
@@ -142,7 +142,10 @@ impl App {
             return;
         }
         match error.downcast::<ReadError>() {
-            Ok(ReadError::Several { path, files }) => self.dialog = Some(Dialog::Several { folder: path, files }),
+            Ok(ReadError::Several { path, files }) => {
+                let files = Candidate::all(files, self.folders.state());
+                self.dialog = Some(Dialog::Several { folder: path, files });
+            }
             Ok(error) => self.state.say(Tone::Error, error.to_string()),
             Err(error) => self.state.say(Tone::Error, format!("{error:#}")),
         }

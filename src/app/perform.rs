@@ -232,12 +232,13 @@ impl App {
         if !looked_at && self.boxes().next().is_some() {
             return self.propose();
         }
-        self.state.proposed.retain(|id| !shown.contains(id));
+        self.state.leave_proposed(&shown);
         self.state.document.judge(shown.iter().map(|&id| (id, Judgement::LOOKED_AT)));
         if let Some(&next) = self.state.proposed.first() {
             self.state.selection = vec![next];
             let left = self.state.proposed.len();
-            self.state.say(Tone::Plain, format!("Accepted; {left} proposed mask{} to look at", plural(left)));
+            let accepted = if shown.is_empty() { "" } else { "Accepted; " };
+            self.state.say(Tone::Plain, format!("{accepted}{left} proposed mask{} to look at", plural(left)));
         } else if !shown.is_empty() {
             self.state.selection.clear();
             self.state.say(Tone::Plain, "Accepted");

@@ -112,7 +112,6 @@ impl App {
         let doubted: Vec<InstanceId> = proposals.iter().map(|(id, _)| *id).filter(|id| self.state.doubts.contains_key(id)).collect();
         let done = self.state.set_proposals(running.image, &proposals);
         let proposing = self.proposing.get_or_insert_default();
-        let is_first = proposing.found == 0;
         proposing.found += done.len();
         proposing.empty += proposals.len() - done.len();
         proposing.doubted += done.iter().filter(|id| doubted.contains(id)).count();
@@ -120,10 +119,7 @@ impl App {
         let duplicates = proposing.duplicates.clone();
         let (found, empty, doubted) = (proposing.found, proposing.empty, proposing.doubted);
         if self.state.shown().is_some_and(|image| image.id == running.image) {
-            if is_first {
-                self.state.proposed.clear();
-            }
-            self.state.proposed.extend(&done);
+            self.state.add_proposed(&done);
             let is_asked = |id: &InstanceId| running.instances.contains(id);
             if let Some(&first) = done.first()
                 && self.state.selection.iter().all(is_asked)
@@ -132,11 +128,7 @@ impl App {
             }
         }
         if found + empty > 0 {
-            let unsure = match doubted {
-                0 => String::new(),
-                1 => "; the last one is less sure".to_owned(),
-                count => format!("; the last {count} are less sure"),
-            };
+            let unsure = less_sure(doubted, found);
             let more = if empty > 0 { format!("; {empty} stayed a box: nothing was found in it") } else { String::new() };
             let text = format!("{found} mask{} proposed: Enter accepts, G refines{unsure}{more}", plural(found));
             self.state.say_with_duplicates(&duplicates, text);
@@ -168,5 +160,51 @@ impl State {
         });
         self.document.judge(expected.filter(|(id, _)| done.contains(id)));
         done
+    }
+
+    /// Puts masks to those of the shown image that nobody accepted yet, each once and the new ones last.
+    pub(super) fn add_proposed(&mut self, ids: &[InstanceId]) {
+        self.leave_proposed(ids);
+        self.proposed.extend(ids);
+    }
+
+    /// Leaves masks out of those that nobody accepted yet, and what is gone or a box again.
+    pub(super) fn leave_proposed(&mut self, ids: &[InstanceId]) {
+        let document = &self.document;
+        let is_mask = |id| document.instance(id).is_some_and(|instance| instance.shape != Shape::Box);
+        self.proposed.retain(|&id| !ids.contains(&id) && is_mask(id));
+    }
+}
+
+/// How many of the masks that were found, the last ones, may be none of what was looked for.
+fn less_sure(doubted: usize, found: usize) -> String {
+    let which = match doubted {
+        0 => return String::new(),
+        1 if found == 1 => "it is".to_owned(),
+        1 => "the last one is".to_owned(),
+        2 if found == 2 => "both are".to_owned(),
+        count if count == found => format!("all {count} are"),
+        count => format!("the last {count} are"),
+    };
+    format!("; {which} less sure")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_which_masks_are_less_sure() {
+        let cases = [
+            (0, 2, ""),
+            (1, 1, "; it is less sure"),
+            (1, 2, "; the last one is less sure"),
+            (2, 2, "; both are less sure"),
+            (2, 3, "; the last 2 are less sure"),
+            (3, 3, "; all 3 are less sure"),
+        ];
+        for (doubted, found, said) in cases {
+            assert_eq!(less_sure(doubted, found), said);
+        }
     }
 }

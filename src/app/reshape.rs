@@ -46,9 +46,7 @@ impl App {
         }
         self.state.keep_box(id, rect);
         self.state.suggestions.remove(&id);
-        if !self.state.proposed.contains(&id) {
-            self.state.proposed.push(id);
-        }
+        self.state.add_proposed(&[id]);
         let text = "A new mask in this box: Enter accepts, G refines; undo brings the one before back";
         self.state.say_masks(&[id], text.to_owned());
     }

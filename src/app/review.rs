@@ -12,6 +12,7 @@ use super::polish::{Finding, Job, Next, Polished};
 use super::state::{Change, PolishState, Review, Tone};
 use crate::annotation::{Edit, ImageId, InstanceId, Shape};
 use crate::geometry::Size;
+use crate::store::Judgement;
 
 impl App {
     /// Shows `changes` of an image, to be decided one by one.
@@ -73,9 +74,13 @@ impl App {
             return;
         };
         let is_outdated = is_outdated(&self.state.document, &change);
-        let after = std::iter::once(taken(&change));
-        if takes && !is_outdated && self.state.set_shapes("Refine mask", Some(image), after).is_empty() {
-            return;
+        if takes && !is_outdated {
+            if self.state.set_shapes("Refine mask", Some(image), std::iter::once(taken(&change))).is_empty() {
+                return;
+            }
+            // Who takes it has looked at it.
+            self.state.leave_proposed(&[change.id]);
+            self.state.document.judge([(change.id, Judgement::LOOKED_AT)]);
         }
         if let Some(review) = &mut self.state.review {
             review.changes.retain(|other| other.id != change.id);

@@ -182,6 +182,8 @@ pub struct State {
     pub shows_uncertainty: bool,
     /// Images that the queue of the least sure has shown.
     pub visited: BTreeSet<ImageId>,
+    /// Objects that it has shown.
+    pub visited_objects: BTreeSet<InstanceId>,
     /// What the status bar says.
     pub message: Option<Message>,
     /// The colours of the shown image's objects, where each has its own.
@@ -223,6 +225,7 @@ impl State {
             doubts: HashMap::new(),
             shows_uncertainty: false,
             visited: BTreeSet::new(),
+            visited_objects: BTreeSet::new(),
             message: None,
             object_colors: ObjectColors::default(),
             recent: Vec::new(),
@@ -296,6 +299,7 @@ impl State {
         self.doubts.remove(&id);
         self.suggestions.remove(&id);
         self.scribbles.remove(&id);
+        self.visited_objects.remove(&id);
         self.visibility.forget(id);
     }
 

@@ -11,7 +11,7 @@ use super::document::Document;
 use super::left_out::images_out;
 use super::polish::Polished;
 use super::state::Tone;
-use crate::annotation::{Edit, ImageId, Shape};
+use crate::annotation::{Edit, ImageId};
 
 /// What tells whether a step would come as a surprise. A `bool` is whether a step is done again, not taken back.
 #[derive(Clone, Copy, Debug, Default)]
@@ -109,7 +109,7 @@ impl App {
                 }
                 let document = &self.state.document;
                 self.state.selection.retain(|&id| document.instance(id).is_some());
-                self.state.proposed.retain(|&id| document.instance(id).is_some_and(|instance| instance.shape != Shape::Box));
+                self.state.leave_proposed(&[]);
                 if images_out(entry.edit()).is_empty() {
                     self.state.select_brought(entry.edit());
                 }

@@ -188,6 +188,7 @@ impl App {
                 self.state.keep_box(*id, rect);
             }
         }
+        self.state.leave_proposed(&done);
         self.state.selection.clear();
         let (count, rest) = (done.len(), running.instances.len() - done.len());
         let rest = if rest > 0 && running.aim == Aim::Fresh { format!("; {rest} stayed a box") } else { String::new() };
@@ -211,7 +212,7 @@ impl App {
             if !self.state.set_masks("Correct mask", running.image, &[(id, &proposal.mask)]).is_empty() {
                 self.state.document.judge([(id, Judgement::LOOKED_AT)]);
                 self.state.suggestions.remove(&id);
-                self.state.say_masks(&[id], "Corrected: what you painted is held fixed; Enter accepts".to_owned());
+                self.state.say_masks(&[id], "Corrected: what you painted is held fixed; Enter goes on".to_owned());
             }
             return;
         }
@@ -276,7 +277,7 @@ impl App {
         self.state.say(Tone::Plain, "There are no exemplars any more");
     }
 
-    /// Goes to the object that the model is least sure of and that nobody has looked at yet.
+    /// Goes to the object that the model is least sure of and that nobody has accepted yet; that accepts nothing.
     pub(super) fn next_uncertain(&mut self) {
         if self.is_loading() {
             return;
@@ -286,13 +287,20 @@ impl App {
         let sure = |instance: &Instance| state.confidence(instance);
         let all =
             state.document.dataset().instances.iter().filter(open).filter(|instance| !state.document.reviewed.contains(&instance.image_id));
-        let least = all.filter_map(|instance| Some((instance, sure(instance)?))).min_by(|a, b| a.1.total_cmp(&b.1));
-        let Some((id, image, bbox, sure)) = least.map(|(instance, sure)| (instance.id, instance.image_id, instance.bbox, sure)) else {
-            return self.state.say(Tone::Plain, "No object is left whose mask the model has judged and nobody has seen");
+        let judged = all.filter_map(|instance| Some((instance, state.visited_objects.contains(&instance.id), sure(instance)?)));
+        // Those that the queue has shown come last, and then all over again.
+        let least = judged.min_by(|a, b| a.1.cmp(&b.1).then(a.2.total_cmp(&b.2)));
+        let Some((instance, was_shown, sure)) = least else {
+            return self.state.say(Tone::Plain, "No object is left whose mask the model has judged and nobody has accepted");
         };
+        let (id, image, bbox) = (instance.id, instance.image_id, instance.bbox);
         let Some(index) = self.state.document.place(image) else { return };
         self.go_to(index);
-        self.state.document.judge([(id, Judgement::LOOKED_AT)]);
+        if was_shown {
+            self.state.visited_objects.clear();
+        }
+        self.state.visited_objects.insert(id);
+        self.state.add_proposed(&[id]);
         self.state.selection = vec![id];
         self.canvas.view.show(bbox);
         self.state.say(Tone::Plain, format!("Least sure: expected IoU {:.0} %; Space shows other masks, Enter accepts", sure * 100.0));

@@ -11,7 +11,7 @@ use super::task;
 use crate::job::Latest;
 
 /// The way back to the job.
-const WAY: &str = "Assistant > Polish data set > Go on";
+const WAY: &str = "Assistant > Polish data set";
 
 /// The journal of an earlier session, while it is read.
 #[derive(Debug)]

@@ -38,6 +38,7 @@ class RefinerConfig:
 
 NANO = RefinerConfig()
 PICO = RefinerConfig(mult=(1, 2, 2, 2))
+"""Less than half of the parameters of ``NANO``, to leave more to a segmenter."""
 LITE = RefinerConfig(mult=(1, 1, 2, 3, 4), attn_strides=(16,), patchify=2)
 OFFICIAL = RefinerConfig(
     base=128, mult=(1, 1, 2, 2, 4, 4), n_res=2, attn_strides=(16, 32), groups=32, patchify=1

@@ -92,7 +92,7 @@ def main() -> None:
     p.add_argument("--segmenter", type=Path, help="weights whose masks are refined too")
     p.add_argument("--pairs", type=int, default=1200, help="objects to run segmenter and GrabCut on")
     p.add_argument("--real", type=float, default=0.3, help="share of samples from those")
-    p.add_argument("--preset", choices=tuple(PRESETS), default="pico")
+    p.add_argument("--preset", choices=tuple(PRESETS), default="nano")
     p.add_argument("--start", type=Path, help="weights or checkpoint to begin with")
     p.add_argument("--resume", type=Path)
     p.add_argument("--workers", type=int, default=2)

@@ -76,11 +76,12 @@ impl Canvas {
                     [kept.into(), added.into(), removed.into()]
                 });
                 let parts = crops.clone();
-                let colors = [Color32::from_gray(210), Color32::from_rgb(60, 230, 110), Color32::from_rgb(255, 70, 70)];
-                for ((part, color), opacity) in parts.iter().zip(colors).zip([0.16, 0.72, 0.72]) {
-                    layers.extend(
-                        part.iter().map(|crop| self.layer(crop, &Paint { color, opacity, outline: color }, visible, pixels_per_point)),
-                    );
+                let [kept, added, removed] = [Color32::from_gray(210), Color32::from_rgb(60, 230, 110), Color32::from_rgb(255, 70, 70)];
+                // A light edge tells what is removed from a picture that is red itself.
+                let paints = [(kept, 0.16, kept), (added, 0.72, added), (removed, 0.72, Color32::from_rgb(255, 200, 200))];
+                for (part, (color, opacity, outline)) in parts.iter().zip(paints) {
+                    let paint = Paint { color, opacity, outline };
+                    layers.extend(part.iter().map(|crop| self.layer(crop, &paint, visible, pixels_per_point)));
                 }
             }
         } else {

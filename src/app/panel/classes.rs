@@ -7,6 +7,7 @@ use egui::text::CCursorRange;
 use egui::{Button, Margin, Response, RichText, ScrollArea, TextEdit, Ui, pos2, vec2};
 
 use super::menu::possible;
+use super::scroll::Scroll;
 use super::{is_entered, line, row, title};
 use crate::annotation::{Category, CategoryId, InstanceId};
 use crate::app::class::in_use;
@@ -38,21 +39,19 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, commands: &mut Vec<Com
     let selected = state.selected().map(|instance| instance.category_id).collect();
     let rows = Rows { state, colors, counts, selected, marks };
     ui.spacing_mut().item_spacing.y = 1.0;
-    let mut area = ScrollArea::vertical().id_salt("classes").min_scrolled_height(height).max_height(height).auto_shrink([false, false]);
+    let area = ScrollArea::vertical().id_salt("classes").min_scrolled_height(height).max_height(height).auto_shrink([false, false]);
     let memory = ui.scope_id().with("followed");
     let before = ui.data(|data| data.get_temp::<Followed>(memory)).unwrap_or_default();
     let now = Followed::now(state);
-    if let Some(offset) = now.offset_after(&before, categories.len(), height) {
-        area = area.vertical_scroll_offset(offset);
-    }
-    let output = area.show_rows(ui, ROW, categories.len(), |ui, shown| {
+    let offset = now.offset_after(&before, categories.len(), height);
+    let scroll = before.scroll.show_rows(ui, area, (ROW, categories.len()), offset, |ui, shown| {
         for index in shown {
             if let Some(category) = categories.get(index) {
                 rows.class_ui(ui, category, index, commands);
             }
         }
     });
-    ui.data_mut(|data| data.insert_temp(memory, Followed { offset: output.state.unclamped_offset().y, ..now }));
+    ui.data_mut(|data| data.insert_temp(memory, Followed { scroll, ..now }));
 }
 
 /// What the list keeps in sight when it changes, and how far it is scrolled.
@@ -62,8 +61,7 @@ struct Followed {
     chosen: Option<usize>,
     /// The object that was selected last, with the place of its class.
     selected: Option<(InstanceId, usize)>,
-    /// In points.
-    offset: f32,
+    scroll: Scroll,
 }
 
 impl Followed {
@@ -72,18 +70,19 @@ impl Followed {
         let place = |id: CategoryId| categories.iter().position(|category| category.id == id);
         let last = state.selected().last();
         let selected = last.and_then(|instance| Some((instance.id, place(instance.category_id)?)));
-        Self { chosen: state.category.and_then(place), selected, offset: 0.0 }
+        Self { chosen: state.category.and_then(place), selected, scroll: Scroll::default() }
     }
 
     /// How far the list of `count` classes in `height` points is to be scrolled, where another class is to be seen than
-    /// `before` and is not in sight.
+    /// `before` and is not in sight, or where the chosen one was in sight and the list has become too low for it.
     fn offset_after(&self, before: &Self, count: usize, height: f32) -> Option<f32> {
         let selected = self.selected.filter(|_| self.selected != before.selected).map(|(_, place)| place);
-        let place = selected.or_else(|| self.chosen.filter(|_| self.chosen != before.chosen))?;
-        let top = place as f32 * (ROW + 1.0);
-        let is_seen = top >= before.offset && top + ROW <= before.offset + height;
+        let place = selected.or_else(|| self.chosen.filter(|_| self.chosen != before.chosen));
+        let top = |place: usize| place as f32 * (ROW + 1.0);
+        let hidden = place.map(top).filter(|&top| !before.scroll.shows(top, ROW, height));
+        let top = hidden.or_else(|| self.chosen.map(top).filter(|&top| before.scroll.loses(top, ROW, height)))?;
         let most = (count as f32 * (ROW + 1.0) - height).max(0.0);
-        (!is_seen).then(|| (top - height * 0.4).clamp(0.0, most))
+        Some((top - height * 0.4).clamp(0.0, most))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use egui::{Context, Id, Key, Margin, Modal, RichText, ScrollArea, TextEdit, Ui, Vec2};
+use egui::{Align2, Context, Id, Key, Margin, Modal, RichText, ScrollArea, TextEdit, Ui, Vec2, vec2};
 
 use crate::annotation::{Category, CategoryId};
 use crate::app::command::{Command, TABLE};
@@ -15,7 +15,7 @@ use crate::app::panel::keys;
 pub(crate) use crate::app::panel::keys::KeysForm;
 use crate::app::panel::menu::possible;
 use crate::app::panel::path;
-pub(crate) use crate::app::panel::path::PathForm;
+pub(crate) use crate::app::panel::path::{Candidate, PathForm};
 use crate::app::panel::polish;
 pub(crate) use crate::app::panel::polish::PolishForm;
 use crate::app::panel::start;
@@ -84,7 +84,7 @@ pub(crate) enum Dialog {
         /// The folder.
         folder: PathBuf,
         /// The files.
-        files: Vec<PathBuf>,
+        files: Vec<Candidate>,
     },
 }
 
@@ -97,6 +97,8 @@ pub(crate) struct Search {
 
 /// The most rows under it.
 pub(super) const SHOWN: usize = 12;
+/// Height of a search with all its rows, in points.
+const SEARCH: f32 = 560.0;
 /// Width and height of the window that a dialog leaves free or has its frame in, in points.
 const MARGIN: f32 = 40.0;
 /// Room around the content for what is painted a little beside it, as the edge of a button under the pointer.
@@ -149,9 +151,21 @@ impl Dialog {
 
     /// Shows the dialog; whether it stays open.
     pub(crate) fn ui(&mut self, ctx: &Context, state: &State, commands: &mut Vec<Command>) -> bool {
-        let modal = Modal::new(Id::unique(self.name())).backdrop_color(egui::Color32::from_black_alpha(120));
+        let id = Id::unique(self.name());
+        let mut area = Modal::default_area(id);
+        if self.is_search() {
+            // The field stays where it is while the list under it changes.
+            let top = ((ctx.content_rect().height() - SEARCH) / 2.0).max(0.3 * MARGIN);
+            area = area.anchor(Align2::CENTER_TOP, vec2(0.0, top));
+        }
+        let modal = Modal::new(id).area(area).backdrop_color(egui::Color32::from_black_alpha(120));
         let response = modal.show(ctx, |ui| fitted_ui(ui, self.width(ctx), |ui| self.content_ui(ui, state, commands)));
         !response.inner && !response.should_close()
+    }
+
+    /// Whether it is a field with a list under it.
+    const fn is_search(&self) -> bool {
+        matches!(self, Self::Palette(_) | Self::Classes(_) | Self::Images(_) | Self::Merge(..) | Self::Recent(_))
     }
 
     fn content_ui(&mut self, ui: &mut Ui, state: &State, commands: &mut Vec<Command>) -> bool {
@@ -266,9 +280,8 @@ fn classes_ui(ui: &mut Ui, search: &mut Search, state: &State, colors: &Palette,
         ids.insert(place, None);
     }
     let chosen = search.ui(ui, "Find a class, or type the name of a new one", &rows, colors);
-    if ids.iter().all(Option::is_none) {
-        let note = if query.is_empty() { "There are no classes yet: type a name." } else { NOTHING };
-        ui.label(RichText::new(note).color(colors.weak));
+    if ids.is_empty() {
+        ui.label(RichText::new("There are no classes yet: type a name.").color(colors.weak));
     }
     match chosen.and_then(|index| ids.get(index)) {
         Some(Some(id)) => commands.push(Command::Assign(*id)),

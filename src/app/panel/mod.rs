@@ -12,6 +12,7 @@ pub(super) mod object_menu;
 pub(super) mod objects;
 mod path;
 pub(super) mod polish;
+mod scroll;
 pub(super) mod start;
 pub(super) mod status;
 pub(super) mod toolbar;

@@ -2,6 +2,7 @@
 
 use egui::{Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2};
 
+use super::scroll::Scroll;
 use super::{line, object_menu, row, title};
 use crate::annotation::{Instance, InstanceId, Shape};
 use crate::app::command::Command;
@@ -24,21 +25,23 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, hovered: Option<Instan
     // A short list leaves room for the classes, which move seldom while objects are drawn.
     let height = height.min(objects.len().next_multiple_of(4) as f32 * (ROW + 1.0));
     ui.spacing_mut().item_spacing.y = 1.0;
-    let mut area = ScrollArea::vertical().id_salt("objects").min_scrolled_height(height).max_height(height).auto_shrink([false, false]);
+    let area = ScrollArea::vertical().id_salt("objects").min_scrolled_height(height).max_height(height).auto_shrink([false, false]);
     let memory = ui.scope_id().with("followed");
     let before = ui.data(|data| data.get_temp::<Followed>(memory)).unwrap_or_default();
     let last = state.selection.last().copied();
-    let moved = last.filter(|_| last != before.last);
-    if let Some(index) = moved.and_then(|id| objects.iter().position(|instance| instance.id == id)) {
-        let is_under = ui.rect_contains_pointer(ui.max_rect());
-        if let Some(offset) = before.offset_for(index, objects.len(), height, is_under) {
-            area = area.vertical_scroll_offset(offset);
+    let index = last.and_then(|id| objects.iter().position(|instance| instance.id == id));
+    let offset = index.and_then(|index| {
+        let top = index as f32 * (ROW + 1.0);
+        if last == before.last && !before.scroll.loses(top, ROW, height) {
+            return None;
         }
-    }
+        let is_under = ui.rect_contains_pointer(ui.max_rect());
+        before.offset_for(top, objects.len(), height, is_under)
+    });
     // As wide as the last number, so that the names stand below each other.
     let width = line(ui, &objects.len().to_string(), 12.0, colors.weak, f32::INFINITY).size().x;
     let mut under = None;
-    let output = area.show_rows(ui, ROW, objects.len(), |ui, rows| {
+    let scroll = before.scroll.show_rows(ui, area, (ROW, objects.len()), offset, |ui, rows| {
         for index in rows {
             let Some(&instance) = objects.get(index) else { continue };
             let row = Row { instance, index, width, is_hovered: hovered == Some(instance.id) };
@@ -47,7 +50,7 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, hovered: Option<Instan
             }
         }
     });
-    ui.data_mut(|data| data.insert_temp(memory, Followed { last, offset: output.state.unclamped_offset().y }));
+    ui.data_mut(|data| data.insert_temp(memory, Followed { last, scroll }));
     under
 }
 
@@ -56,16 +59,15 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, hovered: Option<Instan
 struct Followed {
     /// The object that was selected last.
     last: Option<InstanceId>,
-    /// In points.
-    offset: f32,
+    scroll: Scroll,
 }
 
 impl Followed {
-    /// How far the list of `count` objects in `height` points is to be scrolled for the row at `index`, where that is not in
+    /// How far the list of `count` objects in `height` points is to be scrolled for the row at `top`, where that is not in
     /// sight. With the pointer over the list, where a click selects, a part of the row is enough.
-    fn offset_for(&self, index: usize, count: usize, height: f32, is_under: bool) -> Option<f32> {
+    fn offset_for(&self, top: f32, count: usize, height: f32, is_under: bool) -> Option<f32> {
         let most = (count as f32 * (ROW + 1.0) - height).max(0.0);
-        let (top, offset) = (index as f32 * (ROW + 1.0), self.offset.min(most));
+        let offset = self.scroll.offset.min(most);
         let hidden = if is_under { ROW } else { 1.0 };
         let is_seen = top + hidden > offset && top + ROW - hidden < offset + height;
         (!is_seen).then(|| (top - height * 0.4).clamp(0.0, most))

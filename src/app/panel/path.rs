@@ -3,12 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use egui::{Key, Modifiers, RichText, TextEdit, Ui};
+use egui::{Key, Label, Modifiers, RichText, TextEdit, Ui};
 
 use crate::app::ask::{Wanted, wanted, with_path};
 use crate::app::command::Command;
 use crate::app::theme::Palette;
+use crate::app::training::spoken;
 use crate::disk;
+use crate::store::Places;
 
 /// Entries of a folder that are looked at; more would make typing slow.
 const LISTED: usize = 4000;
@@ -187,8 +189,35 @@ fn judged(path: &Path, wanted: Option<Wanted>) -> (bool, &'static str) {
     }
 }
 
+/// One of several annotation files that belong to a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    path: PathBuf,
+    has_project: bool,
+    /// What is known of it, in words.
+    note: String,
+}
+
+impl Candidate {
+    /// What is known of `files`, those with a project first; `state` is the program's own folder.
+    pub(crate) fn all(files: Vec<PathBuf>, state: &Path) -> Vec<Self> {
+        let mut all: Vec<Self> = files.into_iter().map(|path| Self::of(path, state)).collect();
+        all.sort_by_key(|file| !file.has_project);
+        all
+    }
+
+    fn of(path: PathBuf, state: &Path) -> Self {
+        let has_project = Places::of(&path, state).all().any(Path::is_file);
+        let since = path.metadata().and_then(|data| data.modified()).ok();
+        let changed = since.map(|since| format!("changed {}", spoken(since.elapsed().unwrap_or_default())));
+        let worked = has_project.then(|| "has work in a project".to_owned());
+        let note = changed.into_iter().chain(worked).collect::<Vec<_>>().join(", ");
+        Self { path, has_project, note }
+    }
+}
+
 /// Chooses one of several annotation files that belong to a folder; whether the dialog closes.
-pub(super) fn several_ui(ui: &mut Ui, folder: &Path, files: &[PathBuf], colors: &Palette, commands: &mut Vec<Command>) -> bool {
+pub(super) fn several_ui(ui: &mut Ui, folder: &Path, files: &[Candidate], colors: &Palette, commands: &mut Vec<Command>) -> bool {
     ui.heading("Which annotations?");
     ui.add_space(4.0);
     let text = format!("Several COCO files belong to {}:", folder.display());
@@ -196,12 +225,15 @@ pub(super) fn several_ui(ui: &mut Ui, folder: &Path, files: &[PathBuf], colors: 
     ui.add_space(6.0);
     let mut chosen = false;
     egui::ScrollArea::vertical().max_height(320.0).auto_shrink([false, true]).show(ui, |ui| {
-        for file in files {
-            let name = file.strip_prefix(folder).or_else(|_| file.strip_prefix(folder.parent().unwrap_or(folder))).unwrap_or(file);
-            if ui.button(name.display().to_string()).clicked() {
-                commands.push(Command::Open(file.clone()));
-                chosen = true;
-            }
+        for Candidate { path, note, .. } in files {
+            let name = path.strip_prefix(folder).or_else(|_| path.strip_prefix(folder.parent().unwrap_or(folder))).unwrap_or(path);
+            ui.horizontal(|ui| {
+                if ui.button(name.display().to_string()).clicked() {
+                    commands.push(Command::Open(path.clone()));
+                    chosen = true;
+                }
+                ui.add(Label::new(RichText::new(note).size(12.5).color(colors.weak)).truncate());
+            });
         }
     });
     ui.add_space(8.0);

@@ -17,12 +17,35 @@ const ROW: f32 = 26.0;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PolishForm {
     plan: Plan,
-    /// Where an earlier job was broken off, the objects that it looked at and its changes that are not decided about.
-    told: Option<(usize, usize)>,
+    /// What an earlier job left, where it left something.
+    earlier: Option<Earlier>,
     /// Whether Start was clicked and would drop those changes.
     asks: bool,
     /// The objects that a plan covers at a revision.
     counted: Option<Counted>,
+}
+
+/// How far an earlier job came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Earlier {
+    /// The objects that it looked at, ...
+    pub(crate) done: usize,
+    /// ... those that it covers and did not look at, ...
+    pub(crate) left: usize,
+    /// ... and its changes that are not decided about.
+    pub(crate) undecided: usize,
+}
+
+impl Earlier {
+    /// The button that goes on with it, and its tip.
+    fn way_on(self) -> (String, String) {
+        let Self { done, left, undecided } = self;
+        if left > 0 {
+            return (format!("Go on ({done} done)"), "Goes on with the job that was broken off".to_owned());
+        }
+        let changes = if undecided == 1 { "1 change waits".to_owned() } else { format!("{undecided} changes wait") };
+        (format!("Review the {undecided} left"), format!("Every object was looked at; {changes} for a decision"))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -35,8 +58,8 @@ struct Counted {
 
 impl PolishForm {
     /// A form that starts with `plan`.
-    pub(crate) const fn new(plan: Plan, told: Option<(usize, usize)>) -> Self {
-        Self { plan, told, asks: false, counted: None }
+    pub(crate) const fn new(plan: Plan, earlier: Option<Earlier>) -> Self {
+        Self { plan, earlier, asks: false, counted: None }
     }
 
     /// The number of objects that the plan covers.
@@ -90,7 +113,7 @@ impl PolishForm {
     /// The buttons that start; whether one did.
     fn start_ui(&mut self, ui: &mut Ui, can_start: bool, enters: bool, colors: &Palette, commands: &mut Vec<Command>) -> bool {
         let mut starts = false;
-        let dropped = self.told.map_or(0, |(_, undecided)| undecided);
+        let dropped = self.earlier.map_or(0, |earlier| earlier.undecided);
         let start = if self.asks {
             let findings = if dropped == 1 { "1 finding is".to_owned() } else { format!("{dropped} findings are") };
             RichText::new(format!("Start anew, {findings} dropped")).color(colors.bad)
@@ -104,8 +127,8 @@ impl PolishForm {
                 commands.push(Command::StartPolish(self.plan.clone()));
             }
         }
-        if let Some((done, _)) = self.told
-            && ui.button(format!("Go on ({done} done)")).on_hover_text("Goes on with the job that was broken off").clicked()
+        if let Some((name, tip)) = self.earlier.map(Earlier::way_on)
+            && ui.button(name).on_hover_text(tip).clicked()
         {
             commands.push(Command::ResumePolish);
             starts = true;
@@ -241,6 +264,12 @@ mod tests {
         };
         let dataset = Dataset { instances: (1..=objects).map(object).collect(), ..Dataset::default() };
         Document::new(Contents { dataset, ..Contents::default() }, Source::Nothing, false)
+    }
+
+    #[test]
+    fn the_way_on_says_what_is_left() {
+        let name = |left, undecided| Earlier { done: 78, left, undecided }.way_on().0;
+        assert_eq!([name(2, 7), name(0, 7)], ["Go on (78 done)", "Review the 7 left"]);
     }
 
     #[test]

@@ -127,7 +127,7 @@ pub(super) fn fingerprint<'a>(labels: impl Iterator<Item = &'a Instance>) -> u64
 }
 
 /// How long ago something was.
-fn spoken(ago: Duration) -> String {
+pub(crate) fn spoken(ago: Duration) -> String {
     let minutes = ago.as_secs() / 60;
     match minutes {
         0 => "just now".to_owned(),

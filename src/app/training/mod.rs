@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use self::folder::Folder;
-pub(crate) use self::folder::Stopped;
+pub(crate) use self::folder::{Stopped, spoken};
 use self::lesson::{End, Fresh, Lesson};
 use self::process::{Slot, end, kill};
 use super::App;

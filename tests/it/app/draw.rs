@@ -41,6 +41,31 @@ fn boxes_drawn_together_are_proposed_together() {
 }
 
 #[test]
+fn masks_that_came_one_by_one_all_wait_for_enter() {
+    let mut window = Window::new(false);
+    for (left, top) in [(5.0, 5.0), (60.0, 5.0), (20.0, 45.0)] {
+        window.draw_box((left, top), (left + 30.0, top + 30.0));
+        window.answered();
+    }
+    let ids: Vec<_> = window.app().state().objects().map(|object| object.id).collect();
+    assert_eq!(window.app().state().proposed, ids);
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.app().state().proposed, ids[..2], "the last one is a box again");
+    window.press(Key::Enter);
+    window.answered();
+    assert_eq!(window.app().state().proposed, ids, "each once");
+    let accepted = |window: &Window| ids.iter().filter(|&&id| window.app().state().document.judgement(id).looked_at).count();
+    window.perform(Command::Select(Vec::new()));
+    window.press(Key::Enter);
+    assert_eq!((window.says().as_str(), accepted(&window)), ("3 proposed masks to look at", 0));
+    window.press(Key::Enter);
+    assert_eq!((window.says().as_str(), accepted(&window)), ("Accepted; 2 proposed masks to look at", 1));
+    window.press(Key::Enter);
+    window.press(Key::Enter);
+    assert_eq!((window.says().as_str(), accepted(&window)), ("Accepted", 3));
+}
+
+#[test]
 fn escape_stops_the_model_and_the_box_stays() {
     let mut window = Window::new(true);
     window.draw_box((20.0, 20.0), (70.0, 60.0));

@@ -222,16 +222,26 @@ fn a_folder_with_several_coco_files_asks_which() {
     let data = folder.path().to_path_buf();
     std::fs::copy(data.join("instances.json"), data.join("polished.json")).unwrap();
     let mut window = Window::over(folder, data.clone(), true);
-    window.perform(Command::Open(data.clone()));
-    let start = Instant::now();
-    while window.harness.query_by_label("polished.json").is_none() {
-        assert!(start.elapsed() < Duration::from_secs(30), "it never asked: {}", window.says());
-        window.harness.step();
-    }
-    window.harness.get_by_label("instances.json");
+    let asks = |window: &mut Window| {
+        window.perform(Command::Open(data.clone()));
+        let start = Instant::now();
+        while window.harness.query_by_label("Which annotations?").is_none() {
+            assert!(start.elapsed() < Duration::from_secs(30), "it never asked: {}", window.says());
+            window.harness.step();
+        }
+        window.harness.run_steps(2);
+        let top = |name: &str| window.harness.get_by_label(name).rect().top();
+        top("polished.json") < top("instances.json")
+    };
+    assert!(!asks(&mut window), "by name");
+    assert!(window.harness.query_by_label_contains("has work in a project").is_none());
     window.harness.get_by_label("polished.json").click();
     window.until("the file is open", App::is_image_ready);
     assert_eq!(window.app().state().document.source.path(), Some(data.join("polished.json").as_path()));
+    window.all_is_read();
+    window.project_is_written();
+    assert!(asks(&mut window), "what was worked on comes first");
+    window.harness.get_by_label_contains("has work in a project");
 }
 
 #[test]

@@ -23,6 +23,21 @@ fn a_refined_mask_waits_for_a_decision() {
 }
 
 #[test]
+fn who_takes_a_refined_mask_has_accepted_it() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    let id = window.app().state().objects().next().unwrap().id;
+    for (key, takes) in [(Key::Escape, false), (Key::Enter, true)] {
+        window.press(Key::G);
+        window.answered();
+        window.press(key);
+        let state = window.app().state();
+        assert_eq!((state.document.judgement(id).looked_at, state.proposed.contains(&id)), (takes, !takes), "{key:?}");
+    }
+}
+
+#[test]
 fn refined_masks_are_decided_one_by_one_or_together() {
     let mut window = Window::new(false);
     window.draw_box((20.0, 20.0), (50.0, 50.0));
@@ -311,7 +326,7 @@ fn a_polish_job_that_is_stopped_or_started_anew_loses_nothing_unasked() {
     window.harness.run_steps(3);
     let anew = "Start anew, 3 findings are dropped";
     assert!(window.harness.query_by_label(anew).is_some(), "it asks first");
-    window.harness.get_by_label("Go on (3 done)").click();
+    window.harness.get_by_label("Review the 3 left").click();
     window.harness.run_steps(3);
     assert_eq!(findings(&window).len(), 3);
     window.perform(Command::Polish);
@@ -369,7 +384,7 @@ fn a_data_set_is_polished_paused_and_gone_on_with() {
     let mut window = window.reopened();
     window.until("it is said", |app| {
         let text = app.state().message.as_ref().map_or("", |message| message.text.as_str());
-        text.ends_with("; a polish of 2 masks waits for review: Assistant > Polish data set > Go on")
+        text.ends_with("; a polish of 2 masks waits for review: Assistant > Polish data set")
     });
     window.perform(Command::ResumePolish);
     assert_eq!(self::findings(&window).len(), 2, "nothing is left to look at");

@@ -93,6 +93,32 @@ fn a_dialog_is_as_wide_as_it_wants_in_a_large_window() {
 }
 
 #[test]
+fn a_search_stays_where_it_is_while_its_list_gets_shorter() {
+    let mut window = sized(1180.0, 760.0, true);
+    window.perform(Command::Palette);
+    window.harness.run_steps(4);
+    let area = |window: &Window| window.harness.ctx.memory(|memory| memory.area_rect(egui::Id::unique("palette"))).unwrap();
+    let before = area(&window);
+    window.harness.event(Event::Text("rename class".to_owned()));
+    window.harness.run_steps(6);
+    let after = area(&window);
+    assert!(after.height() < before.height() - 100.0, "{after:?}");
+    assert_eq!(after.min, before.min);
+}
+
+#[test]
+fn the_export_dialog_shows_all_formats() {
+    let mut window = sized(1180.0, 760.0, true);
+    window.perform(Command::ExportFormat);
+    window.harness.run_steps(4);
+    window.harness.get_by_role(egui::Role::ComboBox).click();
+    window.harness.run_steps(6);
+    window.harness.get_by_label("PNG of class numbers").click();
+    window.harness.run_steps(4);
+    window.harness.get_by_value("PNG of class numbers");
+}
+
+#[test]
 fn a_low_window_has_all_tools_above_the_film_strip() {
     let window = sized(900.0, 600.0, true);
     let tool = place(&window, "Brightness and contrast");

@@ -1,6 +1,7 @@
-//! Going through the objects by the rows of the list and by Tab, where several are deleted one after the other.
+//! Going through the objects by the rows of the list and by Tab, where several are deleted one after the other; rows that come
+//! into sight and stay there, those of the classes too.
 
-use annotator::annotation::InstanceId;
+use annotator::annotation::{CategoryId, InstanceId};
 
 use super::*;
 
@@ -89,4 +90,71 @@ fn a_row_that_is_in_sight_stays_where_it_is_when_its_object_is_selected_elsewher
     window.perform(Command::Select(vec![InstanceId(30)]));
     window.harness.run_steps(2);
     assert!(row(&window, 30).is_some() && row(&window, 6).is_none());
+}
+
+/// A window with forty classes of which the last one is chosen.
+fn window_with_classes() -> Window {
+    let folder = tempfile::tempdir().unwrap();
+    RgbImage::new(120, 80).save(folder.path().join("a.png")).unwrap();
+    let class = |id: i64| serde_json::json!({"id": id, "name": format!("kind {id}")});
+    let json = serde_json::json!({
+        "images": [{"id": 1, "file_name": "a.png", "width": 120, "height": 80}],
+        "annotations": [],
+        "categories": (1..=40).map(class).collect::<Vec<_>>(),
+    });
+    let mut window = Window::over_json(folder, &json);
+    window.perform(Command::Assign(CategoryId(40)));
+    window.harness.run_steps(4);
+    window
+}
+
+fn class_row(window: &Window, name: &str) -> Option<egui::Rect> {
+    window.harness.query_by_label(&format!("Class {name}")).map(|row| row.rect())
+}
+
+#[test]
+fn the_row_of_a_new_object_comes_into_sight_and_stays_there() {
+    let mut window = window(40);
+    let settings = annotator::app::settings::Settings { propose_after_box: false, ..window.app().state().settings.clone() };
+    window.perform(Command::Change(settings));
+    window.perform(Command::Select(vec![InstanceId(40)]));
+    window.harness.run_steps(4);
+    let end = row(&window, 40).unwrap();
+    for (number, x) in [(41, 50.0), (42, 60.0)] {
+        window.perform(Command::AddBox(Rect::new(x, 40.0, 30.0, 20.0)));
+        window.harness.run_steps(10);
+        let at = row(&window, number).unwrap();
+        assert!((at.y - end.y).abs() < 2.0, "{number} is at {at:?}, the end of the list at {end:?}");
+    }
+}
+
+#[test]
+fn the_row_of_a_new_class_comes_into_sight_and_stays_there() {
+    let mut window = window_with_classes();
+    let end = class_row(&window, "kind 40").unwrap();
+    window.perform(Command::NewClass("zebra".to_owned()));
+    window.harness.run_steps(10);
+    let at = class_row(&window, "zebra").unwrap();
+    assert!((at.top() - end.top()).abs() < 2.0, "it is at {at:?}, the end of the list at {end:?}");
+}
+
+#[test]
+fn the_chosen_class_stays_in_sight_where_the_list_gets_lower_unless_a_person_has_scrolled_away() {
+    let mut window = window_with_classes();
+    let at = class_row(&window, "kind 40").unwrap().center();
+    window.harness.set_size(egui::vec2(1180.0, 560.0));
+    window.harness.run_steps(6);
+    let strip = window.harness.get_by_label_contains("Image a.png").rect().top();
+    let low = class_row(&window, "kind 40").unwrap();
+    assert!(low.bottom() < strip, "{low:?} over {strip}");
+
+    window.harness.set_size(egui::vec2(1180.0, 760.0));
+    window.harness.run_steps(6);
+    window.harness.event(Event::PointerMoved(at));
+    window.harness.event(wheel(egui::MouseWheelUnit::Point, 2000.0, Modifiers::NONE));
+    window.harness.run_steps(60);
+    assert!(class_row(&window, "kind 1").is_some() && class_row(&window, "kind 40").is_none());
+    window.harness.set_size(egui::vec2(1180.0, 560.0));
+    window.harness.run_steps(6);
+    assert!(class_row(&window, "kind 1").is_some() && class_row(&window, "kind 40").is_none());
 }

@@ -69,9 +69,51 @@ fn the_least_sure_object_comes_first_on_whatever_image() {
     window.key(Modifiers::SHIFT, Key::U);
     assert_eq!(window.app().state().image, 0);
     window.key(Modifiers::SHIFT, Key::U);
-    assert!(window.says().contains("No object is left"), "{}", window.says());
+    assert_eq!(window.app().state().image, 1, "the queue comes round");
     window.key(Modifiers::COMMAND, Key::U);
-    assert_eq!(window.app().state().image, 1);
+    assert_eq!(window.app().state().image, 0);
+}
+
+#[test]
+fn the_queue_accepts_no_mask_that_it_only_shows() {
+    let mut window = Window::new(false);
+    for (from, to) in [((20.0, 20.0), (70.0, 60.0)), ((80.0, 20.0), (110.0, 60.0))] {
+        window.draw_box(from, to);
+        window.answered();
+    }
+    window.press(Key::D);
+    let accepted = |window: &Window| {
+        let document = &window.app().state().document;
+        [1, 2].map(|id| document.judgement(InstanceId(id)).looked_at)
+    };
+    for sure in ["75 %", "85 %", "75 %"] {
+        window.key(Modifiers::SHIFT, Key::U);
+        assert!(window.says().contains(sure), "{}", window.says());
+        assert_eq!(accepted(&window), [false, false]);
+    }
+    window.press(Key::Enter);
+    assert_eq!(accepted(&window), [true, false]);
+    window.key(Modifiers::SHIFT, Key::U);
+    assert!(window.says().contains("85 %"), "{}", window.says());
+    window.press(Key::Enter);
+    assert_eq!(accepted(&window), [true, true]);
+    window.key(Modifiers::SHIFT, Key::U);
+    assert!(window.says().contains("No object is left"), "{}", window.says());
+}
+
+#[test]
+fn a_mask_of_the_queue_is_accepted_though_a_box_beside_it_has_none() {
+    let mut window = Window::unasked(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.press(Key::Enter);
+    window.answered();
+    window.draw_box((80.0, 20.0), (110.0, 60.0));
+    window.press(Key::D);
+    window.key(Modifiers::SHIFT, Key::U);
+    window.press(Key::Enter);
+    let state = window.app().state();
+    assert!(state.objects().any(|object| object.shape == Shape::Box));
+    assert!(state.objects().any(|object| state.document.judgement(object.id).looked_at), "{}", window.says());
 }
 
 #[test]
@@ -185,6 +227,7 @@ fn the_queue_goes_on_in_the_next_session_and_no_file_tells_of_it() {
     window.file_is_written();
     window.key(Modifiers::SHIFT, Key::U);
     assert!(window.says().contains("75 %"), "{}", window.says());
+    window.press(Key::Enter);
     assert!(!window.app().state().document.is_changed());
     let file = window.data.join("annotations.json");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -193,6 +236,7 @@ fn the_queue_goes_on_in_the_next_session_and_no_file_tells_of_it() {
     let mut window = reopened(window);
     window.key(Modifiers::SHIFT, Key::U);
     assert!(window.says().contains("85 %"), "{}", window.says());
+    window.press(Key::Enter);
 
     // Another program changes the file, but no mask.
     std::fs::write(&file, text.replace("\"object\"", "\"other thing\"")).unwrap();
