@@ -106,7 +106,7 @@ fn label(app: &App) -> Option<&str> {
 #[test]
 fn training_that_is_stopped_goes_on_with_the_masks_of_when_it_began() {
     let mut window = over_octagons();
-    train_a_while(&mut window, 30);
+    train_a_while(&mut window, 200);
     window.press(Key::Escape);
     window.press(Key::Escape);
     assert!(is_training(window.app()), "it is too dear for a key that is pressed so often");
