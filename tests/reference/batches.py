@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Iterable, Iterator, Sequence
+from typing import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -133,8 +133,7 @@ class Batches(IterableDataset):
         self.size, self.batch, self.seed = size, batch, list(seed)
 
     def __iter__(self) -> Iterator[Batch]:
-        worker = get_worker_info()
-        rng = np.random.default_rng([*self.seed, worker.id if worker else 0])
+        rng = own_rng(self.seed)
         while True:
             yield self.draw(rng)
 
@@ -167,10 +166,28 @@ class Batches(IterableDataset):
         )
 
 
-def loaded(batches: IterableDataset, loaders: int, device: torch.device) -> DataLoader:
-    """Batches that are drawn by processes beside this one, or in it where ``loaders`` is 0, in memory from which the device reads."""
-    pin = device.type == "cuda"
-    return DataLoader(batches, batch_size=None, num_workers=loaders, pin_memory=pin, prefetch_factor=2 if loaders else None)
+def own_rng(seed: Sequence[int]) -> np.random.Generator:
+    """A random sequence of this loader process's own."""
+    worker = get_worker_info()
+    return np.random.default_rng([*seed, worker.id if worker else 0])
+
+
+class Feed:
+    """Batches of the size and number that are asked for, drawn by processes beside this one, or in it where ``loaders`` is 0,
+    into memory from which the device reads; what ``of(size, batch)`` gives draws them. Other shapes than the last are dropped."""
+
+    def __init__(self, of: Callable[[int, int], IterableDataset], loaders: int, device: torch.device) -> None:
+        self.of, self.loaders, self.pin = of, loaders, device.type == "cuda"
+        self.shape, self.batches = None, iter(())
+
+    def next(self, size: int, batch: int):
+        if self.shape != (size, batch):
+            ahead = 2 if self.loaders else None
+            drawn = DataLoader(
+                self.of(size, batch), batch_size=None, num_workers=self.loaders, pin_memory=self.pin, prefetch_factor=ahead
+            )
+            self.shape, self.batches = (size, batch), iter(drawn)
+        return next(self.batches)
 
 
 def as_input(masks: Tensor, size: int) -> Tensor:

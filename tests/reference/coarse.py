@@ -10,8 +10,9 @@ from typing import Iterator
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset
 
+from batches import own_rng
 from crop import crop_region, paste, refine_region, segmenter_input
 from data import (
     Crop,
@@ -109,8 +110,7 @@ class CoarseBatches(IterableDataset):
         self.size, self.batch, self.seed = size, batch, seed
 
     def __iter__(self) -> Iterator[list[torch.Tensor]]:
-        worker = get_worker_info()
-        rng = np.random.default_rng([*self.seed, worker.id if worker else 0])
+        rng = own_rng(self.seed)
         while True:
             yield [torch.from_numpy(np.stack(v)) for v in zip(*(self.sample(rng) for _ in range(self.batch)))]
 

@@ -12,14 +12,13 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
 import data as D
-from batches import loaded
+from batches import Feed
 from coarse import CoarseBatches, Pair, collect
 from crop import MEAN, STD
 from refiner import LITE, NANO, PICO, Refiner, noise_mask, refiner_loss, widened
@@ -50,18 +49,14 @@ def work(rank: int, pools: dict, maker: D.Compositor, pairs: list[Pair], args: a
     mixture = D.Mixture(pools, maker, args.fresh)
     weights = torch.tensor(T_WEIGHTS, device=device)
     mean, std = (torch.from_numpy(v).to(device) for v in (MEAN, STD))
-    feeds: dict[tuple[int, int], Iterator[list[Tensor]]] = {}
 
-    def feed_of(stage: Stage) -> Iterator[list[Tensor]]:
-        shape = stage.size, stage.batch
-        if shape not in feeds:
-            feeds.clear()
-            batches = CoarseBatches(mixture, pairs, args.real, *shape, seed=[args.seed, rank, trainer.step])
-            feeds[shape] = iter(loaded(batches, args.loaders, device))
-        return feeds[shape]
+    def of(size: int, batch: int) -> CoarseBatches:
+        return CoarseBatches(mixture, pairs, args.real, size, batch, seed=[args.seed, rank, trainer.step])
+
+    feed = Feed(of, args.loaders, device)
 
     def loss_of(stage: Stage, progress: float) -> tuple[Tensor, dict[str, float]]:
-        rgb, fine, coarse = (v.to(device, non_blocking=True).float() for v in next(feed_of(stage)))
+        rgb, fine, coarse = (v.to(device, non_blocking=True).float() for v in feed.next(stage.size, stage.batch))
         image, fine, coarse = ((rgb - mean) / std).permute(0, 3, 1, 2), fine[:, None], coarse[:, None]
         t = torch.multinomial(weights, stage.batch, replacement=True)
         mask = noise_mask(fine, coarse, t, torch.rand(fine.shape, device=device))

@@ -14,7 +14,7 @@ import argparse
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Sequence
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import data as D
-from batches import Batch, Batches, Told, as_input, loaded
+from batches import Batch, Batches, Feed, Told, as_input
 from segmenter import (
     SCALE,
     Condition,
@@ -154,15 +154,11 @@ def work(rank: int, pools: dict, maker: D.Compositor, args: argparse.Namespace, 
     rng = np.random.default_rng([args.seed, rank, trainer.step])
     torch.manual_seed(int(rng.integers(1 << 31)))
     mixture = D.Mixture(pools, maker, args.fresh)
-    feeds: dict[tuple[int, int], Iterator[Batch]] = {}
 
-    def feed_of(stage: Stage) -> Iterator[Batch]:
-        shape = stage.size, stage.batch
-        if shape not in feeds:
-            feeds.clear()
-            batches = Batches(mixture, shown, told, *shape, seed=[args.seed, rank, trainer.step])
-            feeds[shape] = iter(loaded(batches, args.loaders, device))
-        return feeds[shape]
+    def of(size: int, batch: int) -> Batches:
+        return Batches(mixture, shown, told, size, batch, seed=[args.seed, rank, trainer.step])
+
+    feed = Feed(of, args.loaders, device)
 
     def half() -> torch.autocast:
         return torch.autocast(device.type, dtype=torch.bfloat16)
@@ -203,7 +199,7 @@ def work(rank: int, pools: dict, maker: D.Compositor, args: argparse.Namespace, 
         return prior
 
     def loss_of(stage: Stage, progress: float) -> tuple[Tensor, dict[str, float]]:
-        batch = next(feed_of(stage)).to(device)
+        batch = feed.next(stage.size, stage.batch).to(device)
         n = stage.batch
         x = batch.crops.input(not options.no_evidence)
         mask = batch.crops.mask[:, None].float()

@@ -7,7 +7,7 @@ use egui::text::CCursorRange;
 use egui::{Button, Margin, Response, RichText, ScrollArea, TextEdit, Ui, pos2, vec2};
 
 use super::menu::possible;
-use super::scroll::Scroll;
+use super::scroll::{self, Scroll};
 use super::{is_entered, line, row, title};
 use crate::annotation::{Category, CategoryId, InstanceId};
 use crate::app::class::in_use;
@@ -81,8 +81,7 @@ impl Followed {
         let top = |place: usize| place as f32 * (ROW + 1.0);
         let hidden = place.map(top).filter(|&top| !before.scroll.shows(top, ROW, height));
         let top = hidden.or_else(|| self.chosen.map(top).filter(|&top| before.scroll.loses(top, ROW, height)))?;
-        let most = (count as f32 * (ROW + 1.0) - height).max(0.0);
-        Some((top - height * 0.4).clamp(0.0, most))
+        Some(scroll::offset_of(top, (ROW, count), height))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use egui::{Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2};
 
-use super::scroll::Scroll;
+use super::scroll::{self, Scroll};
 use super::{line, object_menu, row, title};
 use crate::annotation::{Instance, InstanceId, Shape};
 use crate::app::command::Command;
@@ -66,11 +66,10 @@ impl Followed {
     /// How far the list of `count` objects in `height` points is to be scrolled for the row at `top`, where that is not in
     /// sight. With the pointer over the list, where a click selects, a part of the row is enough.
     fn offset_for(&self, top: f32, count: usize, height: f32, is_under: bool) -> Option<f32> {
-        let most = (count as f32 * (ROW + 1.0) - height).max(0.0);
-        let offset = self.scroll.offset.min(most);
+        let offset = self.scroll.offset.min(scroll::most((ROW, count), height));
         let hidden = if is_under { ROW } else { 1.0 };
         let is_seen = top + hidden > offset && top + ROW - hidden < offset + height;
-        (!is_seen).then(|| (top - height * 0.4).clamp(0.0, most))
+        (!is_seen).then(|| scroll::offset_of(top, (ROW, count), height))
     }
 }
 

@@ -15,6 +15,16 @@ pub(super) struct Scroll {
     height: f32,
 }
 
+/// How far a list of `count` rows of `row` points can be scrolled in `height` points.
+pub(super) fn most((row, count): (f32, usize), height: f32) -> f32 {
+    (count as f32 * (row + 1.0) - height).max(0.0)
+}
+
+/// How far such a list is scrolled for the row at `top` to be well in sight.
+pub(super) fn offset_of(top: f32, rows: (f32, usize), height: f32) -> f32 {
+    (top - height * 0.4).clamp(0.0, most(rows, height))
+}
+
 /// What rounding may take of a row, in points.
 const ROUNDING: f32 = 1.0;
 
