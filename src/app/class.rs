@@ -73,7 +73,7 @@ impl State {
         if count > 0 {
             self.say(Tone::Warning, in_use(count));
         } else if self.remove_class("Delete class", class.id, None).is_some() {
-            self.say(Tone::Plain, format!("Class {} deleted: Ctrl+Z brings it back", class.name));
+            self.say(Tone::Plain, format!("Class {} deleted: {} brings it back", class.name, self.key(&Command::Undo)));
         }
     }
 

@@ -2,7 +2,9 @@
 //! clipboard gets the names of their classes only.
 
 use super::App;
+use super::command::Command;
 use super::edit::{moved, rounded};
+use super::object::Act;
 use super::perform::plural;
 use super::state::{State, Tone};
 use crate::annotation::{Field, Instance, Shape};
@@ -33,17 +35,18 @@ impl State {
     /// Copies the selected objects; gives the names of their classes, one a line.
     fn copy_selected(&mut self) -> String {
         let copied = |instance: &Instance| Instance { score: None, changed: Field::NONE, source: None, ..instance.clone() };
-        let copied: Vec<Instance> = self.selected().map(copied).collect();
+        let copied: Vec<(Instance, bool)> = self.selected().map(|instance| (copied(instance), self.is_painted(instance))).collect();
         let count = copied.len();
         if count == 0 {
             self.say(Tone::Plain, "Select the objects first that are to be copied");
             return String::new();
         }
-        let names: Vec<&str> = copied.iter().map(|instance| self.class_name(instance.category_id)).collect();
+        let names: Vec<&str> = copied.iter().map(|(instance, _)| self.class_name(instance.category_id)).collect();
         let names = names.join("\n");
         self.clipboard = copied;
         let them = if count == 1 { "it" } else { "them" };
-        self.say(Tone::Plain, format!("{count} object{} copied: Ctrl+V puts {them} onto any image", plural(count)));
+        let paste = self.key(&Command::Act(Act::Paste));
+        self.say(Tone::Plain, format!("{count} object{} copied: {paste} puts {them} onto any image", plural(count)));
         names
     }
 
@@ -51,14 +54,16 @@ impl State {
     fn paste(&mut self, step_px: f64) {
         let Some((image, size)) = self.shown().map(|image| (image.id, image.size)) else { return };
         if self.clipboard.is_empty() {
-            return self.say(Tone::Plain, "Nothing is copied yet; Ctrl+C copies the selected objects");
+            let copy = self.key(&Command::Act(Act::Copy));
+            return self.say(Tone::Plain, format!("Nothing is copied yet; {copy} copies the selected objects"));
         }
         if !size.has_pixels() {
             return self.say_unsized();
         }
         let (by, ids) = (self.free_place(step_px, size), self.document.free_instance_ids());
-        let placed = self.clipboard.iter().filter_map(|copied| placed(copied, by, size));
-        let pasted: Vec<Instance> = placed.zip(ids).map(|(instance, id)| Instance { id, image_id: image, ..instance }).collect();
+        let placed = self.clipboard.iter().filter_map(|(copied, is_painted)| Some((placed(copied, by, size)?, *is_painted)));
+        let placed = placed.zip(ids).map(|((instance, is_painted), id)| (Instance { id, image_id: image, ..instance }, is_painted));
+        let (pasted, painted): (Vec<Instance>, Vec<bool>) = placed.unzip();
         let (count, outside) = (pasted.len(), self.clipboard.len() - pasted.len());
         if count == 0 {
             return self.say(Tone::Warning, "Nothing of what was copied lies on this image");
@@ -69,6 +74,7 @@ impl State {
         if ids.is_empty() {
             return;
         }
+        self.judge_painted(ids.iter().zip(painted).filter(|(_, is_painted)| *is_painted).map(|(&id, _)| id));
         let said = self.new_said(&ids);
         self.selection = ids;
         // What the change did to a mark of LVIS is worth more.
@@ -83,12 +89,14 @@ impl State {
 
     /// How far from their own place what was copied covers no object of the shown image exactly.
     fn free_place(&self, step_px: f64, size: Size) -> Point {
-        let bounds = self.clipboard.iter().map(|copied| copied.bbox).reduce(Rect::united).unwrap_or_default();
+        let bounds = self.clipboard.iter().map(|(copied, _)| copied.bbox).reduce(Rect::united).unwrap_or_default();
         // Back where the image ends.
         let along = |low: f64, high: f64, end: u32, far: f64| if high + far > f64::from(end) && low >= far { -far } else { far };
         let is_taken = |by: Point| {
-            let is_there =
-                |copied: &Instance| self.objects().any(|object| is_same(object.bbox.clipped(size), shifted(copied.bbox, by).clipped(size)));
+            let is_there = |(copied, _): &(Instance, bool)| {
+                let place = shifted(copied.bbox, by).clipped(size);
+                self.objects().any(|object| is_same(object.bbox.clipped(size), place))
+            };
             self.clipboard.iter().any(is_there)
         };
         (0..=u8::MAX)

@@ -331,10 +331,18 @@ pub enum Menu {
     Object,
     /// What the models do.
     Assistant,
+    /// Under it: what proposals follow.
+    Exemplar,
+    /// Under it: rest and end of what runs in the background.
+    Job,
     /// Tools.
     Tool,
     /// Images and what is seen.
     View,
+    /// Under it: images and objects that are known by what they are like.
+    Way,
+    /// Under it: which images are listed.
+    Filter,
     /// Help.
     Help,
     /// In the palette and help page only.
@@ -352,6 +360,17 @@ impl Menu {
         (Self::View, "View"),
         (Self::Help, "Help"),
     ];
+
+    /// The menu that this one stands under, and its name there; `None` where it is one of the menu bar.
+    pub const fn above(self) -> Option<(Self, &'static str)> {
+        match self {
+            Self::Exemplar => Some((Self::Assistant, "Exemplars")),
+            Self::Job => Some((Self::Assistant, "Running jobs")),
+            Self::Way => Some((Self::View, "Go to")),
+            Self::Filter => Some((Self::View, "Filter images")),
+            _ => None,
+        }
+    }
 }
 
 /// One line of the table.
@@ -417,20 +436,20 @@ pub static TABLE: &[Entry] = table! {
     Assistant Command::Cancel, "Cancel", [bare(Key::Escape)], "Stops the model, leaves the refined mask that is shown, ends the selection; the box stays";
     Assistant Command::Propose, "Propose masks for boxes", [], "Runs the diffusion segmenter over every box of this image that has no mask";
     Assistant Command::ProposeAll, "Propose masks for all images", [], "Runs the segmenter over every box of the data set that has no mask, in the background";
-    Assistant Command::PauseProposing, "Pause or go on proposing", [], "Lets proposing in the background rest, or go on";
-    Assistant Command::StopProposing, "Stop proposing", [], "Ends proposing in the background; the masks that came stay";
-    Assistant Command::FindOthers, "Find others like it", [shift(Key::W)], "Looks over the image for objects like the selected ones, and proposes a mask for each";
-    Assistant Command::Refine, "Refine selected masks", [bare(Key::G)], "Runs the diffusion refiner over the selected masks and shows what it changes";
     Assistant Command::NextAlternative, "Next alternative mask", [bare(Key::Space)], "Shows another mask that the model finds for the selected object";
-    Assistant Command::UseAsExemplar, "Use as exemplar", [bare(Key::K)], "With weights that look at exemplars, the next proposals for its class follow the selected object";
-    Assistant Command::ForgetExemplars, "Forget exemplars", [], "Proposals follow no exemplars any more";
+    Assistant Command::FindOthers, "Find others like it", [shift(Key::W)], "Looks over the image for objects like the selected ones, and proposes a mask for each";
+    Exemplar Command::UseAsExemplar, "Use as exemplar", [bare(Key::K)], "With weights that look at exemplars, the next proposals for its class follow the selected object";
+    Exemplar Command::ForgetExemplars, "Forget exemplars", [], "Proposals follow no exemplars any more";
+    Assistant Command::Refine, "Refine selected masks", [bare(Key::G)], "Runs the diffusion refiner over the selected masks and shows what it changes";
     Assistant Command::DecideAll(true), "Take all refined masks", [shift(Key::Enter)], "Takes every change of the review that is left, as one step";
     Assistant Command::DecideAll(false), "Leave all refined masks", [shift(Key::Escape)], "Leaves every mask of the review as it was";
     Assistant Command::Polish, "Polish data set…", [], "Refines all masks in the background and shows each change, the largest first";
-    Assistant Command::PausePolish, "Pause or go on polishing", [], "Lets the polish job rest, or go on";
-    Assistant Command::StopPolish, "Stop polishing", [], "Ends the polish job and shows what it has found, or ends its review";
     Assistant Command::Train, "Train the assistant…", [], "Lets a network learn from the masks of the data set in the background, and shows whether it helped";
-    Assistant Command::StopTraining, "Stop training", [], "Ends the training, which can go on later";
+    Job Command::PauseProposing, "Pause or go on proposing", [], "Lets proposing in the background rest, or go on";
+    Job Command::StopProposing, "Stop proposing", [], "Ends proposing in the background; the masks that came stay";
+    Job Command::PausePolish, "Pause or go on polishing", [], "Lets the polish job rest, or go on";
+    Job Command::StopPolish, "Stop polishing", [], "Ends the polish job and shows what it has found, or ends its review";
+    Job Command::StopTraining, "Stop training", [], "Ends the training, which can go on later";
     Assistant Command::LoadWeights, "Load weights…", [], "Uses weights that training wrote, from now on";
     Assistant Command::BuiltInWeights, "Built-in weights", [], "Uses the weights inside the program again";
     Tool Command::Use(Tool::Select), "Select", [bare(Key::V)], "Selects objects, moves and resizes boxes";
@@ -446,24 +465,24 @@ pub static TABLE: &[Entry] = table! {
     View Command::NextImage, "Next image", [bare(Key::D), bare(Key::PageDown)], "Goes to the next image";
     View Command::PreviousImage, "Previous image", [bare(Key::A), bare(Key::PageUp)], "Goes to the image before";
     View Command::SearchImage, "Go to image…", [ctrl(Key::G)], "Finds an image by its file name or its number";
-    View Command::Go(Way::First), "First image", [bare(Key::Home)], "Goes to the first image";
-    View Command::Go(Way::Last), "Last image", [bare(Key::End)], "Goes to the last image";
-    View Command::Go(Way::Unreviewed), "Next unreviewed image", [ctrl_shift(Key::D)], "Goes to the next image without a reviewed mark";
-    View Command::Go(Way::OfClass), "Next image with the chosen class", [], "Goes to the next image that has an object of the chosen class";
-    View Command::Go(Way::Empty), "Next image without objects", [], "Goes to the next image on which nothing is labelled";
-    View Command::ListOnly(Only::OfClass(None)), "Show only images with the chosen class", [], "Lists and goes through only the images that have an object of the chosen class";
-    View Command::ListOnly(Only::Unreviewed), "Show only unreviewed images", [], "Lists and goes through only the images without a reviewed mark";
-    View Command::ListOnly(Only::Empty), "Show only images without objects", [], "Lists and goes through only the images on which nothing is labelled";
-    View Command::ListAll, "Show all images", [], "Lists and goes through all images again";
-    View Command::NextUncertain, "Next most uncertain object", [shift(Key::U)], "Goes to the object that the model is least sure of, on whatever image";
-    View Command::NextUncertainImage, "Next most uncertain image", [ctrl(Key::U)], "Goes to the unreviewed image that the model is least sure of";
-    View Command::ToggleUncertainty, "Show uncertainty", [bare(Key::U)], "Tints where the model's samples disagree along a mask's boundary";
-    View Command::ToggleColors, "Colour by class or object", [], "Gives each object of an image a colour of its own, or that of its class again";
+    Way Command::Go(Way::First), "First image", [bare(Key::Home)], "Goes to the first image";
+    Way Command::Go(Way::Last), "Last image", [bare(Key::End)], "Goes to the last image";
+    Way Command::Go(Way::Unreviewed), "Next unreviewed image", [ctrl_shift(Key::D)], "Goes to the next image without a reviewed mark";
+    Way Command::Go(Way::OfClass), "Next image with the chosen class", [], "Goes to the next image that has an object of the chosen class";
+    Way Command::Go(Way::Empty), "Next image without objects", [], "Goes to the next image on which nothing is labelled";
+    Way Command::NextUncertain, "Next most uncertain object", [shift(Key::U)], "Goes to the object that the model is least sure of, on whatever image";
+    Way Command::NextUncertainImage, "Next most uncertain image", [ctrl(Key::U)], "Goes to the unreviewed image that the model is least sure of";
+    Filter Command::ListOnly(Only::OfClass(None)), "Show only images with the chosen class", [], "Lists and goes through only the images that have an object of the chosen class";
+    Filter Command::ListOnly(Only::Unreviewed), "Show only unreviewed images", [], "Lists and goes through only the images without a reviewed mark";
+    Filter Command::ListOnly(Only::Empty), "Show only images without objects", [], "Lists and goes through only the images on which nothing is labelled";
+    Filter Command::ListAll, "Show all images", [], "Lists and goes through all images again";
     View Command::ToggleReviewed, "Mark image reviewed", [shift(Key::M)], "Marks this image as reviewed, or takes the mark off";
     View Command::Fit, "Fit image", [bare(Key::F)], "Fits the whole image into the canvas";
     View Command::ActualSize, "Zoom 100 %", [ctrl(Key::Num0)], "Shows one image pixel as one screen pixel";
     View Command::ZoomIn, "Zoom in", [ctrl(Key::Plus), ctrl(Key::Equals)], "Zooms in; the wheel zooms at the cursor";
     View Command::ZoomOut, "Zoom out", [ctrl(Key::Minus)], "Zooms out; the wheel zooms at the cursor";
+    View Command::ToggleUncertainty, "Show uncertainty", [bare(Key::U)], "Tints where the model's samples disagree along a mask's boundary";
+    View Command::ToggleColors, "Colour by class or object", [], "Gives each object of an image a colour of its own, or that of its class again";
     View Command::Check, "Check…", [bare(Key::F3)], "Lists what is odd about the annotations and images; each line leads to its object";
     Help Command::Palette, "Command palette…", [ctrl(Key::P)], "Finds a command by its name";
     Help Command::Help, "Shortcuts…", [bare(Key::F1)], "Shows all keys";

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::command::Command;
 use super::perform::plural;
 use super::state::{State, Tone};
 use crate::annotation::{Instance, InstanceId, Shape};
@@ -39,21 +40,22 @@ impl State {
         new.filter_map(duplicate).collect()
     }
 
-    /// Says of an object that was drawn which one it is nearly the same as, where it is.
+    /// Says of an object that was drawn, or got another place, which one it is nearly the same as, where it is.
     pub(super) fn say_duplicate(&mut self, id: InstanceId) {
         let said = self.new_said(&[id]);
         self.say_unless_warned(said);
     }
 
-    /// What there is to say of one object that was drawn or pasted, or of several that were pasted together, on the shown
+    /// What there is to say of one object that was drawn, moved or pasted, or of several that were pasted together, on the shown
     /// image; `None` where none of them is there twice.
     pub(super) fn new_said(&self, ids: &[InstanceId]) -> Option<String> {
         let duplicates = self.duplicates(ids);
         let first = duplicates.first()?;
+        let undo = self.key(&Command::Undo);
         Some(match (duplicates.len(), ids.len()) {
-            (_, 1) => format!("Nearly the same as {}: Ctrl+Z takes it back", self.numbered(first.other)?),
-            (1, all) => format!("1 of {all} pasted objects nearly repeats another here: Ctrl+Z takes all back"),
-            (count, all) => format!("{count} of {all} pasted objects nearly repeat others here: Ctrl+Z takes all back"),
+            (_, 1) => format!("Nearly the same as {}: {undo} takes it back", self.numbered(first.other)?),
+            (1, all) => format!("1 of {all} pasted objects nearly repeats another here: {undo} takes all back"),
+            (count, all) => format!("{count} of {all} pasted objects nearly repeat others here: {undo} takes all back"),
         })
     }
 
@@ -109,8 +111,8 @@ impl State {
             count => format!(", and {count} other{} likewise", plural(count)),
         };
         let is_chosen = self.only_selected().is_some_and(|instance| instance.id == id);
-        let key = if is_chosen { "Del deletes it" } else { "select it, and Del deletes it" };
-        Some(format!("Object {number} is nearly the same as {other}{more}: {key}"))
+        let (first, key) = (if is_chosen { "" } else { "select it, and " }, self.key(&Command::Delete));
+        Some(format!("Object {number} is nearly the same as {other}{more}: {first}{key} deletes it"))
     }
 
     /// The number of an object in the list of the shown image.

@@ -1,6 +1,7 @@
 //! The changes that a person makes to the data set, each one step of the history.
 
 use super::class::CHOOSE;
+use super::command::Command;
 use super::document::DocumentError;
 use super::state::{State, Tone};
 use crate::annotation::{Category, CategoryId, Edit, Field, ImageId, Instance, InstanceId, Shape, ShapeError};
@@ -180,7 +181,10 @@ impl State {
         let Some(mut instance) = self.document.instance(id).cloned() else { return };
         instance.bbox = rounded(rect);
         instance.set_shape(Shape::Box);
-        self.commit("Resize box", Some(instance.image_id), &Edit::Replace(Box::new(instance)));
+        self.message = None;
+        if self.commit("Resize box", Some(instance.image_id), &Edit::Replace(Box::new(instance))) {
+            self.say_duplicate(id);
+        }
     }
 
     /// Moves an object; it stays on the image, and a painted mask a painted one.
@@ -190,8 +194,11 @@ impl State {
         let painted = self.is_painted(&instance).then_some(id);
         match beside(instance, by, size) {
             Ok(instance) => {
-                let is_done = self.commit("Move object", Some(image), &Edit::Replace(Box::new(instance)));
-                self.judge_painted(painted.filter(|_| is_done));
+                self.message = None;
+                if self.commit("Move object", Some(image), &Edit::Replace(Box::new(instance))) {
+                    self.judge_painted(painted);
+                    self.say_duplicate(id);
+                }
             }
             Err(error) => self.say(Tone::Error, format!("The mask cannot be moved: {error}")),
         }
@@ -206,7 +213,7 @@ impl State {
         if !ids.is_empty() && self.commit(&label, image, &Edit::Batch(edits)) {
             self.selection.clear();
             self.proposed.retain(|id| !ids.contains(id));
-            self.say(Tone::Plain, format!("{label}: Ctrl+Z brings it back"));
+            self.say(Tone::Plain, format!("{label}: {} brings it back", self.key(&Command::Undo)));
         }
     }
 

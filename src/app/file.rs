@@ -240,7 +240,8 @@ impl App {
             return;
         }
         if let Some(why) = &failure {
-            let text = format!("Your work is in memory only: {why}. It is tried again all the time; Ctrl+E writes elsewhere");
+            let key = self.state.key(&Command::ExportAs);
+            let text = format!("Your work is in memory only: {why}. It is tried again all the time; {key} writes elsewhere");
             self.state.say(Tone::Error, text);
         } else if self.state.document.source != Source::Nothing {
             self.state.say(Tone::Plain, "The project is written again");

@@ -82,6 +82,13 @@ impl Keymap {
         self.keys(entry).first().map(|chord| chord.text()).unwrap_or_default()
     }
 
+    /// What a sentence calls a command: its first key, or its name where it has none.
+    pub fn called(&self, command: &Command) -> String {
+        let Some(entry) = entry(command) else { return String::new() };
+        let key = self.first(entry);
+        if key.is_empty() { entry.name.to_owned() } else { key }
+    }
+
     /// The line of the table that `fits` a key; of several the first.
     pub fn entry(&self, fits: impl Fn(&Chord) -> bool) -> Option<&'static Entry> {
         TABLE.iter().find(|entry| self.keys(entry).iter().any(&fits))

@@ -42,7 +42,8 @@ impl App {
         if self.state.commit_as_is("Leave image out", Some(id), &edit) {
             self.stay_on(shown);
             let with = if count > 0 { format!(" with {count} object{}", plural(count)) } else { String::new() };
-            self.state.say(Tone::Plain, format!("{name} is left out{with}; its file stays. Ctrl+Z brings it back"));
+            let undo = self.state.key(&Command::Undo);
+            self.state.say(Tone::Plain, format!("{name} is left out{with}; its file stays. {undo} brings it back"));
         }
     }
 
@@ -79,7 +80,7 @@ impl App {
             None if count == 0 => self.state.say(Tone::Plain, "No image was left out"),
             None => {
                 let what = format!("{count} image{} and {objects} object{}", plural(count), plural(objects));
-                self.state.say(Tone::Plain, format!("Brought back {what}: Ctrl+Z takes that back"));
+                self.state.say(Tone::Plain, format!("Brought back {what}: {} takes that back", self.state.key(&Command::Undo)));
             }
         }
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use super::App;
+use super::command::Command;
 use super::document::Source;
 use super::panel::dialog::Dialog;
 use super::perform::plural;
@@ -117,7 +118,8 @@ impl App {
                 _ => format!(" and {classes} classes"),
             };
             let what = format!("{objects} object{}{classes}", plural(objects));
-            self.state.say(Tone::Plain, format!("Added {what} from {name}: Ctrl+Z takes that back{listed}"));
+            let undo = self.state.key(&Command::Undo);
+            self.state.say(Tone::Plain, format!("Added {what} from {name}: {undo} takes that back{listed}"));
         }
         if !left_out.is_empty() {
             self.dialog = Some(Dialog::LeftOut(left_out));

@@ -1,6 +1,6 @@
 //! The changes that a person makes to outlines, each one step of the history.
 
-use super::command::Vertex;
+use super::command::{Command, Vertex};
 use super::perform::plural;
 use super::state::{State, Tone};
 use crate::annotation::{Edit, Field, Instance, InstanceId, Shape};
@@ -60,7 +60,8 @@ impl State {
         } else if rings.len() > 1 {
             rings.remove(vertex.ring);
         } else {
-            return self.say(Tone::Plain, "An outline needs three points; Del deletes the object");
+            let key = self.key(&Command::Delete);
+            return self.say(Tone::Plain, format!("An outline needs three points; {key} deletes the object"));
         }
         instance.set_shape(Shape::Polygons(rings.into()));
         self.commit(label, Some(instance.image_id), &Edit::Replace(Box::new(instance)));

@@ -234,7 +234,10 @@ impl App {
         }
         self.state.leave_proposed(&shown);
         self.state.document.judge(shown.iter().map(|&id| (id, Judgement::LOOKED_AT)));
-        if let Some(&next) = self.state.proposed.first() {
+        // A review that waits comes before masks that do.
+        if shown.is_empty() && self.polished.is_some() {
+            self.show_finding(0);
+        } else if let Some(&next) = self.state.proposed.first() {
             self.state.selection = vec![next];
             let left = self.state.proposed.len();
             let accepted = if shown.is_empty() { "" } else { "Accepted; " };
@@ -242,8 +245,6 @@ impl App {
         } else if !shown.is_empty() {
             self.state.selection.clear();
             self.state.say(Tone::Plain, "Accepted");
-        } else if self.polished.is_some() {
-            self.show_finding(0);
         }
     }
 
@@ -365,12 +366,13 @@ impl App {
         self.canvas.view.leave();
         self.remember_shown();
         self.state.selection.clear();
-        self.state.proposed.clear();
+        self.state.change_walk(before);
         self.put_review_off();
         if self.state.tool == Tool::Polygon {
             self.canvas.resume(self.state.shown().map(|image| image.id));
         }
         self.state.message = None;
+        self.state.say_left();
         if let Some(before) = before {
             self.propose_later(before, waiting);
         }

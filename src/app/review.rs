@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::App;
+use super::command::Command;
 use super::document::Document;
 use super::polish::{Finding, Job, Next, Polished};
 use super::state::{Change, PolishState, Review, Tone};
@@ -106,7 +107,7 @@ impl App {
             (false, _) => (Tone::Plain, "Left the mask as it was"),
         };
         let more = match left {
-            0 if is_polish => "; all changes are decided, Ctrl+Z takes the last decision back".to_owned(),
+            0 if is_polish => format!("; all changes are decided, {} takes the last decision back", self.state.key(&Command::Undo)),
             0 => String::new(),
             _ => format!("; {left} more to look at"),
         };
@@ -146,7 +147,8 @@ impl App {
         let fresh: HashSet<InstanceId> = shapes.iter().map(|(id, _)| *id).collect();
         polished.findings.retain(|finding| fresh.contains(&InstanceId(finding.id)));
         let image = self.state.shown().map(|image| image.id);
-        if self.commit_all(takes, image, shapes, "; Ctrl+Z takes that back") {
+        let note = format!("; {} takes that back", self.state.key(&Command::Undo));
+        if self.commit_all(takes, image, shapes, &note) {
             self.leave_finding();
             let steps = self.state.document.history().done().len();
             if let Some(polished) = &mut self.polished {
@@ -392,7 +394,6 @@ fn taken(change: &Change) -> (InstanceId, Shape) {
 mod tests {
     use super::*;
     use crate::annotation::{CategoryId, Dataset, Image, Instance};
-    use crate::app::command::Command;
     use crate::app::document::Source;
     use crate::app::settings::Folders;
     use crate::app::{App, Base};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::assistant::Patch;
 use super::color::ObjectColors;
-use super::command::Tool;
+use super::command::{Command, Tool};
 use super::document::Document;
 use super::drawn::Drawn;
 use super::listed::Listed;
@@ -138,10 +138,12 @@ pub struct State {
     pub selection: Vec<InstanceId>,
     /// The object that a person came to last by going through the objects.
     pub stepped: Option<InstanceId>,
-    /// Objects that were copied, without what was said of them.
-    pub clipboard: Vec<Instance>,
+    /// Objects that were copied, without what was said of them, each with whether nothing but the brush has made its mask.
+    pub clipboard: Vec<(Instance, bool)>,
     /// Proposed objects of the shown image that nobody accepted yet.
     pub proposed: Vec<InstanceId>,
+    /// Those of other images, until they are shown again.
+    pub left: HashMap<ImageId, Vec<InstanceId>>,
     /// The tool.
     pub tool: Tool,
     /// The tool that drew last.
@@ -205,6 +207,7 @@ impl State {
             stepped: None,
             clipboard: Vec::new(),
             proposed: Vec::new(),
+            left: HashMap::new(),
             tool: Tool::Select,
             last_tool: Tool::Box,
             brush_radius_px: 12.0,
@@ -305,12 +308,17 @@ impl State {
 
     fn forget_class(&mut self, id: CategoryId) {
         self.exemplars.remove(&id);
-        self.clipboard.retain(|copied| copied.category_id != id);
+        self.clipboard.retain(|(copied, _)| copied.category_id != id);
     }
 
     /// A class's name.
     pub fn class_name(&self, category: CategoryId) -> &str {
         self.document.category(category).map_or("?", |category| category.name.as_str())
+    }
+
+    /// What a message calls a command: its key, or its name where it has none.
+    pub(super) fn key(&self, command: &Command) -> String {
+        self.settings.keymap.called(command)
     }
 
     /// Lets the status bar say something.

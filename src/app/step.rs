@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::App;
 use super::assistant::Aim;
-use super::command::{self, Command};
+use super::command::Command;
 use super::document::Document;
 use super::left_out::images_out;
 use super::polish::Polished;
@@ -70,9 +70,7 @@ impl App {
         }
         let (label, count) = (next.label.clone(), images.len());
         let place = images.first().and_then(|&image| document.place(image));
-        let entry = command::entry(if redo { &Command::Redo } else { &Command::Undo });
-        let key = entry.map(|entry| self.state.settings.keymap.first(entry)).filter(|key| !key.is_empty());
-        let key = key.unwrap_or_else(|| if redo { "Redo" } else { "Undo" }.to_owned());
+        let key = self.state.key(if redo { &Command::Redo } else { &Command::Undo });
         let verb = if redo { "redoes" } else { "takes back" };
         match place {
             _ if count > 1 => {

@@ -54,10 +54,12 @@ impl Finisher<'_> {
             show(step, steps + 1, &thumbnail);
             shown = walk.advance(&logits, &coarse, || states.draw()).unwrap_or_default();
         }
-        let doubt = self.doubts(image, masks, std::slice::from_ref(&job), options)?.remove(0);
-        let anew = doubt.and_then(|doubt| job.redrawn(mask, &thumbnail.soft, &doubt, options)).map(|patch| patch.corrected(mask, 0.0));
+        let doubt = self.doubts(image, masks, std::slice::from_ref(&job), std::slice::from_ref(&thumbnail), options)?.remove(0);
+        let anew = doubt.as_ref().and_then(|doubt| job.redrawn(mask, &thumbnail.soft, doubt, options));
+        let anew = anew.map(|patch| patch.corrected(mask, 0.0));
         let mask = anew.as_ref().unwrap_or(mask);
-        let mut refined = if anew.is_some() { mask.clone() } else { thumbnail.corrected(mask, options.margin()) };
+        let agreed = || job.agreed(mask, thumbnail.corrected(mask, options.margin()), doubt.as_ref());
+        let mut refined = if anew.is_some() { mask.clone() } else { agreed() };
         let tiles = tiles(&thumbnail, walk.fine_probability(), &refined);
         let of = steps + tiles.len().div_ceil(self.at_once());
         let mut maps: Vec<Patch> = Vec::with_capacity(tiles.len());

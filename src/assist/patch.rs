@@ -58,6 +58,17 @@ impl Patch {
         mask
     }
 
+    /// `changed`, with the pixels of `original` where the soft map does not see a change either.
+    pub(super) fn vetoed(&self, original: &Mask, mut changed: Mask) -> Mask {
+        self.each_pixel(original.size(), Beyond::Edge, |x, y, soft| {
+            let before = original.get(x, y);
+            if (soft >= 0.5) == before {
+                changed.set(x, y, before);
+            }
+        });
+        changed
+    }
+
     /// Takes over what `other` says of each cell whose centre it covers.
     pub(super) fn take(&mut self, other: &Self) {
         let (rect, side) = (self.rect, self.side);
@@ -215,6 +226,19 @@ mod tests {
         assert_eq!(patch.corrected(&original, 0.0).bytes(), [0, 0, 1, 1]);
         let whole = Patch { rect: Rect::new(0.0, 0.0, 2.0, 1.0), side: 1, soft: vec![0.8] };
         assert_eq!(whole.corrected(&Mask::new(Size::new(4, 1)), 0.2).bytes(), [1, 1, 0, 0]);
+    }
+
+    #[test]
+    fn a_change_stays_where_the_patch_sees_it_too() {
+        let (original, changed) = (Mask::from_fn(Size::new(4, 1), |x, _| x < 2), Mask::from_fn(Size::new(4, 1), |x, _| x % 2 == 1));
+        assert_eq!(changed.bytes(), [0, 1, 0, 1]);
+        let with = |soft: [f32; 4]| {
+            let patch = Patch { rect: Rect::new(0.0, 0.0, 4.0, 4.0), side: 4, soft: soft.repeat(4) };
+            patch.vetoed(&original, changed.clone()).bytes().to_vec()
+        };
+        assert_eq!(with([0.1, 0.1, 0.9, 0.9]), [0, 1, 0, 1]);
+        assert_eq!(with([0.9, 0.9, 0.1, 0.1]), [1, 1, 0, 0]);
+        assert_eq!(with([0.1, 0.9, 0.9, 0.1]), [0, 1, 0, 0]);
     }
 
     #[test]

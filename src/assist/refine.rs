@@ -6,7 +6,8 @@ use burn::tensor::Device;
 use image::RgbImage;
 
 use super::crop::{mask_crop, mask_region};
-use super::second::{Doubt, logit};
+use super::patch::threshold;
+use super::second::{Doubt, is_everywhere, logit};
 use super::snap::{crispness, redrawn};
 use super::view::View;
 use super::{AssistError, Patch, planes, read, sigmoid, size_of, stop_if};
@@ -195,8 +196,21 @@ impl Job {
             && crispness(&signed(&coarse, self.view.side), &self.view) * options.reserve() < CRISP
     }
 
-    /// `mask`, this job's, drawn anew, where both networks together do not agree with it. The refiner's probabilities are `soft`.
+    /// What there is to doubt about the mask where the refiner says `patch`: its outline, or so large a change.
+    pub(super) fn doubt(&self, patch: &Patch, options: &RefineOptions) -> Option<Doubt> {
+        let is_rough = self.is_rough(options);
+        let margin = options.margin();
+        let sides = self.coarse.iter().zip(&patch.soft).map(|(&coarse, &soft)| (coarse >= 0.5, soft >= threshold(coarse >= 0.5, margin)));
+        let is_bold = || !options.plain && 1.0 - metric::cell_iou(sides) > LEAST_DOUBT;
+        (is_rough || is_bold()).then_some(Doubt { is_rough, opinion: None })
+    }
+
+    /// `mask`, this job's, drawn anew, where its outline is rough and both networks together do not agree with it. The refiner's
+    /// probabilities are `soft`.
     pub(super) fn redrawn(&self, mask: &Mask, soft: &[f32], doubt: &Doubt, options: &RefineOptions) -> Option<Patch> {
+        if !doubt.is_rough {
+            return None;
+        }
         let refined = soft.iter().map(|&soft| logit(soft).clamp(-LOUDEST, LOUDEST));
         let leaning: Vec<f32> = match &doubt.opinion {
             Some(opinion) => refined.zip(opinion).map(|(refined, &seen)| SEEN * seen + (1.0 - SEEN) * refined).collect(),
@@ -213,6 +227,13 @@ impl Job {
         }
         let soft = redrawn(&leaning, &self.view).into_iter().map(|object| f32::from(u8::from(object))).collect();
         Some(Patch { rect: self.view.region, side: self.view.side, soft })
+    }
+
+    /// `refined`, with `mask`'s pixels where a second opinion takes the other side of a change.
+    pub(super) fn agreed(&self, mask: &Mask, refined: Mask, doubt: Option<&Doubt>) -> Mask {
+        let Some(opinion) = doubt.and_then(|doubt| doubt.opinion.as_ref()) else { return refined };
+        let soft = opinion.iter().copied().map(sigmoid).collect();
+        Patch { rect: self.view.region, side: self.view.side, soft }.vetoed(mask, refined)
     }
 }
 
@@ -273,7 +294,8 @@ impl Finisher<'_> {
         }
         let (network, side) = (&self.refiner.config, self.refiner.config.image);
         let (mut close, mut large) = (Vec::new(), Vec::new());
-        let has_outline = |(index, mask): &(usize, &Mask)| mask.area() >= SMALLEST_AREA && !boxes.contains(index);
+        let is_left = |mask: &Mask| !options.plain && !options.coarse && is_everywhere(mask);
+        let has_outline = |(index, mask): &(usize, &Mask)| mask.area() >= SMALLEST_AREA && !boxes.contains(index) && !is_left(mask);
         for (index, mask) in masks.iter().enumerate().filter(has_outline) {
             let shrink = mask.bbox().map_or(0.0, |bbox| shrink(region(bbox, size, network, options), side));
             let closely = options.mode == Mode::HighResolution || options.mode == Mode::Auto && has_two && shrink > MOST_SHRINK;
@@ -281,16 +303,17 @@ impl Finisher<'_> {
         }
         for indices in large.chunks(self.at_once()) {
             let jobs: Vec<Job> = indices.iter().filter_map(|&index| Job::new(image, index, &masks[index], network, options)).collect();
-            let doubts = self.doubts(image, masks, &jobs, options)?;
-            for ((job, doubt), patch) in jobs.iter().zip(doubts).zip(self.batch(&jobs, options, cancel, each)?) {
+            let patches = self.batch(&jobs, options, cancel, each)?;
+            let doubts = self.doubts(image, masks, &jobs, &patches, options)?;
+            for ((job, doubt), patch) in jobs.iter().zip(doubts).zip(patches) {
                 let mask = &masks[job.index];
                 results[job.index] = if options.plain {
                     settled(mask, patch.mask(size), 0, options)
-                } else if let Some(patch) = doubt.and_then(|doubt| job.redrawn(mask, &patch.soft, &doubt, options)) {
+                } else if let Some(patch) = doubt.as_ref().and_then(|doubt| job.redrawn(mask, &patch.soft, doubt, options)) {
                     settled(mask, patch.corrected(mask, 0.0), 0, options)
                 } else {
                     let reach = options.least_reach(shrink(job.view.region, side));
-                    settled(mask, patch.corrected(mask, options.margin()), reach, options)
+                    settled(mask, job.agreed(mask, patch.corrected(mask, options.margin()), doubt.as_ref()), reach, options)
                 };
             }
         }
@@ -566,7 +589,8 @@ mod tests {
         };
         let with = |opinion: &[f32], strength| {
             let options = RefineOptions { strength, ..RefineOptions::default() };
-            job.is_rough(&options).then(|| job.redrawn(&rough, &unsure, &Doubt { opinion: Some(opinion.to_vec()) }, &options))?
+            job.is_rough(&options)
+                .then(|| job.redrawn(&rough, &unsure, &Doubt { is_rough: true, opinion: Some(opinion.to_vec()) }, &options))?
         };
         let anew = with(&opinion(&disc), 1.0).unwrap().corrected(&rough, 0.0);
         assert!(metric::iou(&rough, &disc) < 0.9 && metric::iou(&anew, &disc) > 0.98, "{}", metric::iou(&anew, &disc));

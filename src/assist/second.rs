@@ -32,9 +32,10 @@ const LONGEST: f64 = 8.0;
 /// ... or it covers this share of the image: what somebody says fills the picture (a table under all that it shows) may.
 const EVERYWHERE: f64 = 0.9;
 
-/// What there is to say about a mask whose outline follows nothing in the picture.
-#[derive(Default)]
+/// What there is to say about a mask whose outline follows nothing in the picture, or of which the refiner would change much.
 pub(super) struct Doubt {
+    /// Whether it is the outline.
+    pub(super) is_rough: bool,
     /// The segmenter's logits on the job's grid, where there is a segmenter.
     pub(super) opinion: Option<Vec<f32>>,
 }
@@ -46,12 +47,12 @@ impl Finisher<'_> {
             return Vec::new();
         }
         let is_box = |mask: &Mask| {
-            let (area, image) = (mask.area() as f64, mask.size().pixels() as f64);
+            let area = mask.area() as f64;
             let fills = |rect: Rect| {
                 let (short, long) = (rect.width.min(rect.height), rect.width.max(rect.height));
                 short >= NARROWEST_PX && long <= LONGEST * short && area >= BOXED * rect.area()
             };
-            area < EVERYWHERE * image && mask.bbox().is_some_and(fills)
+            !is_everywhere(mask) && mask.bbox().is_some_and(fills)
         };
         (0..masks.len()).filter(|&index| is_box(&masks[index])).collect()
     }
@@ -76,20 +77,22 @@ impl Finisher<'_> {
         Ok(proposals.into_iter().map(|proposal| proposal.mask).collect())
     }
 
-    /// The doubt about the mask of each of `jobs`; none about one with a crisp outline, and the segmenter is not asked.
+    /// The doubt about the mask of each of `jobs`, of which the refiner says `patches`; where there is none, the segmenter is not
+    /// asked.
     pub(super) fn doubts(
         &self,
         image: &RgbImage,
         masks: &[Mask],
         jobs: &[Job],
+        patches: &[Patch],
         options: &RefineOptions,
     ) -> Result<Vec<Option<Doubt>>, AssistError> {
-        let mut doubts: Vec<Option<Doubt>> = jobs.iter().map(|job| job.is_rough(options).then(Doubt::default)).collect();
-        let rough: Vec<(&Job, &mut Doubt)> = jobs.iter().zip(&mut doubts).filter_map(|(job, doubt)| Some((job, doubt.as_mut()?))).collect();
-        let Some(segmenter) = self.segmenter.filter(|_| !rough.is_empty()) else { return Ok(doubts) };
-        let (crop, grid, count) = (segmenter.config.crop, segmenter.config.mask, LOOKS * rough.len());
-        let seen = |index: usize| &masks[rough[index].0.index];
-        let rects: Vec<Rect> = (0..rough.len()).map(|index| seen(index).bbox().unwrap_or_default()).collect();
+        let mut doubts: Vec<Option<Doubt>> = jobs.iter().zip(patches).map(|(job, patch)| job.doubt(patch, options)).collect();
+        let asked: Vec<(&Job, &mut Doubt)> = jobs.iter().zip(&mut doubts).filter_map(|(job, doubt)| Some((job, doubt.as_mut()?))).collect();
+        let Some(segmenter) = self.segmenter.filter(|_| !asked.is_empty()) else { return Ok(doubts) };
+        let (crop, grid, count) = (segmenter.config.crop, segmenter.config.mask, LOOKS * asked.len());
+        let seen = |index: usize| &masks[asked[index].0.index];
+        let rects: Vec<Rect> = (0..asked.len()).map(|index| seen(index).bbox().unwrap_or_default()).collect();
         let first: Vec<View> = rects.iter().map(|&rect| View::new(image, rect, crop)).collect();
         let looks = Looks::new(image, &rects, &first);
         let input = looks.each(crop, |index, view| {
@@ -105,7 +108,7 @@ impl Finisher<'_> {
         let believed = planes(believed, shape, self.device);
         let logits = read(segmenter.denoise(&features, noise, &vec![1.0; count], believed, None).logits)?;
         let logits = looks.merged(&logits, grid);
-        for (((job, doubt), view), logits) in rough.into_iter().zip(&first).zip(logits.chunks_exact(grid * grid)) {
+        for (((job, doubt), view), logits) in asked.into_iter().zip(&first).zip(logits.chunks_exact(grid * grid)) {
             let seen = Patch { rect: view.region, side: grid, soft: logits.iter().copied().map(sigmoid).collect() };
             let mut found = Patch { rect: job.view.region, side: job.view.side, soft: vec![0.0; job.view.side * job.view.side] };
             found.take(&seen);
@@ -113,6 +116,11 @@ impl Finisher<'_> {
         }
         Ok(doubts)
     }
+}
+
+/// Whether the mask is said to fill the picture.
+pub(super) fn is_everywhere(mask: &Mask) -> bool {
+    mask.area() as f64 >= EVERYWHERE * mask.size().pixels() as f64
 }
 
 /// The inverse of [`sigmoid`], within [-9, 9].

@@ -104,7 +104,7 @@ impl Reader<'_> {
     }
 
     /// The version that the last step led to.
-    fn version(&self) -> Result<u64, StoreError> {
+    pub(super) fn version(&self) -> Result<u64, StoreError> {
         let last = "SELECT version FROM step WHERE is_done ORDER BY number DESC LIMIT 1";
         let version: Option<i64> = self.sql(self.connection.query_row(last, [], |row| row.get(0)).optional())?;
         Ok(version.map_or(0, |version| version as u64))

@@ -11,6 +11,7 @@
 //!
 //! The store does not read or write annotation files: see [`crate::formats`].
 
+mod ahead;
 mod change;
 mod codec;
 mod create;
@@ -30,6 +31,7 @@ use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+pub use ahead::is_ahead;
 pub use change::{Change, Move};
 pub use error::StoreError;
 pub use judgement::{Judgement, Judgements};

@@ -1,8 +1,8 @@
 //! The window of the health check: the findings, each of which leads to its object.
 
-use egui::{Align, ComboBox, Layout, ProgressBar, RichText, ScrollArea, Ui, Window};
+use egui::{Align, Layout, ProgressBar, RichText, ScrollArea, Ui, Window};
 
-use super::{line, row};
+use super::{choice, line, row};
 use crate::app::check::{Check, Found, Row};
 use crate::app::command::Command;
 use crate::app::state::State;
@@ -92,7 +92,7 @@ fn kinds_ui(ui: &mut Ui, check: &mut Check, found: &Found) {
     let all = name("all findings", found.rows.len());
     let chosen = check.kind.and_then(|kind| found.kinds.get(kind));
     let text = chosen.map_or_else(|| all.clone(), |(code, range)| name(code, range.len()));
-    ComboBox::from_id_salt("kind").width(220.0).selected_text(text).show_ui(ui, |ui| {
+    choice(ui, "kind").width(220.0).selected_text(text).show_ui(ui, |ui| {
         ui.selectable_value(&mut check.kind, None, all);
         for (place, (code, range)) in found.kinds.iter().enumerate() {
             ui.selectable_value(&mut check.kind, Some(place), name(code, range.len()));

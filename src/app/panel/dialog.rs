@@ -165,7 +165,7 @@ impl Dialog {
 
     /// Whether it is a field with a list under it.
     const fn is_search(&self) -> bool {
-        matches!(self, Self::Palette(_) | Self::Classes(_) | Self::Images(_) | Self::Merge(..) | Self::Recent(_))
+        matches!(self, Self::Palette(_) | Self::Classes(_) | Self::Images(_) | Self::Merge(..) | Self::Recent(_) | Self::Path(_))
     }
 
     fn content_ui(&mut self, ui: &mut Ui, state: &State, commands: &mut Vec<Command>) -> bool {

@@ -8,18 +8,14 @@ use crate::app::object::Act;
 use crate::app::state::{PolishState, State};
 use crate::app::theme;
 use crate::app::training::Training;
+use crate::formats::lvis::Mark;
 
 /// Shows the bar.
 pub(crate) fn ui(ui: &mut Ui, state: &State, commands: &mut Vec<Command>) {
     let colors = theme::palette(state.settings.look);
-    // A menu hangs under the bar and scrolls where the window ends.
-    let height = ui.ctx().content_rect().height() - 56.0;
     MenuBar::new().ui(ui, |ui| {
         for (menu, name) in Menu::BAR {
-            ui.menu_button(name, |ui| {
-                let area = ScrollArea::vertical().min_scrolled_height(height).max_height(height);
-                area.show(ui, |ui| entries_ui(ui, menu, state, commands));
-            });
+            menu_ui(ui, menu, name, state, commands);
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             ui.add_space(8.0);
@@ -29,11 +25,56 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, commands: &mut Vec<Command>) {
     });
 }
 
+/// A menu that hangs under the bar, or beside the one that it stands under, and scrolls where the window ends.
+fn menu_ui(ui: &mut Ui, menu: Menu, name: &str, state: &State, commands: &mut Vec<Command>) {
+    let height = ui.ctx().content_rect().height() - 56.0;
+    ui.menu_button(name, |ui| {
+        let area = ScrollArea::vertical().min_scrolled_height(height).max_height(height);
+        area.show(ui, |ui| entries_ui(ui, menu, state, commands));
+    });
+}
+
+/// The lines of a menu; a menu under it stands at the place of its first line.
 fn entries_ui(ui: &mut Ui, menu: Menu, state: &State, commands: &mut Vec<Command>) {
     ui.set_min_width(220.0);
-    for entry in TABLE.iter().filter(|entry| entry.menu == menu) {
-        entry_ui(ui, entry, state, commands);
+    let mut under = menu;
+    for entry in TABLE {
+        let above = entry.menu.above().filter(|(above, _)| *above == menu);
+        if entry.menu == menu && begins_group(&entry.command) {
+            ui.separator();
+        }
+        match above {
+            Some((_, name)) if entry.menu != under => {
+                under = entry.menu;
+                menu_ui(ui, under, name, state, commands);
+            }
+            None if entry.menu == menu => entry_ui(ui, entry, state, commands),
+            _ => {}
+        }
     }
+}
+
+/// Whether a line stands over the line of this command in its menu.
+const fn begins_group(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Save
+            | Command::Import
+            | Command::Settings
+            | Command::SelectAll
+            | Command::LeaveOut
+            | Command::AskName(_)
+            | Command::FillHoles
+            | Command::ToggleHidden
+            | Command::ToggleMark(Mark::Absent)
+            | Command::Propose
+            | Command::Refine
+            | Command::Polish
+            | Command::RepeatTool
+            | Command::Fit
+            | Command::ToggleUncertainty
+            | Command::Check
+    )
 }
 
 /// A line of a menu: a command with its key, grey where it would do nothing.

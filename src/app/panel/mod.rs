@@ -19,7 +19,8 @@ pub(super) mod toolbar;
 mod training;
 mod transfer;
 
-use egui::{Event, Key, Response, Role, Sense, Ui, WidgetInfo, vec2};
+use egui::style::{ScrollStyle, StyleModifier};
+use egui::{ComboBox, Event, Key, Response, Role, Sense, Ui, WidgetInfo, vec2};
 
 use super::icon::{self, Icon};
 use super::theme::Palette;
@@ -82,6 +83,14 @@ fn tail(ui: &Ui, text: &str, size: f32, color: egui::Color32, width: f32) -> std
     let kept = (width / whole.size().x * count as f32).floor() as usize;
     let text: String = std::iter::once('…').chain(text.chars().skip(count - kept.saturating_sub(2).min(count))).collect();
     line(ui, &text, size, color, width)
+}
+
+/// A choice whose list is as high as the window where it needs to be.
+fn choice(ui: &Ui, name: &str) -> ComboBox<'static> {
+    let room = (ui.ctx().content_rect().height() - 40.0).max(80.0);
+    // Where not all have room, what tells so is always there.
+    let style = StyleModifier::new(|style| style.spacing.scroll = ScrollStyle::thin());
+    ComboBox::from_id_salt(name).height(room).popup_style(style)
 }
 
 /// The small heading of a part of a panel.

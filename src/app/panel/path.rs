@@ -10,7 +10,7 @@ use crate::app::command::Command;
 use crate::app::theme::Palette;
 use crate::app::training::spoken;
 use crate::disk;
-use crate::store::Places;
+use crate::store::{self, Places};
 
 /// Entries of a folder that are looked at; more would make typing slow.
 const LISTED: usize = 4000;
@@ -207,10 +207,12 @@ impl Candidate {
     }
 
     fn of(path: PathBuf, state: &Path) -> Self {
-        let has_project = Places::of(&path, state).all().any(Path::is_file);
+        let places = Places::of(&path, state);
+        let has_project = places.all().any(Path::is_file);
+        let is_ahead = places.all().any(|project| project.is_file() && store::is_ahead(project));
         let since = path.metadata().and_then(|data| data.modified()).ok();
         let changed = since.map(|since| format!("changed {}", spoken(since.elapsed().unwrap_or_default())));
-        let worked = has_project.then(|| "has work in a project".to_owned());
+        let worked = is_ahead.then(|| "has work in a project".to_owned());
         let note = changed.into_iter().chain(worked).collect::<Vec<_>>().join(", ");
         Self { path, has_project, note }
     }

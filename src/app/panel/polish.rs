@@ -2,7 +2,7 @@
 
 use egui::{Popup, ProgressBar, RichText, ScrollArea, Ui, pos2};
 
-use super::{is_entered, line, row, title};
+use super::{choice, is_entered, line, row, title};
 use crate::annotation::InstanceId;
 use crate::app::command::Command;
 use crate::app::document::Document;
@@ -88,7 +88,7 @@ impl PolishForm {
                 let id = id.map(crate::annotation::CategoryId);
                 id.map_or_else(|| "All classes".to_owned(), |id| state.class_name(id).to_owned())
             };
-            egui::ComboBox::from_id_salt("class").selected_text(name(self.plan.category)).width(200.0).show_ui(ui, |ui| {
+            choice(ui, "class").selected_text(name(self.plan.category)).width(200.0).show_ui(ui, |ui| {
                 ui.selectable_value(&mut self.plan.category, None, name(None));
                 for category in &state.document.dataset().categories {
                     ui.selectable_value(&mut self.plan.category, Some(category.id.0), &category.name);

@@ -1,8 +1,8 @@
 //! The dialogs of import and export: which format, which form of masks, what each object keeps, what was lost.
 
-use egui::style::{ScrollStyle, StyleModifier};
-use egui::{ComboBox, RichText, ScrollArea, Slider, Ui};
+use egui::{RichText, ScrollArea, Slider, Ui};
 
+use super::choice;
 use crate::annotation::InstanceId;
 use crate::app::command::Command;
 use crate::app::state::State;
@@ -39,11 +39,7 @@ pub(super) fn export_ui(ui: &mut Ui, wish: &mut Wish, state: &State, colors: &Pa
     ui.add_space(6.0);
     egui::Grid::new("export").num_columns(2).spacing([24.0, 10.0]).show(ui, |ui| {
         ui.label("Format");
-        let room = (ui.ctx().content_rect().height() - 40.0).max(80.0);
-        // Where not all have room, what tells so is always there.
-        let style = StyleModifier::new(|style| style.spacing.scroll = ScrollStyle::thin());
-        let formats = ComboBox::from_id_salt("format").height(room).popup_style(style);
-        formats.selected_text(wish.format.name()).show_ui(ui, |ui| {
+        choice(ui, "format").selected_text(wish.format.name()).show_ui(ui, |ui| {
             for format in Format::ALL {
                 ui.selectable_value(&mut wish.format, format, format.name());
             }

@@ -1,6 +1,7 @@
 //! Which masks count as coarse when they are refined.
 
 use annotator::annotation::InstanceId;
+use annotator::app::object::Act;
 
 use super::*;
 
@@ -117,6 +118,21 @@ fn a_painted_mask_counts_as_coarse_wherever_it_is_moved_as_a_whole() {
     assert_eq!(window.first_mask(), moved);
     let mut window = window.reopened();
     assert!(is_painted(&window, id) && is_coarse(&mut window, &[id]));
+}
+
+#[test]
+fn a_copy_of_a_painted_mask_counts_as_coarse_and_that_of_another_one_does_not() {
+    let mut window = Window::unasked(false);
+    paint(&mut window, (30.0, 40.0), (60.0, 40.0));
+    window.perform(Command::Wand(None, Point::new(100.0, 30.0), true));
+    window.perform(Command::Select(ids(&window)));
+    window.perform(Command::Act(Act::Copy));
+    window.perform(Command::GoTo(1));
+    window.until("the image is shown", App::is_image_ready);
+    window.perform(Command::Act(Act::Paste));
+    let [painted, other] = ids(&window)[..] else { panic!("two objects: {}", window.says()) };
+    assert!(is_painted(&window, painted) && !is_painted(&window, other));
+    assert!(is_coarse(&mut window, &[painted]));
 }
 
 #[test]

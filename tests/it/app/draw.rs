@@ -41,6 +41,33 @@ fn boxes_drawn_together_are_proposed_together() {
 }
 
 #[test]
+fn masks_that_wait_for_enter_wait_until_their_image_is_shown_again() {
+    let mut window = Window::unasked(false);
+    window.draw_box((5.0, 5.0), (40.0, 40.0));
+    window.draw_box((60.0, 20.0), (110.0, 70.0));
+    window.press(Key::Enter);
+    window.answered();
+    window.press(Key::D);
+    assert!(window.app().state().proposed.is_empty());
+    window.press(Key::A);
+    assert_eq!(window.says(), "2 proposed masks still to look at");
+    assert!(window.app().state().selection.is_empty(), "none is accepted unseen");
+    for said in ["2 proposed masks to look at", "Accepted; 1 proposed mask to look at"] {
+        window.press(Key::Enter);
+        assert_eq!(window.says(), said);
+    }
+    window.press(Key::D);
+    window.press(Key::A);
+    assert_eq!(window.says(), "1 proposed mask still to look at");
+    window.press(Key::Enter);
+    window.press(Key::Enter);
+    assert_eq!(window.says(), "Accepted");
+    window.press(Key::D);
+    window.press(Key::A);
+    assert_eq!(window.says(), "", "nothing is left");
+}
+
+#[test]
 fn masks_that_came_one_by_one_all_wait_for_enter() {
     let mut window = Window::new(false);
     for (left, top) in [(5.0, 5.0), (60.0, 5.0), (20.0, 45.0)] {

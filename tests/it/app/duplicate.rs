@@ -55,6 +55,21 @@ fn a_box_that_is_drawn_over_another_is_said_and_stays() {
 }
 
 #[test]
+fn a_box_that_is_resized_or_moved_onto_another_is_said_until_it_lies_elsewhere() {
+    let mut window = Window::unasked(true);
+    draw(&mut window, PLACE);
+    draw(&mut window, Rect { width: 25.0, ..PLACE });
+    assert_eq!(window.says(), "");
+    let (second, said) = (ids(&window)[1], "Nearly the same as object 1 (object): Ctrl+Z takes it back");
+    window.perform(Command::Reshape(second, BESIDE));
+    assert_eq!((window.says().as_str(), tone(&window)), (said, Some(Tone::Warning)));
+    window.perform(Command::Move(second, Point::new(45.0, 0.0)));
+    assert_eq!(window.says(), "");
+    window.perform(Command::Move(second, Point::new(-45.0, 0.0)));
+    assert_eq!((window.says().as_str(), tone(&window)), (said, Some(Tone::Warning)));
+}
+
+#[test]
 fn what_is_hidden_is_no_duplicate() {
     let mut window = Window::unasked(true);
     draw(&mut window, Rect::new(10.0, 10.0, 40.0, 30.0));

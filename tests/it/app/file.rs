@@ -240,7 +240,14 @@ fn a_folder_with_several_coco_files_asks_which() {
     assert_eq!(window.app().state().document.source.path(), Some(data.join("polished.json").as_path()));
     window.all_is_read();
     window.project_is_written();
-    assert!(asks(&mut window), "what was worked on comes first");
+    assert!(asks(&mut window), "what was opened comes first");
+    assert!(window.harness.query_by_label_contains("has work in a project").is_none(), "the file has all of it");
+    window.harness.get_by_label("polished.json").click();
+    window.until("the file is open", App::is_image_ready);
+    window.all_is_read();
+    window.draw_box((60.0, 20.0), (100.0, 60.0));
+    window.project_is_written();
+    assert!(asks(&mut window));
     window.harness.get_by_label_contains("has work in a project");
 }
 

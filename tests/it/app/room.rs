@@ -47,6 +47,33 @@ fn a_long_menu_hangs_under_the_bar_and_scrolls() {
 }
 
 #[test]
+fn each_menu_fits_a_low_window() {
+    for (menu, last) in [("Object", "Class not exhaustively"), ("Assistant", "Built-in weights"), ("View", "Check…")] {
+        let mut window = sized(1280.0, 600.0, true);
+        window.harness.get_by_label(menu).click();
+        window.harness.run_steps(4);
+        assert!(place(&window, last).bottom() < 600.0, "{menu}: {:?}", place(&window, last));
+    }
+}
+
+#[test]
+fn a_menu_under_a_menu_does_what_it_says_and_closes_both() {
+    let mut window = sized(1180.0, 760.0, true);
+    window.harness.get_by_label("View").click();
+    window.harness.run_steps(4);
+    assert!(window.harness.query_by_label_contains("Last image").is_none());
+    window.harness.get_by_label("Go to").click();
+    window.harness.run_steps(4);
+    window.harness.get_by_label_contains("Next most uncertain image");
+    window.harness.get_by_label_contains("Last image").click();
+    window.harness.run_steps(4);
+    assert_eq!(window.app().state().image, 2);
+    for label in ["Last image", "Zoom 100 %"] {
+        assert!(window.harness.query_by_label_contains(label).is_none(), "{label}");
+    }
+}
+
+#[test]
 fn the_keys_fit_small_windows() {
     for (width, height) in [(720.0, 480.0), (640.0, 400.0)] {
         let mut window = sized(width, height, true);
@@ -104,6 +131,39 @@ fn a_search_stays_where_it_is_while_its_list_gets_shorter() {
     let after = area(&window);
     assert!(after.height() < before.height() - 100.0, "{after:?}");
     assert_eq!(after.min, before.min);
+}
+
+#[test]
+fn the_field_of_a_path_stays_where_it_is_while_its_list_gets_shorter() {
+    let mut window = sized(1180.0, 760.0, true);
+    for name in ["one", "two", "three", "four"] {
+        std::fs::create_dir(window.folder.path().join(name)).unwrap();
+    }
+    window.perform(Command::OpenPath);
+    window.harness.run_steps(4);
+    let area = |window: &Window| window.harness.ctx.memory(|memory| memory.area_rect(egui::Id::unique("path"))).unwrap();
+    let before = area(&window);
+    window.harness.event(Event::Text("nothing".to_owned()));
+    window.harness.run_steps(6);
+    let after = area(&window);
+    assert!(after.height() < before.height() - 80.0, "{before:?} {after:?}");
+    assert_eq!(after.min, before.min);
+}
+
+#[test]
+fn the_classes_of_the_polish_dialog_have_room() {
+    let mut window = sized(1180.0, 760.0, true);
+    window.all_is_read();
+    for number in 1..=12 {
+        window.perform(Command::NewClass(format!("kind {number}")));
+    }
+    window.perform(Command::Polish);
+    window.harness.run_steps(4);
+    window.harness.get_by_role(egui::Role::ComboBox).click();
+    window.harness.run_steps(6);
+    window.harness.get_by_label("kind 11").click();
+    window.harness.run_steps(4);
+    window.harness.get_by_value("kind 11");
 }
 
 #[test]

@@ -63,3 +63,20 @@ fn a_step_of_many_images_is_named_first_unless_it_was_just_done() {
     window.perform(Command::Undo);
     assert_eq!(classes(&window), 2);
 }
+
+#[test]
+fn a_message_names_the_key_that_the_person_has_chosen() {
+    let mut window = Window::unasked(true);
+    let draw = |window: &mut Window, keys: &[&str]| {
+        let mut settings = window.app().state().settings.clone();
+        settings.keymap.changed.insert("Undo".to_owned(), keys.iter().map(|&key| key.to_owned()).collect());
+        window.perform(Command::Change(settings));
+        window.perform(Command::AddBox(Rect::new(50.0, 20.0, 40.0, 30.0)));
+        window.says()
+    };
+    assert_eq!(draw(&mut window, &[]), "");
+    assert_eq!(draw(&mut window, &["Ctrl+B"]), "Nearly the same as object 1 (object): Ctrl+B takes it back");
+    window.perform(Command::Delete);
+    assert_eq!(window.says(), "Delete object: Ctrl+B brings it back");
+    assert_eq!(draw(&mut window, &[]), "Nearly the same as object 1 (object): Undo takes it back");
+}
