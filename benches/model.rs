@@ -66,12 +66,12 @@ import sys, time
 sys.path.insert(0, sys.argv[1])
 import torch
 from segmenter import Segmenter, conv3, group_norm
-from refiner import LITE, NANO, OFFICIAL, Refiner
+from refiner import LITE, NANO, OFFICIAL, PICO, Refiner
 runs, long, threads, side, device = int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]), sys.argv[6]
 torch.set_num_threads(threads)
 torch.set_grad_enabled(False)
 torch.set_default_device(device)
-presets = {'nano': NANO, 'lite': LITE, 'official': OFFICIAL}
+presets = {'pico': PICO, 'nano': NANO, 'lite': LITE, 'official': OFFICIAL}
 segmenter = Segmenter().eval()
 def call(name, n):
     if name.startswith('conv.'):
@@ -146,7 +146,8 @@ fn rows(skips: impl Fn(&str) -> bool) -> Vec<Row> {
         row("32 boxes", &looks(8.0), Work::Propose(32, 1)),
         row("box to 4 samples", &samples("denoiser:3"), Work::Propose(1, 4)),
         row("box to 16 samples", &samples("denoiser:15"), Work::Propose(1, 16)),
-        row("a rough mask refined (nano)", &[(steps, "nano:1"), again[0], again[1]], Work::Refine),
+        row("a rough mask refined (pico)", &[(steps, "pico:1"), again[0], again[1]], Work::Refine),
+        row("refiner pico, 3 steps", &[(steps, "pico:1")], Work::Refiner(RefinerConfig::pico())),
         row("refiner nano, 3 steps", &[(steps, "nano:1")], Work::Refiner(RefinerConfig::nano())),
         row("refiner lite, 3 steps", &[(steps, "lite:1")], Work::Refiner(RefinerConfig::lite())),
         row("refiner official, 3 steps", &[(steps, "official:1")], Work::Refiner(RefinerConfig::official())),

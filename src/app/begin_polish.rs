@@ -49,6 +49,8 @@ impl App {
             return;
         }
         self.unfinished = None;
+        // What was said before would pass for a word on this job.
+        self.state.message = None;
         self.leave_finding();
         self.close_polished();
         match plan {

@@ -18,7 +18,7 @@ impl App {
     pub(super) fn perform_on_class(&mut self, command: Command) {
         match command {
             Command::AskName(id) => self.ask_of_class(id, |class| Dialog::Rename(RenameForm::of(class))),
-            Command::AskMerge(id) => self.ask_of_class(id, |class| Dialog::Merge(class.id, Search::default())),
+            Command::AskMerge(id) => self.ask_of_class(id, |class| Dialog::Merge(class.id, Search::careful())),
             Command::RenameClass(id, name) => self.state.rename_class(id, name.trim()),
             Command::DeleteClass(id) => self.state.delete_class(id),
             Command::MergeClass(from, into) => self.state.merge_class(from, into),

@@ -71,6 +71,8 @@ pub struct Document {
     class: Option<CategoryId>,
     /// The colours that a person chose for classes.
     colors: BTreeMap<CategoryId, [u8; 3]>,
+    /// The objects that are exemplars of a class, as the project knows them.
+    exemplars: Vec<(CategoryId, InstanceId)>,
     /// Where it came from.
     pub source: Source,
     /// The file that Save writes; none until a person chose one for a folder.
@@ -86,7 +88,7 @@ pub struct Document {
 impl Document {
     /// A document that holds what a project holds, all of it or, with `is_loading`, the part that shows one image.
     pub fn new(contents: Contents, source: Source, is_loading: bool) -> Self {
-        let Contents { dataset, history, reviewed, judged, target, exported, left_out, class, colors, .. } = contents;
+        let Contents { dataset, history, reviewed, judged, target, exported, left_out, class, colors, exemplars, .. } = contents;
         let index = Index::of(&dataset);
         let judged = Judged::restored(judged, |id| index.place(id).and_then(|place| dataset.instances.get(place)));
         let is_saved = history.version() == exported;
@@ -94,6 +96,7 @@ impl Document {
         Self {
             class: class.filter(|&id| index.class(id).is_some()).or(first),
             colors,
+            exemplars,
             index,
             dataset: Arc::new(dataset),
             judged,
@@ -259,7 +262,7 @@ impl Document {
         made(&mut self.history, &mut Placed { dataset: Arc::make_mut(&mut self.dataset), find: &find })?;
         self.index.follow(moves, &self.dataset);
         self.keep_step(Move::Commit);
-        self.judge_again(edit);
+        self.judge_again(edit, true);
         Ok(())
     }
 
@@ -279,7 +282,7 @@ impl Document {
         if let Some(entry) = &entry {
             self.index.follow(moves, &self.dataset);
             self.keep_step(if redo { Move::Redo } else { Move::Undo });
-            self.judge_again(entry.edit());
+            self.judge_again(entry.edit(), false);
         }
         Ok(entry)
     }
@@ -316,11 +319,11 @@ impl Document {
         self.keep_judged(news);
     }
 
-    /// Finds what was said of the outlines that objects have after `edit`.
-    fn judge_again(&mut self, edit: &Edit) {
+    /// Finds what was said of the outlines that objects have after `edit`, which is new or a step of the history.
+    fn judge_again(&mut self, edit: &Edit, is_new: bool) {
         let mut news = Judgements::new();
         let object = |id| self.index.place(id).and_then(|place| self.dataset.instances.get(place));
-        self.judged.follow(edit, &object, &mut news);
+        self.judged.follow(edit, is_new, &object, &mut news);
         self.keep_judged(news);
     }
 
@@ -391,6 +394,20 @@ impl Document {
         }
         self.is_marked = true;
         self.keep(Change::Color(class, color));
+    }
+
+    /// The objects that are exemplars of a class, the oldest first.
+    pub fn exemplars(&self) -> &[(CategoryId, InstanceId)] {
+        &self.exemplars
+    }
+
+    /// Remembers which objects are exemplars of a class.
+    pub fn set_exemplars(&mut self, exemplars: Vec<(CategoryId, InstanceId)>) {
+        if self.exemplars != exemplars {
+            self.is_marked = true;
+            self.keep(Change::Exemplars(exemplars.clone()));
+            self.exemplars = exemplars;
+        }
     }
 
     /// The steps that undo and redo would take.

@@ -72,7 +72,7 @@ impl State {
         let mut edits: Vec<Edit> = first.into_iter().collect();
         edits.push(Edit::Insert { index: usize::MAX, instance: Box::new(instance) });
         self.commit(label, Some(image), &Edit::Batch(edits)).then(|| {
-            self.category = Some(category_id);
+            self.choose_class(category_id);
             self.selection = vec![id];
             self.visibility.show(id);
             id
@@ -149,8 +149,12 @@ impl State {
                 Some(id)
             }
             Some(instance) if is_empty => {
-                self.commit("Erase object", Some(image), &Edit::Remove(instance.id));
-                self.selection.retain(|&id| id != instance.id);
+                if self.commit("Erase object", Some(image), &Edit::Remove(instance.id)) {
+                    self.selection.retain(|&id| id != instance.id);
+                    self.proposed.retain(|&id| id != instance.id);
+                    let undo = self.key(&Command::Undo);
+                    self.say(Tone::Plain, format!("Erased all of it: the object is deleted; {undo} brings it back"));
+                }
                 None
             }
             Some(mut instance) => {
@@ -227,7 +231,7 @@ impl State {
         let dataset = self.document.dataset();
         let known = dataset.categories.iter().find(|category| category.name == name).map(|category| category.id);
         if let Some(id) = self.unnamed().filter(|_| known.is_none()) {
-            self.category = Some(id);
+            self.choose_class(id);
             return self.rename_class(id, name);
         }
         let id = known.unwrap_or_else(|| dataset.free_category_id());
@@ -255,7 +259,7 @@ impl State {
         let label = if makes { "Add class" } else { "Set class" };
         self.message = None;
         if edits.is_empty() || self.commit(label, image, &Edit::Batch(edits)) {
-            self.category = Some(category);
+            self.choose_class(category);
             let name = self.class_name(category).to_owned();
             // What the change did to a mark of LVIS is worth more.
             if self.message.as_ref().is_none_or(|message| message.tone != Tone::Warning) {

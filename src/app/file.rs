@@ -6,6 +6,7 @@ use super::App;
 use super::check::Check;
 use super::command::Command;
 use super::document::Source;
+use super::exemplar::Exemplars;
 use super::export::{Purpose, Written};
 use super::open::{OWN_FILE, Opened, Opening};
 use super::panel::dialog::{Candidate, Dialog, Search};
@@ -120,6 +121,7 @@ impl App {
                 self.pending = None;
                 self.state.recent = recent;
                 self.complete(*opened, ctx);
+                self.crop_exemplars(ctx);
                 self.look_for_polish(ctx);
             }
             Some(News::Done(Err(error), _)) => self.explain(error),
@@ -194,6 +196,7 @@ impl App {
     fn show(&mut self, opened: Opened, ctx: &egui::Context) {
         self.state = self.state.fresh();
         self.state.category = opened.document.class();
+        self.state.exemplars = Exemplars::known(opened.document.exemplars());
         self.state.document = opened.document;
         self.state.image = opened.image;
         self.check = Check::default();
@@ -332,6 +335,7 @@ impl App {
     fn leave_document(&mut self) -> State {
         self.keep_strokes();
         self.stop_models();
+        self.awaited.clear();
         self.trainer.leave();
         self.drop_batch();
         self.held.clear();

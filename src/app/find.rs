@@ -28,7 +28,7 @@ impl App {
         }
         let crop = |object: &&Instance| ExemplarCrop::new(&pixels, &object.mask(size).ok()?).map(|crop| (object.id, Arc::new(crop)));
         let (ids, crops): (Vec<InstanceId>, Vec<_>) = chosen.iter().filter_map(crop).take(MOST_EXEMPLARS).unzip();
-        let kept = class.and_then(|class| self.state.exemplars.get(&class)).cloned().unwrap_or_default();
+        let kept = class.map(|class| self.state.exemplars.of(class)).unwrap_or_default();
         let like = if crops.is_empty() { kept } else { crops };
         let Some(class) = class.filter(|_| !like.is_empty()) else {
             return self.state.say(Tone::Plain, "Select an object with a mask first; others like it are looked for");
@@ -68,6 +68,6 @@ impl App {
         if self.state.selection.iter().all(|id| running.instances.contains(id)) {
             self.state.selection.clear();
         }
-        self.propose_for(ids);
+        self.propose_for(&ids);
     }
 }

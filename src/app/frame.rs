@@ -50,6 +50,7 @@ impl App {
         }
         self.perform_all(commands, &ctx);
         self.state.document.choose(self.state.category);
+        self.keep_exemplars();
         self.timers(&ctx);
     }
 
@@ -166,11 +167,11 @@ impl App {
         let now = ctx.input(|input| input.time);
         // What is held back comes first: it may be the mask that is waited for.
         let waits = !self.held.is_empty() || self.assistant.running().is_some_and(|running| running.aim != Aim::Fresh);
-        if self.propose_due.is_some_and(|due| now >= due && !self.canvas.is_busy() && !waits) {
-            self.propose();
+        if self.awaited.due.is_some_and(|due| now >= due && !self.canvas.is_busy() && !waits) {
+            self.propose_awaited();
             ctx.request_repaint();
         }
-        if let Some(due) = self.propose_due {
+        if let Some(due) = self.awaited.due {
             ctx.request_repaint_after(Duration::from_secs_f64((due - now).max(0.02)));
         }
     }

@@ -25,12 +25,14 @@ pub(super) enum Typed {
     Whole,
     /// Its beginning.
     Beginning,
+    /// All of it but for one letter.
+    Nearly,
     /// Letters of it, if any.
     Letters,
 }
 
 impl Typed {
-    /// What `query` is of `name`.
+    /// What `query` is of `name`, slips aside.
     pub(super) fn of(query: &str, name: &str) -> Self {
         let (query, name) = (query.trim().to_lowercase(), name.to_lowercase());
         match name.strip_prefix(&query) {
@@ -44,13 +46,35 @@ impl Typed {
 /// The indices of the names that match: what was typed whole, then what begins with it, then the best first, equal ones in
 /// their order.
 pub(super) fn ranked<'a>(query: &str, names: impl Iterator<Item = &'a str>) -> Vec<usize> {
+    sorted(query, names, |name| Some((Typed::of(query, name), -score(query, name)?)))
+}
+
+/// As [`ranked`], with the names that are one letter away from what was typed before those that only have its letters.
+pub(super) fn ranked_with_near<'a>(query: &str, names: impl Iterator<Item = &'a str>) -> Vec<usize> {
+    sorted(query, names, |name| match Typed::of(query, name) {
+        Typed::Letters if is_near(query, name) => Some((Typed::Nearly, 0)),
+        typed => Some((typed, -score(query, name)?)),
+    })
+}
+
+/// The indices of the names that have a rank, in its order; all where nothing was typed.
+fn sorted<'a>(query: &str, names: impl Iterator<Item = &'a str>, rank: impl Fn(&str) -> Option<(Typed, i32)>) -> Vec<usize> {
     if query.trim().is_empty() {
         return (0..names.count()).collect();
     }
-    let rank = |(index, name): (usize, &str)| Some((Typed::of(query, name), -score(query, name)?, index));
-    let mut found: Vec<(Typed, i32, usize)> = names.enumerate().filter_map(rank).collect();
+    let mut found: Vec<((Typed, i32), usize)> = names.enumerate().filter_map(|(index, name)| Some((rank(name)?, index))).collect();
     found.sort_unstable();
-    found.into_iter().map(|(_, _, index)| index).collect()
+    found.into_iter().map(|(_, index)| index).collect()
+}
+
+/// Whether one letter of `query` is missing, too much or another one than in `name`, whatever the case. Of fewer than
+/// three letters too many names are.
+fn is_near(query: &str, name: &str) -> bool {
+    let [query, name] = [query, name].map(|text| text.trim().to_lowercase().chars().collect::<Vec<char>>());
+    let same = query.iter().zip(&name).take_while(|(one, other)| one == other).count();
+    let (rest, of_name) = (&query[same..], &name[same..]);
+    let same_end = rest.iter().rev().zip(of_name.iter().rev()).take_while(|(one, other)| one == other).count();
+    query.len() >= 3 && rest.len().max(of_name.len()) == same_end + 1
 }
 
 #[cfg(test)]
@@ -71,5 +95,20 @@ mod tests {
         assert_eq!(ranked("ab", names.into_iter()), [2, 1, 3, 0]);
         assert_eq!([" aB ", "ABO", "b"].map(|query| Typed::of(query, "ab")), [Typed::Whole, Typed::Letters, Typed::Letters]);
         assert_eq!(Typed::of("AB", "about"), Typed::Beginning);
+    }
+
+    #[test]
+    fn a_name_one_letter_away_comes_before_scattered_letters() {
+        let names = ["canal tact", "cat", "catt", "cattle", "dog", "caat"];
+        assert_eq!(ranked_with_near("catt", names.into_iter()), [2, 3, 1, 5, 0]);
+        assert_eq!(ranked("catt", names.into_iter()), [2, 3, 0], "only where it is asked for");
+        for query in ["ca", "atc", "cat", "cattle", "frog"] {
+            assert!(!is_near(query, "CAT"), "{query}");
+        }
+        for query in ["cot", "cart", "scat", "Catt", "aat", " cap "] {
+            assert!(is_near(query, "cat"), "{query}");
+        }
+        assert!(is_near("remte_control", "remote_control"));
+        assert_eq!(ranked_with_near("", names.into_iter()), [0, 1, 2, 3, 4, 5]);
     }
 }

@@ -1,4 +1,4 @@
-//! Tools and work by hand that needs more than the data set: the wand, sizes of tools, hiding.
+//! Tools and work by hand that needs more than the data set: the wand, sizes of tools, hiding, what is drawn as one leaves.
 
 use super::App;
 use super::command::{Command, Tool};
@@ -22,7 +22,28 @@ pub(super) struct Peek {
 }
 
 impl App {
+    /// Carries out what the pointer is drawing though its button is still down: it belongs to the image and the tool that it
+    /// was begun with.
+    pub(super) fn finish_gesture(&mut self) {
+        for command in self.canvas.finish_gesture(&self.state) {
+            match command {
+                Command::AddBox(rect) => {
+                    if let Some(id) = self.state.add_box(rect) {
+                        self.await_mask(id, 0.0);
+                    }
+                }
+                Command::Reshape(id, rect) => self.reshape(id, rect),
+                Command::Move(id, by) => self.state.move_object(id, by),
+                Command::MoveVertex(vertex, to) => self.state.move_vertex(vertex, to),
+                Command::Paint(target, shape) => self.state.paint(target, shape),
+                Command::Scribble(target, scribble) => self.scribble(target, scribble),
+                _ => {}
+            }
+        }
+    }
+
     pub(super) fn use_tool(&mut self, tool: Tool) {
+        self.finish_gesture();
         let (image, had_outline) = (self.state.shown().map(|image| image.id), self.canvas.has_outline());
         self.canvas.put_aside(image);
         self.state.tool = tool;

@@ -110,7 +110,8 @@ impl Index {
     pub(super) fn moves(&self, edit: &Edit, dataset: &Dataset) -> Moves {
         let mut moves = Vec::new();
         let mut count = dataset.instances.len();
-        let is_known = self.gather(edit, dataset, &mut count, &mut moves) && moves.chunk_by(Move::goes_on).count() <= MOST_RUNS;
+        let mut come = HashSet::new();
+        let is_known = self.gather(edit, dataset, &mut count, &mut come, &mut moves) && moves.chunk_by(Move::goes_on).count() <= MOST_RUNS;
         let mut ids = Vec::new();
         if is_known {
             gather_ids(edit, &mut ids);
@@ -121,23 +122,28 @@ impl Index {
         Moves { objects: is_known.then_some(moves), classes, of_images: moves_images(edit) }
     }
 
-    /// Whether `edit` is one that [`Move`]s describe; `count` is the number of objects before it, then the one after it.
-    fn gather(&self, edit: &Edit, dataset: &Dataset, count: &mut usize, moves: &mut Vec<Move>) -> bool {
-        let image = |id: InstanceId| self.place(id).and_then(|place| dataset.instances.get(place)).map(|instance| instance.image_id);
+    /// Whether `edit` is one that [`Move`]s describe; `count` is the number of objects before it, then the one after it. Those
+    /// that `come` by it may stand on another image than before, and are not looked up.
+    fn gather(&self, edit: &Edit, dataset: &Dataset, count: &mut usize, come: &mut HashSet<InstanceId>, moves: &mut Vec<Move>) -> bool {
+        let image = |id: InstanceId, come: &HashSet<InstanceId>| {
+            let place = self.place(id).filter(|_| !come.contains(&id));
+            place.and_then(|place| dataset.instances.get(place)).map(|instance| instance.image_id)
+        };
         match edit {
             Edit::Insert { index, instance } => {
                 moves.push(Move { id: instance.id, image: instance.image_id, place: Some((*index).min(*count)) });
+                come.insert(instance.id);
                 *count += 1;
             }
-            Edit::Remove(id) => match image(*id) {
+            Edit::Remove(id) => match image(*id, come) {
                 Some(image) => {
                     moves.push(Move { id: *id, image, place: None });
                     *count = count.saturating_sub(1);
                 }
                 None => return false,
             },
-            Edit::Replace(instance) => return image(instance.id) == Some(instance.image_id),
-            Edit::Batch(edits) => return edits.iter().all(|edit| self.gather(edit, dataset, count, moves)),
+            Edit::Replace(instance) => return image(instance.id, come) == Some(instance.image_id),
+            Edit::Batch(edits) => return edits.iter().all(|edit| self.gather(edit, dataset, count, come, moves)),
             Edit::InsertCategory { .. }
             | Edit::RemoveCategory(_)
             | Edit::ReplaceCategory(_)
@@ -331,6 +337,8 @@ mod tests {
             many,
             Edit::Remove(InstanceId(25)),
             Edit::Batch(vec![Edit::Remove(InstanceId(1)), Edit::Remove(InstanceId(39)), insert(3, 1, 7)]),
+            Edit::Batch(vec![Edit::Remove(InstanceId(1)), insert(3, 1, 6), Edit::Remove(InstanceId(1)), insert(0, 50, 6)]),
+            Edit::Batch(vec![Edit::Remove(InstanceId(50)), insert(0, 50, 5), Edit::Replace(Box::new(instance(50, 6)))]),
         ];
         let mut inverses = Vec::new();
         let step = |edit: &Edit, index: &mut Index, dataset: &mut Dataset| {

@@ -46,17 +46,27 @@ impl Judged {
         }
     }
 
-    /// Follows an edit that was applied, or the one that takes it back; `object` finds an object as it is after it. Another
-    /// outline of an object that was looked at is looked at too.
-    pub(super) fn follow<'a>(&mut self, edit: &Edit, object: &impl Fn(InstanceId) -> Option<&'a Instance>, news: &mut Judgements) {
+    /// Follows an edit that was applied, or the one that takes it back; `object` finds an object as it is after it. Where the
+    /// edit `is_new`, another outline of an object that was looked at is looked at too; a step of the history brings outlines
+    /// of which all that was said is known.
+    pub(super) fn follow<'a>(
+        &mut self,
+        edit: &Edit,
+        is_new: bool,
+        object: &impl Fn(InstanceId) -> Option<&'a Instance>,
+        news: &mut Judgements,
+    ) {
         let (id, said) = match edit {
             Edit::Batch(edits) => {
                 for edit in edits {
-                    self.follow(edit, object, news);
+                    self.follow(edit, is_new, object, news);
                 }
                 return;
             }
-            Edit::Replace(instance) => (instance.id, Judgement { looked_at: self.of(instance.id).looked_at, ..Judgement::default() }),
+            Edit::Replace(instance) => {
+                let looked_at = is_new && self.of(instance.id).looked_at;
+                (instance.id, Judgement { looked_at, ..Judgement::default() })
+            }
             // An id may come to another object.
             Edit::Insert { instance, .. } => (instance.id, Judgement::default()),
             Edit::Remove(id) => (*id, Judgement::default()),
@@ -120,11 +130,20 @@ mod tests {
             Self { dataset, judged: Judged::default(), stored: Judgements::new() }
         }
 
-        /// Gives the edit that takes it back.
+        /// Makes a new edit; gives the one that takes it back.
         fn apply(&mut self, edit: &Edit) -> Edit {
+            self.follow(edit, true)
+        }
+
+        /// Makes an edit of the history; gives the one that reverses it.
+        fn step(&mut self, edit: &Edit) -> Edit {
+            self.follow(edit, false)
+        }
+
+        fn follow(&mut self, edit: &Edit, is_new: bool) -> Edit {
             let inverse = self.dataset.apply(edit).unwrap();
             let dataset = &self.dataset;
-            self.judged.follow(edit, &|id| dataset.instance(id), &mut self.stored);
+            self.judged.follow(edit, is_new, &|id| dataset.instance(id), &mut self.stored);
             // After each edit the judgements are those that the next session has.
             let restored = Judged::restored(self.stored.clone(), |id| dataset.instance(id));
             assert_eq!((&restored.all, &restored.present), (&self.judged.all, &self.judged.present), "{edit:?}");
@@ -152,11 +171,11 @@ mod tests {
         session.say(Judgement::expected(0.5));
         session.say(Judgement::LOOKED_AT);
         assert_eq!(session.now(), (Some(0.5), true));
-        let to_mask = session.apply(&to_box);
+        let to_mask = session.step(&to_box);
         assert_eq!(session.now(), (None, false));
         session.apply(&replace(1, Some(6)));
         assert_eq!(session.now(), (None, false), "another mask of the box");
-        session.apply(&to_mask);
+        session.step(&to_mask);
         assert_eq!(session.now(), (Some(0.5), true));
     }
 
@@ -172,8 +191,14 @@ mod tests {
         assert_eq!(session.now(), (None, true));
         session.apply(&replace(1, Some(6)));
         assert_eq!(session.now(), (Some(0.75), true));
-        session.apply(&back);
-        assert_eq!(session.now(), (Some(0.5), true), "a person has seen the object");
+        let again = session.step(&back);
+        assert_eq!(session.now(), (Some(0.5), false), "of this outline nobody has said anything");
+        session.step(&again);
+        assert_eq!(session.now(), (Some(0.75), true));
+        let back = session.apply(&replace(1, Some(5)));
+        assert_eq!(session.now(), (Some(0.5), true), "a person made it so");
+        session.step(&back);
+        assert_eq!(session.now(), (Some(0.75), true));
     }
 
     #[test]
@@ -186,7 +211,7 @@ mod tests {
         assert!(is_painted(&session));
         let back = session.apply(&replace(1, Some(6)));
         assert!(!is_painted(&session) && session.now().1, "another outline is looked at and not painted");
-        session.apply(&back);
+        session.step(&back);
         assert!(is_painted(&session));
     }
 
@@ -198,8 +223,8 @@ mod tests {
         assert_eq!(session.now(), (None, false));
         let away = session.apply(&insert(1, Some(6)));
         assert_eq!(session.now(), (None, false));
-        session.apply(&away);
-        session.apply(&back);
+        session.step(&away);
+        session.step(&back);
         assert_eq!(session.now(), (Some(0.5), true));
         session.apply(&Edit::Batch(vec![Edit::Remove(InstanceId(1)), insert(1, Some(6))]));
         assert_eq!(session.now(), (None, false));
@@ -211,7 +236,7 @@ mod tests {
         session.say(Judgement::expected(0.5));
         let mut news = Judgements::new();
         session.judged.take(&session.dataset.instances[0], Judgement::expected(0.5), &mut news);
-        session.judged.follow(&replace(1, Some(5)), &|id| session.dataset.instance(id), &mut news);
+        session.judged.follow(&replace(1, Some(5)), true, &|id| session.dataset.instance(id), &mut news);
         assert!(news.is_empty());
         session.judged.take(&session.dataset.instances[0], Judgement::LOOKED_AT, &mut news);
         assert_eq!(news.into_values().collect::<Vec<_>>(), [Judgement::expected(0.5).and(Judgement::LOOKED_AT)]);

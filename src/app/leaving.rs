@@ -58,7 +58,10 @@ impl App {
     fn weigh(&mut self, leaving: Leaving, kept: Storage) -> bool {
         let is_training = matches!(self.state.training, Training::Running(_));
         let why = match kept {
-            Storage::Written if is_training => "Training is under way; it would stop, and could go on later.".to_owned(),
+            Storage::Written if is_training => {
+                self.dialog = Some(Dialog::StopsTraining { then: leaving.then });
+                return false;
+            }
             Storage::Written => return true,
             Storage::Writing if leaving.since.elapsed() < PATIENCE => {
                 self.leaving = Some(leaving);
@@ -78,6 +81,7 @@ mod tests {
     use crate::app::Base;
     use crate::app::command::Command;
     use crate::app::settings::Folders;
+    use crate::job::Progress;
 
     #[test]
     fn a_disk_that_is_busy_is_waited_for_and_one_that_does_not_answer_is_asked_about() {
@@ -96,6 +100,22 @@ mod tests {
         assert!(asked && app.leaving.is_none());
         app.dialog = None;
         assert!(!app.weigh(leaving(Instant::now()), Storage::Failing("the disk is full".to_owned())));
+        assert!(matches!(&app.dialog, Some(Dialog::Unwritten { why, .. }) if why == "the disk is full"));
+    }
+
+    #[test]
+    fn training_is_no_loss_but_a_disk_that_fails_is() {
+        let (folder, ctx) = (tempfile::tempdir().unwrap(), egui::Context::default());
+        let format = wgpu::TextureFormat::Rgba8Unorm;
+        let mut app = App::new(&ctx, Base { format, adapter: String::new(), folders: Folders::at(folder.path()), models: None });
+        app.state.training = Training::Running(Progress { label: String::new(), done: 0, total: 0, elapsed: Duration::ZERO });
+        let leaving = |then| Leaving { then, since: Instant::now() };
+        assert!(!app.weigh(leaving(None), Storage::Written));
+        assert!(matches!(app.dialog, Some(Dialog::StopsTraining { then: None })));
+        let path = folder.path().join("a.json");
+        assert!(!app.weigh(leaving(Some(path.clone())), Storage::Written));
+        assert!(matches!(&app.dialog, Some(Dialog::StopsTraining { then: Some(then) }) if *then == path));
+        assert!(!app.weigh(leaving(None), Storage::Failing("the disk is full".to_owned())));
         assert!(matches!(&app.dialog, Some(Dialog::Unwritten { why, .. }) if why == "the disk is full"));
     }
 

@@ -28,6 +28,7 @@ impl App {
             return;
         }
         self.leave_finding();
+        self.finish_gesture();
         self.keep_strokes();
         let Some((id, name)) = self.state.shown().map(|image| (image.id, image.file_name.clone())) else { return };
         if self.state.document.image_count() < 2 {
@@ -90,7 +91,7 @@ impl App {
         if self.state.shown().is_none_or(|image| !gone.contains(&image.id)) {
             return;
         }
-        self.propose_due = None;
+        self.awaited.clear();
         self.stop_models();
         let document = &self.state.document;
         let stays = |index: &usize| document.image(*index).is_some_and(|image| !gone.contains(&image.id));

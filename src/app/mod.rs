@@ -20,6 +20,7 @@ mod document;
 mod drawn;
 mod duplicate;
 mod edit;
+mod exemplar;
 mod export;
 mod file;
 mod find;
@@ -116,7 +117,7 @@ pub struct App {
     polished: Option<polish::Polished>,
     /// The journal of an earlier session, until it is known whether there is something to go on with.
     unfinished: Option<unfinished::Unfinished>,
-    propose_due: Option<f64>,
+    awaited: propose::Awaited,
     /// What the models found while a hand was drawing, until that ends.
     held: Vec<assistant::Outcome>,
     /// Weights that are being loaded, and what is said once they are in use.
@@ -174,7 +175,7 @@ impl App {
             reading: None,
             polished: None,
             unfinished: None,
-            propose_due: None,
+            awaited: propose::Awaited::default(),
             held: Vec::new(),
             wanted_models: None,
             proposing: None,

@@ -153,9 +153,7 @@ impl App {
         self.state.message = None;
         let Some(id) = self.state.add_box(rect) else { return };
         self.state.say_duplicate(id);
-        if self.state.settings.propose_after_box {
-            self.propose_due = Some(ctx.input(|input| input.time) + PROPOSE_DELAY_SECS);
-        }
+        self.await_mask(id, ctx.input(|input| input.time) + PROPOSE_DELAY_SECS);
     }
 
     /// Uses the weights at `path` for the network that they belong to.
@@ -228,16 +226,21 @@ impl App {
             return self.accept_early();
         }
         let shown: Vec<InstanceId> = self.state.selection.clone();
+        // A review that waits comes before boxes and masks that do.
+        if shown.is_empty() && self.polished.as_ref().is_some_and(|polished| !polished.findings.is_empty()) {
+            return self.show_finding(0);
+        }
         let looked_at = self.state.proposed.iter().any(|id| shown.contains(id));
-        if !looked_at && self.boxes().next().is_some() {
+        let boxes = self.selected_boxes();
+        if !looked_at && !boxes.is_empty() {
+            return self.propose_selected(boxes);
+        }
+        if shown.is_empty() && self.boxes().next().is_some() {
             return self.propose();
         }
         self.state.leave_proposed(&shown);
         self.state.document.judge(shown.iter().map(|&id| (id, Judgement::LOOKED_AT)));
-        // A review that waits comes before masks that do.
-        if shown.is_empty() && self.polished.is_some() {
-            self.show_finding(0);
-        } else if let Some(&next) = self.state.proposed.first() {
+        if let Some(&next) = self.state.proposed.first() {
             self.state.selection = vec![next];
             let left = self.state.proposed.len();
             let accepted = if shown.is_empty() { "" } else { "Accepted; " };
@@ -249,7 +252,7 @@ impl App {
     }
 
     fn cancel(&mut self) {
-        self.propose_due = None;
+        self.awaited.clear();
         // As the status bar offers it.
         if self.state.review.is_some() && self.assistant.running().is_none() {
             return self.decide(false);
@@ -318,7 +321,8 @@ impl App {
         }
         // Boxes that waited for their masks are seen to afterwards.
         if aim != Aim::Fresh && self.assistant.running().is_some_and(|running| running.aim == Aim::Fresh) {
-            self.propose_due = Some(0.0);
+            let waiting = self.boxes_waiting();
+            self.awaited.add(&waiting, Some(0.0));
         }
         let objects = ids.iter().filter_map(|&id| self.state.document.instance(id)).collect();
         if !self.assistant.start(request, aim, image, objects) {
@@ -356,12 +360,13 @@ impl App {
         if index >= count {
             return self.state.say(Tone::Plain, format!("This is the last image{}", self.state.listed_note()));
         }
+        self.finish_gesture();
         let before = self.state.shown().map(|image| image.id);
         self.canvas.put_aside(before);
         self.keep_strokes();
         let waiting = self.boxes_waiting();
         self.stop_models();
-        self.propose_due = None;
+        self.awaited.clear();
         self.state.image = index;
         self.canvas.view.leave();
         self.remember_shown();

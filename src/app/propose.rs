@@ -1,6 +1,8 @@
 //! Masks for the boxes of the shown image: the models get a few boxes at a time, so that what is done stays when a person
 //! goes on, and masks of a large image never all lie in memory at once.
 
+use std::collections::HashSet;
+
 use super::App;
 use super::assistant::{Aim, Running, at_once};
 use super::duplicate::Duplicate;
@@ -37,40 +39,102 @@ impl Proposing {
     }
 }
 
+/// The boxes of the shown image that the models are to be asked about later: those that a hand drew, the last one last, and
+/// those whose turn was given to something else.
+#[derive(Debug, Default)]
+pub(super) struct Awaited {
+    ids: Vec<InstanceId>,
+    /// When they are asked about by themselves, in seconds of the window's clock.
+    pub(super) due: Option<f64>,
+}
+
+impl Awaited {
+    /// Adds boxes, each once; from `due` on, where there is one, all that wait are asked about.
+    pub(super) fn add(&mut self, ids: &[InstanceId], due: Option<f64>) {
+        self.ids.retain(|id| !ids.contains(id));
+        self.ids.extend(ids);
+        self.due = due.or(self.due);
+    }
+
+    /// Leaves boxes out that are asked about now.
+    fn leave(&mut self, ids: &[InstanceId]) {
+        self.ids.retain(|id| !ids.contains(id));
+        self.due = self.due.filter(|_| !self.ids.is_empty());
+    }
+
+    /// Waits for none any more.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
 impl App {
     pub(super) fn boxes(&self) -> impl Iterator<Item = &Instance> {
         self.state.objects().filter(|instance| instance.shape == Shape::Box)
     }
 
-    /// Proposes masks for all boxes of the shown image; those that the models are at already keep their turn.
+    /// The selected boxes of the shown image.
+    pub(super) fn selected_boxes(&self) -> Vec<InstanceId> {
+        self.state.selected().filter(|instance| instance.shape == Shape::Box).map(|instance| instance.id).collect()
+    }
+
+    /// Proposes masks for all boxes of the shown image.
     pub(super) fn propose(&mut self) {
-        self.propose_due = None;
+        self.awaited.clear();
+        let ids: Vec<InstanceId> = self.boxes().map(|instance| instance.id).collect();
+        if ids.is_empty() && self.state.shown().is_some() {
+            return self.state.say(Tone::Plain, "Every object of this image has a mask; R draws a box");
+        }
+        self.propose_for(&ids);
+    }
+
+    /// Lets a box that was drawn wait for its mask, which is asked for from `due` on where the settings say so.
+    pub(super) fn await_mask(&mut self, id: InstanceId, due: f64) {
+        let is_asked = self.state.settings.propose_after_box;
+        self.awaited.add(&[id], is_asked.then_some(due));
+    }
+
+    /// Proposes masks for the boxes that were drawn by hand, and those whose turn was given to something else.
+    pub(super) fn propose_awaited(&mut self) {
+        let Awaited { ids, .. } = std::mem::take(&mut self.awaited);
+        self.propose_for(&ids);
+    }
+
+    /// Proposes masks for selected boxes. Where the one that was drawn last is among them, those that were drawn before it
+    /// and wait go along.
+    pub(super) fn propose_selected(&mut self, mut ids: Vec<InstanceId>) {
+        if self.awaited.ids.last().is_some_and(|last| ids.contains(last)) {
+            ids.retain(|id| !self.awaited.ids.contains(id));
+            ids.append(&mut self.awaited.ids);
+        }
+        self.propose_for(&ids);
+    }
+
+    /// Proposes masks for boxes of the shown image; those that the models are at already keep their turn.
+    pub(super) fn propose_for(&mut self, ids: &[InstanceId]) {
+        self.awaited.leave(ids);
         let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
         let under_way = self.assistant.running().filter(|running| running.aim == Aim::Fresh && running.image == image);
         let is_due = |instance: &&Instance| under_way.is_none_or(|running| !running.still_fits(instance));
+        let instances = ids.iter().filter_map(|&id| self.state.document.instance(id));
+        let boxes = instances.filter(|instance| instance.image_id == image && instance.shape == Shape::Box);
         let (due, outside): (Vec<&Instance>, Vec<&Instance>) =
-            self.boxes().filter(is_due).partition(|instance| instance.bbox.covers_some_of(size));
+            boxes.filter(is_due).partition(|instance| instance.bbox.covers_some_of(size));
         let due: Vec<InstanceId> = due.iter().map(|instance| instance.id).collect();
         let outside: Vec<String> = outside.iter().map(|instance| instance.id.to_string()).collect();
         let is_under_way = under_way.is_some();
         if !outside.is_empty() {
             let text = format!("Left out, as their boxes cover no pixel of the image: {}", outside.join(", "));
             self.state.say(Tone::Warning, text);
-        } else if due.is_empty() && !is_under_way {
-            self.state.say(Tone::Plain, "Every object of this image has a mask; R draws a box");
         }
         if is_under_way {
-            self.proposing.get_or_insert_default().due = due;
+            let proposing = self.proposing.get_or_insert_default();
+            let known: HashSet<InstanceId> = proposing.due.iter().copied().collect();
+            proposing.due.extend(due.into_iter().filter(|id| !known.contains(id)));
         } else if !due.is_empty() {
             self.proposing = Some(Proposing { due, ..Proposing::default() });
             self.propose_next();
         }
-    }
-
-    /// Proposes masks for some boxes of the shown image.
-    pub(super) fn propose_for(&mut self, ids: Vec<InstanceId>) {
-        self.proposing = Some(Proposing { due: ids, ..Proposing::default() });
-        self.propose_next();
     }
 
     /// Asks for the next few masks.
@@ -100,13 +164,13 @@ impl App {
         if is_left && self.assistant.running().is_none() {
             return self.propose_next();
         }
-        if is_left {
-            self.propose_due = Some(0.0);
+        if let Some(proposing) = self.proposing.take().filter(|_| is_left) {
+            self.awaited.add(&proposing.due, Some(0.0));
         }
-        self.proposing = None;
     }
 
-    /// Takes the masks for boxes that the models found. The selection stays where a person has chosen other objects.
+    /// Takes the masks for boxes that the models found. The selection stays where a person has chosen other objects, or one
+    /// that has a mask now.
     pub(super) fn proposed(&mut self, running: &Running, proposals: Vec<Proposal>) {
         let proposals = self.still_wanted(running, proposals);
         let doubted: Vec<InstanceId> = proposals.iter().map(|(id, _)| *id).filter(|id| self.state.doubts.contains_key(id)).collect();
@@ -123,6 +187,7 @@ impl App {
             let is_asked = |id: &InstanceId| running.instances.contains(id);
             if let Some(&first) = done.first()
                 && self.state.selection.iter().all(is_asked)
+                && !self.state.selection.iter().any(|id| done.contains(id))
             {
                 self.state.selection = vec![first];
             }
@@ -140,7 +205,7 @@ impl App {
     pub(super) fn boxes_waiting(&self) -> Vec<InstanceId> {
         let running = self.assistant.running().filter(|running| running.aim == Aim::Fresh);
         let is_asked = |id: &InstanceId| {
-            self.propose_due.is_some()
+            (self.awaited.due.is_some() && self.awaited.ids.contains(id))
                 || running.is_some_and(|running| running.instances.contains(id))
                 || self.proposing.as_ref().is_some_and(|proposing| proposing.due.contains(id))
         };

@@ -121,7 +121,9 @@ impl App {
             return match self.polished.as_ref().map_or(0, |polished| polished.findings.len()) {
                 0 => self.state.say(Tone::Plain, "There are no refined masks to decide about"),
                 _ if takes => self.decide_polished(true),
-                count => self.state.say(Tone::Plain, format!("No change is shown; Enter shows the first of {count}")),
+                count => {
+                    self.state.say(Tone::Plain, format!("No change is shown; with nothing selected, Enter shows the first of {count}"));
+                }
             };
         };
         if review.is_polish {
@@ -326,7 +328,7 @@ impl App {
         if shows {
             self.show_finding(0);
         }
-        let next = if is_empty || shows { "" } else { "; Enter begins the review" };
+        let next = if is_empty || shows { "" } else { "; with nothing selected, Enter begins the review" };
         self.state.say(Tone::Plain, format!("{summary}{next}"));
         self.sync_polish();
     }

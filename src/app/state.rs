@@ -10,15 +10,19 @@ use super::color::ObjectColors;
 use super::command::{Command, Tool};
 use super::document::Document;
 use super::drawn::Drawn;
+use super::exemplar::Exemplars;
 use super::listed::Listed;
 use super::settings::Settings;
 use super::training::Training;
 use super::transfer::Wish;
 use super::visibility::Visibility;
 use crate::annotation::{CategoryId, Edit, Image, ImageId, Instance, InstanceId, Shape};
-use crate::assist::{ExemplarCrop, Scribble};
+use crate::assist::Scribble;
 use crate::job::Progress;
 use crate::mask::rle;
+
+/// So many of the classes that were chosen last are kept in mind.
+const USED_CLASSES: usize = 8;
 
 /// How a message in the status bar is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +158,8 @@ pub struct State {
     pub wand_tolerance: f64,
     /// The class of what is drawn next.
     pub category: Option<CategoryId>,
+    /// The classes that were chosen since the data set was opened, the newest first.
+    pub used_classes: Vec<CategoryId>,
     /// Which objects are drawn.
     pub visibility: Visibility,
     /// Refined masks that wait for a decision.
@@ -175,7 +181,7 @@ pub struct State {
     /// The strokes that an object's mask was corrected by.
     pub scribbles: HashMap<InstanceId, Vec<Scribble>>,
     /// Objects that condition the proposals of their class.
-    pub exemplars: HashMap<CategoryId, Vec<Arc<ExemplarCrop>>>,
+    pub exemplars: Exemplars,
     /// The boxes that masks were proposed in.
     pub drawn: Drawn,
     /// How sure it is that what was found is an object like the others, where that is in doubt and it has no mask yet.
@@ -213,6 +219,7 @@ impl State {
             brush_radius_px: 12.0,
             wand_tolerance: 20.0,
             category: None,
+            used_classes: Vec::new(),
             visibility: Visibility::default(),
             review: None,
             put_off: HashMap::new(),
@@ -223,7 +230,7 @@ impl State {
             measuring: None,
             suggestions: HashMap::new(),
             scribbles: HashMap::new(),
-            exemplars: HashMap::new(),
+            exemplars: Exemplars::default(),
             drawn: Drawn::default(),
             doubts: HashMap::new(),
             shows_uncertainty: false,
@@ -299,6 +306,7 @@ impl State {
 
     fn forget_object(&mut self, id: InstanceId) {
         self.drawn.forget(id);
+        self.exemplars.forget_object(id);
         self.doubts.remove(&id);
         self.suggestions.remove(&id);
         self.scribbles.remove(&id);
@@ -307,8 +315,17 @@ impl State {
     }
 
     fn forget_class(&mut self, id: CategoryId) {
-        self.exemplars.remove(&id);
+        self.exemplars.forget_class(id);
+        self.used_classes.retain(|&used| used != id);
         self.clipboard.retain(|(copied, _)| copied.category_id != id);
+    }
+
+    /// Makes a class the one of what is drawn next.
+    pub(super) fn choose_class(&mut self, id: CategoryId) {
+        self.category = Some(id);
+        self.used_classes.retain(|&used| used != id);
+        self.used_classes.insert(0, id);
+        self.used_classes.truncate(USED_CLASSES);
     }
 
     /// A class's name.

@@ -1,5 +1,5 @@
 //! Taking steps of the history back and doing them again. None is taken unseen: one of another image is shown first, one of
-//! several images is named, and the next press takes it.
+//! several images is named, and the next press takes it. What the pointer is still drawing comes before all of them.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -27,6 +27,10 @@ pub(super) struct Steps {
 impl App {
     /// Takes the last step back, or does it again; one that would not be seen is announced, and taken the next time.
     pub(super) fn step(&mut self, redo: bool) {
+        if self.canvas.drop_gesture() {
+            let what = if redo { "done again" } else { "taken back" };
+            return self.state.say(Tone::Plain, format!("Dropped what the mouse was doing; nothing is {what}"));
+        }
         self.leave_finding();
         self.canvas.drop_vertex();
         if !redo && self.put_left_back() {

@@ -10,9 +10,8 @@ use super::state::{Suggestion, Tone};
 use crate::annotation::{Image, ImageId, Instance, InstanceId, Shape};
 use crate::assist::Patch as Soft;
 use crate::assist::service::Request;
-use crate::assist::{ExemplarCrop, Prompt, Proposal, ProposeOptions, Scribble};
+use crate::assist::{Prompt, Proposal, ProposeOptions, Scribble};
 use crate::mask::{Mask, rle};
-use crate::model::segmenter::MOST_EXEMPLARS;
 use crate::store::Judgement;
 
 /// A mask that is this like the present one is no alternative to it.
@@ -22,7 +21,7 @@ impl App {
     /// What the segmenter is told about an object: its box, its class and the exemplars of the class.
     pub(super) fn prompt(&self, instance: &Instance) -> Prompt {
         let class = self.state.document.category(instance.category_id).map(|category| category.name.clone());
-        let exemplars = self.state.exemplars.get(&instance.category_id).cloned().unwrap_or_default();
+        let exemplars = self.state.exemplars.of(instance.category_id);
         // A first mask that missed a part of the object has a smaller box than the one that was drawn.
         let rect = self.state.drawn.of(instance).map_or(instance.bbox, |drawn| drawn.united(instance.bbox));
         Prompt { rect, exemplars, class, ..Prompt::default() }
@@ -86,15 +85,16 @@ impl App {
         }
     }
 
-    /// Shows the next of the masks that are known for the selected object, or looks for them.
+    /// Shows the next of the masks that are known for the selected object, or looks for them; a box gets its first one.
     pub(super) fn next_alternative(&mut self) {
         let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
+        let boxes = self.selected_boxes();
+        if !boxes.is_empty() {
+            return self.propose_for(&boxes);
+        }
         let Some(instance) = self.state.only_selected().cloned() else {
             return self.state.say(Tone::Plain, "Select one object to see other masks for it");
         };
-        if instance.shape == Shape::Box {
-            return self.propose();
-        }
         let Ok(present) = instance.shape.runs(instance.bbox, size) else { return };
         let known = self.state.suggestions.get(&instance.id);
         match known.and_then(|known| Some((known, known.position(&present)?))) {
@@ -242,39 +242,6 @@ impl App {
             Some(_) => self.state.say(Tone::Plain, "Tinted is where the samples disagree"),
             None => self.state.say(Tone::Plain, "Uncertainty is shown; select an object with a mask and press U"),
         }
-    }
-
-    /// Makes the selected objects exemplars of their classes.
-    pub(super) fn use_as_exemplar(&mut self) {
-        let Some(size) = self.state.shown().map(|image| image.size) else { return };
-        let chosen: Vec<Instance> = self.state.selected().filter(|instance| instance.shape != Shape::Box).cloned().collect();
-        if chosen.is_empty() {
-            return self.state.say(Tone::Plain, "Select an object with a mask first");
-        }
-        let Some(pixels) = self.pixels() else { return };
-        for instance in &chosen {
-            let crop = instance.mask(size).ok().and_then(|mask| ExemplarCrop::new(&pixels, &mask));
-            let known = self.state.exemplars.entry(instance.category_id).or_default();
-            if let Some(crop) = crop.filter(|crop| !known.iter().any(|other| **other == *crop)) {
-                if known.len() == MOST_EXEMPLARS {
-                    known.remove(0);
-                }
-                known.push(Arc::new(crop));
-            }
-        }
-        let category = chosen[0].category_id;
-        let count = self.state.exemplars.get(&category).map_or(0, Vec::len);
-        let name = self.state.class_name(category).to_owned();
-        if self.assistant.takes_exemplars() {
-            self.state.say(Tone::Plain, format!("{count} of {MOST_EXEMPLARS} exemplars of “{name}”: the next proposals follow them"));
-        } else {
-            self.state.say(Tone::Warning, format!("Kept as exemplar {count} of “{name}”, but these weights do not look at exemplars"));
-        }
-    }
-
-    pub(super) fn forget_exemplars(&mut self) {
-        self.state.exemplars.clear();
-        self.state.say(Tone::Plain, "There are no exemplars any more");
     }
 
     /// Goes to the object that the model is least sure of and that nobody has accepted yet; that accepts nothing.

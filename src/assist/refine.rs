@@ -40,7 +40,7 @@ const LEAST_OF_COARSE: f64 = 0.3;
 const MOST_SHRINK: f64 = 2.0;
 
 /// A mask of which the networks would change at least this share (1 - `IoU`) ...
-const LEAST_DOUBT: f64 = 0.05;
+const LEAST_DOUBT: f64 = 0.02;
 /// ... or this one, where its outline is smooth, as those are that a person drew, ...
 const LEAST_DOUBT_OF_SMOOTH: f64 = 0.3;
 /// ... which it is where it is less ragged than this, or covers so few pixels that any outline is ragged, ...
@@ -50,8 +50,10 @@ const SMALL: u64 = 32 * 32;
 const CRISP: f32 = 1.3;
 /// ... unless its crop is enlarged so much that it has no crisp edges.
 const LEAST_SHRINK: f64 = 0.35;
+/// Where the refiner would change more than this of a mask (1 - `IoU`), the segmenter has a say.
+const LEAST_BOLD: f64 = 0.01;
 /// Half the thickness in image pixels, the middle not counted, that a change of a smooth mask must have.
-const SMOOTH_REACH: u32 = 2;
+const SMOOTH_REACH: u32 = 3;
 /// A mask that merely fills its box stays where the segmenter would change less than this of it: some objects do fill theirs.
 const LEAST_DOUBT_OF_BOX: f64 = 0.2;
 /// No network's word counts more than this logit where a mask is drawn anew.
@@ -201,7 +203,7 @@ impl Job {
         let is_rough = self.is_rough(options);
         let margin = options.margin();
         let sides = self.coarse.iter().zip(&patch.soft).map(|(&coarse, &soft)| (coarse >= 0.5, soft >= threshold(coarse >= 0.5, margin)));
-        let is_bold = || !options.plain && 1.0 - metric::cell_iou(sides) > LEAST_DOUBT;
+        let is_bold = || !options.plain && 1.0 - metric::cell_iou(sides) > LEAST_BOLD;
         (is_rough || is_bold()).then_some(Doubt { is_rough, opinion: None })
     }
 

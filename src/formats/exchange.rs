@@ -56,7 +56,8 @@ pub fn import(
 }
 
 /// Writes `dataset` at `path`. `policy` is the form that masks get where the format has several; its tolerance counts
-/// wherever masks become polygons. The classes get the ids of `reference` in COCO and LVIS.
+/// wherever masks become polygons. In COCO and LVIS the classes get the ids that `reference` has for their synset or name;
+/// without one they keep their own.
 ///
 /// # Errors
 /// When the disk does not allow it, or the format cannot hold the data set at all. Nothing is half-written.
@@ -117,7 +118,7 @@ pub fn export_with(
         Format::YoloSeg => yolo::write(&dataset, path, Some(tolerance_px), pictures, &mut tally, watch)?,
         Format::YoloBoxes => yolo::write(&dataset, path, None, pictures, &mut tally, watch)?,
         Format::Voc => voc::write(&dataset, path, &mut tally, watch)?,
-        Format::Cvat => cvat::write(&dataset, path, tolerance_px, &mut tally, watch)?,
+        Format::Cvat => cvat::write(&dataset, path, &mut tally, watch)?,
         Format::Labelme => labelme::write(&dataset, path, &mut tally, watch)?,
         Format::Masks => masks::write_objects(&dataset, path, &mut tally, watch)?,
         _ => masks::write_semantic(&dataset, path, &mut tally, watch)?,
@@ -272,13 +273,13 @@ pub fn kept_iou(instance: &Instance, size: Size, format: Format, policy: Option<
             Some(convert::iou(&counts, &bbox))
         }
         Format::Cvat if instance.shape == Shape::Box => Some(1.0),
-        Format::Cvat => traced(instance, cvat::GRAIN_PX),
+        Format::Cvat if matches!(instance.shape, Shape::Polygons(_)) => traced(instance, cvat::GRAIN_PX),
         Format::Voc => {
             let bbox = Shape::Box.runs(voc::whole_pixels(instance.bbox), size).ok()?;
             Some(convert::iou(&counts, &bbox))
         }
         Format::Labelme if matches!(instance.shape, Shape::Box | Shape::Polygons(_)) => Some(1.0),
-        Format::Labelme | Format::Masks | Format::Semantic => (crate::mask::rle::area(&counts) > 0).then_some(1.0),
+        Format::Cvat | Format::Labelme | Format::Masks | Format::Semantic => (crate::mask::rle::area(&counts) > 0).then_some(1.0),
     }
 }
 

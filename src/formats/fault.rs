@@ -119,6 +119,9 @@ pub enum Fault {
     /// A wrong count of numbers.
     #[error("{0} numbers are no class with a box or a polygon")]
     Count(usize),
+    /// A box without width or height, or with a negative one.
+    #[error("its box has a width or height that is not above 0")]
+    Flat,
     /// A class that has no name.
     #[error("class {0} has no name in the list of classes")]
     Class(u64),

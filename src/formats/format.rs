@@ -93,8 +93,8 @@ impl Format {
         matches!(self, Self::Coco | Self::Lvis)
     }
 
-    /// Whether it holds polygons, so that masks are traced with a tolerance.
+    /// Whether masks become polygons in it, which are traced with a tolerance.
     pub const fn has_polygons(self) -> bool {
-        self.has_forms() || matches!(self, Self::YoloSeg | Self::Cvat)
+        self.has_forms() || matches!(self, Self::YoloSeg)
     }
 }

@@ -1,4 +1,4 @@
-//! The seam to `hotcoco`, whose readers and writers of YOLO, VOC and CVAT files the program uses.
+//! The seam to `hotcoco`, whose reader and writer of VOC files and reader of CVAT files the program uses.
 //!
 //! Its records have unsigned ids, so records are counted there. It takes the text of XML as it stands, so references
 //! such as `&amp;` are replaced before it reads a file and put back into the names afterwards.
@@ -12,16 +12,12 @@ use hotcoco::convert::ConvertError;
 use super::exchange::{Builder, ExchangeError, Fault};
 use super::loss::{Kind, Tally};
 use super::picture::MOST_PIXELS;
-use crate::annotation::{Dataset, Shape};
+use crate::annotation::{Dataset, Instance, Shape};
 use crate::geometry::{Rect, Size};
 
-/// The data set as the library has it: each record's id is its place, from 1. `shape` gives the box and polygons of an
-/// object, `None` to leave it out.
-pub(super) fn to_library(
-    dataset: &Dataset,
-    tally: &mut Tally,
-    mut shape: impl FnMut(usize, &mut Tally) -> Option<(Rect, Option<Vec<Vec<f64>>>)>,
-) -> hotcoco::Dataset {
+/// The data set as the library has it, with boxes alone: each record's id is its place, from 1. `place` gives the box of an
+/// object.
+pub(super) fn to_library(dataset: &Dataset, tally: &mut Tally, place: impl Fn(&Instance, &mut Tally) -> Rect) -> hotcoco::Dataset {
     let mut names = Names::default();
     let images = (1..).zip(&dataset.images).map(|(id, image)| hotcoco::Image {
         id,
@@ -41,16 +37,15 @@ pub(super) fn to_library(
     let image_places: HashMap<_, usize> = dataset.images.iter().enumerate().rev().map(|(place, image)| (image.id, place)).collect();
     let class_places = super::exchange::class_places(dataset);
     let mut annotations = Vec::with_capacity(dataset.instances.len());
-    for (place, instance) in dataset.instances.iter().enumerate() {
+    for (id, instance) in (1..).zip(&dataset.instances) {
         let known = image_places.get(&instance.image_id).zip(class_places.get(&instance.category_id));
         let Some((&image, &class)) = known else { continue };
-        let Some((bbox, polygons)) = shape(place, tally) else { continue };
+        let bbox = place(instance, tally);
         annotations.push(hotcoco::Annotation {
-            id: place as u64 + 1,
+            id,
             image_id: image as u64 + 1,
             category_id: class as u64 + 1,
             bbox: Some([bbox.x, bbox.y, bbox.width, bbox.height]),
-            segmentation: polygons.map(hotcoco::Segmentation::Polygon),
             iscrowd: instance.crowd,
             ..hotcoco::Annotation::default()
         });
@@ -82,7 +77,7 @@ impl Names {
 }
 
 /// The farthest coordinate that is still believed, in pixels.
-const FARTHEST: f64 = 1e7;
+pub(super) const FARTHEST: f64 = 1e7;
 
 /// The beginning of the program's data set: what the library's holds, which was read at `path`.
 ///

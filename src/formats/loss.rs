@@ -78,6 +78,8 @@ pub enum Kind {
     NotFound,
     /// A folder that lies elsewhere than the data set's file, and was read because that names it.
     Elsewhere,
+    /// A line or a mask that is not as the format has it.
+    Unreadable,
 }
 
 impl Kind {
@@ -117,6 +119,7 @@ impl Kind {
             Self::MissingPicture => "pictures were not found, so that only their labels are there",
             Self::NotFound => "pictures or folders that the file names were not found and were left out",
             Self::Elsewhere => "folders outside of the file's own were read, because it names them",
+            Self::Unreadable => "lines or masks cannot be used and were left out",
         }
     }
 }

@@ -126,7 +126,7 @@ pub(super) fn read_objects(path: &Path, images: Option<&Path>, watch: &mut Watch
         // Some data sets have their masks in a folder of this name beside the picture's.
         let folder = folder.strip_suffix("/masks").unwrap_or(folder);
         let (size, values) = label_map::read(&file)?;
-        let Some(image) = source.image(folder, size, &file)? else { continue };
+        let Some(image) = source.image(folder, size, &file) else { continue };
         let number = stem(leaf).rsplit_once('_').and_then(|(_, class)| class.parse().ok()).filter(|_| source.has_classes);
         let class = match number {
             Some(number) => source.class(number, &file)?,
@@ -150,7 +150,7 @@ pub(super) fn read_semantic(path: &Path, images: Option<&Path>, watch: &mut Watc
         watch.step(&meter, done)?;
         let file = path.join(&name);
         let (size, values) = label_map::read(&file)?;
-        let Some(image) = source.image(&stem(&name), size, &file)? else { continue };
+        let Some(image) = source.image(&stem(&name), size, &file) else { continue };
         let mut found: Vec<u16> = values.clone();
         found.sort_unstable();
         found.dedup();
@@ -213,13 +213,14 @@ impl Source {
         Ok(source)
     }
 
-    /// The image called `stem`; `None`, and counted, where there are pictures but none of that name.
-    fn image(&mut self, stem: &str, size: Size, file: &Path) -> Result<Option<ImageId>, ExchangeError> {
+    /// The image called `stem`; `None`, and counted, where there are pictures but none of that name, or it is of another size
+    /// than the mask.
+    fn image(&mut self, stem: &str, size: Size, file: &Path) -> Option<ImageId> {
         let (id, known) = match self.images.get(stem) {
             Some(known) => *known,
             None if self.has_pictures => {
                 self.tally.add(Kind::Picture, file.display());
-                return Ok(None);
+                return None;
             }
             None => {
                 let id = self.builder.image(format!("{stem}.png"), size);
@@ -228,9 +229,10 @@ impl Source {
             }
         };
         if known != size {
-            return Err(ExchangeError::record(file, "the mask", Fault::Size { mask: size, place: known }));
+            self.tally.add(Kind::Unreadable, format_args!("{} ({})", file.display(), Fault::Size { mask: size, place: known }));
+            return None;
         }
-        Ok(Some(id))
+        Some(id)
     }
 
     fn class(&mut self, number: u64, file: &Path) -> Result<CategoryId, ExchangeError> {

@@ -113,7 +113,7 @@ pub fn open(path: &Path) -> Result<Picture, PictureError> {
     if u64::from(size.width) * u64::from(size.height) > MOST_PIXELS {
         return Err(PictureError::TooLarge { path: path.to_owned(), size });
     }
-    if format == ImageFormat::Jpeg && !jpeg_is_complete(path)? {
+    if format == ImageFormat::Jpeg && !is_complete(path, format)? {
         return Err(PictureError::Truncated { path: path.to_owned() });
     }
     let image = DynamicImage::from_decoder(decoder).map_err(|source| error(path, source))?;
@@ -137,9 +137,24 @@ pub fn size(path: &Path) -> Result<Size, PictureError> {
 /// # Errors
 /// As [`size`].
 pub fn header(path: &Path) -> Result<Header, PictureError> {
-    let (mut decoder, _) = decoder(path)?;
+    decoder(path).map(|(mut decoder, _)| header_of(&mut decoder))
+}
+
+/// [`header`] for a check of the whole file: also whether the end of a JPEG or PNG picture is there, still without its pixels.
+///
+/// # Errors
+/// As [`header`], and when the picture is cut off.
+pub fn complete(path: &Path) -> Result<Header, PictureError> {
+    let (mut decoder, format) = decoder(path)?;
+    if !is_complete(path, format)? {
+        return Err(PictureError::Truncated { path: path.to_owned() });
+    }
+    Ok(header_of(&mut decoder))
+}
+
+fn header_of(decoder: &mut impl ImageDecoder) -> Header {
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    Ok(Header { size: size_of(&decoder), exif_orientation: orientation.to_exif() })
+    Header { size: size_of(decoder), exif_orientation: orientation.to_exif() }
 }
 
 fn decoder(path: &Path) -> Result<(impl ImageDecoder + use<>, ImageFormat), PictureError> {
@@ -173,14 +188,20 @@ fn error(path: &Path, source: ImageError) -> PictureError {
     }
 }
 
-/// Whether the file has the mark that ends a JPEG picture. The decoder paints what is missing grey and says nothing.
-fn jpeg_is_complete(path: &Path) -> Result<bool, PictureError> {
+/// Whether the file has the mark that ends a JPEG or PNG picture; always for other formats. The decoder of JPEG paints what is
+/// missing grey and says nothing.
+fn is_complete(path: &Path, format: ImageFormat) -> Result<bool, PictureError> {
+    let mark: &[u8] = match format {
+        ImageFormat::Jpeg => b"\xff\xd9",
+        ImageFormat::Png => b"IEND\xae\x42\x60\x82",
+        _ => return Ok(true),
+    };
     let io = |source| PictureError::Io { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
     // Cameras may write something behind the picture, so that the mark is not always the last thing; a thumbnail's mark
     // stands in the first quarter.
-    let end = |bytes: &[u8]| bytes.windows(2).any(|pair| pair == [0xff, 0xd9]);
+    let end = |bytes: &[u8]| bytes.windows(mark.len()).any(|part| part == mark);
     let mut tail = Vec::new();
     for part in [4096, length / 4 * 3] {
         tail.clear();

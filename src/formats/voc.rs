@@ -21,8 +21,7 @@ const FOREIGN: [&str; 4] = ["<truncated>1", "<occluded>1", "<part>", "<actions>"
 
 /// Writes the folder `Annotations` and the list `labels.txt` into the folder `path`.
 pub(super) fn write(dataset: &Dataset, path: &Path, tally: &mut Tally, watch: &mut Watch<'_>) -> Result<(), ExchangeError> {
-    let library = to_library(dataset, tally, |place, tally| {
-        let instance = &dataset.instances[place];
+    let library = to_library(dataset, tally, |instance, tally| {
         if instance.shape != Shape::Box {
             tally.add(Kind::Outline, format_args!("annotation {}", instance.id));
         }
@@ -30,7 +29,7 @@ pub(super) fn write(dataset: &Dataset, path: &Path, tally: &mut Tally, watch: &m
         if whole != instance.bbox {
             tally.add(Kind::Rounded, format_args!("annotation {}", instance.id));
         }
-        Some((whole, None))
+        whole
     });
     let stage = Stage::new(path)?;
     watch.step(&Meter::start("Writing", dataset.images.len() as u64), 0)?;

@@ -23,7 +23,7 @@ pub struct Arguments {
     /// The COCO file to check
     #[arg(value_name = "FILE")]
     data: PathBuf,
-    /// Also check the pictures in this folder: are they there, of the right size, turned by EXIF
+    /// Also check the pictures in this folder: are they there, whole, of the right size, turned by EXIF
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
     /// Also write all findings as JSON

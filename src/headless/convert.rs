@@ -42,7 +42,8 @@ pub struct Arguments {
     /// Leave the pictures of --images out where yolo is written
     #[arg(long)]
     labels_only: bool,
-    /// A COCO or LVIS file: the data set that results belong to, and whose class ids COCO and LVIS output get
+    /// A COCO or LVIS file: the data set that results belong to, and whose classes COCO and LVIS output get, with their ids,
+    /// matched by synset, else by name; without it the output has the classes of the data under their own ids
     #[arg(long, value_name = "FILE")]
     reference: Option<PathBuf>,
     /// Where to write all losses, with the IoU of each mask that took another form, as JSON

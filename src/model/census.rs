@@ -88,6 +88,7 @@ mod tests {
         let segmenter = Segmenter::new(&SegmenterConfig::default(), &device);
         assert_eq!(count(&census(&segmenter.encoder)), 4_774_496);
         assert_eq!(count(&census(&segmenter.denoiser)), 3_425_321);
+        assert_eq!(count(&census(&Refiner::new(&RefinerConfig::pico(), &device))), 1_526_768);
         assert_eq!(count(&census(&Refiner::new(&RefinerConfig::nano(), &device))), 3_683_440);
         assert_eq!(count(&census(&Refiner::new(&RefinerConfig::lite(), &device))), 3_775_620);
     }

@@ -45,6 +45,8 @@ pub enum Change {
     Class(CategoryId),
     /// A person chose a class's colour, or took it off again.
     Color(CategoryId, Option<[u8; 3]>),
+    /// These objects are exemplars of a class, the oldest first.
+    Exemplars(Vec<(CategoryId, InstanceId)>),
     /// An annotation file holds what the project held at a version.
     Exported(Target, u64),
     /// A person chose the folder of the images.
@@ -133,6 +135,10 @@ impl Change {
             Self::Color(class, Some(color)) => put_color(&transaction, *class, *color)?,
             Self::Color(class, None) => {
                 transaction.prepare_cached("DELETE FROM color WHERE class = ?1")?.execute([class.0])?;
+            }
+            Self::Exemplars(exemplars) => {
+                transaction.execute("DELETE FROM exemplar", [])?;
+                put_exemplars(&transaction, exemplars)?;
             }
             Self::Exported(target, version) => put_target(&transaction, target, *version)?,
             Self::ImageFolder(folder) => set(&transaction, "image_folder", Stored(folder.as_path()))?,
@@ -283,6 +289,13 @@ pub(super) fn put_judgement(connection: &Connection, outline: (InstanceId, u64),
 pub(super) fn put_color(connection: &Connection, class: CategoryId, [red, green, blue]: [u8; 3]) -> rusqlite::Result<()> {
     let values = params![class.0, u32::from_be_bytes([0, red, green, blue])];
     connection.prepare_cached("INSERT OR REPLACE INTO color VALUES (?1, ?2)")?.execute(values)?;
+    Ok(())
+}
+
+pub(super) fn put_exemplars(connection: &Connection, exemplars: &[(CategoryId, InstanceId)]) -> rusqlite::Result<()> {
+    for (place, (class, object)) in exemplars.iter().enumerate() {
+        connection.prepare_cached("INSERT INTO exemplar VALUES (?1, ?2, ?3)")?.execute([place as i64, class.0, object.0])?;
+    }
     Ok(())
 }
 

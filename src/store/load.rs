@@ -88,6 +88,7 @@ impl Reader<'_> {
             shown: self.meta("shown")?.map(ImageId),
             class: self.meta("class")?.map(CategoryId),
             colors: self.records("SELECT class, rgb FROM color", color)?.into_iter().collect(),
+            exemplars: self.records("SELECT class, id FROM exemplar ORDER BY place", exemplar)?,
             target: self.target()?,
             exported: self.number("exported")?.unwrap_or(0),
             image_folder: self.meta::<Stored<PathBuf>>("image_folder")?.map(|folder| folder.0),
@@ -185,6 +186,11 @@ impl Reader<'_> {
     fn damaged<T>(&self, record: &str) -> Result<T, StoreError> {
         Err(StoreError::Damaged { path: self.path.to_owned(), record: record.to_owned() })
     }
+}
+
+/// A class with an object that is an exemplar of it.
+fn exemplar(row: &Row<'_>) -> rusqlite::Result<(CategoryId, InstanceId)> {
+    Ok((CategoryId(row.get(0)?), InstanceId(row.get(1)?)))
 }
 
 /// A class with its colour.

@@ -40,7 +40,7 @@ pub use place::{Places, file_name, find};
 pub use project::Project;
 pub use writer::{State, Writer};
 
-use crate::annotation::{CategoryId, Dataset, History, ImageId};
+use crate::annotation::{CategoryId, Dataset, History, ImageId, InstanceId};
 use crate::mask::fnv1a;
 
 /// Everything that a project holds.
@@ -60,6 +60,8 @@ pub struct Contents {
     pub class: Option<CategoryId>,
     /// The colours that a person chose for classes: red, green and blue.
     pub colors: BTreeMap<CategoryId, [u8; 3]>,
+    /// The objects that are exemplars of a class, the oldest first.
+    pub exemplars: Vec<(CategoryId, InstanceId)>,
     /// The annotation file that holds what the project held at version `exported`.
     pub target: Option<Target>,
     /// The version that the target holds.

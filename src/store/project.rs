@@ -17,6 +17,9 @@ use crate::disk::{self, Identity};
 use crate::job::{Cancel, Progress};
 use crate::mask::fnv1a;
 
+/// So long a lock is waited for: a process that has just ended, or was broken off, may take seconds to let go.
+const PATIENCE: Duration = Duration::from_secs(4);
+
 /// A project that this process owns until the value goes; on disk, or in memory while no disk takes it.
 #[derive(Debug)]
 pub struct Project {
@@ -229,8 +232,7 @@ impl Project {
 
 /// Sets the connection up and takes the lock, which this process holds from then on.
 fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
-    // A process that has just ended may not have let go yet.
-    connection.busy_timeout(Duration::from_millis(300))?;
+    connection.busy_timeout(PATIENCE)?;
     connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;")?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;

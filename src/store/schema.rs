@@ -51,6 +51,10 @@ pub(super) const MIGRATIONS: &[&str] = &[
     -- Whether nothing but the brush has made the outline.
     ALTER TABLE judged ADD COLUMN painted INTEGER NOT NULL DEFAULT 0;
 ",
+    "
+    -- The objects that are exemplars of a class, the oldest first.
+    CREATE TABLE exemplar (place INTEGER PRIMARY KEY, class INTEGER NOT NULL, id INTEGER NOT NULL);
+",
 ];
 
 /// Brings the project at `path` to the newest format; a new database gets all tables.

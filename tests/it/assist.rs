@@ -363,7 +363,7 @@ fn shipped_weights_give_a_large_outline_back() {
         dx.hypot(dy) - 270.0 * (1.0 + 0.1 * (5.0 * angle).sin() + wobble * (13.0 * angle).sin())
     };
     let truth = Mask::from_fn(size, |x, y| beyond(x, y, 0.0) < 0.0);
-    let coarse = Mask::from_fn(size, |x, y| beyond(x, y, 0.04) < 0.0);
+    let coarse = Mask::from_fn(size, |x, y| beyond(x, y, 0.06) < 0.0);
     let grain = |x: u32, y: u32| (x.wrapping_mul(2_654_435_761).wrapping_add(y.wrapping_mul(40_503)) >> 7) as u8 % 24;
     let image = RgbImage::from_fn(900, 700, |x, y| {
         let base = if truth.get(x, y) { [200, 110, 50] } else { [70, 100, 80] };

@@ -117,6 +117,28 @@ fn pictures_that_are_missing_broken_turned_or_of_another_size() {
 }
 
 #[test]
+fn a_picture_that_is_cut_off_is_found_and_what_stands_behind_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    RgbImage::new(20, 10).save(at("a.png")).unwrap();
+    let (dataset, _) = dataset("");
+    let findings = || {
+        let health = check(&dataset, Path::new("x.json"), Some(folder.path()), &Cancel::new(), &mut |_| ()).unwrap();
+        let images = health.report.warnings.into_iter().filter(|warning| matches!(warning.record, Record::Image(_)));
+        images.map(|warning| format!("{} {}", warning.record, warning.problem)).collect::<Vec<_>>()
+    };
+    let png = std::fs::read(at("a.png")).unwrap();
+    for bytes in [png, crate::picture::jpeg(&RgbImage::new(20, 10), Orientation::NoTransforms)] {
+        std::fs::write(at("b.png"), [bytes.as_slice(), &[0; 100]].concat()).unwrap();
+        assert_eq!(findings(), Vec::<String>::new());
+        std::fs::write(at("b.png"), &bytes[..bytes.len() - 2]).unwrap();
+        let found = findings();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("image 2 cannot be opened: the picture is cut off: "), "{found:?}");
+    }
+}
+
+#[test]
 fn a_class_that_is_there_is_not_absent() {
     let text = r#"{"images":[{"id":5,"width":6,"height":4,"file_name":"a.jpg","neg_category_ids":[2, 7],"not_exhaustive_category_ids":[]},
         {"id":6,"width":6,"height":4,"file_name":"b.jpg","neg_category_ids":[7],"not_exhaustive_category_ids":[]}],

@@ -39,7 +39,7 @@ fn same(a: &Contents, b: &Contents) {
     assert_eq!(a.history.revision(), b.history.revision());
     assert_eq!((&a.reviewed, a.shown, &a.target, a.exported), (&b.reviewed, b.shown, &b.target, b.exported));
     assert_eq!((&a.judged, &a.image_folder, &a.left_out), (&b.judged, &b.image_folder, &b.left_out));
-    assert_eq!((a.class, &a.colors), (b.class, &b.colors));
+    assert_eq!((a.class, &a.colors, &a.exemplars), (b.class, &b.colors, &b.exemplars));
 }
 
 /// A session of edits that follow from a seed, the way the window makes them.
@@ -219,7 +219,7 @@ fn a_project_of_the_first_format_is_read_and_takes_judgements() {
     session.advance(40);
     let path = create(folder.path(), &session.contents).path().to_owned();
     let old = rusqlite::Connection::open(&path).unwrap();
-    let newer = "DROP TABLE judged; DROP TABLE left_out; DROP TABLE color; ALTER TABLE step DROP COLUMN version; PRAGMA user_version = 1";
+    let newer = "DROP TABLE judged; DROP TABLE left_out; DROP TABLE color; DROP TABLE exemplar; ALTER TABLE step DROP COLUMN version; PRAGMA user_version = 1";
     old.execute_batch(newer).unwrap();
     drop(old);
     let mut project = Project::open(&path).unwrap();
@@ -304,6 +304,22 @@ fn what_is_chosen_of_classes_is_kept() {
 }
 
 #[test]
+fn exemplars_are_kept_in_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut project = create(folder.path(), &Session::new().contents);
+    let exemplars = vec![(CategoryId(9), InstanceId(5)), (CategoryId(3), InstanceId(i64::MIN)), (CategoryId(9), InstanceId(1))];
+    for some in [&exemplars[1..], &exemplars[..]] {
+        project.write(&Change::Exemplars(some.to_vec())).unwrap();
+    }
+    let contents = load(&project);
+    assert_eq!((&contents.exemplars, &project.first().unwrap().exemplars), (&exemplars, &exemplars));
+    project.refill(&contents, &Cancel::new(), &mut |_| ()).unwrap();
+    same(&load(&project), &contents);
+    project.write(&Change::Exemplars(Vec::new())).unwrap();
+    assert!(load(&project).exemplars.is_empty());
+}
+
+#[test]
 fn the_chosen_folder_of_the_images_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let mut project = create(folder.path(), &Session::new().contents);
@@ -369,6 +385,21 @@ fn a_second_window_is_refused_and_the_next_one_is_not() {
     drop(project);
     let next = find(&places(folder.path())).unwrap().unwrap();
     same(&load(&next), &session.contents);
+}
+
+#[test]
+fn a_window_that_is_letting_go_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = Session::new();
+    let project = create(folder.path(), &session.contents);
+    let let_go = move || {
+        std::thread::sleep(Duration::from_millis(1500));
+        drop(project);
+    };
+    let letting_go = annotator::job::spawn("letting go", let_go).unwrap();
+    let next = find(&places(folder.path())).unwrap().unwrap();
+    same(&load(&next), &session.contents);
+    letting_go.join().unwrap();
 }
 
 #[test]

@@ -308,6 +308,18 @@ impl Canvas {
         }
     }
 
+    /// Ends the gesture as if the button was let go now; what that asks for.
+    pub(crate) fn finish_gesture(&mut self, state: &State) -> Vec<Command> {
+        let mut commands = Vec::new();
+        self.release(state, Modifiers::NONE, &mut commands);
+        commands
+    }
+
+    /// Ends a gesture that would change something, without a command; whether there was one. Moving the image goes on.
+    pub(crate) fn drop_gesture(&mut self) -> bool {
+        self.gesture.take_if(|gesture| !matches!(gesture, Gesture::Pan)).is_some()
+    }
+
     /// Whether the pointer went so far that more than a click was meant.
     fn is_drag(&self, start: Point, now: Point) -> bool {
         start.distance(now) * self.view.scale() >= 3.0

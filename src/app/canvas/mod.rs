@@ -166,10 +166,7 @@ impl Canvas {
         self.view.follow_review(state.review.is_some());
         self.view.layout(area, known_size(image.size, picture));
         self.vertex = self.taken_vertex(state);
-        let is_over_button = match picture {
-            Loaded::Broken(reason) => broken_ui(ui, area, &image.file_name, reason, colors, commands),
-            _ => false,
-        };
+        let is_over_button = matches!(picture, Loaded::Broken(_)) && ui.rect_contains_pointer(folder_button(area));
         if !is_over_button || self.is_busy() {
             self.interact(ui, &response, state, commands);
         }
@@ -196,6 +193,10 @@ impl Canvas {
             ui.ctx().request_repaint();
         }
         self.paint_marks(&painter, state, assistant, colors);
+        if let Loaded::Broken(reason) = picture {
+            broken_ui(ui, area, &image.file_name, reason, colors, commands);
+        }
+        self.paint_pointer(&painter, state);
         if let Some(turn) = turned {
             turned_ui(ui, area, turn, colors);
         }
@@ -232,10 +233,20 @@ fn turned_ui(ui: &mut Ui, area: egui::Rect, turn: &str, colors: &theme::Palette)
     ui.put(place, label).on_hover_text("Masks and boxes in COCO files lie on the pixels as they are stored");
 }
 
-/// Says why an image is not seen, and offers to say where the images are; whether the pointer is over that button.
-fn broken_ui(ui: &mut Ui, area: egui::Rect, name: &str, reason: &str, colors: &theme::Palette, commands: &mut Vec<Command>) -> bool {
+/// Where it is said that an image is not seen.
+fn broken_card(area: egui::Rect) -> egui::Rect {
+    egui::Rect::from_center_size(area.center(), egui::vec2(460.0_f32.min(area.width() - 40.0), 176.0))
+}
+
+/// Where the button on [`broken_card`] is.
+fn folder_button(area: egui::Rect) -> egui::Rect {
+    egui::Rect::from_center_size(broken_card(area).center_bottom() - egui::vec2(0.0, 28.0), egui::vec2(190.0, 28.0))
+}
+
+/// Says over the objects why an image is not seen, and offers to say where the images are.
+fn broken_ui(ui: &mut Ui, area: egui::Rect, name: &str, reason: &str, colors: &theme::Palette, commands: &mut Vec<Command>) {
     let painter = ui.painter_at(area);
-    let card = egui::Rect::from_center_size(area.center(), egui::vec2(460.0_f32.min(area.width() - 40.0), 176.0));
+    let card = broken_card(area);
     painter.rect(card, 10.0, colors.panel, egui::Stroke::new(1.0, colors.bad.gamma_multiply(0.6)), egui::StrokeKind::Inside);
     painter.text(
         card.center_top() + egui::vec2(0.0, 22.0),
@@ -247,12 +258,9 @@ fn broken_ui(ui: &mut Ui, area: egui::Rect, name: &str, reason: &str, colors: &t
     let text = format!("{name}\n{reason}");
     let galley = painter.layout(text, FontId::proportional(13.0), colors.weak, card.width() - 40.0);
     painter.galley(card.center_top() + egui::vec2(-galley.size().x / 2.0, 54.0), galley, colors.weak);
-    let place = egui::Rect::from_center_size(card.center_bottom() - egui::vec2(0.0, 28.0), egui::vec2(190.0, 28.0));
-    let button = ui.put(place, egui::Button::new("Choose image folder…"));
-    if button.clicked() {
+    if ui.put(folder_button(area), egui::Button::new("Choose image folder…")).clicked() {
         commands.push(Command::ChooseImageFolder);
     }
-    button.contains_pointer()
 }
 
 #[cfg(test)]

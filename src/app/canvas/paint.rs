@@ -223,7 +223,6 @@ impl Canvas {
             self.paint_scribbles(painter, state, assistant);
         }
         self.paint_outline(painter, state);
-        self.paint_pointer(painter, state);
     }
 
     /// The box `rect` of an object as the gesture makes it.
@@ -237,7 +236,8 @@ impl Canvas {
         }
     }
 
-    fn paint_pointer(&self, painter: &Painter, state: &State) {
+    /// The brush or the crosshair where the pointer is.
+    pub(super) fn paint_pointer(&self, painter: &Painter, state: &State) {
         let Some(at) = self.pointer.filter(|_| !matches!(self.gesture, Some(Gesture::Pan))) else { return };
         match state.tool {
             Tool::Select | Tool::Prompt | Tool::Polygon | Tool::Wand => {}

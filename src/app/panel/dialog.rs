@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use egui::{Align2, Context, Id, Key, Margin, Modal, RichText, ScrollArea, TextEdit, Ui, Vec2, vec2};
 
-use crate::annotation::{Category, CategoryId};
+use crate::annotation::CategoryId;
 use crate::app::command::{Command, TABLE};
-use crate::app::fuzzy::{self, Typed};
+use crate::app::fuzzy;
+use crate::app::panel::class_search;
 use crate::app::panel::classes::RenameForm;
 use crate::app::panel::color::ColorForm;
 pub(crate) use crate::app::panel::images::ImageSearch;
@@ -62,6 +63,11 @@ pub(crate) enum Dialog {
         /// The path to open next; none where the window closes.
         then: Option<PathBuf>,
     },
+    /// Training is under way, which stops with what is open.
+    StopsTraining {
+        /// The path to open next; none where the window closes.
+        then: Option<PathBuf>,
+    },
     /// Others have written the file that Save writes.
     Overtaken(PathBuf),
     /// Others have changed the project since a person's own copy of it began.
@@ -93,6 +99,12 @@ pub(crate) enum Dialog {
 pub(crate) struct Search {
     query: String,
     marked: usize,
+    /// Whether the arrows have marked the row.
+    is_moved: bool,
+    /// Whether no row is marked before anything is typed.
+    is_careful: bool,
+    /// Whether Enter came together with text, whose rows come with the next frame.
+    is_entered: bool,
 }
 
 /// The most rows under it.
@@ -123,6 +135,7 @@ impl Dialog {
             Self::Losses(_) => "losses",
             Self::LeftOut(_) => "left out",
             Self::Unwritten { .. } => "unwritten",
+            Self::StopsTraining { .. } => "stops training",
             Self::Overtaken(_) => "overtaken",
             Self::Outdated { .. } => "outdated",
             Self::Polish(_) => "polish",
@@ -139,7 +152,7 @@ impl Dialog {
             Self::Rename(_) | Self::Color(_) => 400.0,
             Self::Import => 420.0,
             Self::Palette(_) | Self::Classes(_) | Self::Images(_) | Self::Merge(..) => 440.0,
-            Self::Export(_) | Self::Polish(_) => 460.0,
+            Self::Export(_) | Self::Polish(_) | Self::StopsTraining { .. } => 460.0,
             Self::Settings(_) => 480.0,
             Self::Unwritten { .. } | Self::Overtaken(_) | Self::Outdated { .. } | Self::Several { .. } => 520.0,
             Self::Training(_) => 540.0,
@@ -172,11 +185,11 @@ impl Dialog {
         let colors = theme::palette(state.settings.look);
         match self {
             Self::Palette(search) => palette_ui(ui, search, state, colors, commands),
-            Self::Classes(search) => classes_ui(ui, search, state, colors, commands),
+            Self::Classes(search) => class_search::choose_ui(ui, search, state, colors, commands),
             Self::Images(search) => search.ui(ui, state, colors, commands),
             Self::Rename(form) => form.ui(ui, state, colors, commands),
             Self::Color(form) => form.ui(ui, state, commands),
-            Self::Merge(class, search) => merge_ui(ui, *class, search, state, colors, commands),
+            Self::Merge(class, search) => class_search::merge_ui(ui, *class, search, state, colors, commands),
             Self::Help(form) => form.ui(ui, state, colors, commands),
             Self::Settings(settings) => settings_ui(ui, settings, colors, commands),
             Self::Import => transfer::import_ui(ui, colors, commands),
@@ -184,6 +197,7 @@ impl Dialog {
             Self::Losses(losses) => transfer::losses_ui(ui, "What the format cannot hold", losses),
             Self::LeftOut(records) => transfer::losses_ui(ui, "What was left out", records),
             Self::Unwritten { why, then } => unwritten_ui(ui, why, then.as_deref(), colors, commands),
+            Self::StopsTraining { then } => stops_training_ui(ui, then.as_deref(), commands),
             Self::Overtaken(path) => overtaken_ui(ui, path, commands),
             Self::Outdated { path, places } => outdated_ui(ui, path, places, commands),
             Self::Polish(form) => form.ui(ui, state, colors, commands),
@@ -208,9 +222,19 @@ fn fitted_ui<R>(ui: &mut Ui, width: f32, content: impl FnOnce(&mut Ui) -> R) -> 
 }
 
 impl Search {
+    /// A search that chooses nothing by Enter alone.
+    pub(crate) fn careful() -> Self {
+        Self { is_careful: true, ..Self::default() }
+    }
+
     /// What was typed.
     pub(super) fn query(&self) -> &str {
         self.query.trim()
+    }
+
+    /// Whether Enter chooses a row.
+    fn is_marked(&self) -> bool {
+        !self.is_careful || self.is_moved || !self.query().is_empty()
     }
 
     /// Shows the field and `rows` (name, note); the chosen row.
@@ -219,23 +243,30 @@ impl Search {
             let down = input.count_and_consume_key(egui::Modifiers::NONE, Key::ArrowDown);
             down as isize - input.count_and_consume_key(egui::Modifiers::NONE, Key::ArrowUp) as isize
         });
+        let is_moved = steps != 0;
         let enter = super::is_entered(ui);
         let field =
             ui.add(TextEdit::singleline(&mut self.query).hint_text(hint.to_owned()).desired_width(f32::INFINITY).margin(Margin::same(8)));
         if field.changed() {
-            self.marked = 0;
+            (self.marked, self.is_moved) = (0, false);
             // The rows below still belong to the text before.
+            self.is_entered = enter;
             ui.ctx().request_repaint();
         }
         // Asking again each frame would break input methods off.
         if !enter && !field.has_focus() {
             field.request_focus();
         }
+        // The first step only marks the first row.
+        let steps = if self.is_marked() { steps } else { (steps - 1).max(0) };
+        self.is_moved |= is_moved;
         self.marked = self.marked.saturating_add_signed(steps).min(rows.len().saturating_sub(1));
         ui.add_space(4.0);
-        let mut chosen = (enter && !rows.is_empty()).then_some(self.marked);
+        let marked = Some(self.marked).filter(|_| self.is_marked());
+        let chooses = !field.changed() && (std::mem::take(&mut self.is_entered) || enter);
+        let mut chosen = marked.filter(|_| chooses && !rows.is_empty());
         for (index, (name, note)) in rows.iter().enumerate() {
-            let (rect, response) = super::row(ui, 28.0, name, index == self.marked, colors);
+            let (rect, response) = super::row(ui, 28.0, name, Some(index) == marked, colors);
             let note = super::line(ui, note, 12.5, colors.weak, 160.0);
             let right = rect.right() - 10.0 - note.size().x;
             ui.painter().galley(egui::pos2(right, rect.center().y - note.size().y / 2.0), note, colors.weak);
@@ -259,47 +290,6 @@ fn palette_ui(ui: &mut Ui, search: &mut Search, state: &State, colors: &Palette,
     let rows: Vec<(String, String)> = found.iter().map(|entry| (entry.name.to_owned(), state.settings.keymap.first(entry))).collect();
     let chosen = search.ui(ui, "Find a command", &rows, colors).and_then(|index| found.get(index));
     commands.extend(chosen.map(|entry| entry.command.clone()));
-    chosen.is_some()
-}
-
-fn classes_ui(ui: &mut Ui, search: &mut Search, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
-    let categories = &state.document.dataset().categories;
-    let query = search.query().to_owned();
-    let found = fuzzy::ranked(&query, categories.iter().map(|category| category.name.as_str()));
-    let mut rows: Vec<(String, String)> = Vec::new();
-    let mut ids: Vec<Option<CategoryId>> = Vec::new();
-    for category in found.into_iter().take(SHOWN).filter_map(|index| categories.get(index)) {
-        rows.push((category.name.clone(), category.supercategory.clone()));
-        ids.push(Some(category.id));
-    }
-    if !query.is_empty() && !categories.iter().any(|category| category.name == query) {
-        // Whoever types a new name and Enter means no class that only has its letters somewhere.
-        let is_begun = rows.first().is_some_and(|(name, _)| Typed::of(&query, name) != Typed::Letters);
-        let place = if is_begun { rows.len() } else { 0 };
-        rows.insert(place, (format!("Add class “{query}”"), "new".to_owned()));
-        ids.insert(place, None);
-    }
-    let chosen = search.ui(ui, "Find a class, or type the name of a new one", &rows, colors);
-    if ids.is_empty() {
-        ui.label(RichText::new("There are no classes yet: type a name.").color(colors.weak));
-    }
-    match chosen.and_then(|index| ids.get(index)) {
-        Some(Some(id)) => commands.push(Command::Assign(*id)),
-        Some(None) => commands.push(Command::NewClass(query)),
-        None => return false,
-    }
-    true
-}
-
-fn merge_ui(ui: &mut Ui, from: CategoryId, search: &mut Search, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
-    let others: Vec<&Category> = state.document.dataset().categories.iter().filter(|category| category.id != from).collect();
-    let found = fuzzy::ranked(&search.query, others.iter().map(|category| category.name.as_str()));
-    let found: Vec<&Category> = found.into_iter().filter_map(|index| others.get(index).copied()).take(SHOWN).collect();
-    let rows: Vec<(String, String)> = found.iter().map(|category| (category.name.clone(), category.supercategory.clone())).collect();
-    ui.heading(format!("Merge {} into", state.class_name(from)));
-    ui.add_space(6.0);
-    let chosen = search.ui(ui, "Find the class that gets its objects", &rows, colors).and_then(|index| found.get(index));
-    commands.extend(chosen.map(|into| Command::MergeClass(from, into.id)));
     chosen.is_some()
 }
 
@@ -406,8 +396,19 @@ fn unwritten_ui(ui: &mut Ui, why: &str, then: Option<&Path>, colors: &Palette, c
     choices_ui(ui, "Stay", [("Export COCO as…", Command::ExportAs), ("Lose it and go on", leaves)], commands)
 }
 
+fn stops_training_ui(ui: &mut Ui, then: Option<&Path>, commands: &mut Vec<Command>) -> bool {
+    ui.heading("Training is under way");
+    ui.add_space(6.0);
+    let (when, leaves) = match then {
+        None => ("with the window".to_owned(), "Stop it and close"),
+        Some(path) => (format!("when {} is opened", disk::name(path)), "Stop it and open"),
+    };
+    ui.label(format!("It stops {when} and can go on later."));
+    choices_ui(ui, "Stay", [(leaves, Command::Abandon(then.map(Path::to_path_buf)))], commands)
+}
+
 /// Buttons for doing nothing and for commands; whether one was pressed.
-fn choices_ui(ui: &mut Ui, nothing: &str, choices: [(&str, Command); 2], commands: &mut Vec<Command>) -> bool {
+fn choices_ui<const N: usize>(ui: &mut Ui, nothing: &str, choices: [(&str, Command); N], commands: &mut Vec<Command>) -> bool {
     ui.add_space(10.0);
     let choose = |ui: &mut Ui| {
         let mut is_chosen = ui.button(nothing).clicked();

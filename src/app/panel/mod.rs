@@ -1,6 +1,7 @@
 //! The panels around the canvas. Each reads the state and pushes commands.
 
 pub(super) mod check;
+mod class_search;
 pub(super) mod classes;
 pub(super) mod color;
 pub(super) mod dialog;

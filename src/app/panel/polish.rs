@@ -233,7 +233,9 @@ pub(crate) fn list_ui(ui: &mut Ui, state: &State, findings: &[Finding], height: 
     }
     ui.horizontal(|ui| {
         let waits = !findings.is_empty() && shown.is_none();
-        if waits && ui.small_button("Begin (Enter)").on_hover_text("Shows the first change").clicked() {
+        // With something selected, Enter is about that.
+        let begin = if state.selection.is_empty() { "Begin (Enter)" } else { "Begin" };
+        if waits && ui.small_button(begin).on_hover_text("Shows the first change").clicked() {
             commands.push(Command::ShowChange(0));
         }
         let tip = "Takes every change that is left, as one step (Shift+Enter)";

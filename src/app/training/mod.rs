@@ -249,7 +249,11 @@ impl App {
         }
         let started = self.lesson(course).and_then(|lesson| self.trainer.start(lesson, ctx));
         match started {
-            Ok(()) => self.collect_training(),
+            Ok(()) => {
+                // What the run before came to would pass for a word on this one.
+                self.state.message = None;
+                self.collect_training();
+            }
             Err(error) => self.state.say(Tone::Error, format!("Training cannot begin: {error}")),
         }
     }

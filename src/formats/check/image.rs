@@ -45,8 +45,8 @@ pub(super) fn contradictions(dataset: &Dataset, origin: &Arc<Path>) -> Report {
     report
 }
 
-/// What is wrong with the pictures of `dataset` in `folder`: those that are missing or cannot be opened, those whose size is
-/// not the one in the data set, so that masks would not fit, and those that EXIF turns. `None` when `cancel` was raised.
+/// What is wrong with the pictures of `dataset` in `folder`: those that are missing, cut off or cannot be opened, those whose
+/// size is not the one in the data set, so that masks would not fit, and those that EXIF turns. `None` when `cancel` was raised.
 pub(super) fn pictures(dataset: &Dataset, folder: &Path, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> Option<Report> {
     let meter = Meter::start("Checking pictures", dataset.images.len() as u64);
     let mut report = Report::default();
@@ -64,7 +64,7 @@ pub(super) fn pictures(dataset: &Dataset, folder: &Path, cancel: &Cancel, progre
 fn on_disk(image: &Image, folder: &Path) -> Vec<Warning> {
     let path = folder.join(&image.file_name);
     let mut problems = Vec::new();
-    match picture::header(&path) {
+    match picture::complete(&path) {
         Ok(header) => {
             if header.size != image.size {
                 problems.push(Problem::PictureSize { stored: image.size, found: header.size });

@@ -1,65 +1,126 @@
 //! What the library passes over in CVAT's files (CVAT, `dump_as_cvat_annotation`): `<mask>` elements, run lengths row by
-//! row inside a box, the first one of pixels that are not the object's; and the rotation of boxes, in degrees clockwise
-//! about their centres.
+//! row inside a box, the first one of pixels that are not the object's; `<ellipse>` elements; and the rotation of boxes and
+//! ellipses, in degrees clockwise about their centres.
 
 use std::collections::HashMap;
+use std::f64::consts::TAU;
 use std::path::Path;
 use std::str::FromStr;
+use std::vec::IntoIter;
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::super::exchange::{Builder, ExchangeError, Fault};
-use super::super::library::restored;
+use super::super::library::{FARTHEST, restored};
 use super::super::loss::{Kind, Tally};
-use crate::annotation::{ImageId, Instance, Shape};
-use crate::geometry::{Rect, Size};
-use crate::mask::Mask;
+use crate::annotation::{ImageId, Instance, InstanceId, Shape};
+use crate::geometry::{Point, Rect, Size};
+use crate::mask::{Mask, rle};
 
-/// Adds the masks of `text`, a file without references, to the images of `builder`, where the first of a name counts, and
-/// turns its boxes, which become polygons; returns how many masks there are. Errors name the file `path`.
+/// Corners of the polygon that stands for an ellipse.
+const ELLIPSE_CORNERS: u32 = 64;
+
+/// Adds the masks and ellipses of `text`, a file without references, to the images of `builder`, where the first of a name
+/// counts, each at its place among the objects that the library has read, and turns boxes, which become polygons; returns how
+/// many it has added or counted. Errors name the file `path`.
 ///
 /// # Errors
-/// When the XML is broken, or a mask's members are no such numbers, do not fill its box or lie outside its image.
+/// When the XML is broken, a mask's members are no such numbers, do not fill its box or lie outside its image, or an
+/// ellipse's are no such numbers.
 pub(super) fn read(text: &str, path: &Path, builder: &mut Builder, tally: &mut Tally) -> Result<usize, ExchangeError> {
-    let images: HashMap<String, (ImageId, Size)> =
-        builder.dataset.images.iter().rev().map(|image| (image.file_name.clone(), (image.id, image.size))).collect();
-    let (mut reader, mut name, mut count) = (Reader::from_str(text), String::new(), 0);
-    // Boxes stand in the file in the order in which the library has read them.
-    let mut next = 0;
-    let broken = |error: &dyn std::fmt::Display| ExchangeError::Library { message: error.to_string(), path: path.to_owned() };
+    let images = builder.dataset.images.iter().rev().map(|image| (image.file_name.clone(), (image.id, image.size))).collect();
+    let library = std::mem::take(&mut builder.dataset.instances).into_iter();
+    let mut shapes = Shapes { path, images, library, builder, tally, masks: 0, ellipses: 0 };
+    let broken = |error: quick_xml::Error| ExchangeError::Library { message: error.to_string(), path: path.to_owned() };
+    let (mut reader, mut image) = (Reader::from_str(text), None);
     loop {
-        match reader.read_event().map_err(|error| broken(&error))? {
-            Event::Eof => return Ok(count),
-            Event::Start(element) | Event::Empty(element) => match element.name().as_ref() {
-                b"image" => name = member(&element, "name").unwrap_or_default().replace('\\', "/"),
-                b"box" => {
-                    let Some((rect, polygon)) = boxed(&element) else { continue };
-                    let image = images.get(&name).map(|(image, _)| *image);
-                    let is_it = |one: &Instance| Some(one.image_id) == image && one.shape == Shape::Box && near(one.bbox, rect);
-                    let place = builder.dataset.instances[next..].iter().position(is_it).map(|place| next + place);
-                    next = place.map_or(next, |place| place + 1);
-                    match (place, polygon) {
-                        (Some(place), Some(polygon)) => builder.dataset.instances[place].set_shape(Shape::Polygons([polygon].into())),
-                        (None, Some(_)) => tally.add(Kind::Member, format_args!("the rotation of a box on {name}")),
-                        (_, None) => {}
-                    }
-                }
-                b"mask" => {
-                    count += 1;
-                    let Some(&(image, size)) = images.get(&name) else { continue };
-                    let wrong = |fault| ExchangeError::record(path, format!("mask {count} (image {name})"), fault);
-                    let label = member(&element, "label").ok_or_else(|| wrong(Fault::Member("label")))?;
-                    let mask = mask(&element, size).map_err(wrong)?;
-                    if !mask.is_empty() {
-                        let class = builder.class(&label);
-                        builder.object(image, class, Rect::default(), Shape::from_mask(&mask));
-                    }
-                }
-                _ => {}
-            },
+        match reader.read_event().map_err(broken)? {
+            Event::Eof => break,
+            Event::Start(element) if element.name().as_ref() == b"image" => {
+                image = member(&element, "name").map(|name| name.replace('\\', "/"));
+            }
+            Event::End(element) if element.name().as_ref() == b"image" => image = None,
+            Event::Start(element) => {
+                let Some(image) = &image else { continue };
+                shapes.add(&element, image)?;
+                reader.read_to_end(element.name()).map_err(broken)?;
+            }
+            Event::Empty(element) => {
+                let Some(image) = &image else { continue };
+                shapes.add(&element, image)?;
+            }
             _ => {}
         }
+    }
+    while shapes.passed_on().is_some() {}
+    Ok(shapes.masks + shapes.ellipses)
+}
+
+/// The objects of a file, in its order.
+struct Shapes<'a> {
+    path: &'a Path,
+    images: HashMap<String, (ImageId, Size)>,
+    /// The boxes and polygons, in the order in which the library has read them, which is that of the file.
+    library: IntoIter<Instance>,
+    builder: &'a mut Builder,
+    tally: &'a mut Tally,
+    masks: usize,
+    ellipses: usize,
+}
+
+impl Shapes<'_> {
+    fn add(&mut self, element: &BytesStart<'_>, image: &str) -> Result<(), ExchangeError> {
+        match element.name().as_ref() {
+            b"box" => {
+                if let (Some(instance), Some(polygon)) = (self.passed_on(), turned_box(element)) {
+                    instance.set_shape(Shape::Polygons([polygon].into()));
+                }
+            }
+            // The library counts those of fewer points.
+            b"polygon" if member(element, "points").is_some_and(|points| points.split(';').count() > 2) => {
+                self.passed_on();
+            }
+            b"mask" => {
+                self.masks += 1;
+                self.own(element, image, format!("mask {} (image {image})", self.masks), mask)?;
+            }
+            b"ellipse" => {
+                self.ellipses += 1;
+                self.own(element, image, format!("ellipse {} (image {image})", self.ellipses), |element, _| ellipse(element))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Gives the data set the next object of the library.
+    fn passed_on(&mut self) -> Option<&mut Instance> {
+        let instance = self.library.next()?;
+        let instances = &mut self.builder.dataset.instances;
+        instances.push(Instance { id: InstanceId(instances.len() as i64 + 1), ..instance });
+        instances.last_mut()
+    }
+
+    /// Adds what `shape` makes of an element that the library does not know; counted where that has no pixels.
+    fn own(
+        &mut self,
+        element: &BytesStart<'_>,
+        image: &str,
+        record: String,
+        shape: impl FnOnce(&BytesStart<'_>, Size) -> Result<Option<Shape>, Fault>,
+    ) -> Result<(), ExchangeError> {
+        let Some(&(image, size)) = self.images.get(image) else { return Ok(()) };
+        let label = member(element, "label").ok_or(Fault::Member("label"));
+        match label.and_then(|label| Ok((label, shape(element, size)?))) {
+            Ok((label, Some(shape))) => {
+                let class = self.builder.class(&label);
+                self.builder.object(image, class, Rect::default(), shape);
+            }
+            Ok((_, None)) => self.tally.add(Kind::Object, record),
+            Err(fault) => return Err(ExchangeError::record(self.path, record, fault)),
+        }
+        Ok(())
     }
 }
 
@@ -68,29 +129,51 @@ fn member(element: &BytesStart<'_>, name: &str) -> Option<String> {
     Some(restored(std::str::from_utf8(&value).ok()?))
 }
 
-/// A box without its rotation, and the polygon that it is where it has one.
-fn boxed(element: &BytesStart<'_>) -> Option<(Rect, Option<Vec<f64>>)> {
-    let value = |name| member(element, name)?.trim().parse::<f64>().ok().filter(|value| value.is_finite());
+/// The polygon that a box with a rotation is.
+fn turned_box(element: &BytesStart<'_>) -> Option<Vec<f64>> {
+    let value = |name| coordinate(element, name).ok();
     let [left, top, right, bottom] = [value("xtl")?, value("ytl")?, value("xbr")?, value("ybr")?];
-    let rect = Rect::new(left, top, right - left, bottom - top);
-    let Some(angle) = value("rotation").filter(|angle| *angle != 0.0) else { return Some((rect, None)) };
-    let (middle, (sin, cos)) = (rect.center(), angle.to_radians().sin_cos());
+    let degrees = value("rotation").filter(|degrees| *degrees != 0.0)?;
+    let middle = Rect::new(left, top, right - left, bottom - top).center();
     let corners = [(left, top), (right, top), (right, bottom), (left, bottom)].map(|(x, y)| (x - middle.x, y - middle.y));
-    let hundredths = |value: f64| (value * 100.0).round() / 100.0;
-    let polygon = corners.into_iter().flat_map(|(x, y)| [middle.x + x * cos - y * sin, middle.y + x * sin + y * cos].map(hundredths));
-    Some((rect, Some(polygon.collect())))
+    Some(turned(middle, degrees, corners))
 }
 
-fn near(a: Rect, b: Rect) -> bool {
-    [a.x - b.x, a.y - b.y, a.width - b.width, a.height - b.height].iter().all(|difference| difference.abs() < 0.01)
+/// The polygon that an ellipse is; `None` where it has no extent.
+fn ellipse(element: &BytesStart<'_>) -> Result<Option<Shape>, Fault> {
+    let value = |name| coordinate(element, name);
+    let (middle, radii) = (Point::new(value("cx")?, value("cy")?), Point::new(value("rx")?, value("ry")?));
+    let degrees = member(element, "rotation").map_or(Ok(0.0), |_| value("rotation"))?;
+    if radii.x.min(radii.y) <= 0.0 {
+        return Ok(None);
+    }
+    let corner = |index| {
+        let (sin, cos) = (TAU * f64::from(index) / f64::from(ELLIPSE_CORNERS)).sin_cos();
+        (radii.x * cos, radii.y * sin)
+    };
+    Ok(Some(Shape::Polygons([turned(middle, degrees, (0..ELLIPSE_CORNERS).map(corner))].into())))
+}
+
+/// The polygon with these corners, seen from `middle` and turned about it, in hundredths of a pixel.
+fn turned(middle: Point, degrees: f64, corners: impl IntoIterator<Item = (f64, f64)>) -> Vec<f64> {
+    let (sin, cos) = degrees.to_radians().sin_cos();
+    let hundredths = |value: f64| (value * 100.0).round() / 100.0;
+    let place = |(x, y): (f64, f64)| [middle.x + x * cos - y * sin, middle.y + x * sin + y * cos].map(hundredths);
+    corners.into_iter().flat_map(place).collect()
+}
+
+fn coordinate(element: &BytesStart<'_>, name: &'static str) -> Result<f64, Fault> {
+    let text = member(element, name).ok_or(Fault::Member(name))?;
+    let value: f64 = number(&text)?;
+    if value.abs() <= FARTHEST { Ok(value) } else { Err(Fault::Number(text)) }
 }
 
 fn number<T: FromStr>(text: &str) -> Result<T, Fault> {
     text.trim().parse().ok().ok_or_else(|| Fault::Number(text.trim().to_owned()))
 }
 
-/// The mask of an image of `size`.
-fn mask(element: &BytesStart<'_>, size: Size) -> Result<Mask, Fault> {
+/// The mask on an image of `size`; `None` where it has no pixels.
+fn mask(element: &BytesStart<'_>, size: Size) -> Result<Option<Shape>, Fault> {
     let text = |name| member(element, name).ok_or(Fault::Member(name));
     let side = |name| number::<u32>(&text(name)?);
     let (left, top, place) = (side("left")?, side("top")?, Size::new(side("width")?, side("height")?));
@@ -98,7 +181,7 @@ fn mask(element: &BytesStart<'_>, size: Size) -> Result<Mask, Fault> {
     if !fits(left, place.width, size.width) || !fits(top, place.height, size.height) {
         return Err(Fault::Size { mask: Size::new(left.saturating_add(place.width), top.saturating_add(place.height)), place: size });
     }
-    let mut mask = Mask::new(size);
+    let mut mask = Mask::new(place);
     let (mut at, mut object) = (0_usize, false);
     for run in text("rle")?.split(',') {
         let end = number::<u32>(run)? as usize + at;
@@ -108,10 +191,13 @@ fn mask(element: &BytesStart<'_>, size: Size) -> Result<Mask, Fault> {
         while object && at < end {
             let (x, y) = (at % place.width as usize, at / place.width as usize);
             let length = (place.width as usize - x).min(end - at);
-            mask.row_mut(top + y as u32)[left as usize + x..][..length].fill(1);
+            mask.row_mut(y as u32)[x..][..length].fill(1);
             at += length;
         }
         (at, object) = (end, !object);
     }
-    if at == place.pixels() { Ok(mask) } else { Err(Fault::Member("rle")) }
+    if at != place.pixels() {
+        return Err(Fault::Member("rle"));
+    }
+    Ok((!mask.is_empty()).then(|| Shape::from_runs(size, rle::encode_placed(&mask, left, top, size))))
 }

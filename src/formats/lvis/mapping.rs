@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::count::{Counts, described};
 use super::mark::{Marks, marks, with_marks, with_members};
-use super::{COCO, is_lvis, synset};
+use super::{is_lvis, synset};
 use crate::annotation::{Category, CategoryId, Dataset, Field, ImageId, Instance, Verbatim};
 use crate::formats::coco::patch::{Change, patched};
 use crate::formats::coco::record::stored_name;
@@ -62,13 +62,12 @@ pub fn to_lvis(dataset: &mut Dataset, reference: Option<&[Category]>, tally: &mu
 
 pub(in crate::formats) const MARKS: [&str; 2] = ["neg_category_ids", "not_exhaustive_category_ids"];
 
-/// Makes `dataset` one of COCO: annotations with a crowd flag of 0 or 1, images with a file name, and of a data set of
-/// LVIS the classes under the ids of `reference`, or where there is none those of COCO itself.
+/// Makes `dataset` one of COCO: annotations with a crowd flag of 0 or 1, images with a file name. With a `reference` the
+/// classes get the ids that they have there, by synset or name; without one they keep their own.
 pub fn to_coco(dataset: &mut Dataset, reference: Option<&[Category]>, tally: &mut Tally) {
     let was_lvis = is_lvis(dataset);
-    if was_lvis || reference.is_some() {
-        let own: Vec<Category> = COCO.iter().map(coco_category).collect();
-        renumber(dataset, reference.unwrap_or(&own), tally);
+    if let Some(reference) = reference {
+        renumber(dataset, reference, tally);
     }
     for image in &mut dataset.images {
         let found = marks(image);
@@ -125,10 +124,6 @@ fn completed(text: &str, instance: &Instance) -> Option<String> {
 
 fn members(source: &Verbatim) -> Map<String, Value> {
     serde_json::from_str(source.text()).unwrap_or_default()
-}
-
-fn coco_category(class: &super::CocoClass) -> Category {
-    Category { id: CategoryId(class.id), name: class.name.to_owned(), supercategory: class.supercategory.to_owned(), source: None }
 }
 
 /// Gives the classes of `dataset` the ids that those with the same synset, else the same name, have in `reference`; the

@@ -1,4 +1,5 @@
-//! Reads YOLO's folder: lines of four numbers after the class are boxes, longer ones polygons, also in one file.
+//! Reads YOLO's folder: lines of four numbers after the class are boxes, with a fifth their confidence, longer ones polygons,
+//! also in one file.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
@@ -58,15 +59,20 @@ pub(in crate::formats) fn read(path: &Path, images: Option<&Path>, watch: &mut W
     }
     let mut builder = Builder::default();
     let classes: Vec<CategoryId> = classes.iter().map(|name| builder.class(name)).collect();
-    let mut used = HashSet::new();
+    let (mut used, mut first) = (HashSet::new(), None);
     let meter = Meter::start("Reading", source.pictures.len() as u64);
     for (done, picture) in source.pictures.into_iter().enumerate() {
         watch.step(&meter, done)?;
         let id = builder.image(picture.file_name, picture.size);
         let Some(file) = picture.labels.into_iter().find(|file| file.exists()) else { continue };
         let text = read_text(&file)?;
-        lines(&text, &file, (id, picture.size), &classes, &mut builder, &mut tally)?;
+        let fault = lines(&text, &file, (id, picture.size), &classes, &mut builder, &mut tally)?;
+        first = first.or(fault);
         used.insert(file);
+    }
+    // Texts without a single object are no labels.
+    if let Some(fault) = first.filter(|_| builder.dataset.instances.is_empty()) {
+        return Err(fault);
     }
     let unused: Vec<PathBuf> = source.texts.into_iter().filter(|file| !used.contains(file)).collect();
     if used.is_empty() && !unused.is_empty() {
@@ -99,6 +105,10 @@ fn around(root: &Path, images: Option<PathBuf>) -> Result<Source, ExchangeError>
     Ok(Source { report, pictures, texts, is_mixed: labels == root, place })
 }
 
+/// Adds the objects of `text`. A line that cannot be read is left out and counted; returns what is wrong with the first one.
+///
+/// # Errors
+/// When a class has no name: then the list of classes is another one's.
 fn lines(
     text: &str,
     file: &Path,
@@ -106,37 +116,75 @@ fn lines(
     classes: &[CategoryId],
     builder: &mut Builder,
     tally: &mut Tally,
-) -> Result<(), ExchangeError> {
+) -> Result<Option<ExchangeError>, ExchangeError> {
+    let mut first = None;
     for (index, line) in text.lines().enumerate() {
-        let fault = |fault| ExchangeError::record(file, format!("line {}", index + 1), fault);
-        let mut words = line.split_whitespace();
-        let Some(class) = words.next() else { continue };
-        let number: u64 = class.parse().ok().ok_or_else(|| fault(Fault::Number(class.to_owned())))?;
-        let class = usize::try_from(number).ok().and_then(|number| classes.get(number)).ok_or_else(|| fault(Fault::Class(number)))?;
-        let (mut pixels, mut is_outside) = (Vec::new(), false);
-        for (place, word) in words.enumerate() {
-            let value = word.parse::<f64>().ok().filter(|value| value.abs() <= FARTHEST);
-            let value = value.ok_or_else(|| fault(Fault::Number(word.to_owned())))?;
-            is_outside |= !(0.0..=1.0).contains(&value);
-            pixels.push(value * f64::from(if place % 2 == 0 { size.width } else { size.height }));
-        }
-        let (bbox, shape) = match pixels.as_slice() {
-            // The edges are rounded, not the middle, which may lie between two steps.
-            [x, y, width, height] => {
-                let [x, y, width, height] = [x - width / 2.0, y - height / 2.0, *width, *height].map(rounded);
-                (Rect::new(x, y, width, height), Shape::Box)
+        let at = |fault| ExchangeError::record(file, format!("line {}", index + 1), fault);
+        let object = match parsed(line, size) {
+            Ok(Some(object)) => object,
+            Ok(None) => continue,
+            Err(fault) => {
+                tally.add(Kind::Unreadable, format_args!("{} line {} ({fault})", file.display(), index + 1));
+                first = first.or_else(|| Some(at(fault)));
+                continue;
             }
-            corners if corners.len() >= 6 && corners.len().is_multiple_of(2) => {
-                (Rect::default(), Shape::Polygons([corners.iter().copied().map(rounded).collect()].into()))
-            }
-            _ => return Err(fault(Fault::Count(pixels.len() + 1))),
         };
-        if is_outside {
+        let class = usize::try_from(object.class).ok().and_then(|number| classes.get(number));
+        let class = class.ok_or_else(|| at(Fault::Class(object.class)))?;
+        if object.is_outside {
             tally.add(Kind::OutOfImage, format_args!("{} line {}", file.display(), index + 1));
         }
-        builder.object(image, *class, bbox, shape);
+        builder.object(image, *class, object.bbox, object.shape).score = object.score;
     }
-    Ok(())
+    Ok(first)
+}
+
+fn number(word: &str, is_usable: impl Fn(f64) -> bool) -> Result<f64, Fault> {
+    word.parse::<f64>().ok().filter(|value| is_usable(*value)).ok_or_else(|| Fault::Number(word.to_owned()))
+}
+
+/// An object as a line has it.
+struct Object {
+    class: u64,
+    bbox: Rect,
+    shape: Shape,
+    score: Option<f64>,
+    is_outside: bool,
+}
+
+/// The object of a line on an image of `size`; `None` where the line is empty. A fifth number after the class of a box is the
+/// confidence that Ultralytics' predictions have.
+fn parsed(line: &str, size: Size) -> Result<Option<Object>, Fault> {
+    let mut words = line.split_whitespace();
+    let Some(class) = words.next() else { return Ok(None) };
+    // Tables of numbers have the class as `0.0`.
+    let class = number(class, |value| value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&value))?;
+    let values = words.map(|word| number(word, |value| value.abs() <= FARTHEST)).collect::<Result<Vec<f64>, Fault>>()?;
+    let (shares, score) = match values.as_slice() {
+        [shares @ .., score] if shares.len() == 4 => (shares, Some(*score)),
+        shares => (shares, None),
+    };
+    if let Some(score) = score.filter(|score| !(0.0..=1.0).contains(score)) {
+        return Err(Fault::Number(score.to_string()));
+    }
+    let sides = [size.width, size.height].into_iter().cycle();
+    let pixels: Vec<f64> = shares.iter().zip(sides).map(|(share, side)| share * f64::from(side)).collect();
+    let (bbox, shape) = match pixels.as_slice() {
+        // The edges are rounded, not the middle, which may lie between two steps.
+        [x, y, width, height] => {
+            let [x, y, width, height] = [x - width / 2.0, y - height / 2.0, *width, *height].map(rounded);
+            if width.min(height) <= 0.0 {
+                return Err(Fault::Flat);
+            }
+            (Rect::new(x, y, width, height), Shape::Box)
+        }
+        corners if corners.len() >= 6 && corners.len().is_multiple_of(2) => {
+            (Rect::default(), Shape::Polygons([corners.iter().copied().map(rounded).collect()].into()))
+        }
+        _ => return Err(Fault::Count(values.len() + 1)),
+    };
+    let is_outside = shares.iter().any(|share| !(0.0..=1.0).contains(share));
+    Ok(Some(Object { class: class as u64, bbox, shape, score, is_outside }))
 }
 
 /// The nearest multiple of the grain; never -0, which files would show.

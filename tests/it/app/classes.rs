@@ -188,3 +188,71 @@ fn a_new_name_makes_a_class_though_another_has_its_letters() {
     window.press(Key::Enter);
     assert_eq!(names(&window), ["cat", "kitten", "bird", "kt"], "what matches takes the objects");
 }
+
+fn chosen(window: &Window) -> &str {
+    let state = window.app().state();
+    state.category.map_or("none", |id| state.class_name(id))
+}
+
+#[test]
+fn enter_alone_takes_the_class_that_was_used_last_and_merges_nothing() {
+    let mut window = window();
+    for id in [4, 3] {
+        window.perform(Command::Assign(CategoryId(id)));
+    }
+    window.press(Key::Slash);
+    window.press(Key::Enter);
+    assert_eq!(chosen(&window), "dog");
+    window.press(Key::Slash);
+    window.press(Key::ArrowDown);
+    window.press(Key::Enter);
+    assert_eq!(chosen(&window), "bird", "the one before it is next");
+
+    window.perform(Command::AskMerge(Some(CategoryId(3))));
+    window.press(Key::Enter);
+    window.harness.run_steps(2);
+    window.harness.get_by_label("Merge dog into");
+    write(&mut window, "b");
+    window.press(Key::Backspace);
+    window.press(Key::Enter);
+    window.harness.run_steps(2);
+    assert_eq!(names(&window), ["cat", "kitten", "dog", "bird"]);
+    window.press(Key::ArrowDown);
+    window.press(Key::Enter);
+    assert_eq!(names(&window), ["cat", "kitten", "bird"], "the first step marks the first row");
+    assert_eq!(window.says(), "dog is cat now: 0 objects");
+}
+
+#[test]
+fn among_many_classes_a_slip_is_no_new_class() {
+    let folder = tempfile::tempdir().unwrap();
+    RgbImage::new(120, 80).save(folder.path().join("a.png")).unwrap();
+    let name = |id: u32| if id == 41 { "cat".to_owned() } else { format!("thing {id}") };
+    let classes: Vec<_> = (1..=60).map(|id| serde_json::json!({"id": id, "name": name(id)})).collect();
+    let json = serde_json::json!({
+        "images": [{"id": 1, "file_name": "a.png", "width": 120, "height": 80}],
+        "annotations": [],
+        "categories": classes,
+    });
+    let mut window = Window::over_json(folder, &json);
+    for (text, class) in [("catt", "cat"), ("thing 42", "thing 42"), ("zebra", "zebra")] {
+        window.press(Key::Slash);
+        write(&mut window, text);
+        window.harness.run_steps(2);
+        window.press(Key::Enter);
+        assert_eq!(chosen(&window), class, "{text}");
+    }
+    assert_eq!(names(&window).len(), 61);
+}
+
+#[test]
+fn text_and_enter_in_one_frame_take_what_the_text_means() {
+    let mut window = window();
+    window.press(Key::Slash);
+    window.harness.run_steps(2);
+    let enter = Event::Key { key: Key::Enter, physical_key: None, pressed: true, repeat: false, modifiers: Modifiers::NONE };
+    window.harness.input_mut().events.extend([Event::Text("bird".to_owned()), enter]);
+    window.harness.run_steps(3);
+    assert_eq!(chosen(&window), "bird");
+    assert_eq!(names(&window).len(), 4);
+}

@@ -60,6 +60,33 @@ fn exemplars_of_the_chosen_class_serve_on_other_images() {
 }
 
 #[test]
+fn exemplars_come_back_with_their_project() {
+    let mut window = Window::new(false);
+    for (from, to) in [((10.0, 20.0), (40.0, 50.0)), ((60.0, 20.0), (90.0, 70.0))] {
+        window.draw_box(from, to);
+        window.answered();
+        window.press(Key::K);
+    }
+    window.press(Key::Delete);
+    window.project_is_written();
+    let mut window = window.reopened();
+    let class = window.app().state().category.unwrap();
+    window.until("the crop is made", move |app| !app.state().exemplars.of(class).is_empty());
+    assert_eq!(window.app().state().exemplars.of(class).len(), 1, "the object of the other one is gone");
+    window.press(Key::D);
+    window.until("the image is shown", App::is_image_ready);
+    window.key(Modifiers::SHIFT, Key::W);
+    window.answered();
+    window.answered();
+    assert_eq!(window.app().state().image, 1);
+    assert_eq!(window.objects(), 1, "{}", window.says());
+    window.perform(Command::ForgetExemplars);
+    window.project_is_written();
+    let window = window.reopened();
+    assert!(window.app().state().exemplars.is_empty());
+}
+
+#[test]
 fn a_search_is_shown_and_escape_stops_it() {
     let mut window = Window::new(true);
     window.press(Key::B);

@@ -31,6 +31,27 @@ fn a_file_that_comes_into_an_untouched_folder_is_read() {
 }
 
 #[test]
+fn what_is_said_of_an_unreadable_image_lies_above_its_objects() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("set.json");
+    std::fs::write(&file, THEIRS).unwrap();
+    let mut window = Window::over(folder, file.clone(), false);
+    window.perform(Command::Open(file));
+    window.until("the file is open", |app| app.state().shown().is_some());
+    window.all_is_read();
+    card_is_shown(&mut window);
+    assert_eq!(window.objects(), 1);
+    let texts = window.harness.output().shapes.iter().filter_map(|shape| match &shape.shape {
+        egui::Shape::Text(text) => Some(text.galley.text().to_owned()),
+        _ => None,
+    });
+    let texts: Vec<String> = texts.collect();
+    let card = texts.iter().position(|text| text == "This image cannot be read").unwrap();
+    let name = texts.iter().rposition(|text| text == "kite").unwrap();
+    assert!(name < card, "{texts:?}");
+}
+
+#[test]
 fn a_file_that_came_into_a_folder_can_be_opened_itself() {
     let mut window = Window::new(false);
     window.project_is_written();

@@ -11,6 +11,7 @@ mod duplicate;
 mod file;
 mod find;
 mod format;
+mod gesture;
 mod hand;
 mod image_folder;
 mod leave;

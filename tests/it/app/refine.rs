@@ -38,6 +38,31 @@ fn who_takes_a_refined_mask_has_accepted_it() {
 }
 
 #[test]
+fn a_mask_that_comes_back_is_marked_only_where_it_was_accepted() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    let id = window.app().state().objects().next().unwrap().id;
+    let is_accepted = |window: &Window| window.app().state().document.judgement(id).looked_at;
+    let follows = |window: &mut Window| {
+        for (key, expected) in [(Key::Z, false), (Key::Y, true), (Key::Z, false)] {
+            window.key(Modifiers::COMMAND, key);
+            assert_eq!(is_accepted(window), expected, "{key:?}: {}", window.says());
+        }
+    };
+    for key in [Key::G, Key::Space] {
+        window.press(key);
+        window.answered();
+        window.press(Key::Enter);
+        assert!(is_accepted(&window), "{key:?}");
+        follows(&mut window);
+        window.perform(Command::Select(vec![id]));
+    }
+    let window = window.reopened();
+    assert!(!is_accepted(&window), "nor is it in the next session");
+}
+
+#[test]
 fn refined_masks_are_decided_one_by_one_or_together() {
     let mut window = Window::new(false);
     window.draw_box((20.0, 20.0), (50.0, 50.0));
@@ -141,7 +166,7 @@ fn a_review_of_some_masks_decides_about_them_alone() {
     let before = areas(&window);
     window.key(Modifiers::SHIFT, Key::Escape);
     assert_eq!((areas(&window), findings(&window).len()), (before.clone(), 3), "no review is open");
-    assert_eq!(window.says(), "No change is shown; Enter shows the first of 3");
+    assert_eq!(window.says(), "No change is shown; with nothing selected, Enter shows the first of 3");
     for (modifiers, key) in [(Modifiers::SHIFT, Key::Escape), (Modifiers::NONE, Key::Escape), (Modifiers::SHIFT, Key::Enter)] {
         window.perform(Command::SelectAll);
         window.press(Key::G);
@@ -185,6 +210,37 @@ fn the_keys_find_a_review_that_waits() {
     assert!(areas(&window).iter().zip(&before).all(|(after, before)| after > before));
     window.key(Modifiers::COMMAND, Key::Z);
     assert_eq!((areas(&window), findings(&window)), (before, all), "one step");
+}
+
+#[test]
+fn enter_begins_a_review_before_boxes_get_masks_and_only_where_nothing_is_selected() {
+    let mut window = three_masks();
+    let settings = annotator::app::settings::Settings { propose_after_box: false, ..window.app().state().settings.clone() };
+    window.perform(Command::Change(settings));
+    let mask = window.app().state().objects().next().unwrap().id;
+    window.draw_box((90.0, 10.0), (110.0, 40.0));
+    window.perform(Command::StartPolish(PLAN));
+    window.until("every mask was looked at", reviewing);
+    assert!(window.says().ends_with("; with nothing selected, Enter begins the review"), "{}", window.says());
+    let offers = |window: &Window| ["Begin", "Begin (Enter)"].map(|label| window.harness.query_by_label(label).is_some());
+    window.perform(Command::Select(vec![mask]));
+    assert_eq!(offers(&window), [true, false]);
+    window.press(Key::Enter);
+    assert!(window.app().state().review.is_none() && window.app().state().document.judgement(mask).looked_at);
+    assert!(window.app().state().selection.is_empty());
+    assert_eq!(offers(&window), [false, true]);
+    window.press(Key::Enter);
+    assert!(window.app().state().review.is_some() && !window.app().is_waiting(), "{}", window.says());
+    assert!(window.app().state().document.dataset().instances.iter().any(|object| object.shape == Shape::Box));
+}
+
+#[test]
+fn nothing_that_was_said_before_stands_beside_a_job_that_starts() {
+    let mut window = three_masks();
+    assert!(!window.says().is_empty());
+    window.perform_at_once(vec![Command::StartPolish(PLAN), Command::PausePolish]);
+    assert!(matches!(window.app().state().polish, PolishState::Running { paused: true, .. }));
+    assert_eq!(window.says(), "");
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn an_exemplar_is_kept_for_its_class_and_uncertainty_is_toggled() {
     window.press(Key::K);
     let state = window.app().state();
     let category = state.objects().next().unwrap().category_id;
-    assert_eq!(state.exemplars[&category].len(), 1, "the same object twice is one exemplar");
+    assert_eq!(state.exemplars.of(category).len(), 1, "the same object twice is one exemplar");
     assert!(window.says().contains("do not look at exemplars"), "{}", window.says());
     window.press(Key::U);
     window.answered();
@@ -146,6 +146,53 @@ fn over_boxes(boxes: &[(u32, [f64; 4])]) -> Window {
         "categories": [{"id": 1, "name": "x"}],
     });
     Window::over_json(folder, &json)
+}
+
+/// The objects that have masks.
+fn masked(window: &Window) -> Vec<i64> {
+    window.app().state().objects().filter(|object| object.shape != Shape::Box).map(|object| object.id.0).collect()
+}
+
+const FOUR: [(u32, [f64; 4]); 4] =
+    [(1, [5.0, 5.0, 20.0, 20.0]), (2, [30.0, 5.0, 20.0, 20.0]), (3, [55.0, 5.0, 20.0, 20.0]), (4, [80.0, 5.0, 20.0, 20.0])];
+
+#[test]
+fn a_drawn_box_gets_a_mask_by_itself_and_those_that_were_there_stay_boxes() {
+    let mut window = over_boxes(&FOUR);
+    for left in [5.0, 60.0] {
+        window.draw_box((left, 40.0), (left + 40.0, 70.0));
+    }
+    window.until("both have masks", |app| app.state().objects().filter(|object| object.shape != Shape::Box).count() >= 2);
+    window.answered();
+    assert_eq!(masked(&window), [5, 6], "{}", window.says());
+    assert_eq!(window.app().state().selection, [InstanceId(6)], "a digit is about the one that was drawn last");
+    assert_eq!(window.app().state().proposed, [InstanceId(5), InstanceId(6)]);
+}
+
+#[test]
+fn selected_boxes_get_masks_alone_and_all_do_where_none_is_selected() {
+    let mut window = over_boxes(&FOUR);
+    let asked = |window: &mut Window, selected: &[i64], key: Key| {
+        window.perform(Command::Select(selected.iter().map(|&id| InstanceId(id)).collect()));
+        window.press(key);
+        window.answered();
+        masked(window)
+    };
+    assert_eq!(asked(&mut window, &[2], Key::Space), [2]);
+    assert_eq!(asked(&mut window, &[3, 4], Key::Enter), [2, 3, 4]);
+    assert_eq!(window.app().state().selection, [InstanceId(3), InstanceId(4)], "a person has chosen both");
+    assert_eq!(asked(&mut window, &[], Key::Enter), [1, 2, 3, 4]);
+}
+
+#[test]
+fn enter_on_a_mask_asks_for_none_of_the_boxes_beside_it() {
+    let mut window = over_boxes(&FOUR);
+    window.press(Key::B);
+    window.drag((50.0, 60.0), (70.0, 60.0), Modifiers::NONE);
+    window.press(Key::Enter);
+    assert!(!window.app().is_waiting());
+    assert_eq!((masked(&window), window.says().as_str()), (vec![5], "Accepted"));
+    assert!(window.app().state().document.judgement(InstanceId(5)).looked_at);
 }
 
 #[test]

@@ -66,8 +66,10 @@ fn training_runs_beside_the_window_and_says_whether_it_helped() {
     let mut window = over_octagons();
     let out = window.data.with_file_name("instances.segmenter-1.safetensors");
     let course = Course { what: What::Segmenter, epochs: 1, out: out.clone() };
+    assert!(!window.says().is_empty());
     window.perform(Command::Training(Step::Start(course.clone())));
     assert!(is_training(window.app()));
+    assert_eq!(window.says(), "", "nothing that was said before stands beside it");
     window.perform(Command::Training(Step::Start(course)));
     assert_eq!(window.says(), "Training is under way; Stop training ends it");
     window.draw_box((80.0, 20.0), (110.0, 60.0));
@@ -144,10 +146,14 @@ fn training_that_ended_with_its_window_can_go_on_or_be_discarded() {
     let mut window = over_octagons();
     let file = window.data.clone();
     train_a_while(&mut window, 1000);
-    window.perform(Command::Open(file.clone()));
+    window.project_is_written();
+    window.perform(Command::Open(file));
     assert!(is_training(window.app()), "it asks first");
-    window.press(Key::Escape);
-    window.perform(Command::Abandon(Some(file)));
+    window.harness.get_by_label("Training is under way");
+    window.harness.get_by_label("It stops when instances.json is opened and can go on later.");
+    assert!(window.harness.query_by_label("Something would be lost").is_none());
+    window.harness.get_by_label("Stop it and open").click();
+    window.harness.run_steps(3);
     assert_eq!(window.app().state().training, Training::Idle);
     let mut window = window.reopened();
     assert_eq!(leftovers(window.folder.path()), 1);

@@ -18,7 +18,7 @@ fn hostile_files_are_named_with_their_record() {
         ("0 0 0 1 1e99 1 1", "line 2: `1e99`"),
         ("0 0 0 1 0 1 1 1", "line 2: 8 numbers"),
     ] {
-        fs::write(root.join("yolo/labels/a.txt"), format!("0 0.5 0.5 1 1\n{line}\n")).unwrap();
+        fs::write(root.join("yolo/labels/a.txt"), format!("\n{line}\n")).unwrap();
         let error = import(Format::YoloSeg, &root.join("yolo"), None).unwrap_err().to_string();
         assert!(error.starts_with(said) && error.ends_with("a.txt"), "{error}");
     }
@@ -109,5 +109,26 @@ fn hostile_files_are_named_with_their_record() {
     for format in Format::ALL {
         let error = import(format, &root.join("nowhere"), None).unwrap_err().to_string();
         assert!(error.contains("nowhere"), "{format:?}: {error}");
+    }
+}
+
+#[test]
+fn a_mask_of_another_size_than_its_picture_is_left_out_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (masks, images) = (folder.path().join("masks"), folder.path().join("images"));
+    for path in [masks.join("a"), masks.join("b"), images.clone()] {
+        fs::create_dir_all(path).unwrap();
+    }
+    for (name, width) in [("a", 4), ("b", 5)] {
+        image::RgbImage::new(width, 4).save(images.join(format!("{name}.png"))).unwrap();
+        image::GrayImage::from_pixel(4, 4, image::Luma([255])).save(masks.join(name).join("1.png")).unwrap();
+        image::GrayImage::from_pixel(4, 4, image::Luma([1])).save(masks.join(format!("{name}.png"))).unwrap();
+    }
+    for (format, named) in [(Format::Masks, "b/1.png"), (Format::Semantic, "b.png")] {
+        let imported = import(format, &masks, Some(&images)).unwrap();
+        let names: Vec<_> = imported.dataset.instances.iter().map(|object| file_name(&imported.dataset, object)).collect();
+        assert_eq!((names, imported.tally.count(Kind::Unreadable)), (vec!["a.png".to_owned()], 1), "{format:?}: {}", imported.tally);
+        let told = imported.tally.to_string();
+        assert!(told.contains(&format!("{named} (its mask is 4 x 4 pixels, its place 5 x 4)")), "{told}");
     }
 }

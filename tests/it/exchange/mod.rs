@@ -1,5 +1,6 @@
 //! Every format: written, read again and compared, by us and by COCO's own evaluation; what is lost is counted.
 
+mod cvat;
 mod hostile;
 mod pair;
 mod reference;

@@ -142,6 +142,40 @@ fn labelled(root: &Path, names: &[&str]) {
     }
 }
 
+#[test]
+fn a_line_that_cannot_be_used_is_left_out_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    labelled(root, &["a.png"]);
+    fs::write(root.join("data.yaml"), "names: [x, y]\n").unwrap();
+    let read = |lines: &str| {
+        fs::write(root.join("labels/a.txt"), lines).unwrap();
+        import(Format::YoloBoxes, root, None)
+    };
+    let sound = "1.0 0.5 0.5 0.25 0.5 0.75\n0 0.5 0.5 0.25 0.5\n";
+    let imported = read(sound).unwrap();
+    assert!(imported.tally.is_empty(), "{}", imported.tally);
+    let row = |object: &Instance| (class(&imported.dataset, object), object.bbox, object.score);
+    let rows: Vec<_> = imported.dataset.instances.iter().map(row).collect();
+    let bbox = Rect::new(3.0, 2.0, 2.0, 4.0);
+    assert_eq!(rows, [("y".to_owned(), bbox, Some(0.75)), ("x".to_owned(), bbox, None)]);
+    for (line, fault) in [
+        ("0 0.5 nan 0.25 0.5", "`nan` is no usable number"),
+        ("0 0.5 0.5 -0.2 0.5", "its box has a width or height that is not above 0"),
+        ("0 0.5 0.5 0.25 0", "its box has a width or height that is not above 0"),
+        ("0 0.5 0.5 0.25 0.5 1.5", "`1.5` is no usable number"),
+        ("0.5 0.5 0.5 0.25 0.5", "`0.5` is no usable number"),
+        ("0 0.5 0.5 0.25", "4 numbers are no class with a box or a polygon"),
+    ] {
+        let imported = read(&format!("{sound}{line}\n")).unwrap();
+        assert_eq!((imported.dataset.instances.len(), imported.tally.count(Kind::Unreadable)), (2, 1), "{line}");
+        assert!(imported.tally.to_string().ends_with(&format!("a.txt line 3 ({fault})")), "{}", imported.tally);
+        // Where no line can be used, the texts are no labels.
+        let error = read(line).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("line 1: {fault}: ")) && error.ends_with("a.txt"), "{error}");
+    }
+}
+
 fn names(imported: &Imported) -> Vec<&str> {
     imported.dataset.images.iter().map(|image| image.file_name.as_str()).collect()
 }
