@@ -52,7 +52,7 @@ def main() -> None:
         for arm, (step, noisy) in ARMS.items():
             out = args.out / f"{seed}-{list(ARMS).index(arm)}"
             options = f"--start {args.start} --stages {args.stage}:1 --steps {args.steps} --seed {seed} --lr 4e-4 --ema 0.98"
-            losses = f"--step-weight {step} --noisy-weight {noisy} --snp-from 0 --snp-every 2 --second-look 0"
+            losses = f"--step-weight {step} --noisy-weight {noisy} --snp-from 0 --snp-every 2 --second-look 0 --conditioned --listen 0"
             given = ["--data", str(args.data), "--out", str(out), *options.split(), *losses.split()]
             work(0, pools, maker, *parse(given))
             results.setdefault(arm, []).append(measured(out / "segmenter.safetensors", cases, size))
