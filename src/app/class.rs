@@ -11,7 +11,7 @@ use crate::annotation::{Category, CategoryId, Edit, Instance};
 use crate::formats::lvis;
 
 /// What is said where a command needs a class and none is chosen.
-pub(super) const CHOOSE: &str = "Choose a class first: / finds one";
+pub(super) const CHOOSE: &str = "Choose a class first";
 
 impl App {
     /// Carries out a command about the classes themselves.

@@ -258,8 +258,8 @@ pub enum Command {
     ZoomIn,
     /// Zooms out at the middle.
     ZoomOut,
-    /// The `n`th class of the list, from 1, for the selection and for what is drawn next.
-    ClassNumber(usize),
+    /// The class that a digit gives, for the selection and for what is drawn next.
+    ClassNumber(u8),
     /// A class for the selection and for what is drawn next.
     Assign(CategoryId),
     /// A new class, for the selection and for what is drawn next.
@@ -274,6 +274,8 @@ pub enum Command {
     MergeClass(CategoryId, CategoryId),
     /// Takes out a class, or the chosen one, that no object has.
     DeleteClass(Option<CategoryId>),
+    /// A digit that gives a class, or the usual one again.
+    SetDigit(CategoryId, Option<u8>),
     /// Asks for another colour of a class, or of the chosen one.
     AskColor(Option<CategoryId>),
     /// A new colour for a class, or the usual one again.
@@ -494,15 +496,15 @@ pub static TABLE: &[Entry] = table! {
     None Command::Nudge(10, 0), "Move far right", [shift(Key::ArrowRight)], "Moves the selection by ten image pixels";
     None Command::Nudge(0, -10), "Move far up", [shift(Key::ArrowUp)], "Moves the selection by ten image pixels";
     None Command::Nudge(0, 10), "Move far down", [shift(Key::ArrowDown)], "Moves the selection by ten image pixels";
-    None Command::ClassNumber(1), "Class 1", [bare(Key::Num1)], "Gives the selection the first class";
-    None Command::ClassNumber(2), "Class 2", [bare(Key::Num2)], "Gives the selection the second class";
-    None Command::ClassNumber(3), "Class 3", [bare(Key::Num3)], "Gives the selection the third class";
-    None Command::ClassNumber(4), "Class 4", [bare(Key::Num4)], "Gives the selection the fourth class";
-    None Command::ClassNumber(5), "Class 5", [bare(Key::Num5)], "Gives the selection the fifth class";
-    None Command::ClassNumber(6), "Class 6", [bare(Key::Num6)], "Gives the selection the sixth class";
-    None Command::ClassNumber(7), "Class 7", [bare(Key::Num7)], "Gives the selection the seventh class";
-    None Command::ClassNumber(8), "Class 8", [bare(Key::Num8)], "Gives the selection the eighth class";
-    None Command::ClassNumber(9), "Class 9", [bare(Key::Num9)], "Gives the selection the ninth class";
+    None Command::ClassNumber(1), "Class 1", [bare(Key::Num1)], "Gives the selection the class with this number";
+    None Command::ClassNumber(2), "Class 2", [bare(Key::Num2)], "Gives the selection the class with this number";
+    None Command::ClassNumber(3), "Class 3", [bare(Key::Num3)], "Gives the selection the class with this number";
+    None Command::ClassNumber(4), "Class 4", [bare(Key::Num4)], "Gives the selection the class with this number";
+    None Command::ClassNumber(5), "Class 5", [bare(Key::Num5)], "Gives the selection the class with this number";
+    None Command::ClassNumber(6), "Class 6", [bare(Key::Num6)], "Gives the selection the class with this number";
+    None Command::ClassNumber(7), "Class 7", [bare(Key::Num7)], "Gives the selection the class with this number";
+    None Command::ClassNumber(8), "Class 8", [bare(Key::Num8)], "Gives the selection the class with this number";
+    None Command::ClassNumber(9), "Class 9", [bare(Key::Num9)], "Gives the selection the class with this number";
 };
 
 /// What the pointer does besides; lines of the help page.
@@ -516,7 +518,7 @@ pub const POINTER: &[(&str, &str)] = &[
     ("Arrows, Shift+arrows", "Move the selection, or the vertex clicked last, by one pixel, by ten"),
     ("Alt-click on a vertex, an edge", "Remove the vertex, add one"),
     ("Right-click on an object", "What can be done with it, with the select tool or in the list"),
-    ("Right-click on a class", "Show only its images, rename, colour, merge or delete it"),
+    ("Right-click on a class", "Show only its images, give it a key, rename, colour, merge or delete it"),
     ("H held down", "Hide as long as it is held"),
     ("Drop a file or folder", "Open it"),
 ];

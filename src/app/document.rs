@@ -71,6 +71,8 @@ pub struct Document {
     class: Option<CategoryId>,
     /// The colours that a person chose for classes.
     colors: BTreeMap<CategoryId, [u8; 3]>,
+    /// The digits that a person gave to classes.
+    digits: BTreeMap<u8, CategoryId>,
     /// The objects that are exemplars of a class, as the project knows them.
     exemplars: Vec<(CategoryId, InstanceId)>,
     /// Where it came from.
@@ -88,7 +90,7 @@ pub struct Document {
 impl Document {
     /// A document that holds what a project holds, all of it or, with `is_loading`, the part that shows one image.
     pub fn new(contents: Contents, source: Source, is_loading: bool) -> Self {
-        let Contents { dataset, history, reviewed, judged, target, exported, left_out, class, colors, exemplars, .. } = contents;
+        let Contents { dataset, history, reviewed, judged, target, exported, left_out, class, colors, digits, exemplars, .. } = contents;
         let index = Index::of(&dataset);
         let judged = Judged::restored(judged, |id| index.place(id).and_then(|place| dataset.instances.get(place)));
         let is_saved = history.version() == exported;
@@ -96,6 +98,7 @@ impl Document {
         Self {
             class: class.filter(|&id| index.class(id).is_some()).or(first),
             colors,
+            digits: digits.into_iter().filter(|(_, id)| index.class(*id).is_some()).collect(),
             exemplars,
             index,
             dataset: Arc::new(dataset),
@@ -394,6 +397,23 @@ impl Document {
         }
         self.is_marked = true;
         self.keep(Change::Color(class, color));
+    }
+
+    /// The digits that a person gave to classes.
+    pub const fn digits(&self) -> &BTreeMap<u8, CategoryId> {
+        &self.digits
+    }
+
+    /// Gives a class a digit instead of one that it was given before, or none. The project keeps it.
+    pub fn set_digit(&mut self, class: CategoryId, digit: Option<u8>) {
+        let mut digits = self.digits.clone();
+        digits.retain(|_, other| *other != class);
+        digits.extend(digit.map(|digit| (digit, class)));
+        if self.digits != digits {
+            self.is_marked = true;
+            self.keep(Change::Digits(digits.clone()));
+            self.digits = digits;
+        }
     }
 
     /// The objects that are exemplars of a class, the oldest first.

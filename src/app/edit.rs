@@ -20,9 +20,11 @@ pub(super) const TOO_SMALL: &str = "Too small for a box: drag from one corner to
 impl State {
     pub(super) fn commit(&mut self, label: &str, image: Option<ImageId>, edit: &Edit) -> bool {
         let freed = lvis::freed(edit, |id| self.document.image_of(id));
-        self.forget(edit);
         let whole = || Edit::Batch(std::iter::once(edit).chain(freed.iter().map(|(edit, _)| edit)).cloned().collect());
         let done = if freed.is_empty() { self.commit_as_is(label, image, edit) } else { self.commit_as_is(label, image, &whole()) };
+        if done {
+            self.forget(edit);
+        }
         if let Some((_, class)) = freed.first().filter(|_| done) {
             let name = self.class_name(*class).to_owned();
             self.say(Tone::Warning, format!("{name} was marked as absent here and is not any more"));
@@ -38,9 +40,12 @@ impl State {
 
     /// [`Self::commit`] of an edit that goes on with the last step and becomes a part of it.
     pub(super) fn amend(&mut self, label: &str, image: Option<ImageId>, edit: &Edit) -> bool {
-        self.forget(edit);
         let result = self.document.amend(label, image, edit);
-        self.is_done(label, result)
+        let done = self.is_done(label, result);
+        if done {
+            self.forget(edit);
+        }
+        done
     }
 
     fn is_done(&mut self, label: &str, result: Result<(), DocumentError>) -> bool {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::App;
+use super::document::Document;
 use super::state::Tone;
 use crate::annotation::{CategoryId, Instance, InstanceId, Shape};
 use crate::assist::ExemplarCrop;
@@ -83,6 +84,15 @@ impl Exemplars {
         self.all.iter().filter_map(|exemplar| Some((exemplar.class, exemplar.object?))).collect()
     }
 
+    /// Has each serve the class that its object has by now.
+    fn follow(&mut self, document: &Document) {
+        for exemplar in &mut self.all {
+            if let Some(object) = exemplar.object.and_then(|id| document.instance(id)) {
+                exemplar.class = object.category_id;
+            }
+        }
+    }
+
     /// Takes the crops that were made.
     fn take_crops(&mut self) {
         for (id, crop) in self.made.take().into_iter().flatten() {
@@ -153,6 +163,7 @@ impl App {
     /// Takes the crops that were made, and lets the project know which objects are exemplars.
     pub(super) fn keep_exemplars(&mut self) {
         self.state.exemplars.take_crops();
+        self.state.exemplars.follow(&self.state.document);
         self.state.document.set_exemplars(self.state.exemplars.objects());
     }
 }

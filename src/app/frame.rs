@@ -32,7 +32,9 @@ impl App {
         self.take_outcomes();
         self.tick_batch(&ctx);
         self.tick_polish(&ctx);
-        // Before the pointer: on a slow machine a key and the drag that follows it may come in one frame.
+        // Before the pointer: on a slow machine a key and the drag that follows it, or the end of one before it, may come in one frame.
+        let released = self.canvas.release_before_keys(&ctx, &self.state);
+        self.perform_all(released, &ctx);
         let mut commands = self.input(&ctx);
         if commands.contains(&Command::NextAlternative) && self.canvas.take_moved_by_space() {
             commands.retain(|command| *command != Command::NextAlternative);

@@ -69,7 +69,7 @@ fn sorted<'a>(query: &str, names: impl Iterator<Item = &'a str>, rank: impl Fn(&
 
 /// Whether one letter of `query` is missing, too much or another one than in `name`, whatever the case. Of fewer than
 /// three letters too many names are.
-fn is_near(query: &str, name: &str) -> bool {
+pub(super) fn is_near(query: &str, name: &str) -> bool {
     let [query, name] = [query, name].map(|text| text.trim().to_lowercase().chars().collect::<Vec<char>>());
     let same = query.iter().zip(&name).take_while(|(one, other)| one == other).count();
     let (rest, of_name) = (&query[same..], &name[same..]);

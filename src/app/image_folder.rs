@@ -89,6 +89,7 @@ impl App {
             // Opening reads the sizes.
             return self.open(&path, ctx);
         }
+        self.crop_exemplars(ctx);
         match self.state.shown().map(|image| image.file_name.clone()) {
             Some(name) if !folder.join(&name).is_file() => {
                 self.state.say(Tone::Warning, format!("There is no {name} in {}", folder.display()));

@@ -30,6 +30,7 @@ impl App {
     /// last change, it is left as soon as that is done.
     pub(super) fn may_leave(&mut self, then: Option<&Path>) -> bool {
         // They are the last change.
+        self.finish_gesture();
         self.keep_strokes();
         let since = self.leaving.take().map_or_else(Instant::now, |leaving| leaving.since);
         let kept = self.state.document.kept_within(PROMPT);

@@ -16,6 +16,7 @@ mod clipboard;
 mod closeup;
 mod color;
 pub mod command;
+mod digit;
 mod document;
 mod drawn;
 mod duplicate;

@@ -98,7 +98,7 @@ impl App {
             Command::Fit => self.canvas.view.fit(),
             Command::ActualSize => self.canvas.view.zoom_to(1.0 / f64::from(ctx.pixels_per_point())),
             Command::ZoomIn | Command::ZoomOut => self.zoom(command == Command::ZoomIn),
-            Command::ClassNumber(number) => self.assign_number(number),
+            Command::ClassNumber(_) | Command::SetDigit(..) => self.perform_on_digit(&command),
             Command::Assign(id) => self.state.assign(id),
             Command::NewClass(name) => self.state.assign_new(name.trim()),
             Command::AskName(_) | Command::RenameClass(..) | Command::AskMerge(_) | Command::MergeClass(..) | Command::DeleteClass(_) => {
@@ -139,14 +139,6 @@ impl App {
             Command::Help => Some(Dialog::Help(KeysForm::default())),
             _ => None,
         };
-    }
-
-    fn assign_number(&mut self, number: usize) {
-        let category = self.state.document.dataset().categories.get(number - 1).map(|category| category.id);
-        match category {
-            Some(id) => self.state.assign(id),
-            None => self.state.say(Tone::Warning, format!("There is no class {number}; / makes one")),
-        }
     }
 
     fn add_box(&mut self, rect: Rect, ctx: &egui::Context) {
@@ -235,10 +227,10 @@ impl App {
         if !looked_at && !boxes.is_empty() {
             return self.propose_selected(boxes);
         }
-        if shown.is_empty() && self.boxes().next().is_some() {
+        self.state.leave_proposed(&shown);
+        if shown.is_empty() && self.state.proposed.is_empty() && self.boxes().next().is_some() {
             return self.propose();
         }
-        self.state.leave_proposed(&shown);
         self.state.document.judge(shown.iter().map(|&id| (id, Judgement::LOOKED_AT)));
         if let Some(&next) = self.state.proposed.first() {
             self.state.selection = vec![next];

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::App;
 use super::assistant::{Aim, Running, at_once};
+use super::command::{Command, Tool};
 use super::duplicate::Duplicate;
 use super::perform::plural;
 use super::state::{State, Tone};
@@ -51,6 +52,10 @@ pub(super) struct Awaited {
 impl Awaited {
     /// Adds boxes, each once; from `due` on, where there is one, all that wait are asked about.
     pub(super) fn add(&mut self, ids: &[InstanceId], due: Option<f64>) {
+        // Those that wait for Enter alone are not asked about by themselves.
+        if due.is_some() && self.due.is_none() {
+            self.ids.clear();
+        }
         self.ids.retain(|id| !ids.contains(id));
         self.ids.extend(ids);
         self.due = due.or(self.due);
@@ -83,7 +88,8 @@ impl App {
         self.awaited.clear();
         let ids: Vec<InstanceId> = self.boxes().map(|instance| instance.id).collect();
         if ids.is_empty() && self.state.shown().is_some() {
-            return self.state.say(Tone::Plain, "Every object of this image has a mask; R draws a box");
+            let key = self.state.key(&Command::Use(Tool::Box));
+            return self.state.say(Tone::Plain, format!("Every object of this image has a mask; {key} draws a box"));
         }
         self.propose_for(&ids);
     }
@@ -91,7 +97,9 @@ impl App {
     /// Lets a box that was drawn wait for its mask, which is asked for from `due` on where the settings say so.
     pub(super) fn await_mask(&mut self, id: InstanceId, due: f64) {
         let is_asked = self.state.settings.propose_after_box;
-        self.awaited.add(&[id], is_asked.then_some(due));
+        if is_asked || self.awaited.due.is_none() {
+            self.awaited.add(&[id], is_asked.then_some(due));
+        }
     }
 
     /// Proposes masks for the boxes that were drawn by hand, and those whose turn was given to something else.

@@ -296,7 +296,10 @@ impl State {
             Edit::Batch(edits) => edits.iter().for_each(|edit| self.forget(edit)),
             // An id may come to another object.
             Edit::Remove(id) => self.forget_object(*id),
-            Edit::Insert { instance, .. } => self.forget_object(instance.id),
+            Edit::Insert { instance, .. } => {
+                self.forget_object(instance.id);
+                self.exemplars.forget_object(instance.id);
+            }
             // So may that of a class.
             Edit::RemoveCategory(id) => self.forget_class(*id),
             Edit::InsertCategory { category, .. } => self.forget_class(category.id),
@@ -306,7 +309,6 @@ impl State {
 
     fn forget_object(&mut self, id: InstanceId) {
         self.drawn.forget(id);
-        self.exemplars.forget_object(id);
         self.doubts.remove(&id);
         self.suggestions.remove(&id);
         self.scribbles.remove(&id);
@@ -315,6 +317,7 @@ impl State {
     }
 
     fn forget_class(&mut self, id: CategoryId) {
+        self.document.set_digit(id, None);
         self.exemplars.forget_class(id);
         self.used_classes.retain(|&used| used != id);
         self.clipboard.retain(|(copied, _)| copied.category_id != id);

@@ -168,7 +168,7 @@ pub struct RefineStep {
 pub struct Refinement {
     /// The mask, as large as the image.
     pub mask: Mask,
-    /// Whether this is the input: it was too small, or the result strayed too far from it.
+    /// Whether this is the input: it was too small, it fills the picture, or the result strayed too far from it.
     pub kept_original: bool,
     /// How much changed: 1 - `IoU` with the input.
     pub change: f64,

@@ -29,7 +29,8 @@ const BOXED: f64 = 0.98;
 /// times as long as the other, ...
 const NARROWEST_PX: f64 = 8.0;
 const LONGEST: f64 = 8.0;
-/// ... or it covers this share of the image: what somebody says fills the picture (a table under all that it shows) may.
+/// ... or it covers this share of the image: what somebody says fills the picture (a table under all that it shows) may. Such
+/// a mask is not refined either, unless it is known to be coarse.
 const EVERYWHERE: f64 = 0.9;
 
 /// What there is to say about a mask whose outline follows nothing in the picture, or of which the refiner would change much.

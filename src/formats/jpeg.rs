@@ -1,5 +1,5 @@
-//! The size of a JPEG from its header alone: the decoder reads the whole file first, which in a folder of many thousand
-//! photos takes minutes.
+//! The size of a JPEG from its header alone, and where that ends: the decoder reads the whole file first, which in a folder of
+//! many thousand photos takes minutes.
 
 use std::io::{BufReader, Read, Seek};
 
@@ -34,6 +34,27 @@ pub(super) fn size<R: Read + Seek>(file: &mut BufReader<R>) -> Option<Size> {
     }
 }
 
+/// Where the first scan of the JPEG begins that `file` holds from here on: behind the segments of the header, one of which may
+/// hold a thumbnail with an end mark of its own (ITU-T T.81, B.1.1 and B.2.1); `None` where the file ends before.
+pub(super) fn scan_start<R: Read + Seek>(file: &mut BufReader<R>) -> Option<u64> {
+    if bytes::<2>(file)? != [0xff, 0xd8] {
+        return None;
+    }
+    loop {
+        let start = file.stream_position().ok()?;
+        let [0xff, mut marker] = bytes::<2>(file)? else { return Some(start) };
+        while marker == 0xff {
+            [marker] = bytes::<1>(file)?;
+        }
+        let length = match marker {
+            0x01 | 0xd0..=0xd7 => continue,
+            0x00 | 0xd8..=0xda => return Some(start),
+            _ => u16::from_be_bytes(bytes(file)?),
+        };
+        file.seek_relative(i64::from(length.checked_sub(2)?)).ok()?;
+    }
+}
+
 fn bytes<const N: usize>(file: &mut impl Read) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     file.read_exact(&mut bytes).ok()?;
@@ -61,6 +82,9 @@ mod tests {
         with.extend_from_slice(&[0xff; 0x208]);
         with.extend_from_slice(&file[2..]);
         assert_eq!(read(&with), Some(Size::new(31, 17)));
+        let start = scan_start(&mut BufReader::new(Cursor::new(&with))).unwrap() as usize;
+        assert!(start > 0x20c && with[start..].starts_with(&[0xff, 0xda]), "{start}");
+        assert_eq!(scan_start(&mut BufReader::new(Cursor::new(&with[..0x100]))), None);
         for end in 0..file.len().min(160) {
             assert!(matches!(read(&file[..end]), None | Some(Size { width: 31, height: 17 })), "cut at {end}");
         }

@@ -2,6 +2,9 @@
 //!
 //! In both, `classes.txt` has a line for each class: line 0 is the background, line n the class with number n. Without it
 //! classes are called by their numbers, and the masks of a folder are all of one class.
+//!
+//! A mask that cannot be read, or is of another size than its picture, is left out and counted; where nothing else is there,
+//! it is the error.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -125,7 +128,7 @@ pub(super) fn read_objects(path: &Path, images: Option<&Path>, watch: &mut Watch
         let (folder, leaf) = name.rsplit_once('/').unwrap_or(("", &name));
         // Some data sets have their masks in a folder of this name beside the picture's.
         let folder = folder.strip_suffix("/masks").unwrap_or(folder);
-        let (size, values) = label_map::read(&file)?;
+        let Some((size, values)) = source.values(&file)? else { continue };
         let Some(image) = source.image(folder, size, &file) else { continue };
         let number = stem(leaf).rsplit_once('_').and_then(|(_, class)| class.parse().ok()).filter(|_| source.has_classes);
         let class = match number {
@@ -139,7 +142,7 @@ pub(super) fn read_objects(path: &Path, images: Option<&Path>, watch: &mut Watch
             None => source.tally.add(Kind::Object, file.display()),
         }
     }
-    Ok(source.imported())
+    source.imported()
 }
 
 /// Reads the PNG files in `path`: each file is an image, each of its values an object of that class.
@@ -149,7 +152,7 @@ pub(super) fn read_semantic(path: &Path, images: Option<&Path>, watch: &mut Watc
     for (done, name) in std::mem::take(&mut source.files).into_iter().enumerate() {
         watch.step(&meter, done)?;
         let file = path.join(&name);
-        let (size, values) = label_map::read(&file)?;
+        let Some((size, values)) = source.values(&file)? else { continue };
         let Some(image) = source.image(&stem(&name), size, &file) else { continue };
         let mut found: Vec<u16> = values.clone();
         found.sort_unstable();
@@ -166,7 +169,7 @@ pub(super) fn read_semantic(path: &Path, images: Option<&Path>, watch: &mut Watc
             }
         }
     }
-    Ok(source.imported())
+    source.imported()
 }
 
 /// A folder of masks that is being read.
@@ -178,6 +181,8 @@ struct Source {
     has_pictures: bool,
     builder: Builder,
     tally: Tally,
+    /// What is wrong with the first mask that cannot be used.
+    first: Option<ExchangeError>,
 }
 
 impl Source {
@@ -197,6 +202,7 @@ impl Source {
             has_pictures: pictures.is_some(),
             builder: Builder::default(),
             tally: Tally::default(),
+            first: None,
         };
         if list.is_file() {
             let text = fs::read_to_string(&list).map_err(ExchangeError::io(&list))?;
@@ -211,6 +217,23 @@ impl Source {
             }
         }
         Ok(source)
+    }
+
+    /// The size and the values of the mask `file`; `None`, and counted, where it is none.
+    fn values(&mut self, file: &Path) -> Result<Option<(Size, Vec<u16>)>, ExchangeError> {
+        match label_map::read(file) {
+            Ok(mask) => Ok(Some(mask)),
+            Err(ExchangeError::Record { fault, .. }) => {
+                self.unusable(file, fault);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn unusable(&mut self, file: &Path, fault: Fault) {
+        self.tally.add(Kind::Unreadable, format_args!("{} ({fault})", file.display()));
+        self.first.get_or_insert_with(|| ExchangeError::record(file, "the mask", fault));
     }
 
     /// The image called `stem`; `None`, and counted, where there are pictures but none of that name, or it is of another size
@@ -229,7 +252,7 @@ impl Source {
             }
         };
         if known != size {
-            self.tally.add(Kind::Unreadable, format_args!("{} ({})", file.display(), Fault::Size { mask: size, place: known }));
+            self.unusable(file, Fault::Size { mask: size, place: known });
             return None;
         }
         Some(id)
@@ -244,8 +267,12 @@ impl Source {
         class.ok_or_else(|| ExchangeError::record(file, "the mask", Fault::Class(number)))
     }
 
-    fn imported(self) -> Imported {
-        Imported { dataset: self.builder.dataset, tally: self.tally, ..Imported::default() }
+    fn imported(self) -> Result<Imported, ExchangeError> {
+        let (dataset, tally) = (self.builder.dataset, self.tally);
+        match self.first.filter(|_| dataset.instances.is_empty()) {
+            Some(fault) => Err(fault),
+            None => Ok(Imported { dataset, tally, ..Imported::default() }),
+        }
     }
 }
 

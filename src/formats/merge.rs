@@ -99,7 +99,7 @@ impl Additions {
         // Of several records with one id the first counts.
         let mut seen = HashSet::new();
         let own = dataset.categories.iter().filter(|own| own.id.0 != NO_ID && seen.insert(own.id));
-        let known: Vec<(&Category, Option<String>)> = own.map(|own| (own, synset(own))).collect();
+        let known: Vec<(&Category, Option<String>)> = own.map(|own| (own, lvis::stored_synset(own))).collect();
         let used = dataset.categories.iter().map(|own| own.id.0).chain(dataset.instances.iter().map(|own| own.category_id.0));
         let mut ids = Ids::new(used, other.categories.iter().map(|category| category.id.0));
         let mut classes = Classes::new();
@@ -108,7 +108,7 @@ impl Additions {
                 self.tally.add(Kind::Unnamed, format_args!("class {}", category.name));
                 continue;
             }
-            let synset = synset(category);
+            let synset = lvis::stored_synset(category);
             let alike = known.iter().filter(|(own, own_synset)| match (&synset, own_synset) {
                 (Some(synset), Some(own_synset)) => synset == own_synset,
                 _ => own.name == category.name,
@@ -296,10 +296,6 @@ fn last_part(name: &str) -> &str {
 
 fn named(image: &Image) -> String {
     if image.id.0 == NO_ID { format!("image {}", image.file_name) } else { format!("image {} ({})", image.id, image.file_name) }
-}
-
-fn synset(category: &Category) -> Option<String> {
-    lvis::stored_synset(category).filter(|synset| !synset.is_empty())
 }
 
 /// The marks under the ids here of their classes; those of classes without a record go.

@@ -193,19 +193,21 @@ fn error(path: &Path, source: ImageError) -> PictureError {
 fn is_complete(path: &Path, format: ImageFormat) -> Result<bool, PictureError> {
     let mark: &[u8] = match format {
         ImageFormat::Jpeg => b"\xff\xd9",
-        ImageFormat::Png => b"IEND\xae\x42\x60\x82",
+        // Readers do without the checksum behind it.
+        ImageFormat::Png => b"\0\0\0\0IEND",
         _ => return Ok(true),
     };
     let io = |source| PictureError::Io { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(io)?;
-    let length = file.metadata().map_err(io)?.len();
-    // Cameras may write something behind the picture, so that the mark is not always the last thing; a thumbnail's mark
-    // stands in the first quarter.
+    let mut file = BufReader::new(File::open(path).map_err(io)?);
+    let length = file.get_ref().metadata().map_err(io)?.len();
+    // A thumbnail in the header has a mark of its own.
+    let start = if format == ImageFormat::Jpeg { super::jpeg::scan_start(&mut file).unwrap_or(0) } else { 0 };
+    // Cameras may write something behind the picture, so that the mark is not always the last thing.
     let end = |bytes: &[u8]| bytes.windows(mark.len()).any(|part| part == mark);
     let mut tail = Vec::new();
-    for part in [4096, length / 4 * 3] {
+    for part in [4096, length] {
         tail.clear();
-        file.seek(SeekFrom::Start(length.saturating_sub(part))).map_err(io)?;
+        file.seek(SeekFrom::Start(length.saturating_sub(part).max(start))).map_err(io)?;
         file.read_to_end(&mut tail).map_err(io)?;
         if end(&tail) {
             return Ok(true);
@@ -275,5 +277,26 @@ mod tests {
         std::fs::write(&text, "no picture at all").unwrap();
         assert!(matches!(load(&text), Err(PictureError::Format { .. })));
         assert!(matches!(load(&folder.path().join("none.png")), Err(PictureError::Io { .. })));
+    }
+
+    #[test]
+    fn the_end_of_a_thumbnail_is_not_that_of_the_picture_and_a_lost_checksum_is_no_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let noise = ImageBuffer::from_fn(64, 64, |x, y| Rgb([(x * y * 7 % 256) as u8, (x * 3 + y * 5) as u8, (x * x + y) as u8]));
+        let path = saved(folder.path(), "a.jpg", noise.clone());
+        let mut with = b"\xff\xd8\xff\xe1\x00\x10thumbnail\xff\xd8.\xff\xd9".to_vec();
+        with.extend_from_slice(&std::fs::read(&path).unwrap()[2..]);
+        std::fs::write(&path, &with).unwrap();
+        assert!(open(&path).is_ok() && complete(&path).is_ok());
+        std::fs::write(&path, &with[..with.len() * 8 / 10]).unwrap();
+        assert!(matches!(open(&path), Err(PictureError::Truncated { .. })));
+        assert!(matches!(complete(&path), Err(PictureError::Truncated { .. })));
+
+        let path = saved(folder.path(), "a.png", noise);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 2]).unwrap();
+        assert!(open(&path).is_ok() && complete(&path).is_ok());
+        std::fs::write(&path, &bytes[..bytes.len() - 12]).unwrap();
+        assert!(matches!(complete(&path), Err(PictureError::Truncated { .. })));
     }
 }

@@ -42,8 +42,8 @@ pub struct Arguments {
     /// Only masks of at least so many pixels; fewer than 64 are never refined
     #[arg(long, value_name = "PIXELS", default_value_t = 64)]
     min_area: u64,
-    /// From 0, which keeps every mask, to 1, which takes what both networks make of it, unless that strays too far; a mask
-    /// that merely fills its box becomes what the segmenter proposes for that
+    /// From 0, which keeps every mask, to 1, which takes what both networks make of it, unless that strays too far or
+    /// the mask fills the picture; a mask that merely fills its box becomes what the segmenter proposes for that
     #[arg(long, value_name = "SHARE", default_value_t = RefineOptions::STRENGTH, value_parser = share)]
     strength: f32,
     /// Take the masks to be coarse, as those are that were brushed in a hurry or come from a rough method: each is drawn anew, also

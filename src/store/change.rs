@@ -45,6 +45,8 @@ pub enum Change {
     Class(CategoryId),
     /// A person chose a class's colour, or took it off again.
     Color(CategoryId, Option<[u8; 3]>),
+    /// These are the digits that a person gave to classes.
+    Digits(BTreeMap<u8, CategoryId>),
     /// These objects are exemplars of a class, the oldest first.
     Exemplars(Vec<(CategoryId, InstanceId)>),
     /// An annotation file holds what the project held at a version.
@@ -135,6 +137,10 @@ impl Change {
             Self::Color(class, Some(color)) => put_color(&transaction, *class, *color)?,
             Self::Color(class, None) => {
                 transaction.prepare_cached("DELETE FROM color WHERE class = ?1")?.execute([class.0])?;
+            }
+            Self::Digits(digits) => {
+                transaction.execute("DELETE FROM digit", [])?;
+                put_digits(&transaction, digits)?;
             }
             Self::Exemplars(exemplars) => {
                 transaction.execute("DELETE FROM exemplar", [])?;
@@ -289,6 +295,13 @@ pub(super) fn put_judgement(connection: &Connection, outline: (InstanceId, u64),
 pub(super) fn put_color(connection: &Connection, class: CategoryId, [red, green, blue]: [u8; 3]) -> rusqlite::Result<()> {
     let values = params![class.0, u32::from_be_bytes([0, red, green, blue])];
     connection.prepare_cached("INSERT OR REPLACE INTO color VALUES (?1, ?2)")?.execute(values)?;
+    Ok(())
+}
+
+pub(super) fn put_digits(connection: &Connection, digits: &BTreeMap<u8, CategoryId>) -> rusqlite::Result<()> {
+    for (&digit, class) in digits {
+        connection.prepare_cached("INSERT INTO digit VALUES (?1, ?2)")?.execute(params![digit, class.0])?;
+    }
     Ok(())
 }
 

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 
-use super::change::{GAP, put_category, put_color, put_exemplars, put_image, put_instance, put_judgement, put_step, put_target, set};
+use super::change::{
+    GAP, put_category, put_color, put_digits, put_exemplars, put_image, put_instance, put_judgement, put_step, put_target, set,
+};
 use super::path::Stored;
 use super::{Contents, StoreError};
 use crate::job::{Cancel, Meter, Progress};
@@ -24,7 +26,7 @@ pub(super) fn fill(
     let transaction = connection.unchecked_transaction().map_err(sql)?;
     // Indices of sorted rows are made faster than kept.
     transaction.execute_batch("DROP INDEX instance_id; DROP INDEX instance_image;").map_err(sql)?;
-    for table in ["member", "image", "category", "instance", "step", "reviewed", "judged", "left_out", "color", "exemplar"] {
+    for table in ["member", "image", "category", "instance", "step", "reviewed", "judged", "left_out", "color", "digit", "exemplar"] {
         transaction.execute(&format!("DELETE FROM {table}"), []).map_err(sql)?;
     }
     // What a person's own copy began from stays.
@@ -50,7 +52,7 @@ pub(super) fn fill(
 }
 
 fn small(connection: &Connection, contents: &Contents) -> rusqlite::Result<()> {
-    let Contents { dataset, history, reviewed, judged, shown, class, colors, exemplars, target, exported, image_folder, left_out } =
+    let Contents { dataset, history, reviewed, judged, shown, class, colors, digits, exemplars, target, exported, image_folder, left_out } =
         contents;
     for (place, (key, value)) in dataset.document.iter().enumerate() {
         let values = params![place as i64, key, value.as_ref().map(crate::annotation::Verbatim::text)];
@@ -86,6 +88,7 @@ fn small(connection: &Connection, contents: &Contents) -> rusqlite::Result<()> {
     for (&class, &color) in colors {
         put_color(connection, class, color)?;
     }
+    put_digits(connection, digits)?;
     put_exemplars(connection, exemplars)?;
     if let Some(folder) = image_folder {
         set(connection, "image_folder", Stored(folder.as_path()))?;

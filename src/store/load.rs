@@ -88,6 +88,7 @@ impl Reader<'_> {
             shown: self.meta("shown")?.map(ImageId),
             class: self.meta("class")?.map(CategoryId),
             colors: self.records("SELECT class, rgb FROM color", color)?.into_iter().collect(),
+            digits: self.records("SELECT digit, class FROM digit", digit)?.into_iter().collect(),
             exemplars: self.records("SELECT class, id FROM exemplar ORDER BY place", exemplar)?,
             target: self.target()?,
             exported: self.number("exported")?.unwrap_or(0),
@@ -191,6 +192,11 @@ impl Reader<'_> {
 /// A class with an object that is an exemplar of it.
 fn exemplar(row: &Row<'_>) -> rusqlite::Result<(CategoryId, InstanceId)> {
     Ok((CategoryId(row.get(0)?), InstanceId(row.get(1)?)))
+}
+
+/// A digit with the class that it was given to.
+fn digit(row: &Row<'_>) -> rusqlite::Result<(u8, CategoryId)> {
+    Ok((row.get(0)?, CategoryId(row.get(1)?)))
 }
 
 /// A class with its colour.

@@ -60,6 +60,8 @@ pub struct Contents {
     pub class: Option<CategoryId>,
     /// The colours that a person chose for classes: red, green and blue.
     pub colors: BTreeMap<CategoryId, [u8; 3]>,
+    /// The digits that a person gave to classes.
+    pub digits: BTreeMap<u8, CategoryId>,
     /// The objects that are exemplars of a class, the oldest first.
     pub exemplars: Vec<(CategoryId, InstanceId)>,
     /// The annotation file that holds what the project held at version `exported`.

@@ -55,6 +55,10 @@ pub(super) const MIGRATIONS: &[&str] = &[
     -- The objects that are exemplars of a class, the oldest first.
     CREATE TABLE exemplar (place INTEGER PRIMARY KEY, class INTEGER NOT NULL, id INTEGER NOT NULL);
 ",
+    "
+    -- The digits that a person gave to classes.
+    CREATE TABLE digit (digit INTEGER PRIMARY KEY, class INTEGER NOT NULL);
+",
 ];
 
 /// Brings the project at `path` to the newest format; a new database gets all tables.

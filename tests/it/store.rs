@@ -39,7 +39,7 @@ fn same(a: &Contents, b: &Contents) {
     assert_eq!(a.history.revision(), b.history.revision());
     assert_eq!((&a.reviewed, a.shown, &a.target, a.exported), (&b.reviewed, b.shown, &b.target, b.exported));
     assert_eq!((&a.judged, &a.image_folder, &a.left_out), (&b.judged, &b.image_folder, &b.left_out));
-    assert_eq!((a.class, &a.colors, &a.exemplars), (b.class, &b.colors, &b.exemplars));
+    assert_eq!((a.class, &a.colors, &a.digits, &a.exemplars), (b.class, &b.colors, &b.digits, &b.exemplars));
 }
 
 /// A session of edits that follow from a seed, the way the window makes them.
@@ -219,7 +219,7 @@ fn a_project_of_the_first_format_is_read_and_takes_judgements() {
     session.advance(40);
     let path = create(folder.path(), &session.contents).path().to_owned();
     let old = rusqlite::Connection::open(&path).unwrap();
-    let newer = "DROP TABLE judged; DROP TABLE left_out; DROP TABLE color; DROP TABLE exemplar; ALTER TABLE step DROP COLUMN version; PRAGMA user_version = 1";
+    let newer = "DROP TABLE judged; DROP TABLE left_out; DROP TABLE color; DROP TABLE exemplar; DROP TABLE digit; ALTER TABLE step DROP COLUMN version; PRAGMA user_version = 1";
     old.execute_batch(newer).unwrap();
     drop(old);
     let mut project = Project::open(&path).unwrap();
@@ -294,13 +294,18 @@ fn what_is_chosen_of_classes_is_kept() {
         project.write(&Change::Color(class, color)).unwrap();
         assert_eq!(load(&project).colors.get(&class).copied(), color);
     }
+    for digits in [BTreeMap::from([(1, CategoryId(3)), (9, class)]), BTreeMap::from([(1, class), (5, CategoryId(i64::MIN))])] {
+        project.write(&Change::Digits(digits.clone())).unwrap();
+        assert_eq!(load(&project).digits, digits);
+    }
     let contents = load(&project);
     let first = project.first().unwrap();
     assert_eq!((contents.class, first.class, &first.colors), (Some(class), Some(class), &contents.colors));
+    assert_eq!(first.digits, contents.digits);
     project.refill(&contents, &Cancel::new(), &mut |_| ()).unwrap();
     same(&load(&project), &contents);
     project.refill(&Contents::default(), &Cancel::new(), &mut |_| ()).unwrap();
-    assert_eq!((load(&project).class, load(&project).colors.len()), (None, 0));
+    assert_eq!((load(&project).class, load(&project).colors.len(), load(&project).digits.len()), (None, 0, 0));
 }
 
 #[test]

@@ -308,6 +308,28 @@ impl Canvas {
         }
     }
 
+    /// Ends a gesture whose button was let go before the first key of this frame went down; what that asks for.
+    pub(crate) fn release_before_keys(&mut self, ctx: &egui::Context, state: &State) -> Vec<Command> {
+        let mut commands = Vec::new();
+        if self.gesture.is_none() {
+            return commands;
+        }
+        let (events, modifiers) = ctx.input(|input| (input.events.clone(), input.modifiers));
+        let is_key = |event: &Event| matches!(event, Event::Key { pressed: true, .. });
+        let is_release = |event: &Event| matches!(event, Event::PointerButton { pressed: false, .. });
+        let before: Vec<&Event> = events.iter().take_while(|event| !is_key(event)).collect();
+        let Some(end) = before.iter().position(|event| is_release(event)).filter(|_| before.len() < events.len()) else {
+            return commands;
+        };
+        for event in &before[..=end] {
+            if let Event::PointerMoved(pos) | Event::PointerButton { pos, pressed: false, .. } = event {
+                self.advance(*pos);
+            }
+        }
+        self.release(state, modifiers, &mut commands);
+        commands
+    }
+
     /// Ends the gesture as if the button was let go now; what that asks for.
     pub(crate) fn finish_gesture(&mut self, state: &State) -> Vec<Command> {
         let mut commands = Vec::new();

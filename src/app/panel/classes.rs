@@ -47,7 +47,7 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, commands: &mut Vec<Com
     let scroll = before.scroll.show_rows(ui, area, (ROW, categories.len()), offset, |ui, shown| {
         for index in shown {
             if let Some(category) = categories.get(index) {
-                rows.class_ui(ui, category, index, commands);
+                rows.class_ui(ui, category, commands);
             }
         }
     });
@@ -97,7 +97,7 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn class_ui(&self, ui: &mut Ui, category: &Category, index: usize, commands: &mut Vec<Command>) {
+    fn class_ui(&self, ui: &mut Ui, category: &Category, commands: &mut Vec<Command>) {
         let (state, colors) = (self.state, self.colors);
         let lit = state.category == Some(category.id);
         let (rect, response) = row(ui, ROW, &format!("Class {}", category.name), lit, colors);
@@ -108,10 +108,10 @@ impl Rows<'_> {
         }
         painter.circle_filled(pos2(rect.left() + 15.0, rect.center().y), 5.5, state.color(category.id));
         let mut right = rect.right() - 8.0;
-        if index < 9 {
+        if let Some(digit) = state.digit_of(category.id) {
             let cap = egui::Rect::from_center_size(pos2(right - 8.0, rect.center().y), vec2(17.0, 17.0));
             painter.rect_filled(cap, 4.0, colors.raised);
-            let key = line(ui, &(index + 1).to_string(), 11.5, colors.weak, 16.0);
+            let key = line(ui, &digit.to_string(), 11.5, colors.weak, 16.0);
             painter.galley(cap.center() - key.size() / 2.0, key, colors.weak);
         }
         right -= 26.0;
@@ -133,7 +133,7 @@ impl Rows<'_> {
         let name = line(ui, &category.name, 13.5, colors.text, right - rect.left() - 36.0);
         painter.galley(pos2(rect.left() + 28.0, rect.center().y - name.size().y / 2.0), name, colors.text);
         let tip = "Gives the selection this class; what is drawn next has it too. \
-            A right click shows its images, renames, colours, merges or deletes it";
+            A right click shows its images, gives it a key, renames, colours, merges or deletes it";
         let response = response.on_hover_text(tip);
         if response.clicked() {
             commands.push(Command::Assign(category.id));
@@ -165,6 +165,35 @@ fn menu_ui(response: &Response, state: &State, class: CategoryId, commands: &mut
                 commands.push(command);
                 ui.close();
             }
+        }
+        digits_ui(ui, state, class, commands);
+    });
+}
+
+/// The digits, one of which can be the key of a class.
+fn digits_ui(ui: &mut Ui, state: &State, class: CategoryId, commands: &mut Vec<Command>) {
+    let document = &state.document;
+    let is_given = document.digits().values().any(|&given| given == class);
+    let is_among_first = document.dataset().categories.iter().take(9).any(|first| first.id == class);
+    let now = state.digit_of(class);
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 2.0;
+        ui.spacing_mut().button_padding.x = 5.0;
+        ui.label("Key");
+        let mut chosen = None;
+        for digit in 1..=9_u8 {
+            let who = state.class_of_digit(digit).map_or("No class has it", |other| state.class_name(other));
+            if ui.selectable_label(now == Some(digit), digit.to_string()).on_hover_text(who).clicked() {
+                chosen = Some(Command::SetDigit(class, Some(digit)));
+            }
+        }
+        // The first classes have the digits of their places again, as far as nobody gave those to others.
+        if ui.add_enabled(is_given, Button::new(if is_among_first { "Usual" } else { "None" })).clicked() {
+            chosen = Some(Command::SetDigit(class, None));
+        }
+        if let Some(command) = chosen {
+            commands.push(command);
+            ui.close();
         }
     });
 }

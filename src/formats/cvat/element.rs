@@ -22,16 +22,16 @@ use crate::mask::{Mask, rle};
 const ELLIPSE_CORNERS: u32 = 64;
 
 /// Adds the masks and ellipses of `text`, a file without references, to the images of `builder`, where the first of a name
-/// counts, each at its place among the objects that the library has read, and turns boxes, which become polygons; returns how
-/// many it has added or counted. Errors name the file `path`.
+/// counts, each at its place among the objects that the library has read, and turns boxes, which become polygons; a box whose
+/// edges are the wrong way round is left out. Returns how many it has added or counted. Errors name the file `path`.
 ///
 /// # Errors
 /// When the XML is broken, a mask's members are no such numbers, do not fill its box or lie outside its image, or an
-/// ellipse's are no such numbers.
+/// ellipse's or the rotation of a box are no such numbers.
 pub(super) fn read(text: &str, path: &Path, builder: &mut Builder, tally: &mut Tally) -> Result<usize, ExchangeError> {
     let images = builder.dataset.images.iter().rev().map(|image| (image.file_name.clone(), (image.id, image.size))).collect();
     let library = std::mem::take(&mut builder.dataset.instances).into_iter();
-    let mut shapes = Shapes { path, images, library, builder, tally, masks: 0, ellipses: 0 };
+    let mut shapes = Shapes { path, images, library, builder, tally, boxes: 0, masks: 0, ellipses: 0 };
     let broken = |error: quick_xml::Error| ExchangeError::Library { message: error.to_string(), path: path.to_owned() };
     let (mut reader, mut image) = (Reader::from_str(text), None);
     loop {
@@ -53,7 +53,7 @@ pub(super) fn read(text: &str, path: &Path, builder: &mut Builder, tally: &mut T
             _ => {}
         }
     }
-    while shapes.passed_on().is_some() {}
+    while shapes.passed_on() {}
     Ok(shapes.masks + shapes.ellipses)
 }
 
@@ -65,6 +65,7 @@ struct Shapes<'a> {
     library: IntoIter<Instance>,
     builder: &'a mut Builder,
     tally: &'a mut Tally,
+    boxes: usize,
     masks: usize,
     ellipses: usize,
 }
@@ -73,9 +74,19 @@ impl Shapes<'_> {
     fn add(&mut self, element: &BytesStart<'_>, image: &str) -> Result<(), ExchangeError> {
         match element.name().as_ref() {
             b"box" => {
-                if let (Some(instance), Some(polygon)) = (self.passed_on(), turned_box(element)) {
-                    instance.set_shape(Shape::Polygons([polygon].into()));
+                self.boxes += 1;
+                let record = |fault| ExchangeError::record(self.path, format!("box {} (image {image})", self.boxes), fault);
+                let degrees = rotation(element).map_err(record)?;
+                let Some(mut instance) = self.library.next() else { return Ok(()) };
+                let bbox = instance.bbox;
+                if bbox.width.min(bbox.height) < 0.0 {
+                    self.tally.add(Kind::Object, format_args!("a box on {image}"));
+                    return Ok(());
                 }
+                if degrees != 0.0 {
+                    instance.set_shape(Shape::Polygons([turned_box(bbox, degrees)].into()));
+                }
+                self.keep(instance);
             }
             // The library counts those of fewer points.
             b"polygon" if member(element, "points").is_some_and(|points| points.split(';').count() > 2) => {
@@ -94,12 +105,16 @@ impl Shapes<'_> {
         Ok(())
     }
 
-    /// Gives the data set the next object of the library.
-    fn passed_on(&mut self) -> Option<&mut Instance> {
-        let instance = self.library.next()?;
+    /// Gives the data set the next object of the library; whether there was one.
+    fn passed_on(&mut self) -> bool {
+        let Some(instance) = self.library.next() else { return false };
+        self.keep(instance);
+        true
+    }
+
+    fn keep(&mut self, instance: Instance) {
         let instances = &mut self.builder.dataset.instances;
         instances.push(Instance { id: InstanceId(instances.len() as i64 + 1), ..instance });
-        instances.last_mut()
     }
 
     /// Adds what `shape` makes of an element that the library does not know; counted where that has no pixels.
@@ -129,21 +144,22 @@ fn member(element: &BytesStart<'_>, name: &str) -> Option<String> {
     Some(restored(std::str::from_utf8(&value).ok()?))
 }
 
+/// The rotation of a box or an ellipse.
+fn rotation(element: &BytesStart<'_>) -> Result<f64, Fault> {
+    member(element, "rotation").map_or(Ok(0.0), |_| coordinate(element, "rotation"))
+}
+
 /// The polygon that a box with a rotation is.
-fn turned_box(element: &BytesStart<'_>) -> Option<Vec<f64>> {
-    let value = |name| coordinate(element, name).ok();
-    let [left, top, right, bottom] = [value("xtl")?, value("ytl")?, value("xbr")?, value("ybr")?];
-    let degrees = value("rotation").filter(|degrees| *degrees != 0.0)?;
-    let middle = Rect::new(left, top, right - left, bottom - top).center();
-    let corners = [(left, top), (right, top), (right, bottom), (left, bottom)].map(|(x, y)| (x - middle.x, y - middle.y));
-    Some(turned(middle, degrees, corners))
+fn turned_box(bbox: Rect, degrees: f64) -> Vec<f64> {
+    let (x, y) = (bbox.width / 2.0, bbox.height / 2.0);
+    turned(bbox.center(), degrees, [(-x, -y), (x, -y), (x, y), (-x, y)])
 }
 
 /// The polygon that an ellipse is; `None` where it has no extent.
 fn ellipse(element: &BytesStart<'_>) -> Result<Option<Shape>, Fault> {
     let value = |name| coordinate(element, name);
     let (middle, radii) = (Point::new(value("cx")?, value("cy")?), Point::new(value("rx")?, value("ry")?));
-    let degrees = member(element, "rotation").map_or(Ok(0.0), |_| value("rotation"))?;
+    let degrees = rotation(element)?;
     if radii.x.min(radii.y) <= 0.0 {
         return Ok(None);
     }

@@ -80,15 +80,17 @@ pub fn save_edited(dataset: &Dataset, path: &Path, cancel: &Cancel, progress: &m
     save_as(dataset, Form { classes: &classes, is_lvis: true }, path, cancel, progress)
 }
 
-/// Gives a class the members that LVIS asks for; those that it has stay, but the counts are of this file.
+/// Gives a class the members that LVIS asks for; those that it has stay, but for an empty synset, and the counts are of this
+/// file.
 pub(super) fn described(category: &mut Category, counts: &Counts, tally: &mut Tally) {
     let (image_count, instance_count) = counts.of_class(category.id);
     let own = format!("{{\"id\": {}, \"name\": {}}}", category.id, quoted(&category.name));
     let text = category.source.as_ref().map_or(own, |source| source.text().to_owned());
     let found: Map<String, Value> = serde_json::from_str(&text).unwrap_or_default();
     let mut changes = Vec::new();
+    let is_nameless = found.get("synset").and_then(Value::as_str).is_some_and(str::is_empty);
     let mut missing = |name: &'static str, value: String| {
-        if !found.contains_key(name) {
+        if !found.contains_key(name) || name == "synset" && is_nameless {
             changes.push((name, Change::Set(value)));
         }
     };
@@ -148,5 +150,10 @@ mod tests {
         let mut own = Category { source: Some(Verbatim::whole(r#"{"id":3, "instance_count": 1}"#.to_owned())), ..category.clone() };
         recounted(&mut own, &Counts::of_pairs([on(1), on(2), on(2)].into_iter()));
         assert_eq!(own.source.unwrap().text(), r#"{"id":3, "instance_count": 3}"#);
+
+        let nameless = Verbatim::whole(r#"{"id":3,"name":"cat","synset":""}"#.to_owned());
+        let mut cat = Category { name: "cat".to_owned(), source: Some(nameless), ..category };
+        described(&mut cat, &Counts::default(), &mut Tally::default());
+        assert!(cat.source.unwrap().text().contains(r#""synset":"cat.n.01""#));
     }
 }

@@ -126,17 +126,21 @@ fn members(source: &Verbatim) -> Map<String, Value> {
     serde_json::from_str(source.text()).unwrap_or_default()
 }
 
-/// Gives the classes of `dataset` the ids that those with the same synset, else the same name, have in `reference`; the
-/// others get new ones and stay. Returns the new id of each old one.
+/// Gives the classes of `dataset` the ids that those with the same synset, else the same name and no other synset, have in
+/// `reference`; the others get new ones and stay. Returns the new id of each old one.
 fn renumber(dataset: &mut Dataset, reference: &[Category], tally: &mut Tally) -> HashMap<CategoryId, CategoryId> {
     let by_synset: HashMap<String, CategoryId> = reference.iter().rev().filter_map(|other| Some((synset(other)?, other.id))).collect();
-    let by_name: HashMap<&str, CategoryId> = reference.iter().rev().map(|other| (other.name.as_str(), other.id)).collect();
+    let by_name: HashMap<&str, &Category> = reference.iter().rev().map(|other| (other.name.as_str(), other)).collect();
     let mut categories = reference.to_vec();
     let mut next = reference.iter().map(|category| category.id.0).max().unwrap_or(0);
     let mut new_ids = HashMap::new();
     for category in &dataset.categories {
-        let known = synset(category).and_then(|name| by_synset.get(&name)).or_else(|| by_name.get(category.name.as_str()));
-        let id = known.copied().unwrap_or_else(|| {
+        let own = synset(category);
+        // One name with two synsets is two classes.
+        let is_other = |other: &Category| own.is_some() && synset(other).is_some_and(|name| Some(&name) != own.as_ref());
+        let named = || by_name.get(category.name.as_str()).filter(|other| !is_other(other)).map(|other| other.id);
+        let known = own.as_ref().and_then(|name| by_synset.get(name)).copied().or_else(named);
+        let id = known.unwrap_or_else(|| {
             next = next.saturating_add(1);
             tally.add(Kind::Counterpart, format_args!("{} ({} -> {next})", category.name, category.id));
             let id = CategoryId(next);
@@ -195,5 +199,20 @@ mod tests {
         assert_eq!(synset(&hydrant).as_deref(), Some("fireplug.n.01"));
         let own = Category { source: Some(Verbatim::whole(r#"{"id":3,"synset":"x.n.01"}"#.to_owned())), ..hydrant };
         assert_eq!(synset(&own).as_deref(), Some("x.n.01"));
+    }
+
+    #[test]
+    fn an_empty_synset_is_none_and_one_name_with_two_synsets_is_two_classes() {
+        let class = |id: i64, name: &str, synset: &str| {
+            let source = Verbatim::whole(format!(r#"{{"id":{id},"name":"{name}","synset":"{synset}"}}"#));
+            Category { id: CategoryId(id), name: name.to_owned(), supercategory: String::new(), source: Some(source) }
+        };
+        let reference = [class(10, "bolt", ""), class(11, "nut", ""), class(12, "bow", "bow.n.04"), class(13, "screw", "")];
+        let categories = vec![class(1, "nut", ""), class(2, "bolt", ""), class(3, "bow", "bow.n.08"), class(4, "screw", "screw.n.04")];
+        let mut dataset = Dataset { categories, ..Dataset::default() };
+        let mut tally = Tally::default();
+        let new_ids = renumber(&mut dataset, &reference, &mut tally);
+        let ids: Vec<i64> = (1..=4).map(|id| new_ids[&CategoryId(id)].0).collect();
+        assert_eq!((ids, tally.count(Kind::Counterpart)), (vec![11, 10, 14, 13], 1), "{tally}");
     }
 }

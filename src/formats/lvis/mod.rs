@@ -75,11 +75,12 @@ pub fn synset(category: &Category) -> Option<String> {
     stored_synset(category).or_else(|| with_name(&category.name).map(|class| class.synset.to_owned()))
 }
 
-/// The synset in the record of a class.
+/// The synset in the record of a class; an empty one is none.
 pub(super) fn stored_synset(category: &Category) -> Option<String> {
     #[derive(Deserialize)]
     struct Record {
         synset: Option<String>,
     }
-    category.source.as_ref().and_then(|text| serde_json::from_str::<Record>(text.text()).ok()?.synset)
+    let stored = category.source.as_ref().and_then(|text| serde_json::from_str::<Record>(text.text()).ok()?.synset);
+    stored.filter(|synset| !synset.is_empty())
 }

@@ -1,5 +1,5 @@
-//! Reads YOLO's folder: lines of four numbers after the class are boxes, with a fifth their confidence, longer ones polygons,
-//! also in one file.
+//! Reads YOLO's folder: lines of four numbers after the class are boxes, longer ones polygons, also in one file; one number
+//! more than that is their confidence.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
@@ -152,8 +152,8 @@ struct Object {
     is_outside: bool,
 }
 
-/// The object of a line on an image of `size`; `None` where the line is empty. A fifth number after the class of a box is the
-/// confidence that Ultralytics' predictions have.
+/// The object of a line on an image of `size`; `None` where the line is empty. A number behind those of a box or polygon is
+/// the confidence that Ultralytics' predictions have.
 fn parsed(line: &str, size: Size) -> Result<Option<Object>, Fault> {
     let mut words = line.split_whitespace();
     let Some(class) = words.next() else { return Ok(None) };
@@ -161,7 +161,7 @@ fn parsed(line: &str, size: Size) -> Result<Option<Object>, Fault> {
     let class = number(class, |value| value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&value))?;
     let values = words.map(|word| number(word, |value| value.abs() <= FARTHEST)).collect::<Result<Vec<f64>, Fault>>()?;
     let (shares, score) = match values.as_slice() {
-        [shares @ .., score] if shares.len() == 4 => (shares, Some(*score)),
+        [shares @ .., score] if shares.len() == 4 || shares.len() >= 6 && shares.len().is_multiple_of(2) => (shares, Some(*score)),
         shares => (shares, None),
     };
     if let Some(score) = score.filter(|score| !(0.0..=1.0).contains(score)) {

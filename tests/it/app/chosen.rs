@@ -1,4 +1,4 @@
-//! What is chosen of classes: the one that is drawn next, what the list shows, and colours.
+//! What is chosen of classes: the one that is drawn next, what the list shows, colours and digits.
 
 use annotator::annotation::{CategoryId, InstanceId};
 use annotator::app::settings::ColorBy;
@@ -37,6 +37,12 @@ fn object_color(window: &Window, object: i64) -> Color32 {
     state.object_color(state.document.instance(InstanceId(object)).unwrap())
 }
 
+/// The classes that the digits from 1 to 9 give; 0 is none.
+fn digits(window: &Window) -> Vec<i64> {
+    let state = window.app().state();
+    (1..=9).map(|digit| state.class_of_digit(digit).map_or(0, |class| class.0)).collect()
+}
+
 /// Whether the row of a class is in sight.
 fn is_seen(window: &Window, name: &str) -> bool {
     window.harness.query_by_label(&format!("Class {name}")).is_some()
@@ -67,8 +73,10 @@ fn what_is_chosen_of_a_class_stays_with_its_name_where_others_wrote_the_file() {
     let mut window = window(&[1, 2, 3]);
     window.perform(Command::Assign(CategoryId(2)));
     window.perform(Command::SetColor(CategoryId(2), Some([1, 2, 3])));
+    window.perform(Command::SetDigit(CategoryId(2), Some(9)));
     window.project_is_written();
     let again = Window::over_json(window.close(), &json(&[1, 20, 2]));
+    assert_eq!(digits(&again), [1, 0, 2, 0, 0, 0, 0, 0, 20]);
     assert_eq!((chosen(&again).as_str(), color(&again, 20)), ("class 2", Color32::from_rgb(1, 2, 3)));
     assert_ne!(color(&again, 2), Color32::from_rgb(1, 2, 3));
 }
@@ -144,4 +152,50 @@ fn a_colour_is_chosen_in_the_menu_of_a_class_and_stays_out_of_the_file() {
     window.file_is_written();
     let text = std::fs::read_to_string(window.folder.path().join("instances.json")).unwrap();
     assert!(!text.to_lowercase().contains("color"), "{text}");
+}
+
+#[test]
+fn a_digit_is_given_in_the_menu_of_a_class_and_the_others_stay() {
+    let ids: Vec<i64> = (1..=12).collect();
+    let mut window = window(&ids);
+    assert_eq!(digits(&window), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    window.perform(Command::Assign(CategoryId(12)));
+    window.harness.run_steps(2);
+    window.harness.get_by_label("Class class 12").click_secondary();
+    window.harness.run_steps(4);
+    window.harness.get_by_label("7").click();
+    window.harness.run_steps(4);
+    assert_eq!(digits(&window), [1, 2, 3, 4, 5, 6, 12, 8, 9]);
+    assert_eq!(window.says(), "7 gives class 12 now");
+    assert!(window.harness.query_by_label("Merge into…").is_none(), "the menu closes");
+    assert!(window.app().state().document.history().next_undo().is_none(), "it is no step");
+    window.press(Key::Num3);
+    assert_eq!(chosen(&window), "class 3");
+    window.press(Key::Num7);
+    assert_eq!(chosen(&window), "class 12");
+
+    window.perform(Command::SetDigit(CategoryId(2), Some(9)));
+    window.project_is_written();
+    let mut again = window.reopened();
+    assert_eq!(digits(&again), [1, 0, 3, 4, 5, 6, 12, 8, 2], "a class has one digit");
+    again.press(Key::Num2);
+    assert_eq!((chosen(&again).as_str(), again.says().contains("No class has the key 2")), ("class 12", true));
+    again.perform(Command::SetDigit(CategoryId(12), Some(9)));
+    assert_eq!(digits(&again), [1, 2, 3, 4, 5, 6, 7, 8, 12]);
+    again.perform(Command::SetDigit(CategoryId(12), None));
+    assert_eq!(digits(&again), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assert_eq!(again.says(), "class 12 has no key any more");
+}
+
+#[test]
+fn a_digit_goes_with_its_class() {
+    let mut window = window(&[1, 2, 3]);
+    window.perform(Command::SetDigit(CategoryId(3), Some(1)));
+    assert_eq!(digits(&window)[..3], [3, 2, 0]);
+    window.perform(Command::DeleteClass(Some(CategoryId(3))));
+    assert_eq!(digits(&window)[..3], [1, 2, 0]);
+    window.perform(Command::NewClass("new".to_owned()));
+    assert_eq!(digits(&window)[..3], [1, 2, 3], "it has the id of the one that went, but not its digit");
+    window.project_is_written();
+    assert_eq!(digits(&window.reopened())[..3], [1, 2, 3]);
 }

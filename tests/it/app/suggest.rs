@@ -181,6 +181,7 @@ fn selected_boxes_get_masks_alone_and_all_do_where_none_is_selected() {
     assert_eq!(asked(&mut window, &[2], Key::Space), [2]);
     assert_eq!(asked(&mut window, &[3, 4], Key::Enter), [2, 3, 4]);
     assert_eq!(window.app().state().selection, [InstanceId(3), InstanceId(4)], "a person has chosen both");
+    assert_eq!(asked(&mut window, &[2, 3, 4], Key::Enter), [2, 3, 4], "accepted");
     assert_eq!(asked(&mut window, &[], Key::Enter), [1, 2, 3, 4]);
 }
 
@@ -203,7 +204,7 @@ fn a_box_outside_the_image_holds_up_no_other() {
     let masks: Vec<i64> = window.app().state().objects().filter(|object| object.shape != Shape::Box).map(|object| object.id.0).collect();
     assert_eq!(masks, [8]);
     window.press(Key::Escape);
-    window.press(Key::Enter);
+    window.perform(Command::Propose);
     assert!(window.says().ends_with("cover no pixel of the image: 7"), "{}", window.says());
 }
 

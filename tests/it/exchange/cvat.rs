@@ -27,7 +27,7 @@ fn masks_leave_and_come_back_with_every_pixel() {
 }
 
 #[test]
-fn ellipses_are_polygons_at_their_place_in_the_file() {
+fn ellipses_and_turned_boxes_are_polygons_at_their_place_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.xml");
     let read = |shapes: &str| {
@@ -48,6 +48,16 @@ fn ellipses_are_polygons_at_their_place_in_the_file() {
     let boxes = [&dataset.instances[1], &dataset.instances[2]].map(|object| object.bbox);
     assert_eq!(boxes, [Rect::new(60.0, 60.0, 80.0, 40.0), Rect::new(80.0, 40.0, 40.0, 80.0)]);
     assert!((dataset.instances[1].area - std::f64::consts::PI * 800.0).abs() < 10.0, "{}", dataset.instances[1].area);
+
+    let boxed = |right: u8, rotation: &str| format!(r#"<box label="b" xtl="10" ytl="20" xbr="{right}" ybr="30" rotation="{rotation}"/>"#);
+    let turned = read(&[boxed(4, "90"), boxed(4, "0"), boxed(30, "90"), boxed(30, "0")].concat()).unwrap();
+    let boxes: Vec<_> = turned.dataset.instances.iter().map(|object| (object.id.0, object.bbox)).collect();
+    assert_eq!(boxes, [(1, Rect::new(15.0, 15.0, 10.0, 20.0)), (2, Rect::new(10.0, 20.0, 20.0, 10.0))]);
+    assert_eq!((turned.tally.count(Kind::Object), turned.tally.to_string().matches("a box on a").count()), (2, 2), "{}", turned.tally);
+    for rotation in ["x", "inf"] {
+        let error = read(&[boxed(30, "0"), boxed(30, rotation)].concat()).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("box 2 (image a): `{rotation}` is no")) && error.ends_with("c.xml"), "{error}");
+    }
 
     let flat = read(&ellipse(r#"cy="80" rx="0" ry="20""#)).unwrap();
     assert_eq!((flat.dataset.instances.len(), flat.tally.count(Kind::Object)), (0, 1));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn hostile_files_are_named_with_their_record() {
+fn hostile_yolo_files_are_named_with_their_record() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     fs::create_dir_all(root.join("yolo/labels")).unwrap();
@@ -16,7 +16,7 @@ fn hostile_files_are_named_with_their_record() {
         ("x 0 0 1 0 1 1", "line 2: `x`"),
         ("0 0 0 1 nan 1 1", "line 2: `nan`"),
         ("0 0 0 1 1e99 1 1", "line 2: `1e99`"),
-        ("0 0 0 1 0 1 1 1", "line 2: 8 numbers"),
+        ("0 0 0 1 0 1 1 7", "line 2: `7`"),
     ] {
         fs::write(root.join("yolo/labels/a.txt"), format!("\n{line}\n")).unwrap();
         let error = import(Format::YoloSeg, &root.join("yolo"), None).unwrap_err().to_string();
@@ -50,7 +50,12 @@ fn hostile_files_are_named_with_their_record() {
         let error = import(Format::YoloSeg, &root.join("yolo"), None).unwrap_err().to_string();
         assert!(error.contains("data.yaml"), "{error}");
     }
+}
 
+#[test]
+fn hostile_files_are_named_with_their_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
     fs::create_dir_all(root.join("voc")).unwrap();
     let voc = |text: &str| {
         fs::write(root.join("voc/a.xml"), text).unwrap();
@@ -103,6 +108,7 @@ fn hostile_files_are_named_with_their_record() {
     image::GrayImage::from_pixel(3, 3, image::Luma([9])).save(root.join("masks/a/1_2.png")).unwrap();
     let error = import(Format::Masks, &root.join("masks"), None).unwrap_err().to_string();
     assert!(error.starts_with("the mask: class 2 has no name") && error.ends_with("a/1_2.png"), "{error}");
+    fs::remove_file(root.join("masks/a/1_2.png")).unwrap();
     fs::write(root.join("masks/a/1_1.png"), b"\x89PNG\r\n").unwrap();
     let error = import(Format::Semantic, &root.join("masks"), None).unwrap_err().to_string();
     assert!(error.starts_with("the mask: ") && error.ends_with("a/1_1.png"), "{error}");
@@ -130,5 +136,33 @@ fn a_mask_of_another_size_than_its_picture_is_left_out_and_named() {
         assert_eq!((names, imported.tally.count(Kind::Unreadable)), (vec!["a.png".to_owned()], 1), "{format:?}: {}", imported.tally);
         let told = imported.tally.to_string();
         assert!(told.contains(&format!("{named} (its mask is 4 x 4 pixels, its place 5 x 4)")), "{told}");
+    }
+    for name in ["a/1.png", "a.png"] {
+        fs::remove_file(masks.join(name)).unwrap();
+    }
+    for (format, named) in [(Format::Masks, "b/1.png"), (Format::Semantic, "b.png")] {
+        let error = import(format, &masks, Some(&images)).unwrap_err().to_string();
+        assert!(error.starts_with("the mask: its mask is 4 x 4 pixels") && error.ends_with(named), "{error}");
+    }
+}
+
+#[test]
+fn a_mask_that_cannot_be_read_is_left_out_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir(root.join("a")).unwrap();
+    image::GrayImage::from_pixel(4, 4, image::Luma([1])).save(root.join("a/1.png")).unwrap();
+    fs::write(root.join("a/2.png"), "no picture").unwrap();
+    image::RgbImage::new(4, 4).save(root.join("a/3.png")).unwrap();
+    for format in [Format::Masks, Format::Semantic] {
+        let imported = import(format, root, None).unwrap();
+        assert_eq!((imported.dataset.instances.len(), imported.tally.count(Kind::Unreadable)), (1, 2), "{format:?}: {}", imported.tally);
+        let told = imported.tally.to_string();
+        assert!(told.contains("a/2.png (it cannot be read: ") && told.contains("a/3.png (is a coloured picture"), "{told}");
+    }
+    fs::remove_file(root.join("a/1.png")).unwrap();
+    for format in [Format::Masks, Format::Semantic] {
+        let error = import(format, root, None).unwrap_err().to_string();
+        assert!(error.starts_with("the mask: it cannot be read: ") && error.ends_with("a/2.png"), "{format:?}: {error}");
     }
 }

@@ -176,6 +176,20 @@ fn a_line_that_cannot_be_used_is_left_out_and_named() {
     }
 }
 
+#[test]
+fn a_number_behind_the_corners_is_the_confidence() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    labelled(root, &["a.png"]);
+    fs::write(root.join("data.yaml"), "names: [x]\n").unwrap();
+    fs::write(root.join("labels/a.txt"), "0 0 0 0.5 0 0.5 0.5 0.75\n0 0 0 0.5 0 0.5 0.5\n").unwrap();
+    let imported = import(Format::YoloSeg, root, None).unwrap();
+    assert!(imported.tally.is_empty(), "{}", imported.tally);
+    let rows: Vec<_> = imported.dataset.instances.iter().map(|object| (object.shape.clone(), object.score)).collect();
+    let triangle = Shape::Polygons(vec![vec![0.0, 0.0, 4.0, 0.0, 4.0, 4.0]].into());
+    assert_eq!(rows, [(triangle.clone(), Some(0.75)), (triangle, None)]);
+}
+
 fn names(imported: &Imported) -> Vec<&str> {
     imported.dataset.images.iter().map(|image| image.file_name.as_str()).collect()
 }
