@@ -41,6 +41,14 @@ impl Typed {
             None => Self::Letters,
         }
     }
+
+    /// As [`Self::of`], and whether it is all of the name but for one letter.
+    pub(super) fn with_slips(query: &str, name: &str) -> Self {
+        match Self::of(query, name) {
+            Self::Letters if is_near(query, name) => Self::Nearly,
+            typed => typed,
+        }
+    }
 }
 
 /// The indices of the names that match: what was typed whole, then what begins with it, then the best first, equal ones in
@@ -51,8 +59,8 @@ pub(super) fn ranked<'a>(query: &str, names: impl Iterator<Item = &'a str>) -> V
 
 /// As [`ranked`], with the names that are one letter away from what was typed before those that only have its letters.
 pub(super) fn ranked_with_near<'a>(query: &str, names: impl Iterator<Item = &'a str>) -> Vec<usize> {
-    sorted(query, names, |name| match Typed::of(query, name) {
-        Typed::Letters if is_near(query, name) => Some((Typed::Nearly, 0)),
+    sorted(query, names, |name| match Typed::with_slips(query, name) {
+        Typed::Nearly => Some((Typed::Nearly, 0)),
         typed => Some((typed, -score(query, name)?)),
     })
 }
@@ -69,7 +77,7 @@ fn sorted<'a>(query: &str, names: impl Iterator<Item = &'a str>, rank: impl Fn(&
 
 /// Whether one letter of `query` is missing, too much or another one than in `name`, whatever the case. Of fewer than
 /// three letters too many names are.
-pub(super) fn is_near(query: &str, name: &str) -> bool {
+fn is_near(query: &str, name: &str) -> bool {
     let [query, name] = [query, name].map(|text| text.trim().to_lowercase().chars().collect::<Vec<char>>());
     let same = query.iter().zip(&name).take_while(|(one, other)| one == other).count();
     let (rest, of_name) = (&query[same..], &name[same..]);

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use image::RgbImage;
 
 use super::crop::mask_crop;
-use super::refine::{Finisher, Job, RefineOptions, RefineStep, States, soft};
+use super::refine::{self, Finisher, Job, RefineOptions, RefineStep, States, soft};
 use super::view::View;
 use super::{AssistError, Patch, patch, planes, read, stop_if};
 use crate::geometry::{Point, Size};
@@ -57,9 +57,9 @@ impl Finisher<'_> {
         let doubt = self.doubts(image, masks, std::slice::from_ref(&job), std::slice::from_ref(&thumbnail), options)?.remove(0);
         let anew = doubt.as_ref().and_then(|doubt| job.redrawn(mask, &thumbnail.soft, doubt, options));
         let anew = anew.map(|patch| patch.corrected(mask, 0.0));
+        let agreed = || refine::agreed(mask, thumbnail.corrected(mask, options.margin()), doubt.as_ref());
+        let mut refined = anew.clone().unwrap_or_else(agreed);
         let mask = anew.as_ref().unwrap_or(mask);
-        let agreed = || job.agreed(mask, thumbnail.corrected(mask, options.margin()), doubt.as_ref());
-        let mut refined = if anew.is_some() { mask.clone() } else { agreed() };
         let tiles = tiles(&thumbnail, walk.fine_probability(), &refined);
         let of = steps + tiles.len().div_ceil(self.at_once());
         let mut maps: Vec<Patch> = Vec::with_capacity(tiles.len());

@@ -215,7 +215,7 @@ impl Job {
         }
         let refined = soft.iter().map(|&soft| logit(soft).clamp(-LOUDEST, LOUDEST));
         let leaning: Vec<f32> = match &doubt.opinion {
-            Some(opinion) => refined.zip(opinion).map(|(refined, &seen)| SEEN * seen + (1.0 - SEEN) * refined).collect(),
+            Some(opinion) => refined.zip(&opinion.soft).map(|(refined, &seen)| SEEN * logit(seen) + (1.0 - SEEN) * refined).collect(),
             None => refined.collect(),
         };
         let agreement = metric::cell_iou(self.coarse.iter().zip(&leaning).map(|(&coarse, &leaning)| (coarse >= 0.5, leaning > 0.0)));
@@ -229,13 +229,6 @@ impl Job {
         }
         let soft = redrawn(&leaning, &self.view).into_iter().map(|object| f32::from(u8::from(object))).collect();
         Some(Patch { rect: self.view.region, side: self.view.side, soft })
-    }
-
-    /// `refined`, with `mask`'s pixels where a second opinion takes the other side of a change.
-    pub(super) fn agreed(&self, mask: &Mask, refined: Mask, doubt: Option<&Doubt>) -> Mask {
-        let Some(opinion) = doubt.and_then(|doubt| doubt.opinion.as_ref()) else { return refined };
-        let soft = opinion.iter().copied().map(sigmoid).collect();
-        Patch { rect: self.view.region, side: self.view.side, soft }.vetoed(mask, refined)
     }
 }
 
@@ -315,7 +308,7 @@ impl Finisher<'_> {
                     settled(mask, patch.corrected(mask, 0.0), 0, options)
                 } else {
                     let reach = options.least_reach(shrink(job.view.region, side));
-                    settled(mask, job.agreed(mask, patch.corrected(mask, options.margin()), doubt.as_ref()), reach, options)
+                    settled(mask, agreed(mask, patch.corrected(mask, options.margin()), doubt.as_ref()), reach, options)
                 };
             }
         }
@@ -407,6 +400,14 @@ fn is_smooth(mask: &Mask) -> bool {
 
 fn kept(mask: &Mask) -> Refinement {
     Refinement { mask: mask.clone(), kept_original: true, change: 0.0 }
+}
+
+/// `refined`, with `original`'s pixels where a second opinion takes the other side of a change.
+pub(super) fn agreed(original: &Mask, refined: Mask, doubt: Option<&Doubt>) -> Mask {
+    match doubt.and_then(|doubt| doubt.opinion.as_ref()) {
+        Some(opinion) => opinion.vetoed(original, refined),
+        None => refined,
+    }
 }
 
 /// `refined` without slivers and within the band that `options` allow, if it passes the guard; as it is where they ask for
@@ -587,12 +588,13 @@ mod tests {
         let unsure: Vec<f32> = job.coarse.iter().map(|&value| 0.2 + 0.6 * value).collect();
         let opinion = |mask: &Mask| {
             let cells: Vec<bool> = mask_crop(mask, job.view.region, job.view.side).into_iter().map(|value| value >= 0.5).collect();
-            signed(&cells, job.view.side).into_iter().map(|distance| distance / 4.0).collect::<Vec<f32>>()
+            let soft = signed(&cells, job.view.side).into_iter().map(|distance| sigmoid(distance / 4.0)).collect();
+            Patch { rect: job.view.region, side: job.view.side, soft }
         };
-        let with = |opinion: &[f32], strength| {
+        let with = |opinion: &Patch, strength| {
             let options = RefineOptions { strength, ..RefineOptions::default() };
-            job.is_rough(&options)
-                .then(|| job.redrawn(&rough, &unsure, &Doubt { is_rough: true, opinion: Some(opinion.to_vec()) }, &options))?
+            let doubt = Doubt { is_rough: true, opinion: Some(opinion.clone()) };
+            job.is_rough(&options).then(|| job.redrawn(&rough, &unsure, &doubt, &options))?
         };
         let anew = with(&opinion(&disc), 1.0).unwrap().corrected(&rough, 0.0);
         assert!(metric::iou(&rough, &disc) < 0.9 && metric::iou(&anew, &disc) > 0.98, "{}", metric::iou(&anew, &disc));

@@ -37,8 +37,8 @@ const EVERYWHERE: f64 = 0.9;
 pub(super) struct Doubt {
     /// Whether it is the outline.
     pub(super) is_rough: bool,
-    /// The segmenter's logits on the job's grid, where there is a segmenter.
-    pub(super) opinion: Option<Vec<f32>>,
+    /// What the segmenter sees on the job's grid, where there is a segmenter.
+    pub(super) opinion: Option<Patch>,
 }
 
 impl Finisher<'_> {
@@ -113,7 +113,7 @@ impl Finisher<'_> {
             let seen = Patch { rect: view.region, side: grid, soft: logits.iter().copied().map(sigmoid).collect() };
             let mut found = Patch { rect: job.view.region, side: job.view.side, soft: vec![0.0; job.view.side * job.view.side] };
             found.take(&seen);
-            doubt.opinion = Some(found.soft.into_iter().map(logit).collect());
+            doubt.opinion = Some(found);
         }
         Ok(doubts)
     }

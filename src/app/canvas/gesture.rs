@@ -109,12 +109,7 @@ impl Canvas {
                         _ => None,
                     };
                 }
-                Event::PointerMoved(pos) => self.advance(*pos),
-                Event::PointerButton { pos, pressed: false, .. } => {
-                    self.advance(*pos);
-                    self.release(state, modifiers, commands);
-                }
-                _ => {}
+                event => self.follow(event, state, modifiers, commands),
             }
         }
         self.pointer = ui.input(|input| input.pointer.latest_pos()).filter(|_| response.contains_pointer() || self.gesture.is_some());
@@ -245,6 +240,18 @@ impl Canvas {
         Some(Gesture::Stroke(Box::new(stroke)))
     }
 
+    /// Lets a gesture go on with the pointer, or end with its button.
+    fn follow(&mut self, event: &Event, state: &State, modifiers: Modifiers, commands: &mut Vec<Command>) {
+        match event {
+            Event::PointerMoved(pos) => self.advance(*pos),
+            Event::PointerButton { pos, pressed: false, .. } => {
+                self.advance(*pos);
+                self.release(state, modifiers, commands);
+            }
+            _ => {}
+        }
+    }
+
     fn advance(&mut self, to: Pos2) {
         let (point, held) = (self.view.image(to), self.view.image_inside(to));
         match &mut self.gesture {
@@ -322,11 +329,8 @@ impl Canvas {
             return commands;
         };
         for event in &before[..=end] {
-            if let Event::PointerMoved(pos) | Event::PointerButton { pos, pressed: false, .. } = event {
-                self.advance(*pos);
-            }
+            self.follow(event, state, modifiers, &mut commands);
         }
-        self.release(state, modifiers, &mut commands);
         commands
     }
 

@@ -21,8 +21,8 @@ pub(super) fn choose_ui(ui: &mut Ui, search: &mut Search, state: &State, colors:
     let mut ids: Vec<Option<CategoryId>> = found.iter().map(|class| Some(class.id)).collect();
     if !query.is_empty() && !categories.iter().any(|category| category.name == query) {
         // Whoever types a new name and Enter means no class that only has its letters somewhere.
-        let is_slip = |class: &Category| categories.len() > MANY && fuzzy::is_near(&query, &class.name);
-        let is_meant = found.first().is_some_and(|class| Typed::of(&query, &class.name) != Typed::Letters || is_slip(class));
+        let typed = if categories.len() > MANY { Typed::with_slips } else { Typed::of };
+        let is_meant = found.first().is_some_and(|class| typed(&query, &class.name) != Typed::Letters);
         let place = if is_meant { rows.len() } else { 0 };
         rows.insert(place, (format!("Add class “{query}”"), "new".to_owned()));
         ids.insert(place, None);
