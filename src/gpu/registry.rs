@@ -1,13 +1,20 @@
-//! All shaders, compiled into the program. `#import "lib/x.wgsl"` on its own line stands for the text of that file,
-//! put in once a shader; there is no other preprocessing.
+//! All shaders, compiled into the program. `#import "lib/x.wgsl"` on its own line stands for the text of that file, put in
+//! once a shader, and `override NAME: u32;` for a number that is known when the shader is asked for; there is no other
+//! preprocessing.
 
 /// A shader of the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shader {
     /// Masks over an image.
     Overlay,
     /// Brush strokes into a mask texture.
     Brush,
+    /// A convolution of the networks.
+    Convolution,
+    /// The first half of the networks' group norm.
+    Moments,
+    /// The second half, with what follows it.
+    Norm,
 }
 
 /// Why a shader's text could not be put together.
@@ -25,13 +32,16 @@ const FRAGMENTS: &[(&str, &str)] = &[
 
 impl Shader {
     /// Every shader.
-    pub const ALL: [Self; 2] = [Self::Overlay, Self::Brush];
+    pub const ALL: [Self; 5] = [Self::Overlay, Self::Brush, Self::Convolution, Self::Moments, Self::Norm];
 
     /// The stem of its file in `shaders/`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Overlay => "overlay",
             Self::Brush => "brush",
+            Self::Convolution => "convolution",
+            Self::Moments => "moments",
+            Self::Norm => "norm",
         }
     }
 
@@ -39,6 +49,9 @@ impl Shader {
         match self {
             Self::Overlay => include_str!("../../shaders/overlay.wgsl"),
             Self::Brush => include_str!("../../shaders/brush.wgsl"),
+            Self::Convolution => include_str!("../../shaders/convolution.wgsl"),
+            Self::Moments => include_str!("../../shaders/moments.wgsl"),
+            Self::Norm => include_str!("../../shaders/norm.wgsl"),
         }
     }
 
@@ -48,6 +61,14 @@ impl Shader {
     /// When an import names no known fragment.
     pub fn source(self) -> Result<String, ImportError> {
         expanded(self.text())
+    }
+
+    /// The WGSL text of a shader without imports in which the lines `override NAME: u32;` say what `numbers` do.
+    pub fn source_with(self, numbers: &[(&str, u32)]) -> String {
+        let told = |text: String, (name, number): &(&str, u32)| {
+            text.replace(&format!("override {name}: u32;"), &format!("const {name}: u32 = {number}u;"))
+        };
+        numbers.iter().fold(self.text().to_owned(), told)
     }
 }
 

@@ -7,7 +7,7 @@ use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::cpu;
+use super::{adapter, cpu};
 
 /// Of every 3x3 convolution.
 const PADDING: PaddingConfig2d = PaddingConfig2d::Explicit(1, 1, 1, 1);
@@ -37,17 +37,20 @@ pub fn group_norm(groups: usize, channels: usize, device: &Device) -> GroupNorm 
     GroupNormConfig::new(groups, channels).init(device)
 }
 
-/// What `conv` makes of `x`; faster than its own `forward` where it is a 3x3 convolution on the CPU.
+/// What `conv` makes of `x`; faster than its own `forward` on an adapter, and where it is a 3x3 convolution on the CPU.
 pub fn convolved(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
-    let [_, y] = convolved_beside(conv, x);
-    y
+    if let Some(kernel) = kernel(conv, &x) {
+        let [_, y] = cpu::convolved(x, kernel, None);
+        return y;
+    }
+    on_adapter(conv, &x, None).unwrap_or_else(|| conv.forward(x))
 }
 
 /// `x` and [`convolved`] of it. A clone of `x` in its place would be copied on the CPU.
 pub fn convolved_beside(conv: &Conv2d, x: Tensor<4>) -> [Tensor<4>; 2] {
     match kernel(conv, &x) {
         Some(kernel) => cpu::convolved(x, kernel, None),
-        None => [x.clone(), conv.forward(x)],
+        None => [x.clone(), convolved(conv, x)],
     }
 }
 
@@ -58,8 +61,15 @@ pub fn convolved_onto(conv: &Conv2d, x: Tensor<4>, onto: Tensor<4>) -> Tensor<4>
             let [_, y] = cpu::convolved(x, kernel, Some(onto));
             y
         }
-        _ => onto + conv.forward(x),
+        _ => on_adapter(conv, &x, Some(&onto)).unwrap_or_else(|| onto + conv.forward(x)),
     }
+}
+
+/// What an adapter's own kernel makes of it, where it can: 3x3 with padding 1, or 1x1.
+fn on_adapter(conv: &Conv2d, x: &Tensor<4>, onto: Option<&Tensor<4>>) -> Option<Tensor<4>> {
+    let is_known = matches!((conv.kernel_size, &conv.padding), ([3, 3], &PADDING) | ([1, 1], PaddingConfig2d::Valid));
+    let is_plain = is_known && conv.stride[0] == conv.stride[1] && conv.dilation == [1, 1] && conv.groups == 1;
+    if is_plain && adapter::takes(x) { adapter::convolved(conv, x, onto) } else { None }
 }
 
 /// `conv` as the CPU's own code takes it, where it can for `x`.
@@ -75,9 +85,17 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if cpu::takes(&x) { cpu::silu(x) } else { x.clone() * sigmoid(x) }
 }
 
+/// `norm(x)`.
+pub fn normed(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
+    normed_on_adapter(norm, &x, None, false).unwrap_or_else(|| norm.forward(x))
+}
+
 /// `silu(norm(x))`.
 pub fn normed_silu(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
-    if is_fit(norm, &x) { cpu::normed_silu(norm, x, None) } else { silu(norm.forward(x)) }
+    if is_fit(norm, &x) {
+        return cpu::normed_silu(norm, x, None);
+    }
+    normed_on_adapter(norm, &x, None, true).unwrap_or_else(|| silu(norm.forward(x)))
 }
 
 /// `x` and [`normed_silu`] of it. A clone of `x` in its place would be copied by one thread on the CPU.
@@ -94,7 +112,12 @@ pub fn film_silu(norm: &GroupNorm, x: Tensor<4>, scale: Tensor<4>, shift: Tensor
     if is_fit(norm, &x) && cpu::takes(&scale) && cpu::takes(&shift) {
         return cpu::normed_silu(norm, x, Some([scale, shift]));
     }
-    silu(norm.forward(x) * (scale + 1.0) + shift)
+    let film = Some([&scale, &shift]);
+    normed_on_adapter(norm, &x, film, true).unwrap_or_else(|| silu(norm.forward(x) * (scale + 1.0) + shift))
+}
+
+fn normed_on_adapter(norm: &GroupNorm, x: &Tensor<4>, film: Option<[&Tensor<4>; 2]>, silu: bool) -> Option<Tensor<4>> {
+    if adapter::takes(x) { adapter::normed(norm, x, film, silu) } else { None }
 }
 
 /// Whether the CPU's own code can have `norm` of `x`.

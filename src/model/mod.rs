@@ -3,6 +3,7 @@
 //! Every Burn call of a process comes from ONE thread at a time; `assist::service` keeps that promise for the program.
 //! Random numbers come from the host ([`noise`]), so that a seed gives the same start on every device.
 
+mod adapter;
 pub mod census;
 mod cpu;
 pub mod device;

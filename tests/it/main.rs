@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one module a subject.
 #![allow(clippy::unwrap_used, clippy::get_unwrap, reason = "a test that cannot go on has failed")]
 
+mod adapter;
 mod annotation;
 #[cfg(feature = "gui")]
 mod app;

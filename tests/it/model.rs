@@ -61,7 +61,7 @@ fn assert_close<const D: usize>(actual: Tensor<D>, file: &WeightFile, name: &str
     assert!(worst < tolerance, "{name} is off by {worst}");
 }
 
-fn difference(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, |worst, next| if next > worst || next.is_nan() { next } else { worst })
 }
@@ -72,7 +72,7 @@ type Job = Box<dyn FnOnce(Result<&Device, &DeviceError>) + Send>;
 /// Runs `test` on a graphics adapter, software ones included; says *skipped* where there is none, and fails instead
 /// under `ANNOTATOR_REQUIRE_GPU`. All tests share one thread and one device, as the program does: Burn's streams belong
 /// to threads.
-fn on_gpu(test: fn(&Device)) {
+pub(crate) fn on_gpu(test: fn(&Device)) {
     static THREAD: OnceLock<Mutex<SyncSender<Job>>> = OnceLock::new();
     let jobs = THREAD.get_or_init(|| {
         let (send, jobs) = sync_channel::<Job>(1);

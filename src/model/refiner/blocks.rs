@@ -63,7 +63,7 @@ impl ResBlock {
         let [n, c, _, _] = h.dims();
         let h = h + self.emb_layers.1.forward(embedding.clone()).reshape([n, c, 1, 1]);
         let x = match &self.skip_connection {
-            Some(skip) => skip.forward(x),
+            Some(skip) => convolved(skip, x),
             None => x,
         };
         convolved_onto(&self.out_layers.3, normed_silu(&self.out_layers.0, h), x)

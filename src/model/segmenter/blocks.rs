@@ -6,7 +6,8 @@ use burn::nn::{GroupNorm, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::model::layer::{
-    attended, conv1, conv1_zero, conv3, conv3_zero, convolved, convolved_onto, film_silu, group_norm, normed_silu, normed_silu_beside,
+    attended, conv1, conv1_zero, conv3, conv3_zero, convolved, convolved_onto, film_silu, group_norm, normed, normed_silu,
+    normed_silu_beside,
 };
 
 /// Groups of every norm in the segmenter.
@@ -61,9 +62,9 @@ impl Attention {
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [n, c, h, w] = x.dims();
         let heads = self.heads;
-        let qkv = self.qkv.forward(self.norm.forward(x.clone())).reshape([n, 3 * heads, c / heads, h * w]);
+        let qkv = convolved(&self.qkv, normed(&self.norm, x.clone())).reshape([n, 3 * heads, c / heads, h * w]);
         let part = |index: usize| qkv.clone().narrow(1, index * heads, heads);
-        x + self.proj.forward(attended(part(0), part(1), part(2)).reshape([n, c, h, w]))
+        convolved_onto(&self.proj, attended(part(0), part(1), part(2)).reshape([n, c, h, w]), x)
     }
 }
 
@@ -100,7 +101,7 @@ impl FilmRes {
         let (scale, shift) = (film.clone().narrow(1, 0, c), film.narrow(1, c, c));
         let h = film_silu(&self.norm2, h, scale, shift);
         let x = match &self.skip {
-            Some(skip) => skip.forward(x),
+            Some(skip) => convolved(skip, x),
             None => x,
         };
         convolved_onto(&self.conv2, h, x)

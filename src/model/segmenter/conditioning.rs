@@ -12,7 +12,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::blocks::GROUPS;
 use super::{ConditioningConfig, SegmenterConfig};
-use crate::model::layer::{conv1, conv1_zero, conv3_zero, group_norm, per_sample, unshuffled};
+use crate::model::layer::{conv1, conv1_zero, conv3_zero, convolved, group_norm, normed, per_sample, unshuffled};
 use crate::model::noise::Noise;
 
 /// No more exemplars than this condition one mask.
@@ -152,12 +152,12 @@ impl CrossAttention {
     fn forward(&self, x: Tensor<4>, context: &Context) -> Tensor<4> {
         let [n, c, h, w] = x.dims();
         let (heads, depth, count) = (self.heads, c / self.heads, context.tokens.dims()[1]);
-        let queries = self.query.forward(self.norm.forward(x.clone())).reshape([n, heads, depth, h * w]);
+        let queries = convolved(&self.query, normed(&self.norm, x.clone())).reshape([n, heads, depth, h * w]);
         let kv = self.kv.forward(context.tokens.clone());
         let part = |from: usize| kv.clone().narrow(2, from, c).reshape([n, count, heads, depth]).permute([0, 2, 3, 1]);
         let scores = (queries * (depth as f64).powf(-0.5)).swap_dims(2, 3).matmul(part(0)) + context.bias.clone();
         let found = part(c).matmul(softmax(scores, 3).swap_dims(2, 3));
-        x + self.proj.forward(found.reshape([n, c, h, w])) * context.present.clone()
+        x + convolved(&self.proj, found.reshape([n, c, h, w])) * context.present.clone()
     }
 }
 
@@ -268,7 +268,7 @@ impl Conditioning {
     /// What the exemplar's colours add to the denoiser's input at stride 8.
     pub(super) fn at_input(&self, x: Tensor<4>, context: &Context) -> Tensor<4> {
         match (&self.concat, &context.colours) {
-            (Some(concat), Some(colours)) => x + concat.forward(unshuffled(colours.clone(), PATCH)) * context.present.clone(),
+            (Some(concat), Some(colours)) => x + convolved(concat, unshuffled(colours.clone(), PATCH)) * context.present.clone(),
             _ => x,
         }
     }

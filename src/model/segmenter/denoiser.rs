@@ -11,7 +11,8 @@ use super::encoder::STEM;
 use super::{Conditioning, Context, Features, SegmenterConfig};
 use crate::model::diffusion::schedule::{SIGNAL_SCALE, alpha_bar, log_snr};
 use crate::model::layer::{
-    conv1, conv3, conv3_zero, convolved, convolved_beside, group_norm, normed_silu, per_sample, shuffled, silu, unshuffled, upsampled,
+    conv1, conv3, conv3_zero, convolved, convolved_beside, convolved_onto, group_norm, normed_silu, per_sample, shuffled, silu, unshuffled,
+    upsampled,
 };
 
 /// How many pixels a side go into channels at the input.
@@ -146,14 +147,14 @@ impl Denoiser {
             None => x,
         };
         let x = told(convolved(&self.input_conv, x), Conditioning::at_input);
-        let a = self.res8.forward(x + self.lat8.forward(features.f8.clone()), &embedding);
+        let a = self.res8.forward(convolved_onto(&self.lat8, features.f8.clone(), x), &embedding);
         let [a, b] = convolved_beside(&self.down16, a);
-        let b = self.res16.forward(b + self.lat16.forward(features.f16.clone()), &embedding);
+        let b = self.res16.forward(convolved_onto(&self.lat16, features.f16.clone(), b), &embedding);
         let [b, h] = convolved_beside(&self.down32, b);
-        let h = h + self.lat32.forward(features.f32.clone());
+        let h = convolved_onto(&self.lat32, features.f32.clone(), h);
         let h = told(self.attn32.forward(self.res32a.forward(h, &embedding)), Conditioning::at32);
         let middle = self.res32b.forward(h, &embedding);
-        let up = |conv: &Conv2d, x, skip| Tensor::cat(vec![upsampled(conv.forward(x)), skip], 1);
+        let up = |conv: &Conv2d, x, skip| Tensor::cat(vec![upsampled(convolved(conv, x)), skip], 1);
         let h = told(self.upres16.forward(up(&self.up16, middle.clone(), b), &embedding), Conditioning::at16);
         let h = self.upres8.forward(up(&self.up8, h, a), &embedding);
         let h = self.upres4.forward(up(&self.up4, h, features.f4.clone()), &embedding);
