@@ -95,7 +95,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let sample_at = group.z * FROM * HEIGHT * WIDTH;
 
     var sums = array<vec4<f32>, 4>();
-    for (var start = local.z * share; start < (local.z + 1u) * share; start += SPAN) {
+    for (var done = 0u; done < share; done += SPAN) {
+        let start = local.z * share + done;
         for (var row = thread / TILE; row < SPAN; row += 2u) {
             let term = start + row;
             let tap = term % (SIDE * SIDE);

@@ -68,7 +68,9 @@ impl Shader {
         let told = |text: String, (name, number): &(&str, u32)| {
             text.replace(&format!("override {name}: u32;"), &format!("const {name}: u32 = {number}u;"))
         };
-        numbers.iter().fold(self.text().to_owned(), told)
+        let text = numbers.iter().fold(self.text().to_owned(), told);
+        debug_assert!(!text.contains("override "), "{}: a number is not told", self.name());
+        text
     }
 }
 

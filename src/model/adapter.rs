@@ -8,10 +8,10 @@
 
 use burn::backend::wgpu::{CubeTensor, KernelSource, SourceKernel, SourceTemplate, Wgpu, into_contiguous};
 use burn::nn::GroupNorm;
-use burn::nn::conv::Conv2d;
 use burn::tensor::{DType, Device, Shape, Tensor};
-use cubecl::prelude::KernelId;
-use cubecl::server::{Handle, KernelArguments};
+use cubecl::ir::attributes::BufferIOAttr;
+use cubecl::prelude::{ExecutionMode, KernelId};
+use cubecl::server::KernelArguments;
 use cubecl::{CubeCount, CubeDim};
 
 use crate::gpu::registry::Shader;
@@ -20,6 +20,8 @@ use crate::gpu::registry::Shader;
 const TILE: usize = 32;
 /// Values of one workgroup of a norm.
 const CHUNK: usize = 4096;
+/// Workgroups of one launch along an axis.
+const MOST_GROUPS: usize = 65_535;
 /// What the kernels add to a variance.
 const EPSILON: f64 = 1e-5;
 
@@ -29,37 +31,48 @@ pub(super) fn takes<const D: usize>(x: &Tensor<D>) -> bool {
     x.dtype() == DType::F32 && device != Device::flex() && !device.is_autodiff() && !x.is_require_grad()
 }
 
-/// What `conv` makes of `x`, and `onto` added to it; `None` where it is no convolution for the kernel.
+/// A convolution with a padding of (side - 1) / 2.
+pub(super) struct Filter<const D: usize> {
+    /// [to, from, side, side], or with as many values in the same order
+    pub(super) weight: Tensor<D>,
+    /// `[to]`
+    pub(super) bias: Tensor<1>,
+    /// 1 or 3.
+    pub(super) side: usize,
+    pub(super) stride: usize,
+}
+
+/// What `filter` makes of `x`, and `onto` added to it; `None` where they lie elsewhere, do not fit together, or have more
+/// cells than one launch takes.
 ///
 /// # Shapes
 /// x [N, from, H, W], onto [N, to, ⌈H / stride⌉, ⌈W / stride⌉]
-pub(super) fn convolved(conv: &Conv2d, x: &Tensor<4>, onto: Option<&Tensor<4>>) -> Option<Tensor<4>> {
+pub(super) fn convolved<const D: usize>(filter: &Filter<D>, x: &Tensor<4>, onto: Option<&Tensor<4>>) -> Option<Tensor<4>> {
     let [n, from, height, width] = x.dims();
-    let (side, stride) = (conv.kernel_size[0], conv.stride[0]);
-    let weight = conv.weight.val();
+    let Filter { weight, bias, side, stride } = filter;
     let to = weight.dims()[0];
-    let [x, weight, bias] = [primitive(x)?, primitive(&weight)?, primitive(&conv.bias.as_ref()?.val())?];
-    let onto = match onto {
-        Some(onto) => Some(primitive(onto)?),
-        None => None,
-    };
-    let [rows, columns] = [height, width].map(|length| length.div_ceil(stride));
+    let [rows, columns] = [height, width].map(|length| length.div_ceil(*stride));
+    let groups = [(rows * columns).div_ceil(TILE), to.div_ceil(TILE), n];
+    let shape = [n, to, rows, columns];
+    if weight.dims()[1] != from || onto.is_some_and(|onto| onto.dims() != shape) || !fits(groups) {
+        return None;
+    }
     let kernel = Kernel {
         shader: Shader::Convolution,
-        threads: [8, 8, 4],
         numbers: vec![
             ("FROM", from as u32),
             ("TO", to as u32),
             ("HEIGHT", height as u32),
             ("WIDTH", width as u32),
-            ("SIDE", side as u32),
-            ("STRIDE", stride as u32),
+            ("SIDE", *side as u32),
+            ("STRIDE", *stride as u32),
             ("ONTO", u32::from(onto.is_some())),
         ],
     };
-    let groups = [(rows * columns).div_ceil(TILE), to.div_ceil(TILE), n];
-    let onto = onto.map_or_else(|| nothing(&x), |onto| onto.handle);
-    Some(kernel.launched(&x, groups, vec![weight.handle, bias.handle, onto], [n, to, rows, columns]))
+    let x = primitive(x)?;
+    let added = onto.map_or_else(|| Some(x.clone()), primitive)?;
+    let output = kernel.launched([&x, &primitive(weight)?, &primitive(bias)?, &added], groups, Shape::from(shape));
+    Some(Tensor::from_primitive::<Wgpu>(output))
 }
 
 /// `norm` of `x`, times 1 + scale and plus shift where they are given, then `v * sigmoid(v)` where `silu` is set; `None` where
@@ -68,33 +81,40 @@ pub(super) fn convolved(conv: &Conv2d, x: &Tensor<4>, onto: Option<&Tensor<4>>) 
 /// # Shapes
 /// x [N, C, H, W], scale and shift [N, C, 1, 1] -> [N, C, H, W]
 pub(super) fn normed(norm: &GroupNorm, x: &Tensor<4>, film: Option<[&Tensor<4>; 2]>, silu: bool) -> Option<Tensor<4>> {
-    if (norm.epsilon - EPSILON).abs() > EPSILON / 1e3 {
+    let shape @ [n, channels, height, width] = x.dims();
+    let cells = height * width;
+    let values = channels / norm.num_groups * cells;
+    let chunks = values.div_ceil(CHUNK);
+    let groups = [chunks, norm.num_groups, n];
+    let is_known = (norm.epsilon - EPSILON).abs() < EPSILON / 1e3;
+    if !is_known || film.is_some_and(|film| film.iter().any(|by| by.dims() != [n, channels, 1, 1])) || !fits(groups) {
         return None;
     }
-    let shape @ [n, channels, height, width] = x.dims();
-    let (groups, cells) = (norm.num_groups, height * width);
-    let values = channels / groups * cells;
-    let chunks = values.div_ceil(CHUNK);
-    let [x, gamma, beta] = [primitive(x)?, primitive(&norm.gamma.as_ref()?.val())?, primitive(&norm.beta.as_ref()?.val())?];
-    let moments =
-        Kernel { shader: Shader::Moments, threads: [256, 1, 1], numbers: vec![("GROUPS", groups as u32), ("VALUES", values as u32)] };
-    let moments = primitive(&moments.launched::<4>(&x, [chunks, groups, n], Vec::new(), [n, groups, chunks, 2]))?;
+    let moments = Kernel { shader: Shader::Moments, numbers: vec![("GROUPS", norm.num_groups as u32), ("VALUES", values as u32)] };
     let kernel = Kernel {
         shader: Shader::Norm,
-        threads: [256, 1, 1],
         numbers: vec![
             ("CHANNELS", channels as u32),
-            ("GROUPS", groups as u32),
+            ("GROUPS", norm.num_groups as u32),
             ("CELLS", cells as u32),
             ("FILM", u32::from(film.is_some())),
             ("SILU", u32::from(silu)),
         ],
     };
+    let x = primitive(x)?;
+    let [gamma, beta] = [primitive(&norm.gamma.as_ref()?.val())?, primitive(&norm.beta.as_ref()?.val())?];
     let [scale, shift] = match film {
-        Some([scale, shift]) => [primitive(scale)?.handle, primitive(shift)?.handle],
-        None => [nothing(&x), nothing(&x)],
+        Some([scale, shift]) => [primitive(scale)?, primitive(shift)?],
+        None => [x.clone(), x.clone()],
     };
-    Some(kernel.launched(&x, [chunks, groups, n], vec![moments.handle, gamma.handle, beta.handle, scale, shift], shape))
+    let moments = moments.launched([&x], groups, Shape::from([n, norm.num_groups, chunks, 2]));
+    let output = kernel.launched([&x, &moments, &gamma, &beta, &scale, &shift], groups, Shape::from(shape));
+    Some(Tensor::from_primitive::<Wgpu>(output))
+}
+
+/// Whether one launch takes so many workgroups.
+fn fits(groups: [usize; 3]) -> bool {
+    groups.iter().all(|&count| count <= MOST_GROUPS)
 }
 
 /// The buffer of a tensor, its values in order.
@@ -102,31 +122,27 @@ fn primitive<const D: usize>(x: &Tensor<D>) -> Option<CubeTensor> {
     x.clone().try_into_primitive::<Wgpu>().ok().map(into_contiguous)
 }
 
-/// A buffer that a kernel is given and does not read.
-fn nothing(beside: &CubeTensor) -> Handle {
-    beside.client.empty(size_of::<f32>())
-}
-
 /// A shader with the numbers that it is compiled for.
 #[derive(Debug)]
 struct Kernel {
     shader: Shader,
-    threads: [u32; 3],
     numbers: Vec<(&'static str, u32)>,
 }
 
 impl Kernel {
-    /// The tensor of `shape` that it writes, from `x` and `more`; `groups` are its workgroups.
-    fn launched<const D: usize>(self, x: &CubeTensor, groups: [usize; 3], more: Vec<Handle>, shape: [usize; D]) -> Tensor<D> {
-        let shape = Shape::from(shape);
-        let buffer = x.client.empty(shape.num_elements() * size_of::<f32>());
-        let output = CubeTensor::new_contiguous(x.client.clone(), x.device.clone(), shape, buffer, x.dtype);
+    /// The tensor of `shape` that it makes of `inputs` in so many workgroups. A launch that fails spoils its output alone.
+    fn launched<const N: usize>(self, inputs: [&CubeTensor; N], groups: [usize; 3], shape: Shape) -> CubeTensor {
+        let CubeTensor { client, device, dtype, .. } = inputs[0];
+        let buffer = client.empty(shape.num_elements() * size_of::<f32>());
+        let output = CubeTensor::new_contiguous(client.clone(), device.clone(), shape, buffer, *dtype);
+        let read = |told: KernelArguments, input: &CubeTensor| told.with_buffer_io(input.handle.clone().binding(), BufferIOAttr::ReadOnly);
+        let told = inputs.into_iter().fold(KernelArguments::new(), read);
+        let told = told.with_buffer_io(output.handle.clone().binding(), BufferIOAttr::WriteOnly);
         let [across, down, deep] = groups.map(|count| count as u32);
-        let buffers = [x.handle.clone()].into_iter().chain(more).chain([output.handle.clone()]).map(Handle::binding).collect();
-        let threads = CubeDim::new_3d(self.threads[0], self.threads[1], self.threads[2]);
-        let count = CubeCount::Static(across, down, deep);
-        x.client.launch(Box::new(SourceKernel::new(self, threads)), count, KernelArguments::new().with_buffers(buffers));
-        Tensor::from_primitive::<Wgpu>(output)
+        // How many threads a workgroup has stands in the text.
+        let kernel = Box::new(SourceKernel::new(self, CubeDim::new_single()));
+        client.launch(kernel, CubeCount::Static(across, down, deep), told);
+        output
     }
 }
 
@@ -136,7 +152,8 @@ impl KernelSource for Kernel {
     }
 
     fn id(&self) -> KernelId {
-        KernelId::new::<Self>().info((self.shader, self.numbers.clone()))
+        // Unchecked: without counters in loops, which all end.
+        KernelId::new::<Self>().mode(ExecutionMode::Unchecked).info((self.shader, self.numbers.clone()))
     }
 
     fn lang(&self) -> &'static str {

@@ -1,13 +1,15 @@
 //! Layers that both networks share. Shapes are [N, C, H, W] unless said.
 
-use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::module::Param;
+use burn::nn::conv::{Conv1d, Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, PaddingConfig2d};
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{adapter, cpu};
+use super::adapter::{self, Filter};
+use super::cpu;
 
 /// Of every 3x3 convolution.
 const PADDING: PaddingConfig2d = PaddingConfig2d::Explicit(1, 1, 1, 1);
@@ -69,7 +71,28 @@ pub fn convolved_onto(conv: &Conv2d, x: Tensor<4>, onto: Tensor<4>) -> Tensor<4>
 fn on_adapter(conv: &Conv2d, x: &Tensor<4>, onto: Option<&Tensor<4>>) -> Option<Tensor<4>> {
     let is_known = matches!((conv.kernel_size, &conv.padding), ([3, 3], &PADDING) | ([1, 1], PaddingConfig2d::Valid));
     let is_plain = is_known && conv.stride[0] == conv.stride[1] && conv.dilation == [1, 1] && conv.groups == 1;
-    if is_plain && adapter::takes(x) { adapter::convolved(conv, x, onto) } else { None }
+    if !is_plain || !adapter::takes(x) {
+        return None;
+    }
+    let (weight, bias) = (conv.weight.val(), conv.bias.as_ref()?.val());
+    adapter::convolved(&Filter { weight, bias, side: conv.kernel_size[0], stride: conv.stride[0] }, x, onto)
+}
+
+/// What `conv`, of one place and with a bias, makes of each cell of `x`.
+///
+/// # Shapes
+/// [N, C, H, W] -> [N, to, H, W]
+pub fn pointwise(conv: &Conv1d, x: Tensor<4>) -> Tensor<4> {
+    let [n, c, h, w] = x.dims();
+    let on_adapter = |bias: &Param<Tensor<1>>| {
+        let filter = Filter { weight: conv.weight.val(), bias: bias.val(), side: 1, stride: 1 };
+        if adapter::takes(&x) { adapter::convolved(&filter, &x, None) } else { None }
+    };
+    conv.bias.as_ref().and_then(on_adapter).unwrap_or_else(|| {
+        let y = conv.forward(x.reshape([n, c, h * w]));
+        let to = y.dims()[1];
+        y.reshape([n, to, h, w])
+    })
 }
 
 /// `conv` as the CPU's own code takes it, where it can for `x`.

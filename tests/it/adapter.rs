@@ -1,8 +1,11 @@
 //! The layers that an adapter has kernels of its own for, against what the CPU makes of the same numbers.
 
-use annotator::model::layer::{conv1, conv3, convolved, convolved_beside, convolved_onto, film_silu, group_norm, normed, normed_silu};
+use annotator::model::layer::{
+    conv1, conv3, convolved, convolved_beside, convolved_onto, film_silu, group_norm, normed, normed_silu, pointwise,
+};
 use annotator::model::noise::Noise;
 use burn::module::Module;
+use burn::nn::conv::Conv1dConfig;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::model::{difference, on_gpu, seeded};
@@ -11,8 +14,9 @@ use crate::model::{difference, on_gpu, seeded};
 const TOLERANCE: f32 = 1e-4;
 
 /// Samples, channels in and out, height, width and stride: a single cell, one row, one column, odd sides, one cell and one
-/// channel more than a workgroup has, sums shorter and longer than a workgroup holds at once, more workgroups than 65,535 cells.
-const SHAPES: [([usize; 5], usize); 10] = [
+/// channel more than a workgroup has, sums shorter and longer than a workgroup holds at once, many workgroups, more cells than
+/// one launch takes.
+const SHAPES: [([usize; 5], usize); 11] = [
     ([1, 1, 1, 1, 1], 1),
     ([2, 3, 5, 1, 37], 1),
     ([1, 5, 4, 29, 1], 2),
@@ -23,6 +27,7 @@ const SHAPES: [([usize; 5], usize); 10] = [
     ([1, 40, 64, 9, 9], 1),
     ([2, 16, 4, 8, 8], 1),
     ([1, 2, 3, 300, 301], 1),
+    ([1, 1, 1, 1450, 1450], 1),
 ];
 
 fn noise(seed: u64, shape: [usize; 4], device: &Device) -> Tensor<4> {
@@ -59,6 +64,7 @@ fn convolutions_match(device: &Device) {
         };
         assert_same(device, &case, |d| conv3([from, to], stride, d), both);
         assert_same(device, &case, |d| conv1([from, to], d), |layer, d| convolved(layer, input(d)));
+        assert_same(device, &case, |d| Conv1dConfig::new(from, to, 1).init(d), |layer, d| pointwise(layer, input(d)));
     }
 }
 

@@ -6,7 +6,9 @@ use burn::nn::conv::{Conv1d, Conv1dConfig, Conv2d};
 use burn::nn::{Dropout, DropoutConfig, GroupNorm, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::model::layer::{attended, conv1, conv3, convolved, convolved_onto, group_norm, normed_silu, normed_silu_beside, upsampled};
+use crate::model::layer::{
+    attended, conv1, conv3, convolved, convolved_onto, group_norm, normed, normed_silu, normed_silu_beside, pointwise, upsampled,
+};
 
 /// One layer of a block.
 #[derive(Module, Debug)]
@@ -92,11 +94,9 @@ impl AttentionBlock {
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [n, c, h, w] = x.dims();
         let (heads, depth) = (self.heads, c / self.heads);
-        let flat = x.reshape([n, c, h * w]);
-        let qkv = self.qkv.forward(self.norm.forward(flat.clone())).reshape([n, heads, 3 * depth, h * w]);
+        let qkv = pointwise(&self.qkv, normed(&self.norm, x.clone())).reshape([n, heads, 3 * depth, h * w]);
         let part = |index: usize| qkv.clone().narrow(2, index * depth, depth);
-        let seen = attended(part(0), part(1), part(2)).reshape([n, c, h * w]);
-        (flat + self.proj_out.forward(seen)).reshape([n, c, h, w])
+        x + pointwise(&self.proj_out, attended(part(0), part(1), part(2)).reshape([n, c, h, w]))
     }
 }
 
