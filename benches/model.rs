@@ -11,7 +11,7 @@
 //! memory. A run that takes more than 10 seconds is the last one. `PyTorch` runs the networks alone, as often as the row
 //! does: a box is looked at once and then six times at once, every look is an encoder and a denoiser call, four boxes go
 //! together, further samples are denoiser calls, a rough mask is looked at six times by the segmenter; the rest of such a row
-//! (crops, colours, outlines) is work that only the Rust side does. The last column is the CPU's time divided by
+//! (crops, colours, outlines) is work that only the Rust side does, and has rows of its own. The last column is the CPU's time divided by
 //! `PyTorch`'s, or the adapter's where `PyTorch` runs on one. The refiners without shipped weights have random ones.
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 
@@ -20,14 +20,15 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use annotator::assist::{Assistant, Engine as _, ModelPaths, ProposeOptions, RefineOptions};
+use annotator::assist::snap::snapped;
+use annotator::assist::{Assistant, Engine as _, ModelPaths, ProposeOptions, RefineOptions, View};
 use annotator::geometry::{Rect, Size};
 use annotator::job::Cancel;
 use annotator::mask::Mask;
 use annotator::model::device::{Compute, ComputeChoice, open};
 use annotator::model::layer::{conv3, convolved, group_norm, normed_silu};
 use annotator::model::refiner::{Refiner, RefinerConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use image::RgbImage;
 
 const RUNS: usize = 5;
@@ -116,6 +117,12 @@ enum Work {
     Denoiser(usize),
     /// Boxes, and samples of each.
     Propose(usize, usize),
+    /// Six looks' inputs, three crops and as many mirror images, one after the other.
+    Inputs,
+    /// These brought to the device.
+    Upload,
+    /// One outline drawn to the picture's edges.
+    Outline,
     /// The refiner that ships, on one mask of a picture.
     Refine,
     Refiner(RefinerConfig),
@@ -142,6 +149,9 @@ fn rows(skips: impl Fn(&str) -> bool) -> Vec<Row> {
         row("denoiser step", &[(1.0, "denoiser:1")], Work::Denoiser(1)),
         row("denoiser step, batch of 8", &[(1.0, "denoiser:8")], Work::Denoiser(8)),
         row("box to mask", &one, Work::Propose(1, 1)),
+        row("inputs of six looks", &[], Work::Inputs),
+        row("these to the device", &[], Work::Upload),
+        row("an outline to the edges", &[], Work::Outline),
         row("8 boxes", &looks(2.0), Work::Propose(8, 1)),
         row("32 boxes", &looks(8.0), Work::Propose(32, 1)),
         row("box to 4 samples", &samples("denoiser:3"), Work::Propose(1, 4)),
@@ -198,6 +208,29 @@ impl Row {
                     let prompts: Vec<_> = (0..*boxes).map(|index| prompt(run, index)).collect();
                     drop(assistant.propose(&picture, &prompts, &options, &Cancel::new(), &mut |_| ()).unwrap());
                 })
+            }
+            Work::Inputs => {
+                let picture = picture();
+                median(|_| {
+                    for _ in 0..3 {
+                        drop(std::hint::black_box(View::new(&picture, Rect::new(120.0, 90.0, 300.0, 260.0), config.crop).input()));
+                    }
+                })
+            }
+            Work::Upload => {
+                let (values, shape) = (vec![0.5_f32; 6 * 5 * config.crop * config.crop], [6, 5, config.crop, config.crop]);
+                median(|_| {
+                    let input = Tensor::<4>::from_data(TensorData::new(values.clone(), shape), &device);
+                    drop(input.slice([0..1, 0..1, 0..1, 0..1]).into_data());
+                })
+            }
+            Work::Outline => {
+                let view = View::new(&picture(), Rect::new(120.0, 90.0, 300.0, 260.0), config.crop);
+                // A disc, sure but near its outline.
+                let half = config.mask as f32 / 2.0;
+                let far = |cell: usize| ((cell % config.mask) as f32 - half).hypot((cell / config.mask) as f32 - half);
+                let logits: Vec<f32> = (0..config.mask * config.mask).map(|cell| 0.2 * (0.6 * half - far(cell))).collect();
+                median(|_| drop(std::hint::black_box(snapped(&logits, &view))))
             }
             Work::Refine => {
                 let (picture, mask) = (picture(), Mask::filled(Size::new(640, 480), Rect::new(120.0, 90.0, 300.0, 260.0)));
@@ -291,7 +324,7 @@ fn main() {
     for (index, row) in rows.iter().enumerate() {
         let own = cpu.as_ref().map(|assistant| row.seconds(assistant));
         let other = adapter.as_ref().filter(|_| !(software && row.is_official())).map(|assistant| row.seconds(assistant));
-        let torch = python.as_ref().map(|times| times[index]);
+        let torch = python.as_ref().map(|times| times[index]).filter(|&seconds| seconds > 0.0);
         let compared = if torch_device == "cpu" { own } else { other };
         let ratio = compared.zip(torch).map_or_else(|| "-".to_owned(), |(seconds, torch)| format!("{:.2}", seconds / torch));
         writeln!(out, "{:<32}{:>12}{:>12}{:>12}{ratio:>8}", row.name, cell(own), cell(other), cell(torch)).unwrap();

@@ -298,8 +298,8 @@ pub enum Command {
     CheckAgain,
     /// Goes to what a finding is about.
     LeadTo(Target),
-    /// Says why nothing can be drawn on an image whose size is not known.
-    SayUnsized,
+    /// Says why nothing can be drawn on the shown image.
+    SayUndrawable,
     /// Adds a box that was drawn.
     AddBox(Rect),
     /// Adds a polygon that was drawn.

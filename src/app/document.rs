@@ -63,6 +63,8 @@ pub struct Document {
     written: Option<u64>,
     /// Whether marks were set that no revision counts.
     is_marked: bool,
+    /// The image that was marked as reviewed last, or its mark taken off, and the revision then.
+    last_mark: Option<(ImageId, u64)>,
     writer: Option<Writer>,
     is_loading: bool,
     /// The names of images of the folder that were left out before the history begins.
@@ -318,7 +320,9 @@ impl Document {
             }
         }
         // What a model expects it can tell again.
-        self.is_marked |= news.values().any(|judgement| judgement.looked_at);
+        if news.values().any(|judgement| judgement.looked_at) {
+            self.note_mark();
+        }
         self.keep_judged(news);
     }
 
@@ -343,12 +347,42 @@ impl Document {
         } else {
             self.reviewed.remove(&image);
         }
-        self.is_marked = true;
+        self.note_mark();
+        self.last_mark = Some((image, self.revision()));
         self.keep(Change::Reviewed(image, is_reviewed));
+    }
+
+    /// The image that was marked as reviewed, or its mark taken off, where nothing was done since.
+    pub fn last_mark(&self) -> Option<ImageId> {
+        self.last_mark.filter(|&(_, revision)| revision == self.revision()).map(|(image, _)| image)
+    }
+
+    /// Takes the mark back that [`Self::last_mark`] tells of, where its image is the shown one; whether the image is reviewed
+    /// then. The mark of another image is forgotten: what is taken back next is a step.
+    pub fn take_mark_back(&mut self, shown: Option<ImageId>) -> Option<bool> {
+        let image = self.last_mark().filter(|&image| Some(image) == shown);
+        let is_reviewed = image.map(|image| {
+            let is_reviewed = !self.reviewed.contains(&image);
+            self.review(image, is_reviewed);
+            is_reviewed
+        });
+        self.forget_mark();
+        is_reviewed
+    }
+
+    /// Says that something was done since an image was marked as reviewed that no revision counts.
+    pub const fn forget_mark(&mut self) {
+        self.last_mark = None;
+    }
+
+    const fn note_mark(&mut self) {
+        self.is_marked = true;
+        self.forget_mark();
     }
 
     /// Takes the images from another folder.
     pub fn move_images(&mut self, folder: PathBuf) {
+        self.forget_mark();
         self.keep(Change::ImageFolder(folder.clone()));
         self.image_folder = folder;
     }
@@ -395,7 +429,7 @@ impl Document {
         } else {
             self.colors.remove(&class);
         }
-        self.is_marked = true;
+        self.note_mark();
         self.keep(Change::Color(class, color));
     }
 
@@ -410,7 +444,7 @@ impl Document {
         digits.retain(|_, other| *other != class);
         digits.extend(digit.map(|digit| (digit, class)));
         if self.digits != digits {
-            self.is_marked = true;
+            self.note_mark();
             self.keep(Change::Digits(digits.clone()));
             self.digits = digits;
         }
@@ -424,7 +458,7 @@ impl Document {
     /// Remembers which objects are exemplars of a class.
     pub fn set_exemplars(&mut self, exemplars: Vec<(CategoryId, InstanceId)>) {
         if self.exemplars != exemplars {
-            self.is_marked = true;
+            self.note_mark();
             self.keep(Change::Exemplars(exemplars.clone()));
             self.exemplars = exemplars;
         }

@@ -196,17 +196,29 @@ impl State {
         }
     }
 
-    /// Moves an object; it stays on the image, and a painted mask a painted one.
+    /// Moves an object, and with it those that are selected with it; they stay on the image, and painted masks painted ones.
     pub fn move_object(&mut self, id: InstanceId, by: Point) {
-        let Some((instance, size)) = self.document.instance(id).cloned().zip(self.shown().map(|image| image.size)) else { return };
-        let (image, by) = (instance.image_id, within(instance.bbox, by, size));
-        let painted = self.is_painted(&instance).then_some(id);
-        match beside(instance, by, size) {
-            Ok(instance) => {
+        let Some((image, size)) = self.shown().map(|image| (image.id, image.size)) else { return };
+        let is_along = |other: InstanceId| self.is_selected(id) && self.is_selected(other) && self.is_visible(other);
+        let objects: Vec<Instance> = self.objects().filter(|object| object.id == id || is_along(object.id)).cloned().collect();
+        let Some(extent) = objects.iter().map(|object| object.bbox).reduce(Rect::united) else { return };
+        let by = within(extent, by, size);
+        let ids: Vec<InstanceId> = objects.iter().map(|object| object.id).collect();
+        let painted: Vec<InstanceId> = objects.iter().filter(|object| self.is_painted(object)).map(|object| object.id).collect();
+        let label = if ids.len() == 1 { "Move object".to_owned() } else { format!("Move {} objects", ids.len()) };
+        match objects.into_iter().map(|object| beside(object, by, size)).collect::<Result<Vec<Instance>, ShapeError>>() {
+            Ok(moved) => {
                 self.message = None;
-                if self.commit("Move object", Some(image), &Edit::Replace(Box::new(instance))) {
-                    self.judge_painted(painted);
+                let edits = moved.into_iter().map(|object| Edit::Replace(Box::new(object))).collect();
+                if !self.commit(&label, Some(image), &Edit::Batch(edits)) {
+                    return;
+                }
+                self.judge_painted(painted);
+                if ids.len() == 1 {
                     self.say_duplicate(id);
+                } else {
+                    let duplicates = self.duplicates(&ids);
+                    self.say_duplicates(&duplicates);
                 }
             }
             Err(error) => self.say(Tone::Error, format!("The mask cannot be moved: {error}")),
@@ -222,7 +234,8 @@ impl State {
         if !ids.is_empty() && self.commit(&label, image, &Edit::Batch(edits)) {
             self.selection.clear();
             self.proposed.retain(|id| !ids.contains(id));
-            self.say(Tone::Plain, format!("{label}: {} brings it back", self.key(&Command::Undo)));
+            let them = if ids.len() == 1 { "it" } else { "them" };
+            self.say(Tone::Plain, format!("{label}: {} brings {them} back", self.key(&Command::Undo)));
         }
     }
 

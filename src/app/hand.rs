@@ -58,6 +58,15 @@ impl App {
         }
     }
 
+    /// Says why nothing can be drawn on the shown image.
+    pub(super) fn say_undrawable(&mut self) {
+        if self.state.shown().is_some_and(|image| image.size.has_pixels()) {
+            self.state.say(Tone::Warning, "The image cannot be read, so nothing can be drawn on it");
+        } else {
+            self.state.say_unsized();
+        }
+    }
+
     /// Carries out a command for outlines.
     pub(super) fn perform_on_outline(&mut self, command: Command) {
         match command {

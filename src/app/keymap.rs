@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use egui::Key;
+use egui::{Event, Key};
 use serde::{Deserialize, Serialize};
 
 use super::chord::Chord;
@@ -122,42 +122,77 @@ impl Keymap {
 
 /// The commands whose keys were pressed in this frame; takes the key presses out of the input.
 ///
-/// While text is being typed only the keys with Ctrl and the function keys count, and of those none that edits text.
+/// While text is being typed only the keys with Ctrl and the function keys count, and of those none that edits text. What
+/// follows a key that opens a field is for the field: it stays in the input.
 pub fn pressed(input: &mut egui::InputState, typing: bool, keymap: &Keymap) -> Vec<Command> {
     let mut commands = Vec::new();
-    input.events.retain(|event| {
-        let (key, pressed, modifiers, repeat) = match (event, Chord::of_clipboard(event)) {
-            (egui::Event::Key { key, pressed, modifiers, repeat, .. }, _) => (*key, *pressed, *modifiers, *repeat),
-            (_, Some(chord)) => (chord.key, true, chord.modifiers, false),
-            _ => return true,
-        };
-        let is_hide = |chord: &Chord| chord.key == key;
-        if !pressed && !typing && entry(&Command::ToggleHidden).is_some_and(|hide| keymap.keys(hide).iter().any(is_hide)) {
-            commands.push(Command::EndPeek);
-            return true;
+    let mut events = std::mem::take(&mut input.events).into_iter();
+    let mut has_text = false;
+    for event in events.by_ref() {
+        let (command, is_taken) = heard(&event, typing, keymap);
+        let opens = command.as_ref().is_some_and(opens_field);
+        commands.extend(command);
+        if opens {
+            // The texts of the keys before are not for the field.
+            input.events.retain(|event| !matches!(event, Event::Text(_) | Event::Paste(_)));
+            has_text = matches!(event, Event::Key { modifiers, .. } if !modifiers.command);
         }
-        // Space held down moves the image; only its release can tell that it was tapped.
-        if pressed == (key == Key::Space) {
-            return true;
+        if !is_taken {
+            input.events.push(event);
         }
-        let chord = |chord: &Chord| {
-            chord.key == key
-                && chord.modifiers.command == modifiers.command
-                && chord.modifiers.alt == modifiers.alt
-                && (chord.modifiers.shift == modifiers.shift || matches!(key, Key::Slash | Key::Plus))
-        };
-        let Some(entry) = keymap.entry(chord) else { return true };
-        let edits_text = matches!(key, Key::A | Key::C | Key::V | Key::X | Key::Y | Key::Z);
-        let function_key = matches!(key, Key::F1 | Key::F2 | Key::F3);
-        if typing && !function_key && (!modifiers.command || edits_text) {
-            return true;
+        if opens {
+            break;
         }
-        if !repeat || is_repeated(&entry.command) {
-            commands.push(entry.command.clone());
-        }
-        false
-    });
+    }
+    // Nor is the text of the key itself, which comes right behind it.
+    let own = usize::from(has_text && matches!(events.as_slice(), [Event::Text(_), ..]));
+    input.events.extend(events.skip(own));
     commands
+}
+
+/// The command that an event asks for, and whether that takes the event out of the input.
+fn heard(event: &Event, typing: bool, keymap: &Keymap) -> (Option<Command>, bool) {
+    let (key, pressed, modifiers, repeat) = match (event, Chord::of_clipboard(event)) {
+        (Event::Key { key, pressed, modifiers, repeat, .. }, _) => (*key, *pressed, *modifiers, *repeat),
+        (_, Some(chord)) => (chord.key, true, chord.modifiers, false),
+        _ => return (None, false),
+    };
+    let is_hide = |chord: &Chord| chord.key == key;
+    if !pressed && !typing && entry(&Command::ToggleHidden).is_some_and(|hide| keymap.keys(hide).iter().any(is_hide)) {
+        return (Some(Command::EndPeek), false);
+    }
+    // Space held down moves the image; only its release can tell that it was tapped.
+    if pressed == (key == Key::Space) {
+        return (None, false);
+    }
+    let chord = |chord: &Chord| {
+        chord.key == key
+            && chord.modifiers.command == modifiers.command
+            && chord.modifiers.alt == modifiers.alt
+            && (chord.modifiers.shift == modifiers.shift || matches!(key, Key::Slash | Key::Plus))
+    };
+    let Some(entry) = keymap.entry(chord) else { return (None, false) };
+    let edits_text = matches!(key, Key::A | Key::C | Key::V | Key::X | Key::Y | Key::Z);
+    let function_key = matches!(key, Key::F1 | Key::F2 | Key::F3);
+    if typing && !function_key && (!modifiers.command || edits_text) {
+        return (None, false);
+    }
+    let counts = !repeat || is_repeated(&entry.command);
+    (counts.then(|| entry.command.clone()), true)
+}
+
+/// Whether a command opens a field in which the keys after it are typed.
+const fn opens_field(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::SearchClass
+            | Command::SearchImage
+            | Command::Palette
+            | Command::OpenRecent
+            | Command::OpenPath
+            | Command::AskName(_)
+            | Command::AskMerge(_)
+    )
 }
 
 /// Whether a command is done again and again while its key is held down; all others are done once for each press.
@@ -193,9 +228,9 @@ impl Pasting {
                 return self.held.replace(chord.key) != Some(chord.key) || typing;
             }
             let ends = match event {
-                egui::Event::WindowFocused(has_focus) => !has_focus,
+                Event::WindowFocused(has_focus) => !has_focus,
                 // Of these, one may be let go when the next is down already; there are others that stand for them.
-                egui::Event::Key { key, pressed: false, .. } => self.held == Some(*key) || !matches!(key, Key::C | Key::V | Key::X),
+                Event::Key { key, pressed: false, .. } => self.held == Some(*key) || !matches!(key, Key::C | Key::V | Key::X),
                 _ => false,
             };
             self.held = self.held.filter(|_| !ends);
@@ -207,6 +242,7 @@ impl Pasting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::command::Tool;
     use crate::app::object::Act;
 
     #[test]
@@ -220,7 +256,7 @@ mod tests {
     fn a_key_that_is_held_down_decides_once() {
         let pressed = |key, modifiers, repeat| {
             let mut input = egui::InputState::default();
-            input.events.push(egui::Event::Key { key, physical_key: None, pressed: true, repeat, modifiers });
+            input.events.push(Event::Key { key, physical_key: None, pressed: true, repeat, modifiers });
             pressed(&mut input, false, &Keymap::default())
         };
         for (key, modifiers, command) in [
@@ -247,22 +283,42 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_a_key_that_opens_a_field_is_typed() {
+        let key = |key, modifiers| Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers };
+        let text = |text: &str| Event::Text(text.to_owned());
+        let (b, e) = (key(Key::B, egui::Modifiers::NONE), key(Key::E, egui::Modifiers::NONE));
+        for (opener, own, command) in [
+            (key(Key::Slash, egui::Modifiers::NONE), Some(text("/")), Command::SearchClass),
+            (key(Key::G, egui::Modifiers::COMMAND), None, Command::SearchImage),
+            (key(Key::P, egui::Modifiers::COMMAND), None, Command::Palette),
+        ] {
+            let mut input = egui::InputState::default();
+            input.events.extend([b.clone(), text("b"), opener]);
+            input.events.extend(own);
+            input.events.extend([e.clone(), text("e"), text("/")]);
+            let commands = pressed(&mut input, false, &Keymap::default());
+            assert_eq!(commands, [Command::Use(Tool::Brush), command]);
+            assert_eq!(input.events, [e.clone(), text("e"), text("/")]);
+        }
+    }
+
+    #[test]
     fn a_paste_key_that_is_held_down_pastes_once() {
         let mut pasting = Pasting::default();
-        let mut passes = |event: egui::Event, typing| {
+        let mut passes = |event: Event, typing| {
             let mut input = egui::InputState::default();
             input.events.push(event);
             pasting.follow(&mut input, typing);
             !input.events.is_empty()
         };
-        let paste = || egui::Event::Paste("cat".to_owned());
-        let release = |key| egui::Event::Key { key, physical_key: None, pressed: false, repeat: false, modifiers: egui::Modifiers::NONE };
-        assert!(passes(egui::Event::Copy, false));
+        let paste = || Event::Paste("cat".to_owned());
+        let release = |key| Event::Key { key, physical_key: None, pressed: false, repeat: false, modifiers: egui::Modifiers::NONE };
+        assert!(passes(Event::Copy, false));
         assert!(passes(paste(), false), "another key");
         assert!(passes(release(Key::C), false));
         assert!(!passes(paste(), false), "it is held down still");
         assert!(passes(paste(), true), "text repeats");
-        for end in [release(Key::V), egui::Event::WindowFocused(false), release(Key::Paste)] {
+        for end in [release(Key::V), Event::WindowFocused(false), release(Key::Paste)] {
             assert!(passes(end, false));
             assert!(passes(paste(), false));
             assert!(!passes(paste(), false));
@@ -276,12 +332,12 @@ mod tests {
             input.events.push(event);
             (pressed(&mut input, typing, keymap), input.events.len())
         };
-        let paste = || egui::Event::Paste("cat".to_owned());
+        let paste = || Event::Paste("cat".to_owned());
         let mut keymap = Keymap::default();
-        assert_eq!(pressed(egui::Event::Copy, false, &keymap), (vec![Command::Act(Act::Copy)], 0));
+        assert_eq!(pressed(Event::Copy, false, &keymap), (vec![Command::Act(Act::Copy)], 0));
         assert_eq!(pressed(paste(), false, &keymap), (vec![Command::Act(Act::Paste)], 0));
         assert_eq!(pressed(paste(), true, &keymap), (vec![], 1), "text is pasted");
-        assert_eq!(pressed(egui::Event::Cut, false, &keymap), (vec![], 1));
+        assert_eq!(pressed(Event::Cut, false, &keymap), (vec![], 1));
         let entry = |name: &str| TABLE.iter().find(|entry| entry.name == name).unwrap();
         keymap.set(entry("Paste"), Chord::parsed("F5").unwrap());
         assert_eq!(pressed(paste(), false, &keymap), (vec![], 1), "another key pastes now");

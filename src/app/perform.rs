@@ -110,7 +110,7 @@ impl App {
             Command::Check | Command::CheckAgain => self.check(command == Command::Check, ctx),
             Command::LeadTo(target) => self.lead_to(target),
             Command::Change(settings) => self.change_settings(settings, ctx),
-            Command::SayUnsized => self.state.say_unsized(),
+            Command::SayUndrawable => self.say_undrawable(),
             Command::AddBox(rect) => self.add_box(rect, ctx),
             Command::AddPolygon(_)
             | Command::MoveVertex(..)

@@ -74,6 +74,7 @@ impl App {
             self.state.review = None;
             return;
         };
+        self.state.document.forget_mark();
         let is_outdated = is_outdated(&self.state.document, &change);
         if takes && !is_outdated {
             if self.state.set_shapes("Refine mask", Some(image), std::iter::once(taken(&change))).is_empty() {
@@ -142,6 +143,7 @@ impl App {
         if self.is_loading() {
             return;
         }
+        self.state.document.forget_mark();
         let document = &self.state.document;
         let Some(polished) = &mut self.polished else { return };
         let refined = |finding: &Finding| finding.refined(document).map(|(instance, after)| (instance.id, after));

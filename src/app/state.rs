@@ -12,7 +12,7 @@ use super::document::Document;
 use super::drawn::Drawn;
 use super::exemplar::Exemplars;
 use super::listed::Listed;
-use super::settings::Settings;
+use super::settings::{DeviceChoice, Settings};
 use super::training::Training;
 use super::transfer::Wish;
 use super::visibility::Visibility;
@@ -114,13 +114,13 @@ pub enum PolishState {
     Review {
         /// How many are not yet.
         undecided: usize,
-        /// What undo takes back before any step of the history, in the words of the menu.
+        /// What of it undo takes back before any step of the history, in the words of the menu.
         undo: Option<&'static str>,
     },
 }
 
 impl PolishState {
-    /// What undo takes back before any step of the history, in the words of the menu.
+    /// What of it undo takes back before any step of the history, in the words of the menu.
     pub const fn undo(&self) -> Option<&'static str> {
         match self {
             Self::Review { undo, .. } => *undo,
@@ -200,6 +200,8 @@ pub struct State {
     pub recent: Vec<PathBuf>,
     /// The settings.
     pub settings: Settings,
+    /// Where the models run: what the settings said when the program began.
+    pub started_on: DeviceChoice,
 }
 
 impl State {
@@ -239,13 +241,20 @@ impl State {
             message: None,
             object_colors: ObjectColors::default(),
             recent: Vec::new(),
+            started_on: settings.device,
             settings,
         }
     }
 
     /// Nothing is open any more; what belongs to the person stays.
     pub(super) fn fresh(&self) -> Self {
-        Self { recent: self.recent.clone(), ..Self::new(self.settings.clone()) }
+        Self { recent: self.recent.clone(), started_on: self.started_on, ..Self::new(self.settings.clone()) }
+    }
+
+    /// What undo takes back before any step of the history, in the words of the menu.
+    pub(super) fn undo(&self) -> Option<&'static str> {
+        let is_marked = self.shown().is_some_and(|image| self.document.last_mark() == Some(image.id));
+        if is_marked { Some("Mark image reviewed") } else { self.polish.undo() }
     }
 
     /// The shown image.

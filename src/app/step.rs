@@ -1,5 +1,6 @@
 //! Taking steps of the history back and doing them again. None is taken unseen: one of another image is shown first, one of
-//! several images is named, and the next press takes it. What the pointer is still drawing comes before all of them.
+//! several images is named, and the next press takes it. What the pointer is still drawing comes before all of them, and so
+//! does a mark of review that is newer.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -30,6 +31,11 @@ impl App {
         if self.canvas.drop_gesture() {
             let what = if redo { "done again" } else { "taken back" };
             return self.state.say(Tone::Plain, format!("Dropped what the mouse was doing; nothing is {what}"));
+        }
+        let shown = self.state.shown().map(|image| image.id);
+        if !redo && let Some(is_reviewed) = self.state.document.take_mark_back(shown) {
+            let what = if is_reviewed { "marked as reviewed again" } else { "no longer marked as reviewed" };
+            return self.state.say(Tone::Plain, format!("Taken back: {what}"));
         }
         self.leave_finding();
         self.canvas.drop_vertex();

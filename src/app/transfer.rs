@@ -76,8 +76,8 @@ pub(super) enum Done {
     Exported(PathBuf, Vec<String>),
     /// A file whose objects are to be added.
     Merge(Box<Merge>),
-    /// It did not work.
-    Failed(String),
+    /// What did not work, and why.
+    Failed(String, String),
 }
 
 /// The work that is under way.
@@ -123,9 +123,11 @@ impl App {
         let Some(done) = self.transfer.done.take() else { return };
         self.transfer.running = None;
         match done {
-            Done::Failed(error) => {
+            Done::Failed(what, why) => {
                 self.after_writing = None;
-                self.state.say(Tone::Error, error);
+                self.state.say(Tone::Error, why.clone());
+                // The status bar has no room for all of it, and the next key takes it away.
+                self.dialog = Some(Dialog::Failed(what, why));
             }
             // Something else is to be opened, or the window is to close: the file is there for another time.
             Done::Imported(..) if self.after_writing.is_some() => self.go_on_after_writing(ctx),
@@ -228,8 +230,9 @@ impl App {
         }
         let task = Task::new(label);
         let (slot, mut report, ctx) = (self.transfer.done.clone(), task.reporter(ctx), ctx.clone());
+        let failed = format!("{label} did not work");
         let work = move || {
-            slot.publish(work(&mut report).unwrap_or_else(|error| Done::Failed(format!("{error:#}"))));
+            slot.publish(work(&mut report).unwrap_or_else(|error| Done::Failed(failed, format!("{error:#}"))));
             ctx.request_repaint();
         };
         match job::spawn("transfer", work) {

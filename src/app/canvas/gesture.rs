@@ -29,10 +29,12 @@ pub(super) enum Gesture {
         /// The other corner.
         now: Point,
     },
-    /// An object is moved.
+    /// An object is moved, and with it those that are selected with it.
     Move {
         /// The object.
         id: InstanceId,
+        /// The object that is selected alone where it was a click.
+        clicked: InstanceId,
         /// Where it was taken.
         start: Point,
         /// Where it is.
@@ -90,6 +92,11 @@ pub(super) fn resized(rect: Rect, handle: (i8, i8), to: Point) -> Rect {
     Rect::from_corners(Point::new(left, top), Point::new(right, bottom))
 }
 
+/// The object with the smallest box, the first of several.
+fn smallest<'a>(objects: impl Iterator<Item = &'a Instance>) -> Option<InstanceId> {
+    objects.min_by(|a, b| a.bbox.area().total_cmp(&b.bbox.area())).map(|instance| instance.id)
+}
+
 impl Canvas {
     /// Takes this frame's pointer input.
     pub(super) fn interact(&mut self, ui: &Ui, response: &Response, state: &State, commands: &mut Vec<Command>) {
@@ -105,7 +112,7 @@ impl Canvas {
                             Some(Gesture::Pan)
                         }
                         PointerButton::Primary => self.begin(*pos, modifiers, state, commands),
-                        PointerButton::Secondary if state.tool == Tool::Prompt => self.begin_scribble(*pos, false, state, commands),
+                        PointerButton::Secondary if state.tool == Tool::Prompt => self.begin(*pos, Modifiers::ALT, state, commands),
                         _ => None,
                     };
                 }
@@ -157,8 +164,8 @@ impl Canvas {
         if state.review.is_some() {
             return None;
         }
-        if state.tool != Tool::Select && !size.has_pixels() {
-            commands.push(Command::SayUnsized);
+        if state.tool != Tool::Select && (self.is_broken || !size.has_pixels()) {
+            commands.push(Command::SayUndrawable);
             return None;
         }
         let (start, inside) = (self.view.image(at), self.view.image_inside(at));
@@ -175,7 +182,7 @@ impl Canvas {
                 None
             }
             Tool::Brush | Tool::Eraser => self.begin_stroke(start, modifiers, state, commands),
-            Tool::Prompt => self.begin_scribble(at, !modifiers.alt, state, commands),
+            Tool::Prompt => Some(self.begin_scribble(at, !modifiers.alt, state, commands)),
             Tool::Select => {
                 let adds = modifiers.shift || modifiers.command;
                 if let Some((id, from, handle)) = self.handle_at(at, state).filter(|_| !adds) {
@@ -189,31 +196,29 @@ impl Canvas {
                     self.vertex = Some(vertex);
                     return Some(Gesture::Vertex { vertex, start: inside, now: inside });
                 }
-                let Some(id) = self.hit(start, state) else { return Some(Gesture::Band { start: inside, now: inside }) };
-                if modifiers.shift || modifiers.command {
-                    commands.push(Command::ToggleSelected(id));
+                let Some(hit) = self.hit(start, state) else { return Some(Gesture::Band { start: inside, now: inside }) };
+                if adds {
+                    commands.push(Command::ToggleSelected(hit));
                     return None;
                 }
-                if !state.is_selected(id) {
-                    commands.push(Command::Select(vec![id]));
+                let selected = self.selected_at(start, state);
+                if selected.is_none() {
+                    commands.push(Command::Select(vec![hit]));
                 }
-                Some(Gesture::Move { id, start: inside, now: inside })
+                let clicked = self.next_below(hit, start, state).unwrap_or(hit);
+                Some(Gesture::Move { id: selected.unwrap_or(hit), clicked, start: inside, now: inside })
             }
         }
     }
 
-    fn begin_scribble(&self, at: Pos2, inside: bool, state: &State, commands: &mut Vec<Command>) -> Option<Gesture> {
-        state.shown()?;
-        if state.review.is_some() {
-            return None;
-        }
+    fn begin_scribble(&self, at: Pos2, inside: bool, state: &State, commands: &mut Vec<Command>) -> Gesture {
         let point = self.view.image_inside(at);
         let target = state.only_selected().map(|instance| instance.id).or_else(|| self.hit(point, state));
         if let Some(id) = target.filter(|&id| !state.is_selected(id)) {
             commands.push(Command::Select(vec![id]));
         }
         let radius_px = (f64::from(SCRIBBLE_RADIUS) / self.view.scale()).max(0.71);
-        Some(Gesture::Scribble { target, scribble: Scribble { points: vec![point], radius_px, inside } })
+        Gesture::Scribble { target, scribble: Scribble { points: vec![point], radius_px, inside } }
     }
 
     fn begin_stroke(&self, at: Point, modifiers: Modifiers, state: &State, commands: &mut Vec<Command>) -> Option<Gesture> {
@@ -292,9 +297,11 @@ impl Canvas {
                 );
                 commands.push(Command::Select(ids));
             }
-            Some(Gesture::Move { id, start, now }) => {
+            Some(Gesture::Move { id, clicked, start, now }) => {
                 if self.is_drag(start, now) {
                     commands.push(Command::Move(id, Point::new(now.x - start.x, now.y - start.y)));
+                } else if state.selection != [clicked] && state.document.instance(clicked).is_some() {
+                    commands.push(Command::Select(vec![clicked]));
                 }
             }
             Some(Gesture::Vertex { vertex, start, now }) => {
@@ -381,13 +388,26 @@ impl Canvas {
 
     /// The smallest visible object at an image position.
     pub(super) fn hit(&self, at: Point, state: &State) -> Option<InstanceId> {
-        let covers = |instance: &&Instance| {
-            instance.bbox.expanded(1.0).contains(at)
-                && state.is_visible(instance.id)
-                && (instance.shape == Shape::Box || self.objects.known(instance.id).iter().any(|crop| crop.contains(at)))
-        };
-        let size = |instance: &&Instance| instance.bbox.area();
-        state.objects().filter(covers).min_by(|a, b| size(a).total_cmp(&size(b))).map(|instance| instance.id)
+        smallest(state.objects().filter(|instance| self.covers(instance, at, state)))
+    }
+
+    /// The smallest selected object there, which a drag takes though others lie over it.
+    fn selected_at(&self, at: Point, state: &State) -> Option<InstanceId> {
+        smallest(state.selected().filter(|instance| self.covers(instance, at, state)))
+    }
+
+    /// The object below the one that is selected alone, among those there that have the place of `hit`, as copies do.
+    fn next_below(&self, hit: InstanceId, at: Point, state: &State) -> Option<InstanceId> {
+        let (place, selected) = (state.document.instance(hit)?.bbox, state.only_selected()?.id);
+        let copies = state.objects().filter(|instance| instance.bbox == place && self.covers(instance, at, state));
+        copies.map(|instance| instance.id).skip_while(|&id| id != selected).nth(1)
+    }
+
+    /// Whether an object is visible at an image position.
+    fn covers(&self, instance: &Instance, at: Point, state: &State) -> bool {
+        instance.bbox.expanded(1.0).contains(at)
+            && state.is_visible(instance.id)
+            && (instance.shape == Shape::Box || self.objects.known(instance.id).iter().any(|crop| crop.contains(at)))
     }
 
     fn cursor(&self, state: &State, space: bool) -> CursorIcon {

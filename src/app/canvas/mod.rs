@@ -50,6 +50,8 @@ pub(super) struct Canvas {
     /// The object that gets a new mask, and the box that it is looked for in.
     asked: Option<(InstanceId, crate::geometry::Rect)>,
     moved_by_space: bool,
+    /// Whether the shown image cannot be read, so that nothing is drawn on it.
+    is_broken: bool,
     textures: ImageTextures,
     objects: Objects,
     compared: HashMap<(InstanceId, usize), [Arc<[Crop]>; 3]>,
@@ -76,6 +78,7 @@ impl Canvas {
             row: None,
             asked: None,
             moved_by_space: false,
+            is_broken: false,
             textures: ImageTextures::default(),
             objects: Objects::default(),
             compared: HashMap::new(),
@@ -166,7 +169,8 @@ impl Canvas {
         self.view.follow_review(state.review.is_some());
         self.view.layout(area, known_size(image.size, picture));
         self.vertex = self.taken_vertex(state);
-        let is_over_button = matches!(picture, Loaded::Broken(_)) && ui.rect_contains_pointer(folder_button(area));
+        self.is_broken = matches!(picture, Loaded::Broken(_));
+        let is_over_button = self.is_broken && ui.rect_contains_pointer(folder_button(area));
         if !is_over_button || self.is_busy() {
             self.interact(ui, &response, state, commands);
         }

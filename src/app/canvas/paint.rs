@@ -184,7 +184,7 @@ impl Canvas {
             }
             let color = state.object_color(instance);
             let own = held.filter(|(id, _)| *id == instance.id).map(|(_, rect)| rect);
-            let rect = self.view.ui_rect(self.shown_box(instance.id, own.unwrap_or(instance.bbox)));
+            let rect = self.view.ui_rect(self.shown_box(instance.id, own.unwrap_or(instance.bbox), state));
             if is_box {
                 let width = if selected || hovered { 2.2 } else { 1.5 };
                 if waiting(instance) {
@@ -226,9 +226,9 @@ impl Canvas {
     }
 
     /// The box `rect` of an object as the gesture makes it.
-    fn shown_box(&self, object: InstanceId, rect: Rect) -> Rect {
+    fn shown_box(&self, object: InstanceId, rect: Rect, state: &State) -> Rect {
         match &self.gesture {
-            Some(Gesture::Move { id, start, now }) if *id == object => {
+            Some(Gesture::Move { id, start, now, .. }) if *id == object || state.is_selected(*id) && state.is_selected(object) => {
                 Rect { x: rect.x + now.x - start.x, y: rect.y + now.y - start.y, ..rect }
             }
             Some(Gesture::Resize { id, from, handle, now, .. }) if *id == object => resized(*from, *handle, *now),

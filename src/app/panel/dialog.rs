@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use egui::{Align2, Context, Id, Key, Margin, Modal, RichText, ScrollArea, TextEdit, Ui, Vec2, vec2};
 
 use crate::annotation::CategoryId;
-use crate::app::command::{Command, TABLE};
+use crate::app::command::{Command, Entry, TABLE};
 use crate::app::fuzzy;
 use crate::app::panel::class_search;
 use crate::app::panel::classes::RenameForm;
@@ -54,6 +54,8 @@ pub(crate) enum Dialog {
     Export(Wish),
     /// What an import or export could not hold.
     Losses(Vec<String>),
+    /// What did not work, and why.
+    Failed(String, String),
     /// What was not added of another file.
     LeftOut(Vec<String>),
     /// Changes are not written and would be lost.
@@ -115,6 +117,10 @@ const SEARCH: f32 = 560.0;
 const MARGIN: f32 = 40.0;
 /// Room around the content for what is painted a little beside it, as the edge of a button under the pointer.
 const EDGE: i8 = 2;
+/// Width of a slider with its number, the widest control of the settings, in points.
+const CONTROLS: f32 = 210.0;
+/// Width between the names and the controls of the settings, in points.
+const GUTTER: f32 = 24.0;
 /// What an empty list says.
 const NOTHING: &str = "Nothing is called that";
 
@@ -133,6 +139,7 @@ impl Dialog {
             Self::Import => "import",
             Self::Export(_) => "export",
             Self::Losses(_) => "losses",
+            Self::Failed(..) => "failed",
             Self::LeftOut(_) => "left out",
             Self::Unwritten { .. } => "unwritten",
             Self::StopsTraining { .. } => "stops training",
@@ -157,7 +164,7 @@ impl Dialog {
             Self::Unwritten { .. } | Self::Overtaken(_) | Self::Outdated { .. } | Self::Several { .. } => 520.0,
             Self::Training(_) => 540.0,
             Self::Path(_) => 560.0,
-            Self::Losses(_) | Self::LeftOut(_) | Self::Recent(_) => 620.0,
+            Self::Losses(_) | Self::Failed(..) | Self::LeftOut(_) | Self::Recent(_) => 620.0,
             Self::Help(_) => keys::width(ctx),
         }
     }
@@ -191,10 +198,11 @@ impl Dialog {
             Self::Color(form) => form.ui(ui, state, commands),
             Self::Merge(class, search) => class_search::merge_ui(ui, *class, search, state, colors, commands),
             Self::Help(form) => form.ui(ui, state, colors, commands),
-            Self::Settings(settings) => settings_ui(ui, settings, colors, commands),
+            Self::Settings(settings) => settings_ui(ui, settings, state.started_on, colors, commands),
             Self::Import => transfer::import_ui(ui, colors, commands),
             Self::Export(wish) => transfer::export_ui(ui, wish, state, colors, commands),
             Self::Losses(losses) => transfer::losses_ui(ui, "What the format cannot hold", losses),
+            Self::Failed(what, why) => transfer::losses_ui(ui, what, std::slice::from_ref(why)),
             Self::LeftOut(records) => transfer::losses_ui(ui, "What was left out", records),
             Self::Unwritten { why, then } => unwritten_ui(ui, why, then.as_deref(), colors, commands),
             Self::StopsTraining { then } => stops_training_ui(ui, then.as_deref(), commands),
@@ -239,40 +247,46 @@ impl Search {
 
     /// Shows the field and `rows` (name, note); the chosen row.
     pub(super) fn ui(&mut self, ui: &mut Ui, hint: &str, rows: &[(String, String)], colors: &Palette) -> Option<usize> {
+        self.free_ui(ui, hint, rows, rows.len(), colors)
+    }
+
+    /// As [`Self::ui`], where only the first `free` rows can be chosen; the others are grey.
+    fn free_ui(&mut self, ui: &mut Ui, hint: &str, rows: &[(String, String)], free: usize, colors: &Palette) -> Option<usize> {
         let steps = ui.input_mut(|input| {
             let down = input.count_and_consume_key(egui::Modifiers::NONE, Key::ArrowDown);
             down as isize - input.count_and_consume_key(egui::Modifiers::NONE, Key::ArrowUp) as isize
         });
         let is_moved = steps != 0;
         let enter = super::is_entered(ui);
-        let field =
-            ui.add(TextEdit::singleline(&mut self.query).hint_text(hint.to_owned()).desired_width(f32::INFINITY).margin(Margin::same(8)));
+        let id = ui.scope_id().with("query");
+        // Before it is shown: what is typed in the frame that opens it is its own. Asking again each frame would break input
+        // methods off.
+        if !ui.memory(|memory| memory.has_focus(id)) {
+            ui.memory_mut(|memory| memory.request_focus(id));
+        }
+        let field = TextEdit::singleline(&mut self.query).id(id).hint_text(hint.to_owned());
+        let field = ui.add(field.desired_width(f32::INFINITY).margin(Margin::same(8)));
         if field.changed() {
             (self.marked, self.is_moved) = (0, false);
             // The rows below still belong to the text before.
             self.is_entered = enter;
             ui.ctx().request_repaint();
         }
-        // Asking again each frame would break input methods off.
+        // In its first frame egui takes the focus away again.
         if !enter && !field.has_focus() {
             field.request_focus();
         }
         // The first step only marks the first row.
         let steps = if self.is_marked() { steps } else { (steps - 1).max(0) };
         self.is_moved |= is_moved;
-        self.marked = self.marked.saturating_add_signed(steps).min(rows.len().saturating_sub(1));
+        self.marked = self.marked.saturating_add_signed(steps).min(free.saturating_sub(1));
         ui.add_space(4.0);
-        let marked = Some(self.marked).filter(|_| self.is_marked());
+        let marked = Some(self.marked).filter(|_| self.is_marked() && free > 0);
         let chooses = !field.changed() && (std::mem::take(&mut self.is_entered) || enter);
-        let mut chosen = marked.filter(|_| chooses && !rows.is_empty());
+        let mut chosen = marked.filter(|_| chooses);
         for (index, (name, note)) in rows.iter().enumerate() {
-            let (rect, response) = super::row(ui, 28.0, name, Some(index) == marked, colors);
-            let note = super::line(ui, note, 12.5, colors.weak, 160.0);
-            let right = rect.right() - 10.0 - note.size().x;
-            ui.painter().galley(egui::pos2(right, rect.center().y - note.size().y / 2.0), note, colors.weak);
-            let name = super::line(ui, name, 14.0, colors.text, right - rect.left() - 20.0);
-            ui.painter().galley(egui::pos2(rect.left() + 10.0, rect.center().y - name.size().y / 2.0), name, colors.text);
-            if response.clicked() {
+            let row = |ui: &mut Ui| row_ui(ui, name, note, Some(index) == marked, colors);
+            if ui.add_enabled_ui(index < free, row).inner {
                 chosen = Some(index);
             }
         }
@@ -283,22 +297,47 @@ impl Search {
     }
 }
 
+/// A row of a search; whether it was clicked.
+fn row_ui(ui: &mut Ui, name: &str, note: &str, lit: bool, colors: &Palette) -> bool {
+    let (rect, response) = super::row(ui, 28.0, name, lit, colors);
+    let note = super::line(ui, note, 12.5, colors.weak, 160.0);
+    let right = rect.right() - 10.0 - note.size().x;
+    ui.painter().galley(egui::pos2(right, rect.center().y - note.size().y / 2.0), note, colors.weak);
+    let name = super::line(ui, name, 14.0, colors.text, right - rect.left() - 20.0);
+    ui.painter().galley(egui::pos2(rect.left() + 10.0, rect.center().y - name.size().y / 2.0), name, colors.text);
+    response.clicked()
+}
+
+/// Finds a command; those that would do nothing now come last, grey. Whether the dialog closes.
 fn palette_ui(ui: &mut Ui, search: &mut Search, state: &State, colors: &Palette, commands: &mut Vec<Command>) -> bool {
-    let possible: Vec<_> = TABLE.iter().filter(|entry| possible(state, &entry.command) && entry.command != Command::Palette).collect();
-    let found = fuzzy::ranked(&search.query, possible.iter().map(|entry| entry.name));
-    let found: Vec<_> = found.into_iter().filter_map(|index| possible.get(index)).take(SHOWN).collect();
+    let entries = TABLE.iter().filter(|entry| entry.command != Command::Palette);
+    let (free, others): (Vec<&Entry>, Vec<&Entry>) = entries.partition(|entry| possible(state, &entry.command));
+    let [free, others] = [free, others].map(|entries| {
+        let found = fuzzy::ranked(&search.query, entries.iter().map(|entry| entry.name));
+        found.into_iter().filter_map(|index| entries.get(index).copied()).collect::<Vec<&Entry>>()
+    });
+    let free_count = free.len().min(SHOWN);
+    let found: Vec<&Entry> = free.into_iter().chain(others).take(SHOWN).collect();
     let rows: Vec<(String, String)> = found.iter().map(|entry| (entry.name.to_owned(), state.settings.keymap.first(entry))).collect();
-    let chosen = search.ui(ui, "Find a command", &rows, colors).and_then(|index| found.get(index));
+    let chosen = search.free_ui(ui, "Find a command", &rows, free_count, colors).and_then(|index| found.get(index));
     commands.extend(chosen.map(|entry| entry.command.clone()));
     chosen.is_some()
 }
 
-fn settings_ui(ui: &mut Ui, settings: &mut Settings, colors: &Palette, commands: &mut Vec<Command>) -> bool {
+fn settings_ui(ui: &mut Ui, settings: &mut Settings, started_on: DeviceChoice, colors: &Palette, commands: &mut Vec<Command>) -> bool {
     let before = settings.clone();
     ui.heading("Settings");
     ui.add_space(8.0);
     let height = (ui.ctx().content_rect().height() - 200.0).max(120.0);
-    ScrollArea::vertical().max_height(height).show(ui, |ui| settings_grid(ui, settings));
+    ScrollArea::vertical().max_height(height).show(ui, |ui| {
+        settings_grid(ui, settings, started_on, colors);
+        // Longer than a column, and they wrap in the whole width.
+        ui.add_space(6.0);
+        ui.checkbox(&mut settings.propose_after_box, "Propose masks a moment after the last box");
+        ui.checkbox(&mut settings.edges, "Draw proposed outlines to the picture's edges").on_hover_text(
+            "The network looks again at several crops, and the pixels in doubt go where colours and edges say; several times slower",
+        );
+    });
     ui.add_space(6.0);
     ui.label(
         RichText::new("Every step is in the project file at once; your annotation file is written only when you save.")
@@ -312,8 +351,10 @@ fn settings_ui(ui: &mut Ui, settings: &mut Settings, colors: &Palette, commands:
     ui.button("Close").clicked()
 }
 
-fn settings_grid(ui: &mut Ui, settings: &mut Settings) {
-    egui::Grid::new("settings").num_columns(2).spacing([24.0, 12.0]).show(ui, |ui| {
+fn settings_grid(ui: &mut Ui, settings: &mut Settings, started_on: DeviceChoice, colors: &Palette) {
+    // What the controls leave is for their names, which wrap.
+    let names = (ui.available_width() - GUTTER - CONTROLS).max(60.0);
+    egui::Grid::new("settings").num_columns(2).max_col_width(names).spacing([GUTTER, 12.0]).show(ui, |ui| {
         let name = ui.label("Steps of the segmenter").id;
         ui.add(egui::Slider::new(&mut settings.steps, 1..=20))
             .labelled_by(name)
@@ -333,10 +374,15 @@ fn settings_grid(ui: &mut Ui, settings: &mut Settings) {
         ui.label("Models run on");
         ui.horizontal(|ui| {
             for (choice, text) in [(DeviceChoice::Auto, "Automatic"), (DeviceChoice::Gpu, "GPU"), (DeviceChoice::Cpu, "CPU")] {
-                ui.selectable_value(&mut settings.device, choice, text).on_hover_text("Counts from the next start on");
+                ui.selectable_value(&mut settings.device, choice, text);
             }
         });
         ui.end_row();
+        if settings.device != started_on {
+            ui.label("");
+            ui.label(RichText::new("Counts from the next start on.").size(12.5).color(colors.weak));
+            ui.end_row();
+        }
         ui.label("Looks");
         ui.horizontal(|ui| {
             ui.selectable_value(&mut settings.look, Look::Dark, "Dark");
@@ -355,14 +401,6 @@ fn settings_grid(ui: &mut Ui, settings: &mut Settings) {
             ui.selectable_value(&mut settings.color_by, ColorBy::Object, "Object")
                 .on_hover_text("Neighbours of one class have other colours");
         });
-        ui.end_row();
-        ui.label("");
-        ui.checkbox(&mut settings.propose_after_box, "Propose masks a moment after the last box");
-        ui.end_row();
-        ui.label("");
-        ui.checkbox(&mut settings.edges, "Draw proposed outlines to the picture's edges").on_hover_text(
-            "The network looks again at several crops, and the pixels in doubt go where colours and edges say; several times slower",
-        );
         ui.end_row();
     });
 }

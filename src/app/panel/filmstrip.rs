@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use egui::style::ScrollStyle;
 use egui::{Align2, FontId, Rect, Response, RichText, Role, ScrollArea, Sense, TextureHandle, TextureOptions, Ui, WidgetInfo, pos2, vec2};
 
 use super::tail;
@@ -15,6 +16,8 @@ use crate::app::theme::{self, Palette};
 
 const CELL: egui::Vec2 = vec2(104.0, 84.0);
 const GAP: f32 = 6.0;
+/// Height of the scroll bar, which has room of its own under the images, in points.
+const BAR: f32 = 6.0;
 const KEPT: usize = 400;
 /// Height of the line above the strip that tells which images are listed, in points.
 pub(crate) const NOTE: f32 = 26.0;
@@ -44,7 +47,8 @@ impl Filmstrip {
         }
         let (count, place) = (state.listed_count(), state.listed_place(state.image));
         let (step, width) = (CELL.x + GAP, ui.available_width());
-        let cell = vec2(CELL.x, CELL.y.min(ui.available_height()));
+        let cell = vec2(CELL.x, CELL.y.min(ui.available_height() - BAR));
+        ui.spacing_mut().scroll = ScrollStyle { bar_width: BAR, floating_allocated_width: BAR, ..ScrollStyle::thin() };
         let mut area = ScrollArea::horizontal().id_salt("filmstrip").auto_shrink([false, false]);
         let shown = Some((place, count, width.round() as u32));
         let is_new = self.shown != shown;

@@ -94,7 +94,7 @@ pub(super) fn entry_ui(ui: &mut Ui, entry: &Entry, state: &State, commands: &mut
 fn named(state: &State, command: &Command, name: &str) -> String {
     let history = state.document.history();
     let step = match command {
-        Command::Undo => state.polish.undo().or_else(|| history.next_undo().map(|step| step.label.as_str())),
+        Command::Undo => state.undo().or_else(|| history.next_undo().map(|step| step.label.as_str())),
         Command::Redo => history.next_redo().map(|step| step.label.as_str()),
         _ => None,
     };
@@ -105,7 +105,7 @@ fn named(state: &State, command: &Command, name: &str) -> String {
 pub(crate) fn possible(state: &State, command: &Command) -> bool {
     let history = state.document.history();
     match command {
-        Command::Undo => state.polish.undo().is_some() || history.next_undo().is_some(),
+        Command::Undo => state.undo().is_some() || history.next_undo().is_some(),
         Command::Redo => history.next_redo().is_some(),
         Command::ToggleMark(_) => state.shown().is_some() && crate::formats::lvis::is_lvis(state.document.dataset()),
         Command::Act(Act::Paste) => !state.clipboard.is_empty(),

@@ -57,7 +57,8 @@ fn is_entered(ui: &Ui) -> bool {
 /// A row of a list: a response that covers the whole width, and the place for its content.
 fn row(ui: &mut Ui, height: f32, name: &str, lit: bool, colors: &Palette) -> (egui::Rect, Response) {
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click());
-    response.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, true, lit, name));
+    let enabled = ui.is_enabled();
+    response.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, enabled, lit, name));
     let fill = match (lit, response.hovered()) {
         (true, _) => colors.accent.gamma_multiply(0.25),
         (false, true) => colors.hovered,
@@ -77,13 +78,17 @@ fn line(ui: &Ui, text: &str, size: f32, color: egui::Color32, width: f32) -> std
 /// The end of `text` in one line of `width` points: what tells file names apart.
 fn tail(ui: &Ui, text: &str, size: f32, color: egui::Color32, width: f32) -> std::sync::Arc<egui::Galley> {
     let whole = line(ui, text, size, color, f32::INFINITY);
-    let count = text.chars().count();
     if whole.size().x <= width {
         return whole;
     }
-    let kept = (width / whole.size().x * count as f32).floor() as usize;
-    let text: String = std::iter::once('…').chain(text.chars().skip(count - kept.saturating_sub(2).min(count))).collect();
-    line(ui, &text, size, color, width)
+    let starts: Vec<usize> = text.char_indices().map(|(start, _)| start).skip(1).collect();
+    let from = |start: usize| {
+        let end = text.get(start..).unwrap_or_default();
+        line(ui, &format!("…{end}"), size, color, f32::INFINITY)
+    };
+    // Letters are not equally wide: only what is laid out tells what fits.
+    let first = starts.partition_point(|&start| from(start).size().x > width);
+    starts.get(first).map_or_else(|| line(ui, "…", size, color, width), |&start| from(start))
 }
 
 /// A choice whose list is as high as the window where it needs to be.
@@ -100,4 +105,28 @@ fn title(ui: &mut Ui, text: &str, note: &str, colors: &Palette) {
         ui.label(egui::RichText::new(text).size(13.0).strong());
         ui.label(egui::RichText::new(note).size(12.0).color(colors.weak));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_of_a_name_fits_and_has_its_end_whole() {
+        let ctx = egui::Context::default();
+        let output = ctx.run_ui(egui::RawInput::default(), |ui| {
+            let fitted = |text: &str, width: f32| tail(ui, text, 11.0, egui::Color32::WHITE, width);
+            for text in ["drift-straight_00030.jpg", "illi-till_WWMM.png", "WWMM-illi.jpg", "a.png"] {
+                for width in (20..180).step_by(7).map(|width| width as f32) {
+                    let galley = fitted(text, width);
+                    let shown = galley.text().trim_start_matches('…');
+                    assert!(galley.size().x <= width && !galley.elided, "{text} in {width}: {}", galley.text());
+                    assert!(!shown.is_empty() && text.ends_with(shown), "{text} in {width}: {}", galley.text());
+                }
+                assert_eq!(fitted(text, 300.0).text(), text);
+            }
+            assert!(fitted("drift-straight_00030.jpg", 96.0).text().ends_with("_00030.jpg"));
+        });
+        output.drop_without_applying_deltas();
+    }
 }

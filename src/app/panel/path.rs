@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use egui::text::{CCursor, CCursorRange};
 use egui::{Key, Label, Modifiers, RichText, TextEdit, Ui};
 
 use crate::app::ask::{Wanted, wanted, with_path};
@@ -26,19 +27,21 @@ pub(crate) struct PathForm {
     typed: (String, PathBuf),
     in_place: bool,
     listed: (PathBuf, Vec<String>),
-    has_cursor_at_end: bool,
+    /// What is to be selected of the text.
+    cursor: Option<CCursorRange>,
 }
 
 impl PathForm {
-    /// A form for the path that `command` needs, which begins in `folder`; `in_place` of a system dialog that cannot be
-    /// shown.
+    /// A form for the path that `command` needs, which begins in `folder`, until another one is typed or pasted over it;
+    /// `in_place` of a system dialog that cannot be shown.
     pub(crate) fn new(command: Command, folder: &Path, in_place: bool) -> Self {
         let mut text = folder.display().to_string();
         if !text.ends_with(std::path::MAIN_SEPARATOR) {
             text.push(std::path::MAIN_SEPARATOR);
         }
         let typed = (text.clone(), folder.to_path_buf());
-        Self { command, text, typed, in_place, listed: (PathBuf::new(), Vec::new()), has_cursor_at_end: false }
+        let cursor = Some(CCursorRange::select_all_str(&text));
+        Self { command, text, typed, in_place, listed: (PathBuf::new(), Vec::new()), cursor }
     }
 
     /// Shows the form; whether it closes.
@@ -75,13 +78,10 @@ impl PathForm {
         let clicked = entries_ui(ui, &names, colors);
         if let Some(name) = chosen.or(clicked) {
             self.complete(&name);
-            self.has_cursor_at_end = false;
         }
-        if !self.has_cursor_at_end {
-            let end = egui::text::CCursor::new(self.text.chars().count());
-            output.state.cursor.set_char_range(Some(egui::text::CCursorRange::one(end)));
+        if let Some(cursor) = self.cursor.take() {
+            output.state.cursor.set_char_range(Some(cursor));
             output.state.store(ui.ctx(), output.response.id);
-            self.has_cursor_at_end = true;
         }
         let path = self.path();
         let (fits, says) = judged(&path, wanted);
@@ -150,6 +150,7 @@ impl PathForm {
     fn complete(&mut self, name: &str) {
         let (folder, _) = self.parts();
         self.text = folder.join(name).display().to_string();
+        self.cursor = Some(CCursorRange::one(CCursor::end_of_str(&self.text)));
     }
 }
 

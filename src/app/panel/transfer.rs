@@ -121,7 +121,7 @@ fn kept_ui(ui: &mut Ui, wish: &Wish, state: &State, colors: &Palette, commands: 
     });
 }
 
-/// Lists what was lost; whether the dialog closes.
+/// Lists what was lost, or tells what failed; whether the dialog closes.
 pub(super) fn losses_ui(ui: &mut Ui, heading: &str, losses: &[String]) -> bool {
     ui.heading(heading);
     ui.add_space(6.0);

@@ -1,5 +1,7 @@
 //! Boxes, brush, classes, selection and undo.
 
+use annotator::annotation::InstanceId;
+
 use super::*;
 
 #[test]
@@ -171,6 +173,69 @@ fn objects_are_selected_moved_resized_and_deleted() {
     assert_eq!(window.objects(), 1);
     window.press(Key::Tab);
     assert_eq!(window.app().state().selection.len(), 1);
+}
+
+/// A window with boxes in these places that proposes nothing by itself, and their ids.
+fn over_boxes(places: &[Rect]) -> (Window, Vec<InstanceId>) {
+    let mut window = Window::unasked(true);
+    for &place in places {
+        window.perform(Command::AddBox(place));
+    }
+    window.perform(Command::Select(Vec::new()));
+    window.press(Key::V);
+    let ids = window.app().state().objects().map(|object| object.id).collect();
+    (window, ids)
+}
+
+fn click(window: &mut Window, at: (f64, f64)) {
+    window.drag(at, at, Modifiers::NONE);
+}
+
+/// Whether the boxes begin at about these positions.
+fn begin_at(window: &Window, expected: &[(f64, f64)]) -> bool {
+    let boxes: Vec<Rect> = window.app().state().objects().map(|object| object.bbox).collect();
+    let is_near = |(rect, (x, y)): (&Rect, &(f64, f64))| (rect.x - x).abs() < 0.3 && (rect.y - y).abs() < 0.3;
+    boxes.len() == expected.len() && boxes.iter().zip(expected).all(is_near)
+}
+
+#[test]
+fn several_selected_objects_move_together_and_a_click_leaves_one_of_them() {
+    let (mut window, ids) = over_boxes(&[10.0, 40.0, 70.0].map(|x| Rect::new(x, 20.0, 20.0, 20.0)));
+    window.key(Modifiers::COMMAND, Key::A);
+    window.drag((20.0, 30.0), (25.0, 40.0), Modifiers::NONE);
+    assert!(begin_at(&window, &[(15.0, 30.0), (45.0, 30.0), (75.0, 30.0)]), "{}", window.says());
+    assert_eq!(window.app().state().selection, ids);
+    assert_eq!(window.app().state().document.history().next_undo().unwrap().label, "Move 3 objects");
+    click(&mut window, (55.0, 40.0));
+    assert_eq!(window.app().state().selection, ids[1..2]);
+    window.press(Key::Delete);
+    assert_eq!((window.objects(), window.says().as_str()), (2, "Delete object: Ctrl+Z brings it back"));
+    window.key(Modifiers::COMMAND, Key::A);
+    window.press(Key::Delete);
+    assert_eq!((window.objects(), window.says().as_str()), (0, "Delete 2 objects: Ctrl+Z brings them back"));
+}
+
+#[test]
+fn a_drag_moves_the_selected_object_and_a_click_selects_what_lies_over_it() {
+    let (mut window, ids) = over_boxes(&[Rect::new(20.0, 10.0, 80.0, 60.0), Rect::new(40.0, 20.0, 30.0, 30.0)]);
+    window.perform(Command::Select(vec![ids[0]]));
+    window.drag((55.0, 35.0), (60.0, 40.0), Modifiers::NONE);
+    assert!(begin_at(&window, &[(25.0, 15.0), (40.0, 20.0)]), "{}", window.says());
+    assert_eq!(window.app().state().selection, ids[..1]);
+    click(&mut window, (60.0, 40.0));
+    assert_eq!(window.app().state().selection, ids[1..]);
+    window.drag((55.0, 35.0), (58.0, 35.0), Modifiers::NONE);
+    assert!(begin_at(&window, &[(25.0, 15.0), (43.0, 20.0)]), "{}", window.says());
+}
+
+#[test]
+fn clicks_go_through_the_objects_of_one_place() {
+    let place = Rect::new(40.0, 20.0, 30.0, 30.0);
+    let (mut window, ids) = over_boxes(&[Rect::new(20.0, 10.0, 80.0, 60.0), place, place, place]);
+    for expected in [1, 2, 3, 1] {
+        click(&mut window, (55.0, 35.0));
+        assert_eq!(window.app().state().selection, [ids[expected]]);
+    }
 }
 
 #[test]

@@ -271,6 +271,29 @@ fn a_path_can_be_typed_and_is_completed() {
 }
 
 #[test]
+fn a_path_that_is_typed_takes_the_place_of_the_folder_unless_an_arrow_keeps_it() {
+    let folder = data_set("instances.json");
+    let data = folder.path().to_path_buf();
+    let mut window = Window::over(folder, data.clone(), true);
+    let typed = |window: &mut Window, text: String| {
+        window.harness.event(Event::Text(text));
+        window.harness.run_steps(2);
+        window.harness.get_by_role(egui::Role::TextInput).value().unwrap_or_default()
+    };
+    let file = data.join("instances.json").display().to_string();
+    window.perform(Command::OpenPath);
+    assert_eq!(typed(&mut window, file.clone()), file);
+    window.press(Key::Enter);
+    window.until("the file is open", App::is_image_ready);
+
+    window.perform(Command::OpenPath);
+    window.press(Key::ArrowRight);
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    let kept = typed(&mut window, name(&data));
+    assert!(kept.len() > name(&data).len() && kept.ends_with(&name(&data)), "{kept}");
+}
+
+#[test]
 fn reading_and_writing_can_be_stopped_and_leave_nothing_half_done() {
     let folder = data_set("instances.json");
     let data = folder.path().to_path_buf();

@@ -192,3 +192,26 @@ fn findings_of_the_check_lead_to_their_objects() {
     window.harness.get_by_label("Check again").click();
     window.until("the check is done again", |app| app.findings().len() == 1);
 }
+
+#[test]
+fn why_an_import_failed_stays_until_it_is_closed() {
+    let mut window = Window::new(false);
+    let yolo = window.data.join("yolo");
+    for name in ["images", "labels"] {
+        std::fs::create_dir_all(yolo.join(name)).unwrap();
+    }
+    RgbImage::new(8, 8).save(yolo.join("images/a.png")).unwrap();
+    std::fs::write(yolo.join("labels/a.txt"), "3 0.5 0.5 0.25 0.5\n").unwrap();
+    std::fs::write(yolo.join("data.yaml"), "names: [x]\n").unwrap();
+    window.perform(Command::ImportFrom(Format::YoloBoxes, yolo));
+    window.until("the fault is told", |app| app.state().message.as_ref().is_some_and(|message| message.tone == Tone::Error));
+    let why = window.says();
+    assert!(why.contains("line 1: ") && why.contains("a.txt"), "{why}");
+    window.perform(Command::Undo);
+    assert_eq!(window.says(), "Nothing to take back");
+    window.harness.get_by_label("Reading YOLO did not work");
+    window.harness.get_by_label(&why);
+    window.harness.get_by_label("Close").click();
+    window.harness.run_steps(2);
+    assert!(window.harness.query_by_label("Reading YOLO did not work").is_none());
+}

@@ -16,6 +16,19 @@ fn card_is_shown(window: &mut Window) {
     }
 }
 
+/// A window on [`THEIRS`] where the picture is missing.
+fn without_pictures() -> Window {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("set.json");
+    std::fs::write(&file, THEIRS).unwrap();
+    let mut window = Window::over(folder, file.clone(), false);
+    window.perform(Command::Open(file));
+    window.until("the file is open", |app| app.state().shown().is_some());
+    window.all_is_read();
+    card_is_shown(&mut window);
+    window
+}
+
 #[test]
 fn a_file_that_comes_into_an_untouched_folder_is_read() {
     let mut window = Window::new(false);
@@ -32,14 +45,7 @@ fn a_file_that_comes_into_an_untouched_folder_is_read() {
 
 #[test]
 fn what_is_said_of_an_unreadable_image_lies_above_its_objects() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("set.json");
-    std::fs::write(&file, THEIRS).unwrap();
-    let mut window = Window::over(folder, file.clone(), false);
-    window.perform(Command::Open(file));
-    window.until("the file is open", |app| app.state().shown().is_some());
-    window.all_is_read();
-    card_is_shown(&mut window);
+    let window = without_pictures();
     assert_eq!(window.objects(), 1);
     let texts = window.harness.output().shapes.iter().filter_map(|shape| match &shape.shape {
         egui::Shape::Text(text) => Some(text.galley.text().to_owned()),
@@ -49,6 +55,18 @@ fn what_is_said_of_an_unreadable_image_lies_above_its_objects() {
     let card = texts.iter().position(|text| text == "This image cannot be read").unwrap();
     let name = texts.iter().rposition(|text| text == "kite").unwrap();
     assert!(name < card, "{texts:?}");
+}
+
+#[test]
+fn nothing_is_drawn_on_an_unreadable_image() {
+    let mut window = without_pictures();
+    let before = window.app().state().objects().next().unwrap().clone();
+    for tool in [Tool::Box, Tool::Polygon, Tool::Brush, Tool::Eraser, Tool::Wand, Tool::Prompt] {
+        window.perform(Command::Use(tool));
+        window.drag((15.0, 15.0), (30.0, 25.0), Modifiers::NONE);
+        assert_eq!(window.says(), "The image cannot be read, so nothing can be drawn on it", "{tool:?}");
+        assert!(window.app().state().objects().eq([&before]), "{tool:?}");
+    }
 }
 
 #[test]

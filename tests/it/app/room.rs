@@ -111,6 +111,21 @@ fn dialogs_fit_a_small_window_and_scroll() {
 }
 
 #[test]
+fn the_settings_wrap_in_a_narrow_window() {
+    // As wide as small windows are with the largest text.
+    for (width, height) in [(450.0, 300.0), (360.0, 240.0)] {
+        let mut window = sized(width, height, true);
+        window.perform(Command::Settings);
+        window.harness.run_steps(4);
+        let dialog = window.harness.ctx.memory(|memory| memory.area_rect(egui::Id::unique("settings"))).unwrap();
+        for label in ["Only near the outline", "Automatic", "CPU", "Propose masks a moment", "Draw proposed outlines", "Every step is in"] {
+            let label_place = place(&window, label);
+            assert!(dialog.left() < label_place.left() && label_place.right() < dialog.right(), "{label}: {label_place:?} in {dialog:?}");
+        }
+    }
+}
+
+#[test]
 fn a_dialog_is_as_wide_as_it_wants_in_a_large_window() {
     let mut window = sized(1180.0, 760.0, true);
     window.perform(Command::Palette);
@@ -183,6 +198,24 @@ fn a_low_window_has_all_tools_above_the_film_strip() {
     let window = sized(900.0, 600.0, true);
     let tool = place(&window, "Brightness and contrast");
     assert!(tool.bottom() < place(&window, "Image a.png").top() && tool.width() > 21.0, "{tool:?}");
+}
+
+#[test]
+fn the_scroll_bar_of_the_film_strip_lies_under_the_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("images");
+    std::fs::create_dir(&data).unwrap();
+    for number in 10..30 {
+        RgbImage::new(12, 8).save(data.join(format!("{number}.png"))).unwrap();
+    }
+    let mut window = Window::over(folder, data.clone(), true);
+    window.open(&data);
+    window.all_is_read();
+    window.harness.run_steps(4);
+    let strip = place(&window, "Image 10.png");
+    let bars: Vec<Place> = window.harness.query_all_by_role(egui::Role::ScrollBar).map(|bar| bar.rect()).collect();
+    let below: Vec<&Place> = bars.iter().filter(|bar| bar.width() > bar.height() && bar.bottom() > strip.top()).collect();
+    assert!(!below.is_empty() && below.iter().all(|bar| bar.top() >= strip.bottom() - 0.5), "{bars:?} under {strip:?}");
 }
 
 #[test]

@@ -80,3 +80,46 @@ fn a_message_names_the_key_that_the_person_has_chosen() {
     assert_eq!(window.says(), "Delete object: Ctrl+B brings it back");
     assert_eq!(draw(&mut window, &[]), "Nearly the same as object 1 (object): Undo takes it back");
 }
+
+#[test]
+fn a_mark_of_review_is_taken_back_where_it_is_the_newest() {
+    let mut window = Window::unasked(true);
+    window.all_is_read();
+    let now = |window: &Window| (window.objects(), window.app().state().document.reviewed.len());
+    let undo = |window: &mut Window| window.key(Modifiers::COMMAND, Key::Z);
+    window.key(Modifiers::SHIFT, Key::M);
+    window.harness.get_by_label("Edit").click();
+    window.harness.run_steps(4);
+    window.harness.get_by_label_contains("Undo: Mark image reviewed").click();
+    window.harness.run_steps(4);
+    assert_eq!((now(&window), window.says().as_str()), ((0, 0), "Taken back: no longer marked as reviewed"));
+
+    window.perform(Command::AddBox(Rect::new(50.0, 20.0, 40.0, 30.0)));
+    window.key(Modifiers::SHIFT, Key::M);
+    window.perform(Command::ZoomIn);
+    undo(&mut window);
+    assert_eq!(now(&window), (1, 0), "looking closer is no change");
+    undo(&mut window);
+    assert_eq!(now(&window), (0, 0));
+    window.perform(Command::Redo);
+    for _ in 0..2 {
+        window.key(Modifiers::SHIFT, Key::M);
+    }
+    undo(&mut window);
+    assert_eq!((now(&window), window.says().as_str()), ((1, 1), "Taken back: marked as reviewed again"));
+
+    window.key(Modifiers::SHIFT, Key::M);
+    window.perform(Command::AddBox(Rect::new(5.0, 5.0, 20.0, 30.0)));
+    for left in [1, 0] {
+        undo(&mut window);
+        assert_eq!(now(&window), (left, 0), "the mark is older");
+    }
+
+    window.perform(Command::Redo);
+    window.key(Modifiers::SHIFT, Key::M);
+    window.perform(Command::GoTo(1));
+    undo(&mut window);
+    assert_eq!((now(&window), window.says().as_str()), ((1, 1), "Ctrl+Z again takes back: Draw box"));
+    undo(&mut window);
+    assert_eq!(now(&window), (0, 1), "what was announced is done");
+}
