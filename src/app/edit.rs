@@ -203,26 +203,35 @@ impl State {
         let objects: Vec<Instance> = self.objects().filter(|object| object.id == id || is_along(object.id)).cloned().collect();
         let Some(extent) = objects.iter().map(|object| object.bbox).reduce(Rect::united) else { return };
         let by = within(extent, by, size);
-        let ids: Vec<InstanceId> = objects.iter().map(|object| object.id).collect();
-        let painted: Vec<InstanceId> = objects.iter().filter(|object| self.is_painted(object)).map(|object| object.id).collect();
-        let label = if ids.len() == 1 { "Move object".to_owned() } else { format!("Move {} objects", ids.len()) };
-        match objects.into_iter().map(|object| beside(object, by, size)).collect::<Result<Vec<Instance>, ShapeError>>() {
-            Ok(moved) => {
-                self.message = None;
-                let edits = moved.into_iter().map(|object| Edit::Replace(Box::new(object))).collect();
-                if !self.commit(&label, Some(image), &Edit::Batch(edits)) {
-                    return;
-                }
-                self.judge_painted(painted);
-                if ids.len() == 1 {
-                    self.say_duplicate(id);
-                } else {
-                    let duplicates = self.duplicates(&ids);
-                    self.say_duplicates(&duplicates);
-                }
-            }
-            Err(error) => self.say(Tone::Error, format!("The mask cannot be moved: {error}")),
+        let Some(edit) = self.moved(&objects, |object| beside(object.clone(), by, size)) else { return };
+        let painted = self.painted(&objects);
+        self.message = None;
+        if !self.commit(&moving(objects.len()), Some(image), &edit) {
+            return;
         }
+        self.judge_painted(painted);
+        if objects.len() == 1 {
+            self.say_duplicate(id);
+        } else {
+            let duplicates = self.duplicates(&ids(&objects));
+            self.say_duplicates(&duplicates);
+        }
+    }
+
+    /// The edit that makes of each of `objects` what `by` does; says so where a mask cannot be moved.
+    pub(super) fn moved(&mut self, objects: &[Instance], by: impl Fn(&Instance) -> Result<Instance, ShapeError>) -> Option<Edit> {
+        match objects.iter().map(by).collect::<Result<Vec<Instance>, ShapeError>>() {
+            Ok(moved) => Some(Edit::Batch(moved.into_iter().map(|object| Edit::Replace(Box::new(object))).collect())),
+            Err(error) => {
+                self.say(Tone::Error, format!("The mask cannot be moved: {error}"));
+                None
+            }
+        }
+    }
+
+    /// Those of `objects` whose masks nothing but the brush has made.
+    pub(super) fn painted(&self, objects: &[Instance]) -> Vec<InstanceId> {
+        objects.iter().filter(|object| self.is_painted(object)).map(|object| object.id).collect()
     }
 
     /// Deletes the selected objects.
@@ -381,6 +390,16 @@ fn new_category(id: CategoryId, name: &str, index: usize) -> Edit {
 /// Whether a box, which may be as narrow as a point, lies on an image of `size`.
 fn touches(rect: Rect, size: Size) -> bool {
     rect.right() > 0.0 && rect.bottom() > 0.0 && rect.x < f64::from(size.width) && rect.y < f64::from(size.height)
+}
+
+/// What moving so many objects is called.
+pub(super) fn moving(count: usize) -> String {
+    if count == 1 { "Move object".to_owned() } else { format!("Move {count} objects") }
+}
+
+/// The ids of `objects`.
+pub(super) fn ids(objects: &[Instance]) -> Vec<InstanceId> {
+    objects.iter().map(|object| object.id).collect()
 }
 
 /// Hundredths of a pixel: what COCO files have.

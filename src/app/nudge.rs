@@ -3,10 +3,10 @@
 
 use super::App;
 use super::command::{Tool, Vertex};
-use super::edit::{beside, within};
+use super::edit::{beside, ids, moving, within};
 use super::outline::with_vertex;
 use super::state::{State, Tone};
-use crate::annotation::{Edit, Instance, InstanceId, Shape, ShapeError};
+use crate::annotation::{Instance, Shape};
 use crate::geometry::{Point, Rect};
 
 /// After a longer pause the next nudge is a step of its own.
@@ -68,30 +68,15 @@ impl State {
             Some(vertex) => Ok(with_vertex(object.clone(), vertex, by)),
             None => beside(object.clone(), by, size),
         };
-        let edit = match before.iter().map(moved).collect::<Result<Vec<Instance>, ShapeError>>() {
-            Ok(moved) => Edit::Batch(moved.into_iter().map(|object| Edit::Replace(Box::new(object))).collect()),
-            Err(error) => {
-                self.say(Tone::Error, format!("The mask cannot be moved: {error}"));
-                return None;
-            }
-        };
-        let label = match (vertex, before.len()) {
-            (Some(_), _) => "Move vertex".to_owned(),
-            (None, 1) => "Move object".to_owned(),
-            (None, count) => format!("Move {count} objects"),
-        };
-        let as_whole = before.iter().filter(|object| vertex.is_none() && self.is_painted(object));
-        let painted: Vec<InstanceId> = as_whole.map(|object| object.id).collect();
+        let edit = self.moved(&before, moved)?;
+        let label = if vertex.is_some() { "Move vertex".to_owned() } else { moving(before.len()) };
+        let painted = if vertex.is_some() { Vec::new() } else { self.painted(&before) };
         let is_done = if is_first { self.commit(&label, Some(image), &edit) } else { self.amend(&label, Some(image), &edit) };
         if is_done {
             self.judge_painted(painted);
         }
         is_done.then(|| Nudged { before, vertex, by, revision: self.document.revision(), at: now })
     }
-}
-
-fn ids(objects: &[Instance]) -> Vec<InstanceId> {
-    objects.iter().map(|object| object.id).collect()
 }
 
 /// What has to stay on the image: the vertex, or all objects.

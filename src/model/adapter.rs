@@ -8,12 +8,13 @@
 
 use burn::backend::wgpu::{CubeTensor, KernelSource, SourceKernel, SourceTemplate, Wgpu, into_contiguous};
 use burn::nn::GroupNorm;
-use burn::tensor::{DType, Device, Shape, Tensor};
+use burn::tensor::{Device, Shape, Tensor};
 use cubecl::ir::attributes::BufferIOAttr;
 use cubecl::prelude::{ExecutionMode, KernelId};
 use cubecl::server::KernelArguments;
 use cubecl::{CubeCount, CubeDim};
 
+use super::layer::{Filter, is_inferred};
 use crate::gpu::registry::Shader;
 
 /// Channels, and cells, of one workgroup of a convolution.
@@ -27,19 +28,7 @@ const EPSILON: f64 = 1e-5;
 
 /// Whether the functions here may have `x`.
 pub(super) fn takes<const D: usize>(x: &Tensor<D>) -> bool {
-    let device = x.device();
-    x.dtype() == DType::F32 && device != Device::flex() && !device.is_autodiff() && !x.is_require_grad()
-}
-
-/// A convolution with a padding of (side - 1) / 2.
-pub(super) struct Filter<const D: usize> {
-    /// [to, from, side, side], or with as many values in the same order
-    pub(super) weight: Tensor<D>,
-    /// `[to]`
-    pub(super) bias: Tensor<1>,
-    /// 1 or 3.
-    pub(super) side: usize,
-    pub(super) stride: usize,
+    is_inferred(x) && x.device() != Device::flex()
 }
 
 /// What `filter` makes of `x`, and `onto` added to it; `None` where they lie elsewhere, do not fit together, or have more

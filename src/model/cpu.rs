@@ -7,9 +7,11 @@
 
 use burn::module::Param;
 use burn::nn::GroupNorm;
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use bytemuck::{cast_slice, cast_slice_mut};
 use rayon::prelude::*;
+
+use super::layer::{Filter, is_inferred};
 
 /// Floats of one block of columns: half a MiB.
 const BLOCK: usize = 1 << 17;
@@ -18,25 +20,16 @@ const RUN: usize = 1 << 13;
 
 /// Whether the functions here may have `x`.
 pub(super) fn takes<const D: usize>(x: &Tensor<D>) -> bool {
-    let device = x.device();
-    x.dtype() == DType::F32 && device == Device::flex() && !device.is_autodiff() && !x.is_require_grad()
+    is_inferred(x) && x.device() == Device::flex()
 }
 
-/// A 3x3 convolution with padding 1 and a stride of 1 or 2.
-pub(super) struct Kernel {
-    /// [to, from, 3, 3]
-    pub(super) weight: Tensor<4>,
-    /// `[to]`
-    pub(super) bias: Tensor<1>,
-    pub(super) stride: usize,
-}
-
-/// `x`, which is not copied where nothing else holds it, and `onto` with what `kernel` makes of `x` added to it.
+/// `x`, which is not copied where nothing else holds it, and `onto` with what `filter`, 3x3 with a stride of 1 or 2, makes of
+/// `x` added to it.
 ///
 /// # Shapes
 /// x [N, from, H, W], onto [N, to, ⌈H / stride⌉, ⌈W / stride⌉], zeros without
-pub(super) fn convolved(x: Tensor<4>, kernel: Kernel, onto: Option<Tensor<4>>) -> [Tensor<4>; 2] {
-    let (device, Kernel { weight, bias, stride }) = (x.device(), kernel);
+pub(super) fn convolved(x: Tensor<4>, filter: Filter<4>, onto: Option<Tensor<4>>) -> [Tensor<4>; 2] {
+    let (device, Filter { weight, bias, stride, .. }) = (x.device(), filter);
     let [n, from, height, width] = x.dims();
     let [to, depth] = [weight.dims()[0], 9 * from];
     let [rows, columns] = [height, width].map(|side| side.div_ceil(stride));
@@ -247,11 +240,11 @@ mod tests {
                 let (x, weight, bias) = (random([n, from, height, width], 1), random([to, from, 3, 3], 2), random([to], 3));
                 let options = ConvOptions::new([stride; 2], [1, 1], [1, 1], 1);
                 let expected = conv2d(x.clone(), weight.clone(), Some(bias.clone()), options);
-                let [x, y] = convolved(x, Kernel { weight: weight.clone(), bias: bias.clone(), stride }, None);
+                let [x, y] = convolved(x, Filter { weight: weight.clone(), bias: bias.clone(), side: 3, stride }, None);
                 let worst = difference(y, expected.clone());
                 assert!(worst < 1e-4, "{n} x {from} -> {to}, {height} x {width}, stride {stride}: off by {worst}");
                 let onto = random(expected.dims(), 9);
-                let [_, y] = convolved(x, Kernel { weight, bias, stride }, Some(onto.clone()));
+                let [_, y] = convolved(x, Filter { weight, bias, side: 3, stride }, Some(onto.clone()));
                 assert!(difference(y, expected + onto) < 1e-4);
             }
         }
@@ -295,6 +288,6 @@ mod tests {
         let x = random([1, 1, 2, 2], 8);
         assert!(takes(&x));
         assert!(!takes(&Tensor::<4>::zeros([1, 1, 2, 2], &Device::flex().autodiff())));
-        assert!(!takes(&x.cast(DType::F64)));
+        assert!(!takes(&x.cast(burn::tensor::DType::F64)));
     }
 }

@@ -6,10 +6,9 @@ use burn::nn::{GroupNorm, GroupNormConfig, PaddingConfig2d};
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use super::adapter::{self, Filter};
-use super::cpu;
+use super::{adapter, cpu};
 
 /// Of every 3x3 convolution.
 const PADDING: PaddingConfig2d = PaddingConfig2d::Explicit(1, 1, 1, 1);
@@ -39,10 +38,36 @@ pub fn group_norm(groups: usize, channels: usize, device: &Device) -> GroupNorm 
     GroupNormConfig::new(groups, channels).init(device)
 }
 
+/// A convolution with a padding of (side - 1) / 2, as both devices' own code takes it.
+pub(super) struct Filter<const D: usize> {
+    /// [to, from, side, side], or with as many values in the same order
+    pub(super) weight: Tensor<D>,
+    /// `[to]`
+    pub(super) bias: Tensor<1>,
+    /// 1 or 3.
+    pub(super) side: usize,
+    pub(super) stride: usize,
+}
+
+impl Filter<4> {
+    /// `conv`, where it is 3x3 with padding 1 or 1x1, with a bias.
+    fn of(conv: &Conv2d) -> Option<Self> {
+        let is_known = matches!((conv.kernel_size, &conv.padding), ([3, 3], &PADDING) | ([1, 1], PaddingConfig2d::Valid));
+        let is_plain = is_known && conv.stride[0] == conv.stride[1] && conv.dilation == [1, 1] && conv.groups == 1;
+        let (weight, bias) = (conv.weight.val(), conv.bias.as_ref()?.val());
+        is_plain.then_some(Self { weight, bias, side: conv.kernel_size[0], stride: conv.stride[0] })
+    }
+}
+
+/// Whether `x` holds f32 values for which no gradients are recorded.
+pub(super) fn is_inferred<const D: usize>(x: &Tensor<D>) -> bool {
+    x.dtype() == DType::F32 && !x.device().is_autodiff() && !x.is_require_grad()
+}
+
 /// What `conv` makes of `x`; faster than its own `forward` on an adapter, and where it is a 3x3 convolution on the CPU.
 pub fn convolved(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
-    if let Some(kernel) = kernel(conv, &x) {
-        let [_, y] = cpu::convolved(x, kernel, None);
+    if let Some(filter) = on_cpu(conv, &x) {
+        let [_, y] = cpu::convolved(x, filter, None);
         return y;
     }
     on_adapter(conv, &x, None).unwrap_or_else(|| conv.forward(x))
@@ -50,32 +75,33 @@ pub fn convolved(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
 
 /// `x` and [`convolved`] of it. A clone of `x` in its place would be copied on the CPU.
 pub fn convolved_beside(conv: &Conv2d, x: Tensor<4>) -> [Tensor<4>; 2] {
-    match kernel(conv, &x) {
-        Some(kernel) => cpu::convolved(x, kernel, None),
+    match on_cpu(conv, &x) {
+        Some(filter) => cpu::convolved(x, filter, None),
         None => [x.clone(), convolved(conv, x)],
     }
 }
 
 /// `onto` + [`convolved`] of `x`.
 pub fn convolved_onto(conv: &Conv2d, x: Tensor<4>, onto: Tensor<4>) -> Tensor<4> {
-    match kernel(conv, &x) {
-        Some(kernel) if cpu::takes(&onto) => {
-            let [_, y] = cpu::convolved(x, kernel, Some(onto));
+    match on_cpu(conv, &x) {
+        Some(filter) if cpu::takes(&onto) => {
+            let [_, y] = cpu::convolved(x, filter, Some(onto));
             y
         }
         _ => on_adapter(conv, &x, Some(&onto)).unwrap_or_else(|| onto + conv.forward(x)),
     }
 }
 
-/// What an adapter's own kernel makes of it, where it can: 3x3 with padding 1, or 1x1.
+/// `conv` for the CPU's own code, where that can have it of `x`.
+fn on_cpu(conv: &Conv2d, x: &Tensor<4>) -> Option<Filter<4>> {
+    let filter = Filter::of(conv)?;
+    let is_fit = filter.side == 3 && matches!(filter.stride, 1 | 2) && cpu::takes(x) && cpu::takes(&filter.weight);
+    is_fit.then_some(filter)
+}
+
+/// What an adapter's own kernel makes of it, where it can.
 fn on_adapter(conv: &Conv2d, x: &Tensor<4>, onto: Option<&Tensor<4>>) -> Option<Tensor<4>> {
-    let is_known = matches!((conv.kernel_size, &conv.padding), ([3, 3], &PADDING) | ([1, 1], PaddingConfig2d::Valid));
-    let is_plain = is_known && conv.stride[0] == conv.stride[1] && conv.dilation == [1, 1] && conv.groups == 1;
-    if !is_plain || !adapter::takes(x) {
-        return None;
-    }
-    let (weight, bias) = (conv.weight.val(), conv.bias.as_ref()?.val());
-    adapter::convolved(&Filter { weight, bias, side: conv.kernel_size[0], stride: conv.stride[0] }, x, onto)
+    if adapter::takes(x) { adapter::convolved(&Filter::of(conv)?, x, onto) } else { None }
 }
 
 /// What `conv`, of one place and with a bias, makes of each cell of `x`.
@@ -93,14 +119,6 @@ pub fn pointwise(conv: &Conv1d, x: Tensor<4>) -> Tensor<4> {
         let to = y.dims()[1];
         y.reshape([n, to, h, w])
     })
-}
-
-/// `conv` as the CPU's own code takes it, where it can for `x`.
-fn kernel(conv: &Conv2d, x: &Tensor<4>) -> Option<cpu::Kernel> {
-    let is_plain = conv.kernel_size == [3, 3] && conv.padding == PADDING && conv.dilation == [1, 1] && conv.groups == 1;
-    let (weight, bias) = (conv.weight.val(), conv.bias.as_ref()?.val());
-    let is_fit = is_plain && matches!(conv.stride, [1, 1] | [2, 2]) && cpu::takes(x) && cpu::takes(&weight);
-    is_fit.then_some(cpu::Kernel { weight, bias, stride: conv.stride[0] })
 }
 
 /// `x * sigmoid(x)`.
