@@ -25,6 +25,7 @@ use annotator::assist::{Assistant, Engine as _, ModelPaths, ProposeOptions, Refi
 use annotator::geometry::{Rect, Size};
 use annotator::job::Cancel;
 use annotator::mask::Mask;
+use annotator::mask::metric::iou;
 use annotator::model::device::{Compute, ComputeChoice, open};
 use annotator::model::layer::{conv3, convolved, group_norm, normed_silu};
 use annotator::model::refiner::{Refiner, RefinerConfig};
@@ -117,7 +118,7 @@ enum Work {
     Denoiser(usize),
     /// Boxes, and samples of each.
     Propose(usize, usize),
-    /// Six looks' inputs, three crops and as many mirror images, one after the other.
+    /// The inputs of six looks, which are three crops and their mirror images, one crop after the other.
     Inputs,
     /// These brought to the device.
     Upload,
@@ -218,7 +219,7 @@ impl Row {
                 })
             }
             Work::Upload => {
-                let (values, shape) = (vec![0.5_f32; 6 * 5 * config.crop * config.crop], [6, 5, config.crop, config.crop]);
+                let (values, shape) = (vec![0.5_f32; 3 * 5 * config.crop * config.crop], [3, 5, config.crop, config.crop]);
                 median(|_| {
                     let input = Tensor::<4>::from_data(TensorData::new(values.clone(), shape), &device);
                     drop(input.slice([0..1, 0..1, 0..1, 0..1]).into_data());
@@ -264,6 +265,15 @@ fn picture() -> RgbImage {
         let inside = (f64::from(x) - 270.0).hypot(f64::from(y) - 220.0) < 120.0;
         image::Rgb(if inside { [200, 80 + shade(x, y), 60] } else { [40 + shade(x, y), 60, 120] })
     })
+}
+
+/// What becomes of the picture's box, and of a rough mask in it.
+fn masks(assistant: &Assistant) -> [Mask; 2] {
+    let (picture, rect, cancel) = (picture(), Rect::new(120.0, 90.0, 300.0, 260.0), Cancel::new());
+    let proposed = assistant.propose(&picture, &[rect.into()], &ProposeOptions::default(), &cancel, &mut |_| ()).unwrap();
+    let rough = Mask::from_fn(Size::new(640, 480), |x, y| x.abs_diff(290) + y.abs_diff(230) < 130);
+    let refined = assistant.refine(&picture, &[rough], &RefineOptions::default(), &cancel, &mut |_| ()).unwrap();
+    [proposed[0].mask.clone(), refined[0].mask.clone()]
 }
 
 /// The median seconds of `call`, which gets the number of the run.
@@ -319,6 +329,11 @@ fn main() {
     let python = python_seconds(&rows, any.segmenter().config.crop, &torch_device);
     if let Some(adapter) = &adapter {
         writeln!(out, "adapter: {}", adapter.compute()).unwrap();
+    }
+    if let (Some(cpu), Some(adapter)) = (&cpu, &adapter) {
+        let [[proposed, refined], [other_proposed, other_refined]] = [cpu, adapter].map(masks);
+        let (proposed, refined) = (iou(&proposed, &other_proposed), iou(&refined, &other_refined));
+        writeln!(out, "IoU of both devices' masks: {proposed:.5} of a box, {refined:.5} of a rough mask").unwrap();
     }
     writeln!(out, "{:<32}{:>12}{:>12}{:>12}{:>8}", "milliseconds", "CPU", "adapter", "PyTorch", "ratio").unwrap();
     for (index, row) in rows.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! Several looks at one object: crops that hold more or less of what lies around, and the mirror image of each. What the
 //! network says of them is averaged, which errs less than any of them.
 
+use burn::tensor::Tensor;
 use image::RgbImage;
 use rayon::prelude::*;
 
@@ -33,34 +34,35 @@ impl<'a> Looks<'a> {
         std::iter::once(self.first).chain(self.others.iter().map(Vec::as_slice))
     }
 
-    /// What `of` makes of each look, `side` values in a row: `of(i, view)` of the crops of object `i`, and the mirror image.
-    pub(super) fn each(&self, side: usize, of: impl Fn(usize, &View) -> Vec<f32> + Sync) -> Vec<f32> {
+    /// What `of` makes of each crop in a row: `of(i, view)` of the crops of object `i`.
+    pub(super) fn each(&self, of: impl Fn(usize, &View) -> Vec<f32> + Sync) -> Vec<f32> {
         let crops: Vec<(usize, &View)> = self.crops().flat_map(|views| views.iter().enumerate()).collect();
-        let pair = |(index, view): (usize, &View)| {
-            let plain = of(index, view);
-            let mirror = mirrored(&plain, side);
-            [plain, mirror]
-        };
-        let pairs: Vec<[Vec<f32>; 2]> = crops.into_par_iter().map(pair).collect();
-        let widths = pairs.chunks(self.first.len().max(1));
-        let parts: Vec<&[f32]> = widths.flat_map(|pairs| [0, 1].map(|kind| pairs.iter().map(move |pair| &*pair[kind]))).flatten().collect();
+        let parts: Vec<Vec<f32>> = crops.into_par_iter().map(|(index, view)| of(index, view)).collect();
         parts.concat()
     }
 
-    /// The mean for each object, on its first crop, of the logits of all looks in the order of [`Self::each`], which are
-    /// grids of `side` x `side`.
+    /// The mean for each object, on its first crop, of the logits of all looks, which are grids of `side` x `side`: those of
+    /// the crops in the order of [`Self::each`], then those of their mirror images.
     pub(super) fn merged(&self, logits: &[f32], side: usize) -> Vec<f32> {
         let count = self.first.len() * side * side;
-        let of_crop = |(views, logits): (&[View], &[f32])| -> Vec<f32> {
-            let (plain, mirror) = logits.split_at(count);
+        let (plain, mirror) = logits.split_at(logits.len() / 2);
+        let of_crop = |((views, plain), mirror): ((&[View], &[f32]), &[f32])| -> Vec<f32> {
             let mean = means(&[plain, &mirrored(mirror, side)]);
             let pairs = mean.chunks_exact(side * side).zip(views.iter().zip(self.first));
             pairs.flat_map(|(logits, (view, first))| carried(logits, view.region, first.region)).collect()
         };
-        let crops: Vec<(&[View], &[f32])> = self.crops().zip(logits.chunks_exact(2 * count)).collect();
+        let crops: Vec<_> = self.crops().zip(plain.chunks_exact(count)).zip(mirror.chunks_exact(count)).collect();
         let parts: Vec<Vec<f32>> = crops.into_par_iter().map(of_crop).collect();
         means(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
+}
+
+/// Crops, or what belongs to them, and after them their mirror images.
+///
+/// # Shapes
+/// [N, C, H, W] -> [2 N, C, H, W]
+pub(super) fn with_mirrors(crops: Tensor<4>) -> Tensor<4> {
+    Tensor::cat(vec![crops.clone(), crops.flip([3])], 0)
 }
 
 /// Rows of `side` values, each the other way round.
@@ -118,8 +120,9 @@ mod tests {
         let first = rects.map(|rect| View::new(&image, rect, 32));
         let looks = Looks::new(&image, &rects, &first);
         let boxed = |_: usize, view: &View| view.boxed.iter().map(|&boxed| if boxed { 3.0 } else { -3.0 }).collect();
-        let all = looks.each(32, boxed);
-        assert_eq!(all.len(), LOOKS * rects.len() * 32 * 32);
+        let plain = looks.each(boxed);
+        assert_eq!(plain.len(), LOOKS / 2 * rects.len() * 32 * 32);
+        let all = [plain.as_slice(), &mirrored(&plain, 32)].concat();
         let merged = looks.merged(&all, 32);
         for (view, logits) in first.iter().zip(merged.chunks_exact(32 * 32)) {
             let wrong = view.boxed.iter().zip(logits).filter(|&(&boxed, &logit)| boxed != (logit > 0.0)).count();

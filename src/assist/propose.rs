@@ -5,13 +5,12 @@
 //! from the first mask made larger or smaller, because noise alone hardly moves weights that were trained on the first
 //! step: `src/headless/propose.rs` can measure that.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use image::RgbImage;
 
 use super::alternatives::Alternative;
 use super::calibration::Calibration;
 use super::crop::shares;
-use super::looks::LOOKS;
 use super::memory::Memory;
 use super::patch::stretched;
 use super::prompt::{ExemplarCrop, Prompt};
@@ -134,18 +133,18 @@ impl Proposer<'_> {
 
     /// Encodes what is seen of the boxes; a single one may be remembered.
     pub(super) fn encoded(&self, views: &[View], prompts: &[Prompt]) -> Result<Encoded, AssistError> {
-        let features = self.features(views.iter().flat_map(View::input).collect(), views.len());
+        let input = views.iter().flat_map(View::input).collect();
+        let features = self.features(input, views.len(), views.len() == 1, |crops| crops);
         let conditions = prompts.iter().map(|prompt| self.condition(prompt)).collect::<Result<Vec<_>, _>>()?;
         let context = self.segmenter.conditioning.as_ref().and_then(|layers| layers.context(&conditions, self.device));
         Ok(Encoded { count: views.len(), features, context })
     }
 
-    /// The features of `count` inputs.
-    pub(super) fn features(&self, input: Vec<f32>, count: usize) -> Features {
+    /// The features of what `seen` makes of `count` inputs; they are remembered where there is but one `is_single` box.
+    pub(super) fn features(&self, input: Vec<f32>, count: usize, is_single: bool, seen: fn(Tensor<4>) -> Tensor<4>) -> Features {
         let side = self.segmenter.config.crop;
-        let encode = |input| self.segmenter.encoder.forward(planes(input, [count, 5, side, side], self.device));
-        // One box, or all further looks at it.
-        if count == 1 || count == LOOKS { self.memory.features(input, encode) } else { encode(input) }
+        let encode = |input| self.segmenter.encoder.forward(seen(planes(input, [count, 5, side, side], self.device)));
+        if is_single { self.memory.features(input, encode) } else { encode(input) }
     }
 
     /// The part of a prompt that the weights can be conditioned on.

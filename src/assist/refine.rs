@@ -5,10 +5,10 @@
 use burn::tensor::Device;
 use image::RgbImage;
 
-use super::crop::{mask_crop, mask_region};
+use super::crop::{frame, mask_crop, mask_region};
 use super::patch::threshold;
 use super::second::{Doubt, is_everywhere, logit};
-use super::snap::{crispness, redrawn};
+use super::snap::{aligned, crispness, redrawn};
 use super::view::View;
 use super::{AssistError, Patch, planes, read, sigmoid, size_of, stop_if};
 use crate::geometry::{Rect, Size};
@@ -305,7 +305,7 @@ impl Finisher<'_> {
                 results[job.index] = if options.plain {
                     settled(mask, patch.mask(size), 0, options)
                 } else if let Some(patch) = doubt.as_ref().and_then(|doubt| job.redrawn(mask, &patch.soft, doubt, options)) {
-                    settled(mask, patch.corrected(mask, 0.0), 0, options)
+                    settled(mask, aligned(patch.corrected(mask, 0.0), &patch, image, frame(size)), 0, options)
                 } else {
                     let reach = options.least_reach(shrink(job.view.region, side));
                     settled(mask, agreed(mask, patch.corrected(mask, options.margin()), doubt.as_ref()), reach, options)

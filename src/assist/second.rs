@@ -8,7 +8,7 @@
 use image::RgbImage;
 
 use super::crop::mask_crop;
-use super::looks::{LOOKS, Looks};
+use super::looks::{LOOKS, Looks, with_mirrors};
 use super::refine::{Finisher, Job, RefineOptions, RefineStep};
 use super::view::View;
 use super::{AssistError, Calibration, Memory, Patch, Prompt, ProposeOptions, ProposeStep, Proposer, planes, read, sigmoid};
@@ -96,17 +96,18 @@ impl Finisher<'_> {
         let rects: Vec<Rect> = (0..asked.len()).map(|index| seen(index).bbox().unwrap_or_default()).collect();
         let first: Vec<View> = rects.iter().map(|&rect| View::new(image, rect, crop)).collect();
         let looks = Looks::new(image, &rects, &first);
-        let input = looks.each(crop, |index, view| {
+        let input = looks.each(|index, view| {
             let object: Vec<bool> = mask_crop(seen(index), view.region, crop).into_iter().map(|value| value >= 0.5).collect();
             view.input_for(&object)
         });
         let belief = if options.coarse { BELIEF_OF_COARSE } else { BELIEF };
         let side = |value: f32| (belief * SIGNAL_SCALE) as f32 * (2.0 * value - 1.0);
-        let believed = looks.each(grid, |index, view| mask_crop(seen(index), view.region, grid).into_iter().map(side).collect());
-        let shape = [count, 1, grid, grid];
-        let features = segmenter.encoder.forward(planes(input, [count, 5, crop, crop], self.device));
-        let noise = planes(Noise::new(0).normals(grid * grid).repeat(count), shape, self.device);
-        let believed = planes(believed, shape, self.device);
+        let believed = looks.each(|index, view| mask_crop(seen(index), view.region, grid).into_iter().map(side).collect());
+        let seen_at_once =
+            |values, [channels, side]: [usize; 2]| with_mirrors(planes(values, [count / 2, channels, side, side], self.device));
+        let features = segmenter.encoder.forward(seen_at_once(input, [5, crop]));
+        let noise = planes(Noise::new(0).normals(grid * grid).repeat(count), [count, 1, grid, grid], self.device);
+        let believed = seen_at_once(believed, [1, grid]);
         let logits = read(segmenter.denoise(&features, noise, &vec![1.0; count], believed, None).logits)?;
         let logits = looks.merged(&logits, grid);
         for (((job, doubt), view), logits) in asked.into_iter().zip(&first).zip(logits.chunks_exact(grid * grid)) {

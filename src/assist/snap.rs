@@ -5,11 +5,16 @@
 //! themselves; the colours on both sides of this one picture's outline know more. In spirit of `GrabCut` (Rother,
 //! Kolmogorov, Blake 2004), with the network's logits in place of hard labels and histograms in place of mixtures.
 
+use image::RgbImage;
+
 use super::evidence::colour_log_ratio;
-use super::patch::stretched;
+use super::patch::{Patch, stretched};
 use super::sigmoid;
 use super::view::View;
+use crate::geometry::{Point, Rect};
+use crate::mask::Mask;
 use crate::mask::cut::least_cost;
+use crate::mask::morphology::{Border, dilated, eroded};
 
 /// A cell whose logit is farther from 0 than this keeps its side ...
 const DOUBT: f32 = 1.0;
@@ -21,6 +26,10 @@ const SMOOTHNESS: f32 = 8.0;
 const LOUDEST: f32 = 4.0;
 /// Colours around an outline are looked at within so many cells of it.
 const NEAR: f32 = 12.0;
+/// How much sharper than those of a crop the differences of colours are taken that only outline pixels are measured by.
+const SHARPER: f32 = 8.0;
+/// Pixels of the picture in a cell of a crop from which on the crop hides where its edges lie.
+const COARSEST_CELL_PX: f64 = 0.7;
 /// How much of the final map is the chosen side; the rest is the network's own probability.
 const DECIDED: f32 = 0.75;
 
@@ -37,6 +46,48 @@ pub fn snapped(logits: &[f32], view: &View) -> Vec<f32> {
 pub(super) fn redrawn(leaning: &[f32], view: &View) -> Vec<bool> {
     let soft: Vec<f32> = leaning.iter().copied().map(sigmoid).collect();
     decided(leaning, &soft, view, DOUBT_OF_ROUGH)
+}
+
+/// `mask`, which was cut from `patch`, with the pixels along its outline on the side whose colours they have in `image`: a
+/// crop's grid is rarely the picture's own, and blurs its edges by about a pixel. Nothing beyond `within` is added, and
+/// parts of the mask too thin to hold a 3x3 square stay as they are, as does all of it where the crop was enlarged.
+///
+/// # Panics
+/// When `mask` and `image` differ in size.
+pub(super) fn aligned(mask: Mask, patch: &Patch, image: &RgbImage, within: Rect) -> Mask {
+    let cell_px = patch.rect.width.max(patch.rect.height) / patch.side as f64;
+    let Some(window) = mask.bounds().filter(|_| cell_px >= COARSEST_CELL_PX) else { return mask };
+    let window = window.grown(2, mask.size());
+    let (before, width) = (mask.cropped(window), window.width as usize);
+    let (outer, inner) = (dilated(&before, 1), eroded(&before, 1, Border::Neutral));
+    let thick = dilated(&inner, 1);
+    let place = |cell: usize| (window.x + (cell % width) as u32, window.y + (cell / width) as u32);
+    let is_free = |cell: usize| {
+        let (x, y) = place(cell);
+        let may_change = if before.bytes()[cell] > 0 {
+            thick.bytes()[cell] > 0
+        } else {
+            within.contains(Point::new(f64::from(x) + 0.5, f64::from(y) + 0.5))
+        };
+        outer.bytes()[cell] > inner.bytes()[cell] && may_change
+    };
+    let pixels: Vec<[f32; 3]> = (0..before.bytes().len())
+        .map(|cell| {
+            let (x, y) = place(cell);
+            image.get_pixel(x, y).0.map(f32::from)
+        })
+        .collect();
+    let free: Vec<bool> = (0..pixels.len()).map(is_free).collect();
+    let sides: Vec<f32> =
+        before.bytes().iter().zip(&free).map(|(&inside, &free)| if free { 0.0 } else { 2.0 * f32::from(inside) - 1.0 }).collect();
+    let apart = Apart::new(&pixels, width, SHARPER, |cell| free[cell]);
+    let cells = least_cost(&sides, width, |cell| free[cell], |a, b| apart.cost(a, b));
+    let mut after = mask;
+    for (cell, inside) in cells.into_iter().enumerate() {
+        let (x, y) = place(cell);
+        after.set(x, y, inside);
+    }
+    after
 }
 
 /// How much more the colours change along the outline that each cell has its signed `distance` from than around it: near
@@ -84,7 +135,7 @@ fn decided(leaning: &[f32], soft: &[f32], view: &View, doubt: f32) -> Vec<bool> 
         (true, false) => value,
     };
     let sides: Vec<f32> = leaning.iter().zip(&colour).zip(&view.boxed).map(side).collect();
-    let apart = Apart::new(view);
+    let apart = Apart::new(view.colours.as_chunks().0, view.side, 1.0, |_| true);
     least_cost(&sides, view.side, |cell| view.boxed[cell] && leaning[cell].abs() < doubt, |a, b| apart.cost(a, b))
 }
 
@@ -94,28 +145,29 @@ pub(crate) fn object(logits: &[f32], view: &View) -> Vec<bool> {
     if object.contains(&true) { object } else { view.boxed.clone() }
 }
 
-/// What two neighbouring cells pay for lying on different sides: less, the more their colours differ by the measure of this
-/// crop.
+/// What two neighbouring cells pay for lying on different sides: less, the more their colours differ by the measure of their
+/// surroundings.
 struct Apart<'a> {
     pixels: &'a [[f32; 3]],
-    side: usize,
+    width: usize,
     sharpness: f32,
 }
 
 impl<'a> Apart<'a> {
-    fn new(view: &'a View) -> Self {
-        let (pixels, side) = (view.colours.as_chunks::<3>().0, view.side);
+    /// By the mean difference of the neighbours of which one `counts`, `times` as sharp as usual.
+    fn new(pixels: &'a [[f32; 3]], width: usize, times: f32, counts: impl Fn(usize) -> bool) -> Self {
         let pairs = (0..pixels.len()).flat_map(|cell| {
-            let right = (cell % side + 1 < side).then_some((cell, cell + 1));
-            let below = (cell + side < pixels.len()).then_some((cell, cell + side));
+            let right = (cell % width + 1 < width).then_some((cell, cell + 1));
+            let below = (cell + width < pixels.len()).then_some((cell, cell + width));
             right.into_iter().chain(below)
         });
-        let (sum, count) = pairs.fold((0.0_f32, 0.0_f32), |(sum, count), (a, b)| (sum + distance(pixels[a], pixels[b]), count + 1.0));
-        Self { pixels, side, sharpness: 1.0 / (2.0 * sum / count.max(1.0) + 1e-6) }
+        let counted = pairs.filter(|&(a, b)| counts(a) || counts(b));
+        let (sum, count) = counted.fold((0.0_f32, 0.0_f32), |(sum, count), (a, b)| (sum + distance(pixels[a], pixels[b]), count + 1.0));
+        Self { pixels, width, sharpness: times / (2.0 * sum / count.max(1.0) + 1e-6) }
     }
 
     fn cost(&self, a: usize, b: usize) -> f32 {
-        let is_diagonal = a % self.side != b % self.side && a / self.side != b / self.side;
+        let is_diagonal = a % self.width != b % self.width && a / self.width != b / self.width;
         let near = if is_diagonal { std::f32::consts::FRAC_1_SQRT_2 } else { 1.0 };
         SMOOTHNESS * near * (-self.sharpness * distance(self.pixels[a], self.pixels[b])).exp()
     }
@@ -128,8 +180,9 @@ fn distance(a: [f32; 3], b: [f32; 3]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::Rect;
+    use crate::geometry::Size;
     use crate::mask::distance::signed;
+    use crate::mask::metric::iou;
 
     const SIDE: usize = 64;
 
@@ -150,6 +203,34 @@ mod tests {
         let wrong = |labels: &mut dyn Iterator<Item = bool>| labels.zip(&truth).filter(|(label, truth)| label != *truth).count();
         assert!(wrong(&mut logits.iter().map(|&logit| logit > 0.0)) > 100);
         assert_eq!(wrong(&mut snapped(&logits, &view).into_iter().map(|soft| soft >= 0.5)), 0);
+    }
+
+    /// A red disc with a tail of one pixel on green, its mask, and a patch with cells of so many pixels.
+    fn tailed_disc(cell_px: f64) -> (RgbImage, Mask, Patch) {
+        let size = Size::new(64, 64);
+        let disc = Mask::from_fn(size, |x, y| x.abs_diff(32).pow(2) + y.abs_diff(32).pow(2) < 256 || y == 32 && x > 40);
+        let image = RgbImage::from_fn(64, 64, |x, y| image::Rgb(if disc.get(x, y) { [200, 40, 40] } else { [40, 160, 60] }));
+        let rect = Rect::new(0.0, 0.0, 8.0 * cell_px, 8.0 * cell_px);
+        (image, disc, Patch { rect, side: 8, soft: vec![0.0; 64] })
+    }
+
+    #[test]
+    fn an_outline_comes_to_the_pixels_of_the_edge() {
+        let (image, disc, patch) = tailed_disc(1.0);
+        let everywhere = Rect::new(0.0, 0.0, 64.0, 64.0);
+        let brought = |mask: &Mask, within| aligned(mask.clone(), &patch, &image, within);
+        assert_eq!(brought(&disc, everywhere), disc, "what follows the edge, and a tail of one pixel, stay");
+        let grown = dilated(&disc, 1);
+        assert_eq!(brought(&grown, everywhere), disc);
+        let body = dilated(&eroded(&disc, 3, Border::Neutral), 3);
+        let shrunk = eroded(&body, 1, Border::Neutral);
+        assert!(iou(&shrunk, &body) < 0.9 && iou(&brought(&shrunk, everywhere), &body) > 0.99);
+        let left = brought(&shrunk, Rect::new(0.0, 0.0, 32.0, 64.0));
+        assert!((32..64).all(|x| (0..64).all(|y| shrunk.get(x, y) || !left.get(x, y))), "nothing is added beyond the box");
+        assert!(left.get(17, 32) && !shrunk.get(17, 32));
+        let (_, _, enlarged) = tailed_disc(0.5);
+        assert_eq!(aligned(grown.clone(), &enlarged, &image, everywhere), grown, "the crop had all pixels of the edge");
+        assert!(aligned(Mask::new(disc.size()), &patch, &image, everywhere).is_empty());
     }
 
     #[test]

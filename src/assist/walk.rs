@@ -11,10 +11,10 @@ use rayon::prelude::*;
 use super::alternatives::{Alternative, agreement, ranked, spread};
 use super::crop::mask_crop;
 use super::grow::grow;
-use super::looks::{LOOKS, Looks, carried, means};
+use super::looks::{LOOKS, Looks, carried, means, with_mirrors};
 use super::prompt::{Prompt, Scribble};
 use super::propose::{MOST_SAMPLES, Proposal, ProposeOptions, ProposeStep, Proposer};
-use super::snap::{object, snapped};
+use super::snap::{aligned, object, snapped};
 use super::view::View;
 use super::{AssistError, Patch, planes, read, sigmoid, stop_if};
 use crate::geometry::{Rect, Size};
@@ -84,11 +84,13 @@ impl Work<'_> {
             each(ProposeStep { step, of, first: self.first, masks: softened(logits, &views, self.grid()) });
         };
         let (_, walked) = self.fresh(&views, prompts, boxes, &mut show)?;
-        let proposal = |((patch, &quality), &rect): ((Patch, &f32), &Rect)| {
+        let proposal = |((patch, mask), &quality): ((Patch, Mask), &f32)| {
             let expected = self.proposer.calibration.expected(f64::from(quality), None);
-            Proposal::single(likeliest(&patch, rect, self.size), patch, expected as f32)
+            Proposal::single(mask, patch, expected as f32)
         };
-        Ok(self.outlined(&walked.logits, &views).into_iter().zip(&walked.quality).zip(boxes).map(proposal).collect())
+        let patches = self.outlined(&walked.logits, &views);
+        let masks = self.masks(&patches, boxes);
+        Ok(patches.into_iter().zip(masks).zip(&walked.quality).map(proposal).collect())
     }
 
     /// What the network makes of boxes alone: a look at each and, where edges are asked for, several more that know the
@@ -101,14 +103,15 @@ impl Work<'_> {
         if !self.options.edges {
             return Ok((encoded, first));
         }
-        let (side, grid, count) = (self.proposer.segmenter.config.crop, self.grid(), LOOKS * views.len());
+        let (grid, count) = (self.grid(), LOOKS * views.len());
         let looks = Looks::new(self.image, boxes, views);
-        let input = looks.each(side, |index, view| {
+        let input = looks.each(|index, view| {
             let logits = &first.logits[index * grid * grid..][..grid * grid];
             view.input_for(&object(&carried(logits, views[index].region, view.region), view))
         });
         let context = encoded.context.as_ref().map(|context| context.repeated(LOOKS));
-        let second = Encoded { count, features: self.proposer.features(input, count), context };
+        let features = self.proposer.features(input, count / 2, views.len() == 1, with_mirrors);
+        let second = Encoded { count, features, context };
         let steps = self.steps();
         let walked = self.walk(&second, &origin, count, &mut |step, logits| each(steps + step, &looks.merged(logits, grid)))?;
         let quality: Vec<&[f32]> = walked.quality.chunks_exact(views.len()).collect();
@@ -133,6 +136,16 @@ impl Work<'_> {
         let outlined = |(logits, view): (&[f32], &View)| Patch { rect: view.region, side: view.side, soft: snapped(logits, view) };
         let pairs: Vec<_> = logits.chunks_exact(grid * grid).zip(views.iter().cycle()).collect();
         pairs.into_par_iter().map(outlined).collect()
+    }
+
+    /// The mask of each of `patches` about a box, with the outline on the picture's own pixels where edges are asked for.
+    fn masks(&self, patches: &[Patch], boxes: &[Rect]) -> Vec<Mask> {
+        let (image, size, edges) = (self.image, self.size, self.options.edges);
+        let mask = |(patch, &rect): (&Patch, &Rect)| {
+            let mask = likeliest(patch, rect, size);
+            if edges { aligned(mask, patch, image, rect) } else { mask }
+        };
+        patches.par_iter().zip(boxes).map(mask).collect()
     }
 
     /// One prompt, whatever it holds.
@@ -196,13 +209,14 @@ impl Work<'_> {
         let several = maps.len() > 1;
         let agreement = several.then(|| agreement(&maps));
         let spread = several.then(|| Patch { rect: views[0].region, side: self.grid(), soft: spread(&maps, self.grid()) });
-        let alternative = |(patch, &quality): (Patch, &f32)| {
-            let mut mask = likeliest(&patch, rect, self.size);
+        let alternative = |((patch, mut mask), &quality): ((Patch, Mask), &f32)| {
             prompt.scribbles.iter().for_each(|scribble| scribble.paint(&mut mask));
             let expected = self.proposer.calibration.expected(f64::from(quality), agreement);
             Alternative { mask, patch, expected_iou: expected as f32 }
         };
-        let mut all = self.outlined(&found.logits, views).into_iter().zip(&found.quality).map(alternative).collect::<Vec<_>>().into_iter();
+        let patches = self.outlined(&found.logits, views);
+        let masks = self.masks(&patches, &vec![rect; patches.len()]);
+        let mut all = patches.into_iter().zip(masks).zip(&found.quality).map(alternative).collect::<Vec<_>>().into_iter();
         let first = all.next().unwrap_or_else(|| unsampled(rect, self.size));
         let others = ranked(&first, all.collect());
         Proposal { mask: first.mask, patch: first.patch, expected_iou: first.expected_iou, agreement, spread, others }

@@ -19,6 +19,14 @@ from pycocotools import mask as coco_mask
 from data import decode_mask
 
 
+# Masks are drawn to the picture's edges from this many pixels a side on, ...
+SMALLEST_EDGED = 32
+# ... by the colours up to this many pixels around them, ...
+AROUND = 25
+# ... where they remain what they are by this IoU.
+LEAST_IOU_EDGED = 0.8
+
+
 def shrink(source: Path, target: Path, longest: int, quality: int) -> tuple[int, int]:
     """A WebP copy whose longer side is at most ``longest``; returns its (width, height)."""
     image = Image.open(source)
@@ -35,28 +43,71 @@ def pack_pictures(pool: ProcessPoolExecutor, source: Path, target: Path, longest
     list(pool.map(shrink, paths, targets, [longest] * len(paths), [quality] * len(paths)))
 
 
-def pack_coco(pool: ProcessPoolExecutor, source: Path, target: Path, longest: int, quality: int) -> None:
-    """Images smaller, and masks with them, as compressed RLE."""
+def to_edges(source: Path, masks: list[np.ndarray], reach: float) -> list[np.ndarray]:
+    """``masks`` with the pixels up to ``reach`` from their outlines as GrabCut divides them: polygons cut corners. Masks that
+    are small or would change much stay, and so do parts that a square of side 5 does not fit into."""
+    if reach <= 0:
+        return masks
+    image = cv2.imread(str(source), cv2.IMREAD_COLOR)
+    for step in (reach, reach, min(reach, 1.2)):
+        masks = [edged(m, image, step) for m in masks]
+    return masks
+
+
+def edged(mask: np.ndarray, image: np.ndarray, reach: float) -> np.ndarray:
+    x, y, w, h = cv2.boundingRect(mask)
+    if min(w, h) < SMALLEST_EDGED:
+        return mask
+    window = np.s_[max(0, y - AROUND) : y + h + AROUND, max(0, x - AROUND) : x + w + AROUND]
+    before = np.ascontiguousarray(mask[window])
+    inner, outer = (cv2.distanceTransform(m, cv2.DIST_L2, 5) for m in (before, 1 - before))
+    thick = cv2.morphologyEx(before, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    inside = np.where((inner > reach) | (thick == 0), cv2.GC_FGD, cv2.GC_PR_FGD)
+    labels = np.where(before > 0, inside, np.where(outer > reach, cv2.GC_BGD, cv2.GC_PR_BGD)).astype(np.uint8)
+    if min((labels == side).sum() for side in (cv2.GC_BGD, cv2.GC_FGD)) < SMALLEST_EDGED:
+        return mask
+    cv2.setRNGSeed(0)
+    models = np.zeros((2, 1, 65))
+    cv2.grabCut(np.ascontiguousarray(image[window]), labels, None, models[0], models[1], 1, cv2.GC_INIT_WITH_MASK)
+    after = mask.copy()
+    after[window] = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+    return after if (after & mask).sum() >= LEAST_IOU_EDGED * (after | mask).sum() else mask
+
+
+def shrink_masks(source: Path, target: Path, longest: int, quality: int, segmentations: list, reach: float) -> list[dict]:
+    """A photo smaller, and its masks with it; returns these as compressed RLE."""
+    width, height = Image.open(source).size
+    masks = to_edges(source, [decode_mask(s, height, width) for s in segmentations], reach)
+    size = shrink(source, target, longest, quality)
+    if size != (width, height):
+        masks = [(cv2.resize(m * 255, size, interpolation=cv2.INTER_AREA) >= 128).astype(np.uint8) for m in masks]
+    runs = [coco_mask.encode(np.asfortranarray(m)) for m in masks]
+    return [{**r, "counts": r["counts"].decode()} for r in runs]
+
+
+def pack_coco(pool: ProcessPoolExecutor, source: Path, target: Path, longest: int, quality: int, reach: float) -> None:
+    """Photos smaller, and their masks with them."""
     data = json.loads((source / "instances.json").read_text())
     names = [Path(i["file_name"]) for i in data["images"]]
-    sizes = pool.map(
-        shrink,
+    of_image = {i["id"]: [] for i in data["images"]}
+    for a in data["annotations"]:
+        of_image[a["image_id"]].append(a)
+    count = len(names)
+    runs = pool.map(
+        shrink_masks,
         [source / "images" / n for n in names],
         [target / "images" / f"{n.stem}.webp" for n in names],
-        [longest] * len(names),
-        [quality] * len(names),
+        [longest] * count,
+        [quality] * count,
+        [[a["segmentation"] for a in of] for of in of_image.values()],
+        [reach] * count,
+        chunksize=8,
     )
-    size_of = {i["id"]: (i["width"], i["height"], size) for i, size in zip(data["images"], sizes)}
     annotations = []
-    for a in data["annotations"]:
-        width, height, size = size_of[a["image_id"]]
-        mask = decode_mask(a["segmentation"], height, width)
-        if size != (width, height):
-            mask = (cv2.resize(mask * 255, size, interpolation=cv2.INTER_AREA) >= 128).astype(np.uint8)
-        rle = coco_mask.encode(np.asfortranarray(mask))
-        rle["counts"] = rle["counts"].decode()
-        own = {k: a[k] for k in ("id", "image_id", "category_id")}
-        annotations.append({**own, "iscrowd": a.get("iscrowd", 0), "segmentation": rle})
+    for of, rles in zip(of_image.values(), runs):
+        for a, rle in zip(of, rles):
+            own = {k: a[k] for k in ("id", "image_id", "category_id")}
+            annotations.append({**own, "iscrowd": a.get("iscrowd", 0), "segmentation": rle})
     images = [{"id": i["id"], "file_name": f"{n.stem}.webp"} for i, n in zip(data["images"], names)]
     out = {"images": images, "annotations": annotations, "categories": data["categories"]}
     (target / "instances.json").write_text(json.dumps(out, separators=(",", ":")))
@@ -70,6 +121,7 @@ def main() -> None:
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--longest", type=int, default=640, help="longest side of photos")
     p.add_argument("--quality", type=int, default=72)
+    p.add_argument("--reach", type=float, default=0, help="pixels that photos' outlines may move to the picture's edges")
     args = p.parse_args()
     with ProcessPoolExecutor() as pool:
         for index, folder in enumerate([args.data / "train" / "cutouts", *args.more_cutouts]):
@@ -78,8 +130,9 @@ def main() -> None:
         pack_pictures(pool, args.data / "train" / "backgrounds", args.out / "train" / "backgrounds", 384, args.quality)
         photos = [(args.data / "train" / "photos", args.out / "train" / "photos")]
         photos += [(folder, args.out / "more" / str(i)) for i, folder in enumerate(args.more_photos)]
-        for source, target in [*photos, (args.data / "nuclei" / "train", args.out / "nuclei" / "train")]:
-            pack_coco(pool, source, target, args.longest, args.quality)
+        for source, target in photos:
+            pack_coco(pool, source, target, args.longest, args.quality, args.reach)
+        pack_coco(pool, args.data / "nuclei" / "train", args.out / "nuclei" / "train", args.longest, args.quality, 0)
 
 
 if __name__ == "__main__":
