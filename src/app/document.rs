@@ -75,6 +75,8 @@ pub struct Document {
     colors: BTreeMap<CategoryId, [u8; 3]>,
     /// The digits that a person gave to classes.
     digits: BTreeMap<u8, CategoryId>,
+    /// The digits of classes that went, by the version of the step that they went with.
+    digits_away: BTreeMap<(CategoryId, u64), u8>,
     /// The objects that are exemplars of a class, as the project knows them.
     exemplars: Vec<(CategoryId, InstanceId)>,
     /// Where it came from.
@@ -448,6 +450,21 @@ impl Document {
             self.keep(Change::Digits(digits.clone()));
             self.digits = digits;
         }
+    }
+
+    /// Takes the digit from a class that went with the step of this version.
+    pub fn put_digit_away(&mut self, class: CategoryId, version: u64) {
+        if let Some((&digit, _)) = self.digits.iter().find(|(_, given)| **given == class) {
+            self.digits_away.insert((class, version), digit);
+        }
+        self.set_digit(class, None);
+    }
+
+    /// Gives a class the digit again that it had when it went with the step of this version, unless another class has that
+    /// by now.
+    pub fn bring_digit_back(&mut self, class: CategoryId, version: u64) {
+        let digit = self.digits_away.remove(&(class, version));
+        self.set_digit(class, digit.filter(|digit| !self.digits.contains_key(digit)));
     }
 
     /// The objects that are exemplars of a class, the oldest first.

@@ -199,10 +199,8 @@ impl State {
     /// Moves an object, and with it those that are selected with it; they stay on the image, and painted masks painted ones.
     pub fn move_object(&mut self, id: InstanceId, by: Point) {
         let Some((image, size)) = self.shown().map(|image| (image.id, image.size)) else { return };
-        let is_along = |other: InstanceId| self.is_selected(id) && self.is_selected(other) && self.is_visible(other);
-        let objects: Vec<Instance> = self.objects().filter(|object| object.id == id || is_along(object.id)).cloned().collect();
-        let Some(extent) = objects.iter().map(|object| object.bbox).reduce(Rect::united) else { return };
-        let by = within(extent, by, size);
+        let objects: Vec<Instance> = self.moved_with(id).cloned().collect();
+        let Some(by) = self.way(id, by) else { return };
         let Some(edit) = self.moved(&objects, |object| beside(object.clone(), by, size)) else { return };
         let painted = self.painted(&objects);
         self.message = None;
@@ -216,6 +214,18 @@ impl State {
             let duplicates = self.duplicates(&ids(&objects));
             self.say_duplicates(&duplicates);
         }
+    }
+
+    /// An object, and those that are selected with it and move with it.
+    pub(super) fn moved_with(&self, id: InstanceId) -> impl Iterator<Item = &Instance> {
+        let is_along = move |other: InstanceId| self.is_selected(id) && self.is_selected(other) && self.is_visible(other);
+        self.objects().filter(move |object| object.id == id || is_along(object.id))
+    }
+
+    /// As much of the way `by` as leaves an object, and those that move with it, on the image.
+    pub(super) fn way(&self, id: InstanceId, by: Point) -> Option<Point> {
+        let extent = self.moved_with(id).map(|object| object.bbox).reduce(Rect::united)?;
+        Some(within(extent, by, self.shown()?.size))
     }
 
     /// The edit that makes of each of `objects` what `by` does; says so where a mask cannot be moved.
@@ -414,9 +424,17 @@ pub(super) fn within(bbox: Rect, by: Point, size: Size) -> Point {
     Point::new(along(bbox.x, bbox.right(), size.width, by.x), along(bbox.y, bbox.bottom(), size.height, by.y))
 }
 
-/// An object so far beside its place on an image of `size`; pixels move by whole ones.
+/// How far an outline moves on the way `by`: pixels by whole ones.
+pub(super) fn step_of(shape: &Shape, by: Point) -> Point {
+    match shape {
+        Shape::Rle { .. } => Point::new(by.x.round(), by.y.round()),
+        Shape::Box | Shape::Polygons(_) => by,
+    }
+}
+
+/// An object so far beside its place on an image of `size`.
 pub(super) fn beside(mut instance: Instance, by: Point, size: Size) -> Result<Instance, ShapeError> {
-    let bbox = instance.bbox;
+    let (bbox, by) = (instance.bbox, step_of(&instance.shape, by));
     match &instance.shape {
         Shape::Box => {
             instance.bbox = rounded(Rect { x: bbox.x + by.x, y: bbox.y + by.y, ..bbox });
@@ -424,8 +442,7 @@ pub(super) fn beside(mut instance: Instance, by: Point, size: Size) -> Result<In
         }
         Shape::Polygons(polygons) => instance.set_shape(Shape::Polygons(polygons.iter().map(|ring| moved(ring, by)).collect())),
         Shape::Rle { .. } => {
-            let whole = (by.x.round() as i64, by.y.round() as i64);
-            let counts = rle::moved(size, &instance.shape.runs(bbox, size)?, whole, size);
+            let counts = rle::moved(size, &instance.shape.runs(bbox, size)?, (by.x as i64, by.y as i64), size);
             instance.set_pixels(Shape::from_runs(size, counts));
         }
     }

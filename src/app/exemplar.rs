@@ -1,6 +1,7 @@
 //! Exemplars: the objects that condition the proposals of their class. The project knows which they are; their crops are
 //! made again, on a thread, when it is opened.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use crate::model::segmenter::MOST_EXEMPLARS;
 #[derive(Debug, Default)]
 pub struct Exemplars {
     all: Vec<Exemplar>,
+    /// Those of classes that went, by the version of the step that they went with.
+    away: BTreeMap<(CategoryId, u64), Vec<Exemplar>>,
     /// The crops that a thread has made.
     made: Latest<Vec<(InstanceId, Arc<ExemplarCrop>)>>,
 }
@@ -35,7 +38,7 @@ impl Exemplars {
     /// Those that a project knows, without crops.
     pub(super) fn known(objects: &[(CategoryId, InstanceId)]) -> Self {
         let exemplar = |&(class, object): &(CategoryId, InstanceId)| Exemplar { class, object: Some(object), crop: None };
-        Self { all: objects.iter().map(exemplar).collect(), made: Latest::default() }
+        Self { all: objects.iter().map(exemplar).collect(), ..Self::default() }
     }
 
     /// Whether no class has one.
@@ -74,9 +77,18 @@ impl Exemplars {
         self.all.retain(|exemplar| exemplar.object.is_some() || exemplar.crop.is_some());
     }
 
-    /// Forgets the exemplars of a class.
-    pub(super) fn forget_class(&mut self, class: CategoryId) {
-        self.all.retain(|exemplar| exemplar.class != class);
+    /// Takes away the exemplars of a class that went with the step of this version.
+    pub(super) fn put_away(&mut self, class: CategoryId, version: u64) {
+        let gone: Vec<Exemplar> = self.all.extract_if(.., |exemplar| exemplar.class == class).collect();
+        self.away.insert((class, version), gone);
+    }
+
+    /// Gives a class the exemplars again that it had when it went with the step of this version, and none else.
+    pub(super) fn bring_back(&mut self, class: CategoryId, version: u64) {
+        let back = self.away.remove(&(class, version)).unwrap_or_default();
+        let is_back = |object| back.iter().any(|exemplar| exemplar.object == Some(object));
+        self.all.retain(|exemplar| exemplar.class != class && !exemplar.object.is_some_and(is_back));
+        self.all.extend(back);
     }
 
     /// The objects that the project is to know.
@@ -203,8 +215,12 @@ mod tests {
         exemplars.forget_object(InstanceId(2));
         assert_eq!(objects(&exemplars), [99, 4, 5, 6, 7, 8, 9, 3]);
         assert_eq!(exemplars.of(CAT).len(), MOST_EXEMPLARS, "its crop still serves");
-        exemplars.forget_class(CAT);
+        exemplars.put_away(CAT, 7);
         assert_eq!((objects(&exemplars), exemplars.of(CAT).len()), (vec![99], 0));
+        exemplars.bring_back(CAT, 8);
+        assert_eq!(exemplars.of(CAT).len(), 0, "another class has its id");
+        exemplars.bring_back(CAT, 7);
+        assert_eq!((objects(&exemplars), exemplars.of(CAT).len()), (vec![99, 4, 5, 6, 7, 8, 9, 3], MOST_EXEMPLARS));
     }
 
     #[test]

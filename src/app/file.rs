@@ -133,6 +133,8 @@ impl App {
         self.collect_look(ctx);
         self.watch_storage(ctx);
         self.go_on_leaving(ctx);
+        // Before the keys, one of which may finish it.
+        self.end_undrawable();
     }
 
     /// Says why a path cannot be opened, or asks what is meant.

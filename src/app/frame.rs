@@ -20,6 +20,9 @@ const REDO_TIME: Duration = Duration::from_secs(20);
 /// A window that is lower than this, in points, has a lower film strip.
 const LOW: f32 = 440.0;
 
+/// In a panel that is lower than this, in points, the lists' headings stand closer.
+const LOW_LISTS: f32 = 236.0;
+
 impl App {
     /// Shows the window's content and carries out what was asked for.
     pub fn show_ui(&mut self, ui: &mut Ui) {
@@ -140,21 +143,28 @@ impl App {
             Panel::bottom("filmstrip").frame(panel(10, 8)).exact_size(strip).show(ui, |ui| filmstrip.ui(ui, state, pictures, commands));
             Panel::left("tools").frame(panel(6, 10)).exact_size(56.0).resizable(false).show(ui, |ui| toolbar::ui(ui, state, commands));
             Panel::right("lists").frame(panel(12, 10)).default_size(270.0).size_range(200.0..=460.0).show(ui, |ui| {
-                // Each list has two rows at least; where there is no room for that, all move together.
+                // Each list has two rows at least, in a low panel a part of them; where there is no room for that, all move
+                // together.
                 ScrollArea::vertical().id_salt("lists").auto_shrink([false, false]).show(ui, |ui| {
                     if let Some(polished) = polished {
                         polish::list_ui(ui, state, &polished.findings, ui.available_height() * 0.3, commands);
                         ui.separator();
                     }
                     let height = ui.available_height();
-                    let room = (height * 0.55 - 44.0).min(height - 185.0).max(57.0);
+                    let is_low = height < LOW_LISTS;
+                    if is_low {
+                        ui.spacing_mut().item_spacing.y = 2.0;
+                        ui.spacing_mut().interact_size.y = 18.0;
+                    }
+                    let room = if is_low { (height * 0.5 - 33.0).max(30.0) } else { (height * 0.55 - 44.0).min(height - 185.0).max(57.0) };
                     lit = ui.push_id("objects", |ui| objects::ui(ui, state, room, hovered, commands)).inner;
-                    ui.add_space(8.0);
+                    let (above, below, heading, least) = if is_low { (0.0, 0.0, 30.0, 40.0) } else { (8.0, 4.0, 70.0, 53.0) };
+                    ui.add_space(above);
                     ui.separator();
-                    ui.add_space(4.0);
+                    ui.add_space(below);
                     ui.push_id("classes", |ui| {
-                        let height = ui.available_height() - 70.0;
-                        classes::ui(ui, state, height.max(53.0), commands);
+                        let height = ui.available_height() - heading;
+                        classes::ui(ui, state, height.max(least), is_low, commands);
                     });
                 });
             });

@@ -2,6 +2,7 @@
 
 use super::App;
 use super::command::{Command, Tool};
+use super::picture::Loaded;
 use super::state::Tone;
 use super::visibility::Visibility;
 use crate::annotation::{InstanceId, Shape};
@@ -64,6 +65,16 @@ impl App {
             self.state.say(Tone::Warning, "The image cannot be read, so nothing can be drawn on it");
         } else {
             self.state.say_unsized();
+        }
+    }
+
+    /// Ends what is being drawn on an image that turns out to be unreadable, and says why.
+    pub(super) fn end_undrawable(&mut self) {
+        let is_drawing = self.state.tool != Tool::Select && self.canvas.is_drawing();
+        let Some(image) = self.state.shown().filter(|_| is_drawing) else { return };
+        let picture = self.pictures.get(&self.state.document.image_path(image));
+        if matches!(picture, Loaded::Broken(_)) && self.canvas.drop_drawing() {
+            self.say_undrawable();
         }
     }
 

@@ -59,7 +59,7 @@ impl Preset {
 pub struct Keymap {
     /// What the keys are without changes.
     pub preset: Preset,
-    /// The keys of commands that were changed, as on key caps.
+    /// The keys of commands that were changed, as settings keep them.
     pub changed: BTreeMap<String, Vec<String>>,
 }
 
@@ -79,7 +79,7 @@ impl Keymap {
 
     /// The first key of a line of the table, as on its cap; empty where it has none.
     pub fn first(&self, entry: &Entry) -> String {
-        self.keys(entry).first().map(|chord| chord.text()).unwrap_or_default()
+        self.keys(entry).first().map(|chord| chord.shown()).unwrap_or_default()
     }
 
     /// What a sentence calls a command: its first key, or its name where it has none.

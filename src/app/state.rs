@@ -299,10 +299,16 @@ impl State {
         self.document.judgement(instance.id).expected_iou.map(f64::from).or(instance.score)
     }
 
-    /// Forgets what is known about the objects and classes that `edit` puts in or takes out.
+    /// Forgets what is known about the objects and classes that `edit`, which was just made, puts in or takes out.
     pub(super) fn forget(&mut self, edit: &Edit) {
+        self.forget_in_step(edit, self.document.version());
+    }
+
+    /// [`Self::forget`] for an edit of the step of this version. A class that comes back with the step that it went with has
+    /// its digit and its exemplars again.
+    pub(super) fn forget_in_step(&mut self, edit: &Edit, version: u64) {
         match edit {
-            Edit::Batch(edits) => edits.iter().for_each(|edit| self.forget(edit)),
+            Edit::Batch(edits) => edits.iter().for_each(|edit| self.forget_in_step(edit, version)),
             // An id may come to another object.
             Edit::Remove(id) => self.forget_object(*id),
             Edit::Insert { instance, .. } => {
@@ -310,8 +316,8 @@ impl State {
                 self.exemplars.forget_object(instance.id);
             }
             // So may that of a class.
-            Edit::RemoveCategory(id) => self.forget_class(*id),
-            Edit::InsertCategory { category, .. } => self.forget_class(category.id),
+            Edit::RemoveCategory(id) => self.forget_class(*id, version),
+            Edit::InsertCategory { category, .. } => self.forget_class(category.id, version),
             _ => {}
         }
     }
@@ -325,9 +331,14 @@ impl State {
         self.visibility.forget(id);
     }
 
-    fn forget_class(&mut self, id: CategoryId) {
-        self.document.set_digit(id, None);
-        self.exemplars.forget_class(id);
+    fn forget_class(&mut self, id: CategoryId, version: u64) {
+        if self.document.category(id).is_some() {
+            self.document.bring_digit_back(id, version);
+            self.exemplars.bring_back(id, version);
+        } else {
+            self.document.put_digit_away(id, version);
+            self.exemplars.put_away(id, version);
+        }
         self.used_classes.retain(|&used| used != id);
         self.clipboard.retain(|(copied, _)| copied.category_id != id);
     }

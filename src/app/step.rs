@@ -121,7 +121,7 @@ impl App {
                 if images_out(entry.edit()).is_empty() {
                     self.state.select_brought(entry.edit());
                 }
-                self.state.forget(entry.edit());
+                self.state.forget_in_step(entry.edit(), entry.version());
                 self.drop_outdated();
                 self.review_again(redo, entry.edit());
                 self.state.say(Tone::Plain, format!("{}: {}", if redo { "Done again" } else { "Taken back" }, entry.label));

@@ -7,6 +7,7 @@
 
 use burn::tensor::{Device, Tensor};
 use image::RgbImage;
+use rayon::prelude::*;
 
 use super::alternatives::Alternative;
 use super::calibration::Calibration;
@@ -133,8 +134,8 @@ impl Proposer<'_> {
 
     /// Encodes what is seen of the boxes; a single one may be remembered.
     pub(super) fn encoded(&self, views: &[View], prompts: &[Prompt]) -> Result<Encoded, AssistError> {
-        let input = views.iter().flat_map(View::input).collect();
-        let features = self.features(input, views.len(), views.len() == 1, |crops| crops);
+        let inputs: Vec<Vec<f32>> = views.par_iter().map(View::input).collect();
+        let features = self.features(inputs.concat(), views.len(), views.len() == 1, |crops| crops);
         let conditions = prompts.iter().map(|prompt| self.condition(prompt)).collect::<Result<Vec<_>, _>>()?;
         let context = self.segmenter.conditioning.as_ref().and_then(|layers| layers.context(&conditions, self.device));
         Ok(Encoded { count: views.len(), features, context })

@@ -137,6 +137,13 @@ impl Canvas {
         self.gesture.take().is_some() || had_outline
     }
 
+    /// Ends an outline and a gesture that would change something, without a command; whether there was either. Moving the image
+    /// goes on.
+    pub(super) fn drop_drawing(&mut self) -> bool {
+        let had_outline = !std::mem::take(&mut self.outline).is_empty();
+        self.drop_gesture() || had_outline
+    }
+
     /// Ends the gesture on an image; an outline of several points waits there for [`Self::resume`].
     pub(super) fn put_aside(&mut self, image: Option<ImageId>) {
         if let Some(image) = image.filter(|_| !self.outline.is_empty()) {

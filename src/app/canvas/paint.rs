@@ -11,6 +11,7 @@ use super::overlay::{Layer, Masks};
 use crate::annotation::{Instance, InstanceId, Shape};
 use crate::app::assistant::{Assistant, Patch};
 use crate::app::command::Tool;
+use crate::app::edit::step_of;
 use crate::app::state::State;
 use crate::app::theme::Palette;
 use crate::geometry::{Point, Rect};
@@ -175,6 +176,7 @@ impl Canvas {
         let selection: HashSet<InstanceId> = state.selection.iter().copied().collect();
         let waiting = |instance: &Instance| assistant.running().is_some_and(|running| running.instances.contains(&instance.id));
         let held = self.held(state);
+        let moved = self.moved(state);
         for instance in state.objects().filter(|instance| state.is_visible(instance.id) && self.is_seen(instance, visible)) {
             let selected = selection.contains(&instance.id);
             let hovered = self.lit() == Some(instance.id);
@@ -184,7 +186,7 @@ impl Canvas {
             }
             let color = state.object_color(instance);
             let own = held.filter(|(id, _)| *id == instance.id).map(|(_, rect)| rect);
-            let rect = self.view.ui_rect(self.shown_box(instance.id, own.unwrap_or(instance.bbox), state));
+            let rect = self.view.ui_rect(self.shown_box(instance, own.unwrap_or(instance.bbox), moved.as_ref()));
             if is_box {
                 let width = if selected || hovered { 2.2 } else { 1.5 };
                 if waiting(instance) {
@@ -225,13 +227,21 @@ impl Canvas {
         self.paint_outline(painter, state);
     }
 
-    /// The box `rect` of an object as the gesture makes it.
-    fn shown_box(&self, object: InstanceId, rect: Rect, state: &State) -> Rect {
+    /// The objects that the gesture moves, and how far.
+    fn moved(&self, state: &State) -> Option<(HashSet<InstanceId>, Point)> {
+        let Some(Gesture::Move { id, start, now, .. }) = &self.gesture else { return None };
+        let by = state.way(*id, Point::new(now.x - start.x, now.y - start.y))?;
+        Some((state.moved_with(*id).map(|object| object.id).collect(), by))
+    }
+
+    /// The box `rect` of an object as the gesture makes it, which moves these objects so far.
+    fn shown_box(&self, object: &Instance, rect: Rect, moved: Option<&(HashSet<InstanceId>, Point)>) -> Rect {
+        if let Some((_, by)) = moved.filter(|(ids, _)| ids.contains(&object.id)) {
+            let by = step_of(&object.shape, *by);
+            return Rect { x: rect.x + by.x, y: rect.y + by.y, ..rect };
+        }
         match &self.gesture {
-            Some(Gesture::Move { id, start, now, .. }) if *id == object || state.is_selected(*id) && state.is_selected(object) => {
-                Rect { x: rect.x + now.x - start.x, y: rect.y + now.y - start.y, ..rect }
-            }
-            Some(Gesture::Resize { id, from, handle, now, .. }) if *id == object => resized(*from, *handle, *now),
+            Some(Gesture::Resize { id, from, handle, now, .. }) if *id == object.id => resized(*from, *handle, *now),
             _ => rect,
         }
     }
@@ -294,4 +304,25 @@ fn name_tag(painter: &Painter, rect: egui::Rect, name: &str, color: Color32) {
     let corner: Pos2 = pos2(rect.left().max(painter.clip_rect().left()), top);
     painter.rect_filled(egui::Rect::from_min_size(corner, size), CornerRadius::same(3), color);
     painter.galley(corner + vec2(5.0, 1.5), galley, dark);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::empty_image;
+    use super::*;
+
+    #[test]
+    fn objects_are_shown_where_they_will_be_when_they_are_let_go() {
+        // The image has 40 x 30 pixels.
+        let (mut state, mut canvas) = empty_image();
+        let boxes = [Rect::new(2.0, 2.0, 10.0, 10.0), Rect::new(20.0, 15.0, 10.0, 10.0)];
+        state.selection = boxes.into_iter().filter_map(|rect| state.add_box(rect)).collect();
+        let (id, start, now) = (state.selection[0], Point::new(5.0, 5.0), Point::new(39.0, 29.0));
+        canvas.gesture = Some(Gesture::Move { id, clicked: id, start, now });
+        let moved = canvas.moved(&state);
+        let shown: Vec<Rect> = state.objects().map(|object| canvas.shown_box(object, object.bbox, moved.as_ref())).collect();
+        assert_eq!(shown, [Rect::new(12.0, 7.0, 10.0, 10.0), Rect::new(30.0, 20.0, 10.0, 10.0)]);
+        state.move_object(id, Point::new(now.x - start.x, now.y - start.y));
+        assert_eq!(state.objects().map(|object| object.bbox).collect::<Vec<_>>(), shown);
+    }
 }

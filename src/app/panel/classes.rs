@@ -8,7 +8,7 @@ use egui::{Button, Margin, Response, RichText, ScrollArea, TextEdit, Ui, pos2, v
 
 use super::menu::possible;
 use super::scroll::{self, Scroll};
-use super::{is_entered, line, row, title};
+use super::{focus, is_entered, line, row, select, title, title_words};
 use crate::annotation::{Category, CategoryId, InstanceId};
 use crate::app::class::in_use;
 use crate::app::command::{Command, entry};
@@ -19,18 +19,20 @@ use crate::formats::lvis::{self, Mark, Marks};
 
 const ROW: f32 = 26.0;
 
-/// Shows the list in `height` points.
-pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, commands: &mut Vec<Command>) {
+/// Shows the list in `height` points; with `is_low` all above it stands in one line, where that is wide enough.
+pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, is_low: bool, commands: &mut Vec<Command>) {
     let colors = theme::palette(state.settings.look);
     let categories = &state.document.dataset().categories;
-    title(ui, "Classes", &categories.len().to_string(), colors);
-    ui.horizontal(|ui| {
-        let tip = entry(&Command::SearchClass).map_or("", |entry| entry.tip);
-        if ui.button("Find or add class…").on_hover_text(tip).clicked() {
-            commands.push(Command::SearchClass);
-        }
-        ui.label(RichText::new("/").monospace().color(colors.weak));
-    });
+    let count = categories.len().to_string();
+    if is_low {
+        ui.horizontal_wrapped(|ui| {
+            title_words(ui, "Classes", &count, colors);
+            search_ui(ui, colors, commands);
+        });
+    } else {
+        title(ui, "Classes", &count, colors);
+        ui.horizontal(|ui| search_ui(ui, colors, commands));
+    }
     let mut counts: HashMap<_, usize> = HashMap::new();
     for instance in state.objects() {
         *counts.entry(instance.category_id).or_default() += 1;
@@ -52,6 +54,15 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, commands: &mut Vec<Com
         }
     });
     ui.data_mut(|data| data.insert_temp(memory, Followed { scroll, ..now }));
+}
+
+/// The button that finds a class or makes one.
+fn search_ui(ui: &mut Ui, colors: &Palette, commands: &mut Vec<Command>) {
+    let tip = entry(&Command::SearchClass).map_or("", |entry| entry.tip);
+    if ui.button("Find or add class…").on_hover_text(tip).clicked() {
+        commands.push(Command::SearchClass);
+    }
+    ui.label(RichText::new("/").monospace().color(colors.weak));
 }
 
 /// What the list keeps in sight when it changes, and how far it is scrolled.
@@ -218,17 +229,18 @@ impl RenameForm {
         ui.heading(format!("Rename {}", self.before));
         ui.add_space(6.0);
         let enter = is_entered(ui);
-        let mut output =
-            TextEdit::singleline(&mut self.name).hint_text("Name").desired_width(f32::INFINITY).margin(Margin::same(8)).show(ui);
-        let has_focus = output.response.has_focus();
-        if !enter && !has_focus {
-            output.response.request_focus();
-        }
+        let id = ui.scope_id().with("name");
+        focus(ui, id);
         // What is typed first takes the place of the old name.
-        if has_focus && !self.is_marked {
-            output.state.cursor.set_char_range(Some(CCursorRange::select_all_str(&self.name)));
-            output.state.store(ui.ctx(), output.response.id);
+        if !self.is_marked {
+            select(ui, id, CCursorRange::select_all_str(&self.name));
             self.is_marked = true;
+        }
+        let field = TextEdit::singleline(&mut self.name).id(id).hint_text("Name").desired_width(f32::INFINITY);
+        let field = ui.add(field.margin(Margin::same(8)));
+        // In its first frame egui takes the focus away again.
+        if !enter && !field.has_focus() {
+            field.request_focus();
         }
         let name = self.name.trim();
         let fault = state.name_fault(self.class, name);

@@ -259,11 +259,7 @@ impl Search {
         let is_moved = steps != 0;
         let enter = super::is_entered(ui);
         let id = ui.scope_id().with("query");
-        // Before it is shown: what is typed in the frame that opens it is its own. Asking again each frame would break input
-        // methods off.
-        if !ui.memory(|memory| memory.has_focus(id)) {
-            ui.memory_mut(|memory| memory.request_focus(id));
-        }
+        super::focus(ui, id);
         let field = TextEdit::singleline(&mut self.query).id(id).hint_text(hint.to_owned());
         let field = ui.add(field.desired_width(f32::INFINITY).margin(Margin::same(8)));
         if field.changed() {

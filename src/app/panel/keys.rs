@@ -2,7 +2,7 @@
 
 use egui::{Context, Event, Grid, Key, Label, Modifiers, RichText, ScrollArea, Ui, vec2};
 
-use crate::app::chord::Chord;
+use crate::app::chord::{Chord, spelled};
 use crate::app::command::{Command, Entry, Menu, POINTER, TABLE};
 use crate::app::keymap::Preset;
 use crate::app::settings::Settings;
@@ -36,7 +36,7 @@ impl KeysForm {
         ui.label(RichText::new(note).size(12.5).color(colors.weak));
         let conflicts = settings.keymap.conflicts();
         for (chord, names) in &conflicts {
-            let text = format!("{} stands at {}: only the first is heard", chord.text(), names.join(" and "));
+            let text = format!("{} stands at {}: only the first is heard", chord.shown(), names.join(" and "));
             ui.label(RichText::new(text).size(12.5).color(colors.bad));
         }
         ui.add_space(4.0);
@@ -56,10 +56,10 @@ impl KeysForm {
                             if let Some(&entry) = entries.get(index) {
                                 let clashes = conflicts.iter().any(|(_, names)| names.contains(&entry.name));
                                 self.key_ui(ui, entry, &mut settings, clashes, colors);
-                                ui.add(named(entry.name)).on_hover_text(entry.tip);
+                                ui.add(named(entry.name)).on_hover_text(spelled(entry.tip));
                             } else if let Some((key, name)) = index.checked_sub(entries.len()).and_then(|index| pointer.get(index)) {
-                                ui.label(RichText::new(*key).size(12.5).color(colors.weak));
-                                ui.add(named(name));
+                                ui.label(RichText::new(spelled(key)).size(12.5).color(colors.weak));
+                                ui.add(named(&spelled(name)));
                             }
                             ui.end_row();
                         }
@@ -76,7 +76,7 @@ impl KeysForm {
 
     /// The button with a command's keys.
     fn key_ui(&mut self, ui: &mut Ui, entry: &'static Entry, settings: &mut Settings, clashes: bool, colors: &Palette) {
-        let keys: Vec<String> = settings.keymap.keys(entry).iter().map(|chord| chord.text()).collect();
+        let keys: Vec<String> = settings.keymap.keys(entry).iter().map(|chord| chord.shown()).collect();
         let is_changed = settings.keymap.changed.contains_key(entry.name);
         let (text, color) = if self.waiting == Some(entry.name) {
             ("press a key".to_owned(), colors.warn)

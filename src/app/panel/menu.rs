@@ -3,6 +3,7 @@
 use egui::{Button, Label, MenuBar, RichText, ScrollArea, Ui};
 
 use crate::annotation::Shape;
+use crate::app::chord::spelled;
 use crate::app::command::{Command, Entry, Menu, TABLE, Tool};
 use crate::app::object::Act;
 use crate::app::state::{PolishState, State};
@@ -83,7 +84,7 @@ pub(super) fn entry_ui(ui: &mut Ui, entry: &Entry, state: &State, commands: &mut
     let keys = state.settings.keymap.first(entry);
     let name = named(state, &entry.command, entry.name);
     let button = Button::new(name).shortcut_text(RichText::new(keys).color(colors.weak));
-    let response = ui.add_enabled(possible(state, &entry.command), button).on_hover_text(entry.tip);
+    let response = ui.add_enabled(possible(state, &entry.command), button).on_hover_text(spelled(entry.tip));
     if response.clicked() {
         commands.push(entry.command.clone());
         ui.close();

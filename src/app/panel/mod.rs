@@ -21,7 +21,8 @@ mod training;
 mod transfer;
 
 use egui::style::{ScrollStyle, StyleModifier};
-use egui::{ComboBox, Event, Key, Response, Role, Sense, Ui, WidgetInfo, vec2};
+use egui::text::CCursorRange;
+use egui::{ComboBox, Event, Id, Key, Response, Role, Sense, TextEdit, Ui, WidgetInfo, vec2};
 
 use super::icon::{self, Icon};
 use super::theme::Palette;
@@ -52,6 +53,21 @@ fn icon_button(ui: &mut Ui, icon: Icon, name: &str, side: f32, lit: bool, colors
 fn is_entered(ui: &Ui) -> bool {
     let is_enter = |event: &Event| matches!(event, Event::Key { key: Key::Enter, pressed: true, repeat: false, .. });
     ui.input(|input| input.events.iter().any(is_enter))
+}
+
+/// Gives the field `id` the focus before it is shown: what is typed in the frame that opens it is its own. Asking again each
+/// frame would break input methods off.
+fn focus(ui: &Ui, id: Id) {
+    if !ui.memory(|memory| memory.has_focus(id)) {
+        ui.memory_mut(|memory| memory.request_focus(id));
+    }
+}
+
+/// Selects this of the text of the field `id`, which is shown next.
+fn select(ui: &Ui, id: Id, range: CCursorRange) {
+    let mut state = TextEdit::load_state(ui.ctx(), id).unwrap_or_default();
+    state.cursor.set_char_range(Some(range));
+    TextEdit::store_state(ui.ctx(), id, state);
 }
 
 /// A row of a list: a response that covers the whole width, and the place for its content.
@@ -101,10 +117,13 @@ fn choice(ui: &Ui, name: &str) -> ComboBox<'static> {
 
 /// The small heading of a part of a panel.
 fn title(ui: &mut Ui, text: &str, note: &str, colors: &Palette) {
-    ui.horizontal(|ui| {
-        ui.label(egui::RichText::new(text).size(13.0).strong());
-        ui.label(egui::RichText::new(note).size(12.0).color(colors.weak));
-    });
+    ui.horizontal(|ui| title_words(ui, text, note, colors));
+}
+
+/// The words of such a heading.
+fn title_words(ui: &mut Ui, text: &str, note: &str, colors: &Palette) {
+    ui.label(egui::RichText::new(text).size(13.0).strong());
+    ui.label(egui::RichText::new(note).size(12.0).color(colors.weak));
 }
 
 #[cfg(test)]

@@ -64,24 +64,23 @@ impl PathForm {
         // Before the field, which would take the key for itself.
         let completes = ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Tab));
         let enter = super::is_entered(ui);
-        let mut output = TextEdit::singleline(&mut self.text)
-            .hint_text("Path")
-            .desired_width(f32::INFINITY)
-            .margin(egui::Margin::same(8))
-            .lock_focus(true)
-            .show(ui);
-        if !enter && !output.response.has_focus() {
-            output.response.request_focus();
+        let id = ui.scope_id().with("path");
+        super::focus(ui, id);
+        if let Some(cursor) = self.cursor.take() {
+            super::select(ui, id, cursor);
+        }
+        let field = TextEdit::singleline(&mut self.text).id(id).hint_text("Path").desired_width(f32::INFINITY);
+        let field = ui.add(field.margin(egui::Margin::same(8)).lock_focus(true));
+        // In its first frame egui takes the focus away again.
+        if !enter && !field.has_focus() {
+            field.request_focus();
         }
         let names = self.entries(wanted);
         let chosen = names.first().cloned().filter(|_| completes);
         let clicked = entries_ui(ui, &names, colors);
         if let Some(name) = chosen.or(clicked) {
             self.complete(&name);
-        }
-        if let Some(cursor) = self.cursor.take() {
-            output.state.cursor.set_char_range(Some(cursor));
-            output.state.store(ui.ctx(), output.response.id);
+            ui.ctx().request_repaint();
         }
         let path = self.path();
         let (fits, says) = judged(&path, wanted);

@@ -3,6 +3,7 @@
 use egui::{Ui, vec2};
 
 use super::icon_button;
+use crate::app::chord::spelled;
 use crate::app::command::{Command, Tool, entry};
 use crate::app::icon::Icon;
 use crate::app::panel::menu::possible;
@@ -63,7 +64,7 @@ fn tools_ui(ui: &mut Ui, state: &State, side: f32, commands: &mut Vec<Command>) 
             let response = ui.add_enabled_ui(possible(state, command), |ui| icon_button(ui, *icon, entry.name, side, lit, colors)).inner;
             let key = state.settings.keymap.first(entry);
             let keys = if key.is_empty() { key } else { format!("  ({key})") };
-            if response.on_hover_text(format!("{}{keys}\n{}", entry.name, entry.tip)).clicked() {
+            if response.on_hover_text(format!("{}{keys}\n{}", entry.name, spelled(entry.tip))).clicked() {
                 commands.push(command.clone());
             }
         }
@@ -78,7 +79,7 @@ fn tools_ui(ui: &mut Ui, state: &State, side: f32, commands: &mut Vec<Command>) 
         ui.add_space(4.0);
         ui.separator();
         ui.add_space(4.0);
-        ui.label(egui::RichText::new(text).size(11.5).color(colors.weak)).on_hover_text(tip);
+        ui.label(egui::RichText::new(text).size(11.5).color(colors.weak)).on_hover_text(spelled(tip));
     }
 }
 

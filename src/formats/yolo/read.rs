@@ -1,14 +1,16 @@
 //! Reads YOLO's folder: lines of four numbers after the class are boxes, longer ones polygons, also in one file; one number
-//! more than that is their confidence.
+//! more than that is their confidence. Behind the corners of a polygon it is that only where every polygon of the data set has
+//! one: else the line has lost its last number, and is left out.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::names::{classes, file};
 use super::{GRAIN_PX, label_of, split};
-use crate::annotation::{CategoryId, Image, ImageId, Shape};
+use crate::annotation::{CategoryId, Dataset, Image, ImageId, InstanceId, Shape};
 use crate::formats::exchange::{Builder, ExchangeError, Fault, Imported, Watch, read_text, stem};
 use crate::formats::loss::{Kind, Tally};
 use crate::formats::{Report, folder};
@@ -59,17 +61,18 @@ pub(in crate::formats) fn read(path: &Path, images: Option<&Path>, watch: &mut W
     }
     let mut builder = Builder::default();
     let classes: Vec<CategoryId> = classes.iter().map(|name| builder.class(name)).collect();
-    let (mut used, mut first) = (HashSet::new(), None);
+    let (mut used, mut first, mut polygons) = (HashSet::new(), None, Polygons::default());
     let meter = Meter::start("Reading", source.pictures.len() as u64);
     for (done, picture) in source.pictures.into_iter().enumerate() {
         watch.step(&meter, done)?;
         let id = builder.image(picture.file_name, picture.size);
         let Some(file) = picture.labels.into_iter().find(|file| file.exists()) else { continue };
         let text = read_text(&file)?;
-        let fault = lines(&text, &file, (id, picture.size), &classes, &mut builder, &mut tally)?;
+        let fault = lines(&text, &file, (id, picture.size), &classes, &mut builder, &mut polygons, &mut tally)?;
         first = first.or(fault);
         used.insert(file);
     }
+    polygons.settle(&mut builder.dataset, &mut tally);
     // Texts without a single object are no labels.
     if let Some(fault) = first.filter(|_| builder.dataset.instances.is_empty()) {
         return Err(fault);
@@ -105,6 +108,29 @@ fn around(root: &Path, images: Option<PathBuf>) -> Result<Source, ExchangeError>
     Ok(Source { report, pictures, texts, is_mixed: labels == root, place })
 }
 
+/// The polygons of a data set, as far as their confidences go.
+#[derive(Default)]
+struct Polygons {
+    /// Whether one has none.
+    is_any_plain: bool,
+    /// Those that have one, with their files, lines and counts of numbers.
+    scored: Vec<(InstanceId, Rc<Path>, usize, usize)>,
+}
+
+impl Polygons {
+    /// Leaves those with a confidence out and counts them where others have none: they have lost a number.
+    fn settle(self, dataset: &mut Dataset, tally: &mut Tally) {
+        if !self.is_any_plain || self.scored.is_empty() {
+            return;
+        }
+        for (_, file, line, count) in &self.scored {
+            tally.add(Kind::Unreadable, format_args!("{} line {line} ({})", file.display(), Fault::Count(*count)));
+        }
+        let left_out: HashSet<InstanceId> = self.scored.iter().map(|(id, ..)| *id).collect();
+        dataset.instances.retain(|object| !left_out.contains(&object.id));
+    }
+}
+
 /// Adds the objects of `text`. A line that cannot be read is left out and counted; returns what is wrong with the first one.
 ///
 /// # Errors
@@ -115,9 +141,10 @@ fn lines(
     (image, size): (ImageId, Size),
     classes: &[CategoryId],
     builder: &mut Builder,
+    polygons: &mut Polygons,
     tally: &mut Tally,
 ) -> Result<Option<ExchangeError>, ExchangeError> {
-    let mut first = None;
+    let (mut first, name): (_, Rc<Path>) = (None, file.into());
     for (index, line) in text.lines().enumerate() {
         let at = |fault| ExchangeError::record(file, format!("line {}", index + 1), fault);
         let object = match parsed(line, size) {
@@ -134,7 +161,15 @@ fn lines(
         if object.is_outside {
             tally.add(Kind::OutOfImage, format_args!("{} line {}", file.display(), index + 1));
         }
-        builder.object(image, *class, object.bbox, object.shape).score = object.score;
+        let corners: usize = if let Shape::Polygons(rings) = &object.shape { rings.iter().map(Vec::len).sum() } else { 0 };
+        let added = builder.object(image, *class, object.bbox, object.shape);
+        added.score = object.score;
+        match object.score {
+            _ if corners == 0 => {}
+            // Besides the corners there are the class and the confidence.
+            Some(_) => polygons.scored.push((added.id, Rc::clone(&name), index + 1, corners + 2)),
+            None => polygons.is_any_plain = true,
+        }
     }
     Ok(first)
 }

@@ -87,6 +87,34 @@ fn exemplars_come_back_with_their_project() {
 }
 
 #[test]
+fn a_class_that_comes_back_has_its_digit_and_its_exemplars() {
+    let mut window = Window::new(false);
+    window.draw_box((10.0, 20.0), (40.0, 50.0));
+    window.answered();
+    window.press(Key::K);
+    let class = window.app().state().category.unwrap();
+    window.perform(Command::SetDigit(class, Some(7)));
+    window.press(Key::Delete);
+    let known = |window: &Window| {
+        let state = window.app().state();
+        (state.class_of_digit(7), state.exemplars.of(class).len(), state.document.exemplars().len())
+    };
+    assert_eq!((window.objects(), known(&window)), (0, (Some(class), 1, 1)));
+    window.perform(Command::DeleteClass(Some(class)));
+    window.perform(Command::NewClass("other".to_owned()));
+    assert_eq!(window.app().state().document.dataset().categories[0].id, class);
+    assert_eq!(known(&window), (None, 0, 0), "another class has the id by now");
+    for expected in [(None, 0, 0), (Some(class), 1, 1)] {
+        window.perform(Command::Undo);
+        assert_eq!(known(&window), expected, "{}", window.says());
+    }
+    window.perform(Command::Redo);
+    assert_eq!(known(&window), (None, 0, 0));
+    window.perform(Command::Undo);
+    assert_eq!(known(&window), (Some(class), 1, 1));
+}
+
+#[test]
 fn a_search_is_shown_and_escape_stops_it() {
     let mut window = Window::new(true);
     window.press(Key::B);

@@ -70,6 +70,41 @@ fn nothing_is_drawn_on_an_unreadable_image() {
 }
 
 #[test]
+fn what_is_being_drawn_ends_where_the_image_turns_out_to_be_unreadable() {
+    let mut window = Window::unasked(true);
+    window.all_is_read();
+    let (sound, broken) = (window.data.clone(), window.folder.path().join("broken"));
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::write(broken.join("a.png"), "no picture").unwrap();
+    for tool in [Tool::Polygon, Tool::Box, Tool::Brush] {
+        window.perform(Command::UseImageFolder(sound.clone()));
+        window.until("the image is shown", App::is_image_ready);
+        window.perform(Command::Use(tool));
+        let corners = [(20.0, 20.0), (70.0, 20.0), (70.0, 60.0)];
+        if tool == Tool::Polygon {
+            for at in corners {
+                window.drag(at, at, Modifiers::NONE);
+            }
+        }
+        let [start, _, end] = corners.map(|(x, y)| window.position(x, y));
+        let button = |pos, pressed| Event::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers: Modifiers::NONE };
+        if tool != Tool::Polygon {
+            for event in [Event::PointerMoved(start), button(start, true), Event::PointerMoved(end)] {
+                window.harness.event(event);
+            }
+            window.harness.run_steps(2);
+        }
+        window.perform(Command::UseImageFolder(broken.clone()));
+        card_is_shown(&mut window);
+        window.harness.run_steps(2);
+        assert_eq!(window.says(), "The image cannot be read, so nothing can be drawn on it", "{tool:?}");
+        window.harness.event(button(end, false));
+        window.press(Key::Enter);
+        assert_eq!(window.objects(), 0, "{tool:?}");
+    }
+}
+
+#[test]
 fn a_file_that_came_into_a_folder_can_be_opened_itself() {
     let mut window = Window::new(false);
     window.project_is_written();

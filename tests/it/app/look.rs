@@ -133,6 +133,34 @@ fn what_is_typed_in_the_frame_that_opens_a_field_and_the_next_one_stands_in_it()
 }
 
 #[test]
+fn what_is_typed_in_the_frame_that_opens_a_form_takes_the_place_of_its_text() {
+    let mut window = Window::unasked(true);
+    window.perform(Command::AddBox(Rect::new(10.0, 10.0, 20.0, 20.0)));
+    let mut settings = window.app().state().settings.clone();
+    for (name, key) in [("Rename class…", "Ctrl+B"), ("Open path…", "Ctrl+M")] {
+        settings.keymap.changed.insert(name.to_owned(), vec![key.to_owned()]);
+    }
+    window.perform(Command::Change(settings));
+    let value = |window: &Window| window.harness.get_by_role(egui::accesskit::Role::TextInput).value();
+    for key in [Key::B, Key::M] {
+        let opener = Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: Modifiers::COMMAND };
+        window.harness.input_mut().events.extend(std::iter::once(opener).chain(typed("zebra fi")));
+        window.harness.step();
+        window.harness.input_mut().events.extend(typed("shb"));
+        window.harness.step();
+        window.harness.run_steps(2);
+        assert_eq!(value(&window).as_deref(), Some("zebra fishb"), "{key:?}");
+        window.press(Key::Backspace);
+        assert_eq!(value(&window).as_deref(), Some("zebra fish"), "the cursor stands at the end");
+        window.press(Key::Escape);
+    }
+    window.perform(Command::AskName(None));
+    window.harness.event(Event::Text("zebra".to_owned()));
+    window.harness.run_steps(2);
+    assert_eq!(value(&window).as_deref(), Some("zebra"), "the old name is selected until something is typed");
+}
+
+#[test]
 fn enter_starts_the_polish_dialog() {
     let mut window = Window::new(false);
     window.draw_box((20.0, 20.0), (70.0, 60.0));

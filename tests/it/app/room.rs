@@ -233,6 +233,26 @@ fn a_low_window_has_two_classes_above_the_film_strip() {
 }
 
 #[test]
+fn a_low_window_with_large_text_has_classes_above_the_film_strip() {
+    // As much as 900 × 600 has with text of twice the size, and the harness's own margin around it.
+    let mut window = sized(466.0, 316.0, true);
+    let names = ["Class one", "Class two", "Class three", "Class four"];
+    for name in names {
+        window.perform(Command::NewClass(name.trim_start_matches("Class ").to_owned()));
+    }
+    for at in [10.0, 50.0] {
+        window.draw_box((at, 20.0), (at + 30.0, 50.0));
+    }
+    window.harness.run_steps(2);
+    // Down to the margins of the side panel and the strip.
+    let (top, bottom) = (place(&window, "Find or add class…").bottom(), place(&window, "Image a.png").top() - 18.0);
+    let seen = |row: Place| (row.bottom().min(bottom) - row.top().max(top)).max(0.0);
+    let rows = |name: &'static str| window.harness.query_all_by_label_contains(name).map(|row| seen(row.rect())).sum::<f32>();
+    let classes: f32 = names.into_iter().map(rows).sum();
+    assert!(classes >= 1.5 * 26.0, "{classes} points from {top} to {bottom}");
+}
+
+#[test]
 fn the_export_dialog_stays_where_it_is_and_lists_what_loses() {
     let mut window = Window::new(false);
     window.press(Key::B);

@@ -182,12 +182,30 @@ fn a_number_behind_the_corners_is_the_confidence() {
     let root = folder.path();
     labelled(root, &["a.png"]);
     fs::write(root.join("data.yaml"), "names: [x]\n").unwrap();
-    fs::write(root.join("labels/a.txt"), "0 0 0 0.5 0 0.5 0.5 0.75\n0 0 0 0.5 0 0.5 0.5\n").unwrap();
+    fs::write(root.join("labels/a.txt"), "0 0 0 0.5 0 0.5 0.5 0.75\n0 0.5 0.5 0.25 0.5\n0 0 0 0.5 0 0.5 0.5 0.5\n").unwrap();
     let imported = import(Format::YoloSeg, root, None).unwrap();
     assert!(imported.tally.is_empty(), "{}", imported.tally);
     let rows: Vec<_> = imported.dataset.instances.iter().map(|object| (object.shape.clone(), object.score)).collect();
     let triangle = Shape::Polygons(vec![vec![0.0, 0.0, 4.0, 0.0, 4.0, 4.0]].into());
-    assert_eq!(rows, [(triangle.clone(), Some(0.75)), (triangle, None)]);
+    assert_eq!(rows, [(triangle.clone(), Some(0.75)), (Shape::Box, None), (triangle, Some(0.5))]);
+}
+
+#[test]
+fn a_polygon_that_lost_a_number_has_no_confidence_where_no_other_has_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    labelled(root, &["a.png", "b.png"]);
+    fs::write(root.join("data.yaml"), "names: [x]\n").unwrap();
+    // The other polygon is in another file, which is read later. Boxes may have a confidence all the same.
+    fs::write(root.join("labels/a.txt"), "0 0.5 0.5 0.25 0.5 0.75\n0 0 0 0.5 0 0.5 0.5 0.5\n").unwrap();
+    fs::write(root.join("labels/b.txt"), "0 0 0 0.5 0 0.5 0.5\n").unwrap();
+    let imported = import(Format::YoloSeg, root, None).unwrap();
+    let rows: Vec<_> = imported.dataset.instances.iter().map(|object| (object.shape.clone(), object.score)).collect();
+    let triangle = Shape::Polygons(vec![vec![0.0, 0.0, 4.0, 0.0, 4.0, 4.0]].into());
+    assert_eq!(rows, [(Shape::Box, Some(0.75)), (triangle, None)]);
+    assert_eq!(imported.tally.count(Kind::Unreadable), 1, "{}", imported.tally);
+    let named = imported.tally.to_string();
+    assert!(named.ends_with("a.txt line 2 (8 numbers are no class with a box or a polygon)"), "{named}");
 }
 
 fn names(imported: &Imported) -> Vec<&str> {
