@@ -5,6 +5,8 @@
 //! themselves; the colours on both sides of this one picture's outline know more. In spirit of `GrabCut` (Rother,
 //! Kolmogorov, Blake 2004), with the network's logits in place of hard labels and histograms in place of mixtures.
 
+use std::ops::RangeInclusive;
+
 use image::RgbImage;
 
 use super::evidence::colour_log_ratio;
@@ -28,8 +30,8 @@ const LOUDEST: f32 = 4.0;
 const NEAR: f32 = 12.0;
 /// How much sharper than those of a crop the differences of colours are taken that only outline pixels are measured by.
 const SHARPER: f32 = 8.0;
-/// Pixels of the picture in a cell of a crop from which on the crop hides where its edges lie.
-const COARSEST_CELL_PX: f64 = 0.7;
+/// Pixels of the picture along a cell of a crop that hides where edges lie, while one pixel of an outline still counts.
+const BLURRED: RangeInclusive<f64> = 0.7..=4.0;
 /// How much of the final map is the chosen side; the rest is the network's own probability.
 const DECIDED: f32 = 0.75;
 
@@ -50,13 +52,14 @@ pub(super) fn redrawn(leaning: &[f32], view: &View) -> Vec<bool> {
 
 /// `mask`, which was cut from `patch`, with the pixels along its outline on the side whose colours they have in `image`: a
 /// crop's grid is rarely the picture's own, and blurs its edges by about a pixel. Nothing beyond `within` is added, and
-/// parts of the mask too thin to hold a 3x3 square stay as they are, as does all of it where the crop was enlarged.
+/// parts of the mask too thin to hold a 3x3 square stay as they are, as does all of it where the crop was enlarged, or so
+/// much reduced that a pixel is little.
 ///
 /// # Panics
 /// When `mask` and `image` differ in size.
 pub(super) fn aligned(mask: Mask, patch: &Patch, image: &RgbImage, within: Rect) -> Mask {
     let cell_px = patch.rect.width.max(patch.rect.height) / patch.side as f64;
-    let Some(window) = mask.bounds().filter(|_| cell_px >= COARSEST_CELL_PX) else { return mask };
+    let Some(window) = mask.bounds().filter(|_| BLURRED.contains(&cell_px)) else { return mask };
     let window = window.grown(2, mask.size());
     let (before, width) = (mask.cropped(window), window.width as usize);
     let (outer, inner) = (dilated(&before, 1), eroded(&before, 1, Border::Neutral));
@@ -228,8 +231,10 @@ mod tests {
         let left = brought(&shrunk, Rect::new(0.0, 0.0, 32.0, 64.0));
         assert!((32..64).all(|x| (0..64).all(|y| shrunk.get(x, y) || !left.get(x, y))), "nothing is added beyond the box");
         assert!(left.get(17, 32) && !shrunk.get(17, 32));
-        let (_, _, enlarged) = tailed_disc(0.5);
-        assert_eq!(aligned(grown.clone(), &enlarged, &image, everywhere), grown, "the crop had all pixels of the edge");
+        for cell_px in [0.5, 5.0] {
+            let (_, _, patch) = tailed_disc(cell_px);
+            assert_eq!(aligned(grown.clone(), &patch, &image, everywhere), grown, "{cell_px}");
+        }
         assert!(aligned(Mask::new(disc.size()), &patch, &image, everywhere).is_empty());
     }
 
