@@ -13,8 +13,9 @@ use super::view::View;
 use super::{AssistError, Patch, planes, read, sigmoid, size_of, stop_if};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
+use crate::mask::component::{Components, Connectivity};
 use crate::mask::distance::signed;
-use crate::mask::{Mask, metric, morphology};
+use crate::mask::{Mask, PixelRect, metric, morphology};
 use crate::model::diffusion::process::{StepsError, Walk};
 use crate::model::diffusion::schedule::FineShare;
 use crate::model::noise::Noise;
@@ -54,6 +55,8 @@ const LEAST_SHRINK: f64 = 0.35;
 const LEAST_BOLD: f64 = 0.01;
 /// Half the thickness in image pixels, the middle not counted, that a change of a smooth mask must have.
 const SMOOTH_REACH: u32 = 3;
+/// Parts of a mask too thin for a 3x3 square stay where they are at least so many pixels wide or high.
+const LEAST_LENGTH_OF_THIN: u32 = 12;
 /// A mask that merely fills its box stays where the segmenter would change less than this of it: some objects do fill theirs.
 const LEAST_DOUBT_OF_BOX: f64 = 0.2;
 /// No network's word counts more than this logit where a mask is drawn anew.
@@ -410,7 +413,7 @@ pub(super) fn agreed(original: &Mask, refined: Mask, doubt: Option<&Doubt>) -> M
     }
 }
 
-/// `refined` without slivers and within the band that `options` allow, if it passes the guard; as it is where they ask for
+/// `refined` without slivers, with the thin parts of `original` and within the band that `options` allow, if it passes the guard; as it is where they ask for
 /// that.
 fn settled(original: &Mask, refined: Mask, least_reach: u32, options: &RefineOptions) -> Refinement {
     if options.plain {
@@ -418,7 +421,10 @@ fn settled(original: &Mask, refined: Mask, least_reach: u32, options: &RefineOpt
     }
     // What a person drew is changed for larger reasons.
     let least_reach = if least_reach > 0 && !options.coarse && is_smooth(original) { least_reach.max(SMOOTH_REACH) } else { least_reach };
-    let refined = without_slivers(original, refined, least_reach);
+    let mut refined = without_slivers(original, refined, least_reach);
+    if !options.coarse && options.reserve() > 0.0 {
+        keep_thin_parts(original, &mut refined);
+    }
     guarded(original, banded(original, refined, options), options)
 }
 
@@ -467,6 +473,27 @@ fn without_slivers(original: &Mask, refined: Mask, reach: u32) -> Mask {
     let mut result = Mask::new(original.size());
     result.paste(&after, window.x, window.y);
     result
+}
+
+/// Gives `refined` the parts of `original` that are too thin for a 3x3 square and long: ropes and antennas, which the networks
+/// hardly see, and nobody draws by mistake.
+fn keep_thin_parts(original: &Mask, refined: &mut Mask) {
+    let Some(window) = original.bounds() else { return };
+    let mut thin = original.cropped(window);
+    let thick = morphology::dilated(&morphology::eroded(&thin, 1, morphology::Border::Neutral), 1);
+    for y in 0..window.height {
+        for (thin, &thick) in thin.row_mut(y).iter_mut().zip(thick.row(y)) {
+            *thin &= 1 - thick;
+        }
+    }
+    let parts = Components::of(&thin, Connectivity::Eight);
+    let mut bounds = vec![PixelRect::default(); parts.len()];
+    parts.for_each_run(|y, start, end, part| bounds[part] = bounds[part].union(PixelRect::new(start, y, end - start, 1)));
+    parts.for_each_run(|y, start, end, part| {
+        if bounds[part].width.max(bounds[part].height) >= LEAST_LENGTH_OF_THIN {
+            refined.row_mut(window.y + y)[(window.x + start) as usize..(window.x + end) as usize].fill(1);
+        }
+    });
 }
 
 /// `refined` up to `reach` pixels from the outline of `original`, which shows everywhere else.
@@ -617,6 +644,19 @@ mod tests {
         let bumped = Mask::from_fn(original.size(), |x, y| x >= 37 || x >= 34 && y < 2);
         assert_eq!(without_slivers(&edge, bumped.clone(), 1), bumped, "the image's border cuts a bump, and does not make it thin");
         assert_eq!(without_slivers(&Mask::new(original.size()), Mask::new(original.size()), 1).area(), 0);
+    }
+
+    #[test]
+    fn a_rope_stays_and_a_spur_goes() {
+        let mut original = square(20);
+        (25..38).for_each(|x| original.set(x, 8, true));
+        (25..30).for_each(|x| original.set(x, 16, true));
+        let with = |options: RefineOptions| settled(&original, square(20), 0, &options).mask;
+        let mut roped = square(20);
+        (25..38).for_each(|x| roped.set(x, 8, true));
+        assert_eq!(with(RefineOptions::default()), roped);
+        assert_eq!(with(RefineOptions { coarse: true, ..RefineOptions::default() }), square(20));
+        assert_eq!(with(RefineOptions { strength: 1.0, ..RefineOptions::default() }), square(20));
     }
 
     #[test]
