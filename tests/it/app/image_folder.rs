@@ -19,7 +19,9 @@ fn card_is_shown(window: &mut Window) {
 /// A window on [`THEIRS`] where the picture is missing.
 fn without_pictures() -> Window {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("set.json");
+    // Deep enough that folders beside it, where pictures are looked for too, are its own.
+    let file = folder.path().join("data/set/set.json");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(&file, THEIRS).unwrap();
     let mut window = Window::over(folder, file.clone(), false);
     window.perform(Command::Open(file));
