@@ -11,8 +11,9 @@
 //! memory. A run that takes more than 10 seconds is the last one. `PyTorch` runs the networks alone, as often as the row
 //! does: a box is looked at once and then six times at once, every look is an encoder and a denoiser call, four boxes go
 //! together, further samples are denoiser calls, a rough mask is looked at six times by the segmenter; the rest of such a row
-//! (crops, colours, outlines) is work that only the Rust side does, and has rows of its own. The last column is the CPU's time divided by
-//! `PyTorch`'s, or the adapter's where `PyTorch` runs on one. The refiners without shipped weights have random ones.
+//! (crops, colours, outlines) is work that only the Rust side does, and has rows of its own. The last column is the CPU's
+//! time divided by `PyTorch`'s, or the adapter's where `PyTorch` runs on one. The refiners without shipped weights have
+//! random ones.
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 
 use std::io::Write as _;
@@ -35,6 +36,8 @@ use image::RgbImage;
 const RUNS: usize = 5;
 /// Seconds after which a run is not repeated.
 const LONG: f64 = 10.0;
+/// The box of the picture's object.
+const OBJECT: Rect = Rect::new(120.0, 90.0, 300.0, 260.0);
 /// The refiner's time indices.
 const TIMES: [usize; 3] = [5, 2, 0];
 
@@ -214,7 +217,7 @@ impl Row {
                 let picture = picture();
                 median(|_| {
                     for _ in 0..3 {
-                        drop(std::hint::black_box(View::new(&picture, Rect::new(120.0, 90.0, 300.0, 260.0), config.crop).input()));
+                        drop(std::hint::black_box(View::new(&picture, OBJECT, config.crop).input()));
                     }
                 })
             }
@@ -226,7 +229,7 @@ impl Row {
                 })
             }
             Work::Outline => {
-                let view = View::new(&picture(), Rect::new(120.0, 90.0, 300.0, 260.0), config.crop);
+                let view = View::new(&picture(), OBJECT, config.crop);
                 // A disc, sure but near its outline.
                 let half = config.mask as f32 / 2.0;
                 let far = |cell: usize| ((cell % config.mask) as f32 - half).hypot((cell / config.mask) as f32 - half);
@@ -234,7 +237,7 @@ impl Row {
                 median(|_| drop(std::hint::black_box(snapped(&logits, &view))))
             }
             Work::Refine => {
-                let (picture, mask) = (picture(), Mask::filled(Size::new(640, 480), Rect::new(120.0, 90.0, 300.0, 260.0)));
+                let (picture, mask) = (picture(), Mask::filled(Size::new(640, 480), OBJECT));
                 let options = RefineOptions::default();
                 median(|_| {
                     drop(assistant.refine(&picture, std::slice::from_ref(&mask), &options, &Cancel::new(), &mut |_| ()).unwrap());
@@ -269,8 +272,8 @@ fn picture() -> RgbImage {
 
 /// What becomes of the picture's box, and of a rough mask in it.
 fn masks(assistant: &Assistant) -> [Mask; 2] {
-    let (picture, rect, cancel) = (picture(), Rect::new(120.0, 90.0, 300.0, 260.0), Cancel::new());
-    let proposed = assistant.propose(&picture, &[rect.into()], &ProposeOptions::default(), &cancel, &mut |_| ()).unwrap();
+    let (picture, cancel) = (picture(), Cancel::new());
+    let proposed = assistant.propose(&picture, &[OBJECT.into()], &ProposeOptions::default(), &cancel, &mut |_| ()).unwrap();
     let rough = Mask::from_fn(Size::new(640, 480), |x, y| x.abs_diff(290) + y.abs_diff(230) < 130);
     let refined = assistant.refine(&picture, &[rough], &RefineOptions::default(), &cancel, &mut |_| ()).unwrap();
     [proposed[0].mask.clone(), refined[0].mask.clone()]

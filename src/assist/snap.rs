@@ -57,7 +57,7 @@ pub(super) fn redrawn(leaning: &[f32], view: &View) -> Vec<bool> {
 ///
 /// # Panics
 /// When `mask` and `image` differ in size.
-pub(super) fn aligned(mask: Mask, patch: &Patch, image: &RgbImage, within: Rect) -> Mask {
+pub(super) fn aligned(mut mask: Mask, patch: &Patch, image: &RgbImage, within: Rect) -> Mask {
     let cell_px = patch.rect.width.max(patch.rect.height) / patch.side as f64;
     let Some(window) = mask.bounds().filter(|_| BLURRED.contains(&cell_px)) else { return mask };
     let window = window.grown(2, mask.size());
@@ -85,12 +85,9 @@ pub(super) fn aligned(mask: Mask, patch: &Patch, image: &RgbImage, within: Rect)
         before.bytes().iter().zip(&free).map(|(&inside, &free)| if free { 0.0 } else { 2.0 * f32::from(inside) - 1.0 }).collect();
     let apart = Apart::new(&pixels, width, SHARPER, |cell| free[cell]);
     let cells = least_cost(&sides, width, |cell| free[cell], |a, b| apart.cost(a, b));
-    let mut after = mask;
-    for (cell, inside) in cells.into_iter().enumerate() {
-        let (x, y) = place(cell);
-        after.set(x, y, inside);
-    }
-    after
+    let after = Mask::from_fn(window.size(), |x, y| cells[y as usize * width + x as usize]);
+    mask.paste(&after, window.x, window.y);
+    mask
 }
 
 /// How much more the colours change along the outline that each cell has its signed `distance` from than around it: near

@@ -523,17 +523,21 @@ def synthetic(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
     return out if out.any() else mask
 
 
+def cut(image: np.ndarray, labels: np.ndarray, rounds: int) -> np.ndarray:
+    """Which pixels of ``image`` are inside by GrabCut, which changes ``labels`` [H,W]; always the same for the same."""
+    cv2.setRNGSeed(0)
+    cv2.grabCut(image, labels, None, np.zeros((1, 65)), np.zeros((1, 65)), rounds, cv2.GC_INIT_WITH_MASK)
+    return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+
+
 def grabcut(crop: Crop, side: int = 96) -> np.ndarray:
     """What GrabCut makes of the crop's box on ``side`` x ``side`` cells, as large as the crop's mask."""
     labels = cv2.resize(crop.indicator, (side, side), interpolation=cv2.INTER_NEAREST) * cv2.GC_PR_FGD
-    cv2.setRNGSeed(0)
     try:
-        rgb = cv2.resize(crop.rgb, (side, side), interpolation=cv2.INTER_AREA)
-        cv2.grabCut(rgb, labels, None, np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK)
+        inside = cut(cv2.resize(crop.rgb, (side, side), interpolation=cv2.INTER_AREA), labels, 2).astype(np.float32)
     except cv2.error:
         return crop.mask
-    cut = ((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)).astype(np.float32)
-    return (cv2.resize(cut, crop.mask.shape[::-1], interpolation=cv2.INTER_LINEAR) >= 0.5).astype(np.uint8)
+    return (cv2.resize(inside, crop.mask.shape[::-1], interpolation=cv2.INTER_LINEAR) >= 0.5).astype(np.uint8)
 
 
 def brought(rng: np.random.Generator, crop: Crop) -> np.ndarray:

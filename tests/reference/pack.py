@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from data import decode_mask
+from data import cut, decode_mask
 
 
 # Masks are drawn to the picture's edges from this many pixels a side on, ...
@@ -66,11 +66,8 @@ def edged(mask: np.ndarray, image: np.ndarray, reach: float) -> np.ndarray:
     labels = np.where(before > 0, inside, np.where(outer > reach, cv2.GC_BGD, cv2.GC_PR_BGD)).astype(np.uint8)
     if min((labels == side).sum() for side in (cv2.GC_BGD, cv2.GC_FGD)) < SMALLEST_EDGED:
         return mask
-    cv2.setRNGSeed(0)
-    models = np.zeros((2, 1, 65))
-    cv2.grabCut(np.ascontiguousarray(image[window]), labels, None, models[0], models[1], 1, cv2.GC_INIT_WITH_MASK)
     after = mask.copy()
-    after[window] = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+    after[window] = cut(np.ascontiguousarray(image[window]), labels, 1)
     return after if (after & mask).sum() >= LEAST_IOU_EDGED * (after | mask).sum() else mask
 
 

@@ -4,11 +4,11 @@
 use std::collections::{HashMap, HashSet};
 
 use egui::text::CCursorRange;
-use egui::{Button, Margin, Response, RichText, ScrollArea, TextEdit, Ui, pos2, vec2};
+use egui::{Button, Response, RichText, ScrollArea, TextEdit, Ui, pos2, vec2};
 
 use super::menu::possible;
 use super::scroll::{self, Scroll};
-use super::{focus, is_entered, line, row, select, title, title_words};
+use super::{focused, is_entered, line, row, select, title, title_words};
 use crate::annotation::{Category, CategoryId, InstanceId};
 use crate::app::class::in_use;
 use crate::app::command::{Command, entry};
@@ -230,18 +230,12 @@ impl RenameForm {
         ui.add_space(6.0);
         let enter = is_entered(ui);
         let id = ui.scope_id().with("name");
-        focus(ui, id);
         // What is typed first takes the place of the old name.
         if !self.is_marked {
             select(ui, id, CCursorRange::select_all_str(&self.name));
             self.is_marked = true;
         }
-        let field = TextEdit::singleline(&mut self.name).id(id).hint_text("Name").desired_width(f32::INFINITY);
-        let field = ui.add(field.margin(Margin::same(8)));
-        // In its first frame egui takes the focus away again.
-        if !enter && !field.has_focus() {
-            field.request_focus();
-        }
+        focused(ui, id, TextEdit::singleline(&mut self.name).hint_text("Name"), enter);
         let name = self.name.trim();
         let fault = state.name_fault(self.class, name);
         ui.label(RichText::new(fault.unwrap_or_default()).size(12.5).color(colors.warn));

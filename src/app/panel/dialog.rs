@@ -259,18 +259,12 @@ impl Search {
         let is_moved = steps != 0;
         let enter = super::is_entered(ui);
         let id = ui.scope_id().with("query");
-        super::focus(ui, id);
-        let field = TextEdit::singleline(&mut self.query).id(id).hint_text(hint.to_owned());
-        let field = ui.add(field.desired_width(f32::INFINITY).margin(Margin::same(8)));
+        let field = super::focused(ui, id, TextEdit::singleline(&mut self.query).hint_text(hint.to_owned()), enter);
         if field.changed() {
             (self.marked, self.is_moved) = (0, false);
             // The rows below still belong to the text before.
             self.is_entered = enter;
             ui.ctx().request_repaint();
-        }
-        // In its first frame egui takes the focus away again.
-        if !enter && !field.has_focus() {
-            field.request_focus();
         }
         // The first step only marks the first row.
         let steps = if self.is_marked() { steps } else { (steps - 1).max(0) };

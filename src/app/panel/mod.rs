@@ -22,7 +22,7 @@ mod transfer;
 
 use egui::style::{ScrollStyle, StyleModifier};
 use egui::text::CCursorRange;
-use egui::{ComboBox, Event, Id, Key, Response, Role, Sense, TextEdit, Ui, WidgetInfo, vec2};
+use egui::{ComboBox, Event, Id, Key, Margin, Response, Role, Sense, TextEdit, Ui, WidgetInfo, vec2};
 
 use super::icon::{self, Icon};
 use super::theme::Palette;
@@ -55,12 +55,18 @@ fn is_entered(ui: &Ui) -> bool {
     ui.input(|input| input.events.iter().any(is_enter))
 }
 
-/// Gives the field `id` the focus before it is shown: what is typed in the frame that opens it is its own. Asking again each
-/// frame would break input methods off.
-fn focus(ui: &Ui, id: Id) {
+/// Shows the field `id` with the focus, which it has before: what is typed in the frame that opens it is its own. Asking again
+/// each frame would break input methods off. The frame of an `enter` leaves the focus where that takes it.
+fn focused(ui: &mut Ui, id: Id, field: TextEdit<'_>, enter: bool) -> Response {
     if !ui.memory(|memory| memory.has_focus(id)) {
         ui.memory_mut(|memory| memory.request_focus(id));
     }
+    let response = ui.add(field.id(id).desired_width(f32::INFINITY).margin(Margin::same(8)));
+    // In its first frame egui takes the focus away again.
+    if !enter && !response.has_focus() {
+        response.request_focus();
+    }
+    response
 }
 
 /// Selects this of the text of the field `id`, which is shown next.

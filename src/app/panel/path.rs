@@ -65,16 +65,10 @@ impl PathForm {
         let completes = ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Tab));
         let enter = super::is_entered(ui);
         let id = ui.scope_id().with("path");
-        super::focus(ui, id);
         if let Some(cursor) = self.cursor.take() {
             super::select(ui, id, cursor);
         }
-        let field = TextEdit::singleline(&mut self.text).id(id).hint_text("Path").desired_width(f32::INFINITY);
-        let field = ui.add(field.margin(egui::Margin::same(8)).lock_focus(true));
-        // In its first frame egui takes the focus away again.
-        if !enter && !field.has_focus() {
-            field.request_focus();
-        }
+        super::focused(ui, id, TextEdit::singleline(&mut self.text).hint_text("Path").lock_focus(true), enter);
         let names = self.entries(wanted);
         let chosen = names.first().cloned().filter(|_| completes);
         let clicked = entries_ui(ui, &names, colors);
