@@ -3,7 +3,8 @@
 //! `ANNOTATOR_TORCH_PYTHON` names a Python with `PyTorch`, which gets as many threads as Burn has; without it that column
 //! is empty. `ANNOTATOR_TORCH_DEVICE` is where it runs (`cpu`, or `cuda` to compare graphics adapters).
 //! `ANNOTATOR_BENCH_SKIP` leaves out, separated by commas: `cpu`, `adapter` (a graphics adapter compiles its kernels at
-//! the first call of each size, which is not timed but may take minutes), `official` (the published refiner, half a
+//! the first call of each size, which is not timed but may take minutes), `half` (the same adapter with convolutions in half
+//! precision, a column of its own), `official` (the published refiner, half a
 //! minute a step on two cores; never run on a software adapter) and `layers` (what one layer takes; how often the encoder
 //! and the denoiser call it is in its name).
 //!
@@ -28,8 +29,9 @@ use annotator::job::Cancel;
 use annotator::mask::Mask;
 use annotator::mask::metric::iou;
 use annotator::model::device::{Compute, ComputeChoice, open};
-use annotator::model::layer::{conv3, convolved, group_norm, normed_silu};
+use annotator::model::layer::{conv3, convolved, group_norm, halved, normed_silu};
 use annotator::model::refiner::{Refiner, RefinerConfig};
+use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use image::RgbImage;
 
@@ -243,9 +245,10 @@ impl Row {
                     drop(assistant.refine(&picture, std::slice::from_ref(&mask), &options, &Cancel::new(), &mut |_| ()).unwrap());
                 })
             }
-            Work::Refiner(config) => steps_seconds(&Refiner::new(config, &device), &device),
+            Work::Refiner(config) => steps_seconds(&as_on(assistant, Refiner::new(config, &device)), &device),
             Work::Convolution([from, to, stride, side]) => {
-                let (conv, x) = (conv3([*from, *to], *stride, &device), Tensor::<4>::ones([1, *from, *side, *side], &device));
+                let (conv, x) =
+                    (as_on(assistant, conv3([*from, *to], *stride, &device)), Tensor::<4>::ones([1, *from, *side, *side], &device));
                 median(|_| drop(convolved(&conv, x.clone()).into_data()))
             }
             Work::Norm([channels, side]) => {
@@ -254,6 +257,11 @@ impl Row {
             }
         }
     }
+}
+
+/// `module` in the precision of the assistant's networks.
+fn as_on<M: Module>(assistant: &Assistant, module: M) -> M {
+    if assistant.compute().is_half() { halved(module) } else { module }
 }
 
 /// All time indices of one mask, the network alone.
@@ -321,30 +329,33 @@ fn main() {
     let torch_device = std::env::var("ANNOTATOR_TORCH_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
     let rows = rows(skips);
     let cpu = (!skips("cpu")).then(|| Assistant::load(ComputeChoice::Cpu, &ModelPaths::default()).unwrap());
-    let adapter = if skips("adapter") {
-        None
-    } else {
-        let compute = open(ComputeChoice::Gpu).inspect_err(|error| writeln!(out, "no adapter: {error}").unwrap());
+    let mut on_adapter = |choice| {
+        let compute = open(choice).inspect_err(|error| writeln!(out, "left out: {error}").unwrap());
         compute.ok().map(|compute| Assistant::load_on(compute, &ModelPaths::default()).unwrap())
     };
+    let adapter = if skips("adapter") { None } else { on_adapter(ComputeChoice::Gpu) };
+    let half = if skips("adapter") || skips("half") { None } else { on_adapter(ComputeChoice::GpuHalf) };
     let software = adapter.as_ref().is_some_and(|assistant| matches!(assistant.compute(), Compute::Gpu(gpu) if gpu.software));
     let Some(any) = cpu.as_ref().or(adapter.as_ref()) else { return };
     let python = python_seconds(&rows, any.segmenter().config.crop, &torch_device);
     if let Some(adapter) = &adapter {
         writeln!(out, "adapter: {}", adapter.compute()).unwrap();
     }
-    if let (Some(cpu), Some(adapter)) = (&cpu, &adapter) {
-        let [[proposed, refined], [other_proposed, other_refined]] = [cpu, adapter].map(masks);
+    for (other, name) in [(&adapter, "the adapter's"), (&half, "those in half precision")] {
+        let (Some(cpu), Some(other)) = (&cpu, other) else { continue };
+        let [[proposed, refined], [other_proposed, other_refined]] = [cpu, other].map(masks);
         let (proposed, refined) = (iou(&proposed, &other_proposed), iou(&refined, &other_refined));
-        writeln!(out, "IoU of both devices' masks: {proposed:.5} of a box, {refined:.5} of a rough mask").unwrap();
+        writeln!(out, "IoU of the CPU's masks with {name}: {proposed:.5} of a box, {refined:.5} of a rough mask").unwrap();
     }
-    writeln!(out, "{:<32}{:>12}{:>12}{:>12}{:>8}", "milliseconds", "CPU", "adapter", "PyTorch", "ratio").unwrap();
+    writeln!(out, "{:<32}{:>12}{:>12}{:>12}{:>12}{:>8}", "milliseconds", "CPU", "adapter", "half", "PyTorch", "ratio").unwrap();
     for (index, row) in rows.iter().enumerate() {
         let own = cpu.as_ref().map(|assistant| row.seconds(assistant));
-        let other = adapter.as_ref().filter(|_| !(software && row.is_official())).map(|assistant| row.seconds(assistant));
+        let [other, halved] =
+            [&adapter, &half].map(|other| other.as_ref().filter(|_| !(software && row.is_official())).map(|other| row.seconds(other)));
         let torch = python.as_ref().map(|times| times[index]).filter(|&seconds| seconds > 0.0);
         let compared = if torch_device == "cpu" { own } else { other };
         let ratio = compared.zip(torch).map_or_else(|| "-".to_owned(), |(seconds, torch)| format!("{:.2}", seconds / torch));
-        writeln!(out, "{:<32}{:>12}{:>12}{:>12}{ratio:>8}", row.name, cell(own), cell(other), cell(torch)).unwrap();
+        let [own, other, halved, torch] = [own, other, halved, torch].map(cell);
+        writeln!(out, "{:<32}{own:>12}{other:>12}{halved:>12}{torch:>12}{ratio:>8}", row.name).unwrap();
     }
 }

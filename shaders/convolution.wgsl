@@ -14,6 +14,11 @@ override SIDE: u32;
 override STRIDE: u32;
 // 1 where `onto` is added.
 override ONTO: u32;
+// 1 where `Real` is f16: then the terms that are held at once are added up in it, and only their sums in f32.
+override HALF: u32;
+
+// What weights are stored in and products are taken in.
+alias Real = f32;
 
 const TILE: u32 = 32u;
 // The terms of a sum are cut into as many parts, which threads with another z add up at the same time.
@@ -26,23 +31,23 @@ const PITCH: u32 = 36u;
 const OWN: u32 = 4u;
 
 @group(0) @binding(0) var<storage, read_write> input: array<f32>;
-@group(0) @binding(1) var<storage, read_write> weight: array<f32>;
+@group(0) @binding(1) var<storage, read_write> weight: array<Real>;
 @group(0) @binding(2) var<storage, read_write> bias: array<f32>;
 @group(0) @binding(3) var<storage, read_write> onto: array<f32>;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 
 // First weights and cells, PARTS times SPAN rows of each; then the sums of all parts but the first.
-var<workgroup> held: array<f32, 3072>;
+var<workgroup> held: array<Real, 3072>;
 
-fn four(at: u32) -> vec4<f32> {
-    return vec4<f32>(held[at], held[at + 1u], held[at + 2u], held[at + 3u]);
+fn four(at: u32) -> vec4<Real> {
+    return vec4<Real>(held[at], held[at + 1u], held[at + 2u], held[at + 3u]);
 }
 
 fn hold(at: u32, values: vec4<f32>) {
-    held[at] = values.x;
-    held[at + 1u] = values.y;
-    held[at + 2u] = values.z;
-    held[at + 3u] = values.w;
+    held[at] = Real(values.x);
+    held[at + 1u] = Real(values.y);
+    held[at + 2u] = Real(values.z);
+    held[at + 3u] = Real(values.w);
 }
 
 fn write(at: u32, value: f32) {
@@ -60,7 +65,7 @@ fn finish(sample: u32, channel: u32, cell: u32, cells: u32, sum: vec4<f32>, own_
     }
     var all = sum + bias[channel];
     for (var part = 0u; part < PARTS - 1u; part++) {
-        all += four(part * TILE * TILE + own_at);
+        all += vec4<f32>(four(part * TILE * TILE + own_at));
     }
     let at = (sample * TO + channel) * cells + cell;
     if cell < cells {
@@ -106,24 +111,38 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             if term < terms && gathered < cells && y >= 0 && y < i32(HEIGHT) && x >= 0 && x < i32(WIDTH) {
                 value = input[sample_at + (term / (SIDE * SIDE) * HEIGHT + u32(y)) * WIDTH + u32(x)];
             }
-            held[cells_at + row * PITCH + thread % TILE] = value;
+            held[cells_at + row * PITCH + thread % TILE] = Real(value);
         }
         for (var channel = thread / SPAN; channel < TILE; channel += 8u) {
             let term = start + thread % SPAN;
-            var value = 0.0;
+            var value = Real(0.0);
             if term < terms && first_channel + channel < TO {
                 value = weight[(first_channel + channel) * terms + term];
             }
             held[weights_at + thread % SPAN * PITCH + channel] = value;
         }
         workgroupBarrier();
+        var few = array<vec4<Real>, 4>();
         for (var row = 0u; row < SPAN; row++) {
             let weights = four(weights_at + row * PITCH + local.y * OWN);
             let values = four(cells_at + row * PITCH + local.x * OWN);
-            sums[0] += weights.x * values;
-            sums[1] += weights.y * values;
-            sums[2] += weights.z * values;
-            sums[3] += weights.w * values;
+            if HALF == 1u {
+                few[0] += weights.x * values;
+                few[1] += weights.y * values;
+                few[2] += weights.z * values;
+                few[3] += weights.w * values;
+            } else {
+                sums[0] += vec4<f32>(weights.x * values);
+                sums[1] += vec4<f32>(weights.y * values);
+                sums[2] += vec4<f32>(weights.z * values);
+                sums[3] += vec4<f32>(weights.w * values);
+            }
+        }
+        if HALF == 1u {
+            sums[0] += vec4<f32>(few[0]);
+            sums[1] += vec4<f32>(few[1]);
+            sums[2] += vec4<f32>(few[2]);
+            sums[3] += vec4<f32>(few[3]);
         }
         workgroupBarrier();
     }

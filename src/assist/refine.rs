@@ -57,6 +57,8 @@ const LEAST_BOLD: f64 = 0.01;
 const SMOOTH_REACH: u32 = 3;
 /// Parts of a mask too thin for a 3x3 square stay where they are at least so many pixels wide or high.
 const LEAST_LENGTH_OF_THIN: u32 = 12;
+/// What lies between such parts no farther apart than this stays too.
+const MOST_BETWEEN_THIN: u32 = 14;
 /// A mask that merely fills its box stays where the segmenter would change less than this of it: some objects do fill theirs.
 const LEAST_DOUBT_OF_BOX: f64 = 0.2;
 /// No network's word counts more than this logit where a mask is drawn anew.
@@ -475,11 +477,13 @@ fn without_slivers(original: &Mask, refined: Mask, reach: u32) -> Mask {
     result
 }
 
-/// Gives `refined` the parts of `original` that are too thin for a 3x3 square and long: ropes and antennas, which the networks
-/// hardly see, and nobody draws by mistake.
+/// Gives `refined` the parts of `original` that are too thin for a 3x3 square and long, and what lies between such parts: ropes
+/// and antennas, which the networks hardly see, and nobody draws by mistake.
 fn keep_thin_parts(original: &Mask, refined: &mut Mask) {
-    let Some(window) = original.bounds() else { return };
-    let mut thin = original.cropped(window);
+    let reach = MOST_BETWEEN_THIN / 2;
+    let Some(window) = original.bounds().map(|bounds| bounds.grown(reach + 1, original.size())) else { return };
+    let original = original.cropped(window);
+    let mut thin = original.clone();
     let thick = morphology::dilated(&morphology::eroded(&thin, 1, morphology::Border::Neutral), 1);
     for y in 0..window.height {
         for (thin, &thick) in thin.row_mut(y).iter_mut().zip(thick.row(y)) {
@@ -489,11 +493,25 @@ fn keep_thin_parts(original: &Mask, refined: &mut Mask) {
     let parts = Components::of(&thin, Connectivity::Eight);
     let mut bounds = vec![PixelRect::default(); parts.len()];
     parts.for_each_run(|y, start, end, part| bounds[part] = bounds[part].union(PixelRect::new(start, y, end - start, 1)));
+    let mut long = Mask::new(window.size());
     parts.for_each_run(|y, start, end, part| {
         if bounds[part].width.max(bounds[part].height) >= LEAST_LENGTH_OF_THIN {
-            refined.row_mut(window.y + y)[(window.x + start) as usize..(window.x + end) as usize].fill(1);
+            long.row_mut(y)[start as usize..end as usize].fill(1);
         }
     });
+    if long.is_empty() {
+        return;
+    }
+    let kept = morphology::eroded(&morphology::dilated(&long, reach), reach, morphology::Border::Neutral);
+    let mut after = refined.cropped(window);
+    for y in 0..window.height {
+        for ((after, &before), &kept) in after.row_mut(y).iter_mut().zip(original.row(y)).zip(kept.row(y)) {
+            if kept > 0 {
+                *after = before;
+            }
+        }
+    }
+    refined.paste(&after, window.x, window.y);
 }
 
 /// `refined` up to `reach` pixels from the outline of `original`, which shows everywhere else.
@@ -657,6 +675,18 @@ mod tests {
         assert_eq!(with(RefineOptions::default()), roped);
         assert_eq!(with(RefineOptions { coarse: true, ..RefineOptions::default() }), square(20));
         assert_eq!(with(RefineOptions { strength: 1.0, ..RefineOptions::default() }), square(20));
+    }
+
+    #[test]
+    fn spots_between_ropes_go_and_those_beside_them_stay() {
+        let mut original = square(20);
+        (25..38).for_each(|x| [8, 18].into_iter().for_each(|y| original.set(x, y, true)));
+        let spotted = |y| {
+            let mut mask = original.clone();
+            (y..y + 3).for_each(|y| (29..33).for_each(|x| mask.set(x, y, true)));
+            settled(&original, mask.clone(), 0, &RefineOptions::default()).mask == mask
+        };
+        assert!(!spotted(11) && spotted(20) && spotted(4));
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     }
     let choices = match arguments.device {
         Some(choice) => vec![choice.into()],
-        None => vec![ComputeChoice::Cpu, ComputeChoice::Gpu],
+        None => vec![ComputeChoice::Cpu, ComputeChoice::Gpu, ComputeChoice::GpuHalf],
     };
     for choice in choices {
         if cancel.is_cancelled() {

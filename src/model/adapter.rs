@@ -8,7 +8,7 @@
 
 use burn::backend::wgpu::{CubeTensor, KernelSource, SourceKernel, SourceTemplate, Wgpu, into_contiguous};
 use burn::nn::GroupNorm;
-use burn::tensor::{Device, Shape, Tensor};
+use burn::tensor::{DType, Device, Shape, Tensor};
 use cubecl::ir::attributes::BufferIOAttr;
 use cubecl::prelude::{ExecutionMode, KernelId};
 use cubecl::server::KernelArguments;
@@ -32,7 +32,7 @@ pub(super) fn takes<const D: usize>(x: &Tensor<D>) -> bool {
 }
 
 /// What `filter` makes of `x`, and `onto` added to it; `None` where they lie elsewhere, do not fit together, or have more
-/// cells than one launch takes.
+/// cells than one launch takes. Where its weight is f16, products are taken in f16.
 ///
 /// # Shapes
 /// x [N, from, H, W], onto [N, to, ⌈H / stride⌉, ⌈W / stride⌉]
@@ -56,6 +56,7 @@ pub(super) fn convolved<const D: usize>(filter: &Filter<D>, x: &Tensor<4>, onto:
             ("SIDE", *side as u32),
             ("STRIDE", *stride as u32),
             ("ONTO", u32::from(onto.is_some())),
+            ("HALF", u32::from(weight.dtype() == DType::F16)),
         ],
     };
     let x = primitive(x)?;
@@ -137,7 +138,12 @@ impl Kernel {
 
 impl KernelSource for Kernel {
     fn source(&self) -> SourceTemplate {
-        SourceTemplate::new(self.shader.source_with(&self.numbers))
+        let text = self.shader.source_with(&self.numbers);
+        SourceTemplate::new(if self.numbers.contains(&("HALF", 1)) {
+            format!("enable f16;\n{}", text.replace("alias Real = f32;", "alias Real = f16;"))
+        } else {
+            text
+        })
     }
 
     fn id(&self) -> KernelId {

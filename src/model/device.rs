@@ -6,8 +6,10 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use burn::backend::wgpu::Wgpu;
 use burn::tensor::wgpu::{WgpuSetup, wgpu};
 use burn::tensor::{Device, Tensor};
+use cubecl::ir::{ElemType, FloatKind};
 
 /// What a person asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub enum ComputeChoice {
     Cpu,
     /// Any graphics adapter, software ones included.
     Gpu,
+    /// The same, with convolutions in half precision (f16).
+    GpuHalf,
 }
 
 /// An opened device.
@@ -37,6 +41,8 @@ pub struct Gpu {
     pub name: String,
     /// Whether the CPU plays the adapter.
     pub software: bool,
+    /// Whether convolutions are computed in half precision (f16).
+    pub half: bool,
     device: Device,
 }
 
@@ -54,6 +60,9 @@ pub enum DeviceError {
         /// What wgpu said.
         source: wgpu::RequestDeviceError,
     },
+    /// The adapter has no half precision.
+    #[error("the graphics adapter {0} has no half precision")]
+    NoHalf(String),
     /// Burn could not use the device.
     #[error("the graphics adapter {name} cannot run the networks: {reason}")]
     Runtime {
@@ -73,6 +82,11 @@ impl Compute {
         }
     }
 
+    /// Whether convolutions are computed in half precision (f16).
+    pub const fn is_half(&self) -> bool {
+        matches!(self, Self::Gpu(Gpu { half: true, .. }))
+    }
+
     /// Whether a number that is given to the device comes back.
     pub fn answers(&self) -> bool {
         let ask = || Tensor::<1>::from_data([1.5_f32], &self.device()).try_into_vec_as::<f32>().is_ok_and(|values| values == [1.5]);
@@ -84,8 +98,11 @@ impl fmt::Display for Compute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cpu => write!(f, "CPU"),
-            Self::Gpu(gpu) if gpu.software => write!(f, "{} (software)", gpu.name),
-            Self::Gpu(gpu) => f.write_str(&gpu.name),
+            Self::Gpu(Gpu { name, software, half, .. }) => {
+                let kinds = [(*software, "software"), (*half, "half precision")];
+                let kinds: Vec<&str> = kinds.into_iter().filter_map(|(is_it, kind)| is_it.then_some(kind)).collect();
+                if kinds.is_empty() { f.write_str(name) } else { write!(f, "{name} ({})", kinds.join(", ")) }
+            }
         }
     }
 }
@@ -93,11 +110,16 @@ impl fmt::Display for Compute {
 /// Opens a device.
 ///
 /// # Errors
-/// For [`ComputeChoice::Gpu`], when there is no adapter or it cannot be used. `Auto` then takes the CPU and logs why.
+/// For [`ComputeChoice::Gpu`] and [`ComputeChoice::GpuHalf`], when there is no adapter or it cannot be used. `Auto` then takes
+/// the CPU and logs why.
 pub fn open(choice: ComputeChoice) -> Result<Compute, DeviceError> {
     match choice {
         ComputeChoice::Cpu => Ok(Compute::Cpu),
         ComputeChoice::Gpu => open_gpu(true).map(Compute::Gpu),
+        ComputeChoice::GpuHalf => match open_gpu(true)? {
+            gpu if has_half(&gpu.device) => Ok(Compute::Gpu(Gpu { half: true, ..gpu })),
+            gpu => Err(DeviceError::NoHalf(gpu.name)),
+        },
         ComputeChoice::Auto => Ok(match open_gpu(false) {
             Ok(gpu) => Compute::Gpu(gpu),
             Err(reason) => {
@@ -106,6 +128,12 @@ pub fn open(choice: ComputeChoice) -> Result<Compute, DeviceError> {
             }
         }),
     }
+}
+
+/// Whether `device` is a graphics adapter that computes in half precision (f16) too.
+pub fn has_half(device: &Device) -> bool {
+    let zero = Tensor::<1>::zeros([1], device).try_into_primitive::<Wgpu>();
+    zero.is_ok_and(|zero| zero.client.properties().supports_type(ElemType::Float(FloatKind::F16)))
 }
 
 fn open_gpu(software: bool) -> Result<Gpu, DeviceError> {
@@ -128,7 +156,7 @@ fn open_gpu(software: bool) -> Result<Gpu, DeviceError> {
         .setup(setup)
         .init()
         .map_err(|error| DeviceError::Runtime { name: info.name.clone(), reason: error.to_string() })?;
-    Ok(Gpu { name: info.name, software: info.device_type == wgpu::DeviceType::Cpu, device })
+    Ok(Gpu { name: info.name, software: info.device_type == wgpu::DeviceType::Cpu, half: false, device })
 }
 
 /// Lower is better; `None` for an adapter that must not be taken.

@@ -1,6 +1,8 @@
 //! Layers that both networks share. Shapes are [N, C, H, W] unless said.
 
-use burn::module::Param;
+use std::borrow::Cow;
+
+use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::conv::{Conv1d, Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, PaddingConfig2d};
 use burn::tensor::activation::{sigmoid, softmax};
@@ -70,7 +72,7 @@ pub fn convolved(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
         let [_, y] = cpu::convolved(x, filter, None);
         return y;
     }
-    on_adapter(conv, &x, None).unwrap_or_else(|| conv.forward(x))
+    on_adapter(conv, &x, None).unwrap_or_else(|| whole(conv).forward(x))
 }
 
 /// `x` and [`convolved`] of it. A clone of `x` in its place would be copied on the CPU.
@@ -88,8 +90,32 @@ pub fn convolved_onto(conv: &Conv2d, x: Tensor<4>, onto: Tensor<4>) -> Tensor<4>
             let [_, y] = cpu::convolved(x, filter, Some(onto));
             y
         }
-        _ => on_adapter(conv, &x, Some(&onto)).unwrap_or_else(|| onto + conv.forward(x)),
+        _ => on_adapter(conv, &x, Some(&onto)).unwrap_or_else(|| onto + whole(conv).forward(x)),
     }
+}
+
+/// `module` with the weights of its convolutions in half precision (f16), for an adapter's own kernel.
+pub fn halved<M: Module>(module: M) -> M {
+    module.map(&mut Halved)
+}
+
+struct Halved;
+
+impl ModuleMapper for Halved {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        // [to, from, side, side] of a convolution; nothing else has four axes.
+        if D == 4 { param.map(|weight| weight.cast(DType::F16)) } else { param }
+    }
+}
+
+/// `conv` with its weight in f32 again, for Burn's own kernels.
+fn whole(conv: &Conv2d) -> Cow<'_, Conv2d> {
+    if conv.weight.val().dtype() == DType::F32 {
+        return Cow::Borrowed(conv);
+    }
+    let mut whole = conv.clone();
+    whole.weight = whole.weight.map(|weight| weight.cast(DType::F32));
+    Cow::Owned(whole)
 }
 
 /// `conv` for the CPU's own code, where that can have it of `x`.

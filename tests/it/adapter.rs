@@ -1,7 +1,8 @@
 //! The layers that an adapter has kernels of its own for, against what the CPU makes of the same numbers.
 
+use annotator::model::device::has_half;
 use annotator::model::layer::{
-    conv1, conv3, convolved, convolved_beside, convolved_onto, film_silu, group_norm, normed, normed_silu, pointwise,
+    conv1, conv3, convolved, convolved_beside, convolved_onto, film_silu, group_norm, halved, normed, normed_silu, pointwise,
 };
 use annotator::model::noise::Noise;
 use burn::module::Module;
@@ -71,6 +72,29 @@ fn convolutions_match(device: &Device) {
 #[test]
 fn convolutions_on_an_adapter_are_the_cpus() {
     on_gpu(convolutions_match);
+}
+
+/// Weights and products in half precision: as far off as eleven bits are, and no farther.
+fn halves_match(device: &Device) {
+    if !has_half(device) {
+        return;
+    }
+    let mut farthest: f32 = 0.0;
+    for (seed, ([n, from, to, height, width], stride)) in SHAPES.into_iter().enumerate() {
+        let of = |layer: &_, device: &Device| values(convolved(layer, noise(seed as u64, [n, from, height, width], device)));
+        let on = |device: &Device| seeded(conv3([from, to], stride, device), 7);
+        let (expected, actual) = (of(&on(&Device::flex()), &Device::flex()), of(&halved(on(device)), device));
+        let largest = expected.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
+        let off = difference(&actual, &expected) / largest;
+        assert!(off < 4e-3, "{from} to {to} channels, {n} x {height} x {width}: off by {off} of {largest}");
+        farthest = farthest.max(off);
+    }
+    assert!(farthest > 1e-4, "{farthest}");
+}
+
+#[test]
+fn convolutions_in_half_precision_are_nearly_the_cpus() {
+    on_gpu(halves_match);
 }
 
 /// A view of a larger tensor, with its axes turned: its values do not lie in order.
