@@ -71,7 +71,7 @@ pub struct Image {
     pub id: ImageId,
     /// Path relative to the image folder, with forward slashes.
     pub file_name: String,
-    /// Stored pixels, before any EXIF rotation.
+    /// That of the stored pixels, or that after the turn by EXIF where the record tells this one.
     pub size: Size,
     /// The record as read, or as an edit of its members left it; `None` for an image that the program added.
     pub source: Option<Verbatim>,

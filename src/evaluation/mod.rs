@@ -3,6 +3,7 @@
 //! Objects are matched by annotation id, as when a file was refined or its boxes were filled with masks. Detections that
 //! have scores and no ids of the truth are measured by average precision instead.
 
+mod alignment;
 mod boundary;
 mod change;
 mod federation;
@@ -10,7 +11,7 @@ mod object;
 mod precision;
 mod reliability;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -18,10 +19,11 @@ use serde::Serialize;
 use crate::annotation::{Dataset, Instance, InstanceId, Shape};
 pub use crate::job::{Stopped, Watch};
 
+pub use alignment::align;
 pub use boundary::{Overlap, precision_by};
 pub use change::{Change, Row, change};
 pub use object::{Agreement, agreement};
-pub use precision::{Precision, PrecisionError, precision};
+pub use precision::{Precision, PrecisionError, box_precision, precision};
 pub use reliability::{Bin, Reliability};
 
 /// The size of an object by its stored area, in COCO's classes.
@@ -86,7 +88,7 @@ impl Scores {
 }
 
 /// What came out of a comparison.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Table {
     /// All objects.
     pub all: Scores,
@@ -109,22 +111,52 @@ pub struct Table {
     pub reliability: Option<Reliability>,
     /// Boundary average precision, likewise.
     pub boundary_precision: Option<Precision>,
+    /// Average precision of boxes, where the predictions have scores and no masks.
+    pub box_precision: Option<Precision>,
+    /// Why something is not measured, one sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Compares the masks of `prediction` with those of `truth`. Crowds are no objects and are left out.
 ///
-/// Where no prediction has the id of an object, as in a list of detections, the scores by object are empty.
+/// Where no prediction has the id of an object, as in a list of detections, or the ids are those of other objects, the scores
+/// by object are empty. Predictions that are all boxes are measured as boxes; there are no scores by object where the truth
+/// has masks.
 ///
 /// # Errors
 /// When the average precision cannot be computed, or the comparison was stopped.
 pub fn compare(truth: &Dataset, prediction: &Dataset, watch: &mut Watch<'_>) -> Result<Table, PrecisionError> {
-    let table = by_object(truth, prediction, watch)?;
-    if prediction.instances.iter().all(|instance| instance.score.is_none()) {
-        return Ok(table);
+    let count = |counts: &dyn Fn(&Instance) -> bool| prediction.instances.iter().filter(|instance| counts(instance)).count();
+    let (all, boxes) = (prediction.instances.len(), count(&|instance| instance.shape == Shape::Box));
+    let scored = count(&|instance| instance.score.is_some());
+    let has_masks = truth.instances.iter().any(|object| object.shape != Shape::Box);
+    let are_boxes = boxes > 0 && boxes == all;
+    let mut table = if are_boxes && has_masks { Table::default() } else { by_object(truth, prediction, watch)? };
+    let mut note = |is_so: bool, text: String| table.notes.extend(is_so.then_some(text));
+    note(all == 0, "there are no predictions".to_owned());
+    note(are_boxes && has_masks, "the predictions have no masks: only their boxes are measured".to_owned());
+    note(all > 0 && scored == 0, "no prediction has a score, which average precision needs".to_owned());
+    note(scored > 0 && scored < all, format!("{} predictions have no score and do not count for average precision", all - scored));
+    let filled = boxes > 0 && !are_boxes && has_masks && scored > 0;
+    note(filled, format!("{boxes} predictions have only a box and count as masks of all its pixels for average precision"));
+    let is_foreign = !has_their_ids(truth, prediction);
+    note(is_foreign, "the ids of the predictions are those of other objects: nothing is measured by object".to_owned());
+    if scored > 0 && are_boxes {
+        table.box_precision = Some(box_precision(truth, prediction, watch)?);
+    } else if scored > 0 {
+        table.precision = Some(precision(truth, prediction, watch)?);
+        table.boundary_precision = Some(precision_by(truth, prediction, Overlap::Boundary, watch)?);
     }
-    let precision = Some(precision(truth, prediction, watch)?);
-    let boundary_precision = Some(precision_by(truth, prediction, Overlap::Boundary, watch)?);
-    Ok(Table { precision, boundary_precision, ..table })
+    Ok(table)
+}
+
+/// Whether the ids of most predictions are not plainly those of other objects, on other images or in other places.
+fn has_their_ids(truth: &Dataset, prediction: &Dataset) -> bool {
+    let objects: HashMap<InstanceId, &Instance> = truth.instances.iter().map(|object| (object.id, object)).collect();
+    let places = prediction.instances.iter().filter_map(|other| Some((other, *objects.get(&other.id)?)));
+    let touches = |a: &Instance, b: &Instance| a.bbox.expanded(1.0).shared(b.bbox.expanded(1.0)) > 0.0;
+    let are_here: Vec<bool> = places.map(|(other, object)| other.image_id == object.image_id && touches(other, object)).collect();
+    2 * are_here.iter().filter(|is_here| **is_here).count() >= are_here.len()
 }
 
 /// An object of the truth, the prediction with its id, and how well they agree; `None` where they cannot be compared.
@@ -136,7 +168,8 @@ struct Pair<'a> {
 
 fn pairs<'a>(truth: &'a Dataset, prediction: &'a Dataset, watch: &mut Watch<'_>) -> Result<Vec<Pair<'a>>, Stopped> {
     let sizes = truth.sizes();
-    let predictions: HashMap<InstanceId, &'a Instance> = prediction.instances.iter().map(|instance| (instance.id, instance)).collect();
+    let with_ids: &[Instance] = if has_their_ids(truth, prediction) { &prediction.instances } else { &[] };
+    let predictions: HashMap<InstanceId, &'a Instance> = with_ids.iter().map(|instance| (instance.id, instance)).collect();
     let objects: Vec<&'a Instance> = truth.instances.iter().filter(|instance| !instance.crowd).collect();
     watch.map("comparing masks", &objects, |&object| {
         let other = predictions.get(&object.id).copied().filter(|other| stands_for(other, object));
@@ -168,19 +201,12 @@ pub fn worst(truth: &Dataset, prediction: &Dataset, count: usize, watch: &mut Wa
 }
 
 fn by_object(truth: &Dataset, prediction: &Dataset, watch: &mut Watch<'_>) -> Result<Table, Stopped> {
-    let known: std::collections::HashSet<_> = truth.instances.iter().map(|instance| (instance.id, instance.image_id)).collect();
+    let known: HashSet<_> = truth.instances.iter().map(|instance| (instance.id, instance.image_id)).collect();
     let pairs = pairs(truth, prediction, watch)?;
     let mut table = Table {
-        all: Scores::default(),
-        small: Scores::default(),
-        medium: Scores::default(),
-        large: Scores::default(),
         missing: pairs.iter().filter(|pair| pair.other.is_none()).count(),
         extra: prediction.instances.iter().filter(|other| !known.contains(&(other.id, other.image_id))).count(),
-        unusable: 0,
-        precision: None,
-        reliability: None,
-        boundary_precision: None,
+        ..Table::default()
     };
     if table.missing == pairs.len() {
         return Ok(table);
@@ -219,10 +245,13 @@ impl fmt::Display for Table {
                 writeln!(f, "{count} {what}")?;
             }
         }
+        for note in &self.notes {
+            writeln!(f, "{note}")?;
+        }
         if let Some(reliability) = &self.reliability {
             write!(f, "{reliability}")?;
         }
-        for (name, precision) in [("masks", &self.precision), ("boundary", &self.boundary_precision)] {
+        for (name, precision) in [("masks", &self.precision), ("boundary", &self.boundary_precision), ("boxes", &self.box_precision)] {
             if let Some(precision) = precision {
                 let cells: Vec<String> = precision
                     .named()

@@ -1,4 +1,4 @@
-//! COCO's and LVIS' average precision of masks, by the `hotcoco` port of pycocotools and lvis-api.
+//! COCO's and LVIS' average precision of masks or boxes, by the `hotcoco` port of pycocotools and lvis-api.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,7 +14,7 @@ use crate::job::{Meter, Stopped, Watch};
 /// So many images lie between two looks at the cancel flag.
 const CHUNK: usize = 256;
 
-/// Average precision of masks at up to 100 detections an image and class, for LVIS 300 an image; a value is -1 where there is
+/// Average precision at up to 100 detections an image and class, for LVIS 300 an image; a value is -1 where there is
 /// no object to find.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Precision {
@@ -72,6 +72,18 @@ pub enum PrecisionError {
 /// # Errors
 /// When the evaluation refuses its input, or the comparison was stopped.
 pub fn precision(truth: &Dataset, prediction: &Dataset, watch: &mut Watch<'_>) -> Result<Precision, PrecisionError> {
+    measured(truth, prediction, IouType::Segm, watch)
+}
+
+/// As [`precision`], of the boxes alone.
+///
+/// # Errors
+/// As [`precision`].
+pub fn box_precision(truth: &Dataset, prediction: &Dataset, watch: &mut Watch<'_>) -> Result<Precision, PrecisionError> {
+    measured(truth, prediction, IouType::Bbox, watch)
+}
+
+fn measured(truth: &Dataset, prediction: &Dataset, kind: IouType, watch: &mut Watch<'_>) -> Result<Precision, PrecisionError> {
     let federation = Federation::of(truth);
     let numbers: HashMap<CategoryId, u64> =
         truth.categories.iter().enumerate().rev().map(|(place, category)| (category.id, place as u64 + 1)).collect();
@@ -88,9 +100,15 @@ pub fn precision(truth: &Dataset, prediction: &Dataset, watch: &mut Watch<'_>) -
         })
     };
     // A result with a box would be taken for one of boxes, and its area for that of the box.
-    let result = |image_id: u64, instance: &Instance| annotation(image_id, instance).map(|result| Annotation { bbox: None, ..result });
+    let result = |image_id: u64, instance: &Instance| {
+        let result = annotation(image_id, instance)?;
+        Some(match kind {
+            IouType::Bbox => Annotation { segmentation: None, area: Some(instance.bbox.area()), ..result },
+            _ => Annotation { bbox: None, ..result },
+        })
+    };
     let mode = if federation.is_some() { EvalMode::Lvis } else { EvalMode::Coco };
-    let mut evaluation = StreamingEval::new(mode.default_params(IouType::Segm), mode, classes(truth, federation.as_ref()))?;
+    let mut evaluation = StreamingEval::new(mode.default_params(kind), mode, classes(truth, federation.as_ref()))?;
     let pages = pages(truth, prediction);
     let meter = Meter::start("matching detections", pages.len() as u64);
     // The evaluation knows only ids from 0; ours may be negative. It goes by the order of ids where scores are equal.

@@ -11,7 +11,7 @@ pub use super::fault::{ExchangeError, Fault};
 pub use super::format::Format;
 use super::loss::{Kind, Tally};
 use super::picture::MOST_PIXELS;
-use super::{Report, cvat, labelme, lvis, masks, voc, yolo};
+use super::{Report, cvat, folder, labelme, lvis, masks, voc, yolo};
 use crate::annotation::{Category, CategoryId, Dataset, Field, Image, ImageId, Instance, InstanceId, Shape, Verbatim};
 use crate::geometry::{Rect, Size};
 pub use crate::job::Watch;
@@ -131,7 +131,7 @@ fn shaped(dataset: &mut Dataset, policy: Policy, tally: &mut Tally, watch: &mut 
     for loss in losses {
         match loss.iou {
             Ok(iou) => tally.add_iou(loss.id.0, iou),
-            Err(error) => tally.add(Kind::Object, format_args!("annotation {} stays as it was: {error}", loss.id)),
+            Err(error) => tally.add(Kind::Unshaped, format_args!("annotation {} ({error})", loss.id)),
         }
     }
     Ok(())
@@ -156,7 +156,7 @@ fn as_results(dataset: &mut Dataset, tally: &mut Tally) {
         match convert::converted(instance, size, Policy::Rle { compressed: true }) {
             Ok(Some((shape, _))) => instance.shape = shape,
             Ok(None) => (),
-            Err(error) => tally.add(Kind::Object, format_args!("annotation {} stays as it was: {error}", instance.id)),
+            Err(error) => tally.add(Kind::Unshaped, format_args!("annotation {} ({error})", instance.id)),
         }
     }
     let others = dataset.document.iter().filter(|(_, value)| value.is_some()).count() + 2;
@@ -222,8 +222,10 @@ fn usable(dataset: &mut Dataset, tally: &mut Tally) {
 fn lost_members(dataset: &Dataset, format: Format, tally: &mut Tally) {
     let names: Vec<&str> = dataset.document.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name.as_str()).collect();
     tally.add_many(Kind::Member, names.len(), names.join(", "));
-    let ids = dataset.images.len() + dataset.instances.len() + dataset.categories.len();
-    tally.add_many(Kind::Id, ids, "of images, annotations and classes");
+    if matches!(format, Format::Masks | Format::Semantic) || !is_counted(dataset) {
+        let ids = dataset.images.len() + dataset.instances.len() + dataset.categories.len();
+        tally.add_many(Kind::Id, ids, "of images, annotations and classes");
+    }
     for category in dataset.categories.iter().filter(|category| !category.supercategory.is_empty()) {
         tally.add(Kind::Group, format_args!("{} ({})", category.name, category.supercategory));
     }
@@ -252,6 +254,21 @@ fn lost_members(dataset: &Dataset, format: Format, tally: &mut Tally) {
             tally.add(Kind::Score, format_args!("annotation {} ({score})", instance.id));
         }
     }
+}
+
+/// Whether a reader that counts records from 1, images by their names, objects image by image and classes of one name as one,
+/// gives them the ids that they have.
+fn is_counted(dataset: &Dataset) -> bool {
+    let Dataset { images, categories, instances, .. } = dataset;
+    let is_after =
+        |a: &Image, b: &Image| Path::new(&a.file_name) < Path::new(&b.file_name) && folder::natural(&a.file_name, &b.file_name).is_lt();
+    let names: HashSet<&str> = categories.iter().map(|category| category.name.as_str()).collect();
+    names.len() == categories.len()
+        && images.is_sorted_by(is_after)
+        && instances.is_sorted_by_key(|instance| instance.image_id)
+        && images.iter().zip(1..).all(|(image, count)| image.id == ImageId(count))
+        && categories.iter().zip(1..).all(|(category, count)| category.id == CategoryId(count))
+        && instances.iter().zip(1..).all(|(instance, count)| instance.id == InstanceId(count))
 }
 
 /// The `IoU` that `instance`, on an image of `size`, keeps with its pixels in `format`; `None` where it is left out.

@@ -83,7 +83,7 @@ pub enum ExchangeError {
         size: Size,
     },
     /// Results were read without the data set that they belong to.
-    #[error("results need the data set that they belong to as the reference: {}", path.display())]
+    #[error("results need the data set that they belong to; --reference names it: {}", path.display())]
     NoReference {
         /// The file of results.
         path: PathBuf,
@@ -162,6 +162,11 @@ pub enum Fault {
         /// Its place, or the image.
         place: Size,
     },
+    /// A mask of one object outside of the folder that would name its image.
+    #[error(
+        "lies in no folder that names its image: the masks of one image are PNG files in a folder of its name, IMAGE/1.png, IMAGE/2.png"
+    )]
+    Folder,
     /// A coloured picture where class numbers are expected.
     #[error("is a coloured picture, not one of class numbers")]
     Coloured,

@@ -1,6 +1,7 @@
-//! A folder of pictures as a data set without annotations.
+//! A folder of pictures: as a data set without annotations, and as the place of those of a data set.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -65,6 +66,47 @@ pub fn scan_with(
         }
     }
     Ok((dataset, report))
+}
+
+/// Finds the pictures of a data set in a folder, those too whose names are paths of the machine on which it was made.
+#[derive(Clone, Debug, Default)]
+pub struct Finder {
+    /// The last parts that several names have.
+    shared: HashSet<String>,
+}
+
+impl Finder {
+    /// For the data set of these images.
+    pub fn new(images: &[Image]) -> Self {
+        let mut finder = Self::default();
+        // Where no name has a folder in it, each is what it says.
+        if images.iter().any(|image| has_folder(&image.file_name)) {
+            let mut seen = HashSet::with_capacity(images.len());
+            let parts = images.iter().map(|image| last_part(&image.file_name));
+            finder.shared = parts.filter(|part| !seen.insert(*part)).map(str::to_owned).collect();
+        }
+        finder
+    }
+
+    /// Where the picture of the image with this name lies: there as seen from `folder`, or, where nothing is there, in `folder`
+    /// itself under the last part of its name, if no other image has the same.
+    pub fn path(&self, folder: &Path, file_name: &str) -> PathBuf {
+        let (path, name) = (folder.join(file_name), last_part(file_name));
+        if !has_folder(file_name) || self.shared.contains(name) || path.exists() {
+            return path;
+        }
+        let own = folder.join(name);
+        if own.is_file() { own } else { path }
+    }
+}
+
+/// Whether the name leads into another folder, by the separators of any system.
+fn has_folder(name: &str) -> bool {
+    name.contains(['/', '\\'])
+}
+
+fn last_part(name: &str) -> &str {
+    name.rsplit(['/', '\\']).next().unwrap_or(name)
 }
 
 fn warning(path: PathBuf, error: &dyn std::error::Error) -> Warning {
@@ -139,6 +181,27 @@ mod tests {
         let mut names = ["b", "a10", "a2", "a02", "a", "é1", "a2b"];
         names.sort_by(|a, b| natural(a, b));
         assert_eq!(names, ["a", "a02", "a2", "a2b", "a10", "b", "é1"]);
+    }
+
+    #[test]
+    fn a_name_of_another_machine_is_found_by_its_last_part() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("train")).unwrap();
+        for name in ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "train/d.jpg"] {
+            fs::write(at(name), "").unwrap();
+        }
+        let names = ["/home/me/data/a.jpg", r"C:\data\b.jpg", "../../x/c.jpg", r"val\c.jpg", "train/d.jpg", "train/e.jpg"];
+        let image = |name: &str| Image { id: ImageId(1), file_name: name.to_owned(), size: crate::geometry::Size::default(), source: None };
+        let images = names.map(image);
+        let finder = Finder::new(&images);
+        let found = |name: &str| finder.path(folder.path(), name);
+        assert_eq!((found(names[0]), found(names[1])), (at("a.jpg"), at("b.jpg")));
+        for name in &names[2..] {
+            assert_eq!(found(name), at(name), "two images have it, it is there, or nothing is");
+        }
+        assert_eq!(Finder::new(&images[..3]).path(folder.path(), names[2]), at("c.jpg"));
+        assert_eq!(Finder::new(&[image("c.jpg"), image(names[2])]).path(folder.path(), names[2]), at(names[2]));
     }
 
     #[test]

@@ -11,16 +11,29 @@ use super::exchange::{ExchangeError, Fault};
 use super::picture::MOST_PIXELS;
 use crate::geometry::Size;
 
-/// The size and the values, row-major.
+/// A picture of numbers.
+#[derive(Debug)]
+pub(super) struct LabelMap {
+    /// Its size.
+    pub(super) size: Size,
+    /// The numbers, row-major.
+    pub(super) values: Vec<u16>,
+    /// Whether the numbers are places in a palette.
+    pub(super) has_palette: bool,
+    /// How many bits a number has.
+    pub(super) bits: u8,
+}
+
+/// The picture of numbers in a file.
 ///
 /// # Errors
 /// When the file cannot be read, is no PNG, or is coloured without a palette.
-pub(super) fn read(path: &Path) -> Result<(Size, Vec<u16>), ExchangeError> {
+pub(super) fn read(path: &Path) -> Result<LabelMap, ExchangeError> {
     let bytes = fs::read(path).map_err(ExchangeError::io(path))?;
     decoded(&bytes).map_err(|fault| ExchangeError::record(path, "the mask", fault))
 }
 
-fn decoded(bytes: &[u8]) -> Result<(Size, Vec<u16>), Fault> {
+fn decoded(bytes: &[u8]) -> Result<LabelMap, Fault> {
     let limits = png::Limits { bytes: usize::try_from(MOST_PIXELS * 4).unwrap_or(usize::MAX) };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
     // Numbers as they are stored: palettes are not looked up, and few bits not spread over 0..=255.
@@ -40,7 +53,7 @@ fn decoded(bytes: &[u8]) -> Result<(Size, Vec<u16>), Fault> {
     for row in packed.chunks_exact(line.max(1)).take(size.height as usize) {
         values.extend((0..size.width as usize).map(|x| number(row, x, depth)));
     }
-    Ok((size, values))
+    Ok(LabelMap { size, values, has_palette: kind == ColorType::Indexed, bits: depth as u8 })
 }
 
 /// The number at `x` of a row with so many bits a pixel, the first one in the highest bits.
@@ -58,6 +71,11 @@ mod tests {
     use super::*;
     use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, Rgb};
 
+    fn numbers(bytes: &[u8]) -> (Size, Vec<u16>) {
+        let map = decoded(bytes).unwrap();
+        (map.size, map.values)
+    }
+
     fn png(picture: impl Into<DynamicImage>) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
         picture.into().write_to(&mut bytes, ImageFormat::Png).unwrap();
@@ -67,9 +85,10 @@ mod tests {
     #[test]
     fn numbers_are_those_of_the_file() {
         let grey = ImageBuffer::from_fn(3, 2, |x, y| Luma([(x + 10 * y) as u8]));
-        assert_eq!(decoded(&png(grey)).unwrap(), (Size::new(3, 2), vec![0, 1, 2, 10, 11, 12]));
+        assert_eq!(numbers(&png(grey)), (Size::new(3, 2), vec![0, 1, 2, 10, 11, 12]));
         let deep = ImageBuffer::from_fn(2, 1, |x, _| Luma([300 + x as u16]));
-        assert_eq!(decoded(&png(deep)).unwrap().1, [300, 301]);
+        let deep = decoded(&png(deep)).unwrap();
+        assert_eq!((deep.values, deep.bits, deep.has_palette), (vec![300, 301], 16, false));
         let colour = ImageBuffer::from_pixel(2, 1, Rgb([9_u8, 8, 7]));
         assert!(matches!(decoded(&png(colour)), Err(Fault::Coloured)));
         assert!(matches!(decoded(b"no picture"), Err(Fault::Png(_))));
@@ -79,7 +98,8 @@ mod tests {
     fn the_palette_is_not_expanded() {
         // 4 x 1 pixels, two bits each, of a palette with three colours: 0, 2, 1, 2.
         let bytes = include_bytes!("../../tests/data/palette.png");
-        assert_eq!(decoded(bytes).unwrap(), (Size::new(4, 1), vec![0, 2, 1, 2]));
+        assert_eq!(numbers(bytes), (Size::new(4, 1), vec![0, 2, 1, 2]));
+        assert!(decoded(bytes).unwrap().has_palette);
         for end in 0..bytes.len() {
             drop(decoded(&bytes[..end]));
         }
@@ -92,6 +112,6 @@ mod tests {
         encoder.set_color(ColorType::Indexed);
         encoder.set_palette(vec![0; 3 * 256]);
         encoder.write_header().unwrap().write_image_data(&[0, 7, 255, 1, 1, 2]).unwrap();
-        assert_eq!(decoded(&bytes).unwrap(), (Size::new(3, 2), vec![0, 7, 255, 1, 1, 2]));
+        assert_eq!(numbers(&bytes), (Size::new(3, 2), vec![0, 7, 255, 1, 1, 2]));
     }
 }

@@ -172,9 +172,18 @@ pub(super) fn read(path: &Path, watch: &mut Watch<'_>) -> Result<Imported, Excha
         }
     }
     let meter = Meter::start("Reading", files.len() as u64);
+    let mut first = None;
     for (done, file) in files.iter().enumerate() {
         watch.step(&meter, done)?;
-        read_file(file, root, &mut builder, &mut tally)?;
+        let fault = read_file(file, root, &mut builder, &mut tally).unwrap_or_else(|error| {
+            tally.add(Kind::Unreadable, &error);
+            Some(error)
+        });
+        first = first.or(fault);
+    }
+    // Files without a single object are no labels.
+    if let Some(fault) = first.filter(|_| builder.dataset.instances.is_empty()) {
+        return Err(fault);
     }
     Ok(Imported { dataset: builder.dataset, tally, ..Imported::default() })
 }
@@ -197,7 +206,12 @@ fn is_own(name: &OsStr) -> bool {
     name.to_string_lossy().ends_with(".coco.json")
 }
 
-fn read_file(path: &Path, root: &Path, builder: &mut Builder, tally: &mut Tally) -> Result<(), ExchangeError> {
+/// Adds the image of a file with its objects. A shape that cannot be read is left out and counted; returns what is wrong with
+/// the first one.
+///
+/// # Errors
+/// When the file is not labelme's, or tells no size; nothing was added then.
+fn read_file(path: &Path, root: &Path, builder: &mut Builder, tally: &mut Tally) -> Result<Option<ExchangeError>, ExchangeError> {
     let text = read_text(path)?;
     let file: File = serde_json::from_str(&text).map_err(|error| ExchangeError::record(path, "the file", Fault::Json(error)))?;
     let size = Size::new(file.image_width, file.image_height);
@@ -214,16 +228,23 @@ fn read_file(path: &Path, root: &Path, builder: &mut Builder, tally: &mut Tally)
     if file.flags.is_some_and(|flags| !flags.is_empty()) {
         tally.add(Kind::Member, format_args!("{}: flags of the image", path.display()));
     }
-    let mut groups: HashMap<(String, i64), usize> = HashMap::new();
+    let (mut first, mut groups) = (None, HashMap::<(String, i64), usize>::new());
     for (index, shape) in file.shapes.into_iter().enumerate() {
-        let at = |fault| ExchangeError::record(path, format!("shapes[{index}]"), fault);
-        let outline: Outline = serde_json::from_value(shape).map_err(|error| at(Fault::Json(error)))?;
+        let read = serde_json::from_value(shape).map_err(Fault::Json);
+        let (outline, found) = match read.and_then(|outline: Outline| shape_of(&outline, size).map(|found| (outline, found))) {
+            Ok(read) => read,
+            Err(fault) => {
+                tally.add(Kind::Unreadable, format_args!("{}: shapes[{index}] ({fault})", path.display()));
+                first = first.or_else(|| Some(ExchangeError::record(path, format!("shapes[{index}]"), fault)));
+                continue;
+            }
+        };
         let lost = outline.lost();
         if !lost.is_empty() {
             tally.add(Kind::Member, format_args!("{}: shapes[{index}] ({})", path.display(), lost.join(", ")));
         }
         let crowd = outline.flags.as_ref().and_then(|flags| flags.get(CROWD)).is_some_and(|flag| flag == true);
-        let Some((bbox, shape)) = shape_of(&outline, size).map_err(at)? else {
+        let Some((bbox, shape)) = found else {
             let why = if kind(&outline) == "polygon" { Kind::Object } else { Kind::Unsupported };
             tally.add(why, format_args!("{}: shapes[{index}] ({})", path.display(), kind(&outline)));
             continue;
@@ -243,7 +264,7 @@ fn read_file(path: &Path, root: &Path, builder: &mut Builder, tally: &mut Tally)
         let class = builder.class(&outline.label);
         builder.object(image, class, bbox, shape).crowd = crowd;
     }
-    Ok(())
+    Ok(first)
 }
 
 fn kind(outline: &Outline) -> &str {

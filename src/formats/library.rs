@@ -1,9 +1,9 @@
-//! The seam to `hotcoco`, whose reader and writer of VOC files and reader of CVAT files the program uses.
+//! The seam to `hotcoco`, whose reader and writer of VOC files the program uses.
 //!
 //! Its records have unsigned ids, so records are counted there. It takes the text of XML as it stands, so references
 //! such as `&amp;` are replaced before it reads a file and put back into the names afterwards.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
@@ -99,17 +99,10 @@ pub(super) fn from_library(library: hotcoco::Dataset, path: &Path) -> Result<Bui
     for (place, record) in library.annotations.into_iter().enumerate() {
         let Some(((image, name), &class)) = images.get(&record.image_id).zip(classes.get(&record.category_id)) else { continue };
         let [x, y, width, height] = record.bbox.unwrap_or_default();
-        let shape = match record.segmentation {
-            Some(hotcoco::Segmentation::Polygon(polygons)) if !polygons.is_empty() => Shape::Polygons(polygons.into()),
-            _ => Shape::Box,
-        };
-        let corners = if let Shape::Polygons(polygons) = &shape { polygons.as_ref() } else { &[] };
-        let sides = [x, y, width, height];
-        let far = corners.iter().flatten().chain(&sides).find(|value| value.is_nan() || value.abs() > FARTHEST);
-        if let Some(far) = far {
+        if let Some(far) = [x, y, width, height].iter().find(|value| value.is_nan() || value.abs() > FARTHEST) {
             return Err(ExchangeError::record(path, format!("object {} (image {name})", place + 1), Fault::Number(far.to_string())));
         }
-        builder.object(*image, class, Rect::new(x, y, width, height), shape).crowd = record.iscrowd;
+        builder.object(*image, class, Rect::new(x, y, width, height), Shape::Box).crowd = record.iscrowd;
     }
     Ok(builder)
 }
@@ -132,8 +125,8 @@ pub(super) fn error(path: &Path, instead: Option<&Path>, error: ConvertError) ->
 /// Stand-ins for the five characters that XML writes as references, from a range that no text uses.
 const STAND_INS: [(char, char); 5] = [('&', '\u{f0000}'), ('<', '\u{f0001}'), ('>', '\u{f0002}'), ('"', '\u{f0003}'), ('\'', '\u{f0004}')];
 
-/// Copies an XML file with its references replaced by characters. `foreign` are the beginnings of elements and
-/// attributes that the library passes over: those that are there are counted.
+/// Copies an XML file with its references replaced by characters. `foreign` are the beginnings of elements that the library
+/// passes over: those that are there are counted, each by its name.
 ///
 /// # Errors
 /// When the file cannot be read or the copy not be written.
@@ -141,10 +134,15 @@ pub(super) fn copy_without_references(from: &Path, to: &Path, foreign: &[&str], 
     let bytes = fs::read(from).map_err(ExchangeError::io(from))?;
     let bytes = match String::from_utf8(bytes) {
         Ok(text) => {
-            for member in foreign {
-                let name = member.trim_matches(|c: char| !c.is_alphanumeric());
-                tally.add_many(Kind::Member, text.matches(member).count(), format_args!("{}: {name}", from.display()));
+            let mut lost = BTreeMap::new();
+            for element in foreign {
+                let name = element.trim_start_matches('<').split('>').next().unwrap_or_default();
+                let count = text.matches(element).count();
+                if count > 0 {
+                    lost.insert(name.to_owned(), count);
+                }
             }
+            tally.add_named(Kind::Member, from.display(), &lost);
             without_references(&text).into_bytes()
         }
         Err(error) => error.into_bytes(),
@@ -152,7 +150,8 @@ pub(super) fn copy_without_references(from: &Path, to: &Path, foreign: &[&str], 
     fs::write(to, bytes).map_err(ExchangeError::io(to))
 }
 
-fn without_references(text: &str) -> String {
+/// The text of an XML file with its references replaced by characters, those of XML's own five by their stand-ins.
+pub(super) fn without_references(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('&') {

@@ -28,6 +28,8 @@ pub enum Kind {
     Overlap,
     /// An object without a pixel, or that lies on no known image or has no known class.
     Object,
+    /// An outline that could not take another form and is as it was.
+    Unshaped,
     /// The mark of a crowd.
     Crowd,
     /// A crowd, where the format has only objects.
@@ -58,6 +60,12 @@ pub enum Kind {
     Picture,
     /// An object that is there already.
     Copy,
+    /// An object that is there already, whose record has members that the one here lacks or has otherwise.
+    CopyMember,
+    /// An image that was taken for one whose name only ends like its own.
+    Ending,
+    /// An image whose licence has no record in its file.
+    Licence,
     /// An image of another size than the one of its name.
     OtherSize,
     /// An image that the data set does not have.
@@ -78,8 +86,18 @@ pub enum Kind {
     NotFound,
     /// A folder that lies elsewhere than the data set's file, and was read because that names it.
     Elsewhere,
-    /// A line or a mask that is not as the format has it.
+    /// A PNG whose values number several objects.
+    Several,
+    /// A turned box or an ellipse that became a polygon.
+    Redrawn,
+    /// An image with the name of another one.
+    SameName,
+    /// An object that VOC calls difficult.
+    Difficult,
+    /// A line, a record, a mask or a file that is not as the format has it.
     Unreadable,
+    /// A count of classes that is not that of their names.
+    ClassCount,
 }
 
 impl Kind {
@@ -94,6 +112,7 @@ impl Kind {
             Self::Joined => "objects became one with others of their class",
             Self::Overlap => "objects lost pixels that lie under other objects",
             Self::Object => "objects were left out: no pixels, image or class",
+            Self::Unshaped => "outlines could not take another form and are as they were",
             Self::Crowd => "crowds lost their mark",
             Self::CrowdObject => "crowds were left out: the format has none",
             Self::Score => "scores were left out",
@@ -109,6 +128,9 @@ impl Kind {
             Self::Void => "images have void pixels, which became background",
             Self::Picture => "labels have no picture and were left out",
             Self::Copy => "objects are there already and were left out",
+            Self::CopyMember => "of them have members that the objects here lack or have otherwise, and these are lost",
+            Self::Ending => "images were taken for those here by the ends of their names alone",
+            Self::Licence => "images lost their licence: it has no record in their file",
             Self::OtherSize => "images have another size here and were left out",
             Self::NoImage => "images are not in the data set and were left out",
             Self::OnLeftOut => "objects lie on images that were left out",
@@ -118,8 +140,13 @@ impl Kind {
             Self::OutOfImage => "lines have numbers outside of 0 to 1, so that they lead out of their image",
             Self::MissingPicture => "pictures were not found, so that only their labels are there",
             Self::NotFound => "pictures or folders that the file names were not found and were left out",
+            Self::Several => "PNG files number the objects of a whole image: each value but 0 became an object",
+            Self::Redrawn => "turned boxes and ellipses became polygons",
+            Self::SameName => "images have the name of another one; their subset or task is its folder where that tells them apart",
+            Self::Difficult => "difficult objects became crowds, which the assistant leaves alone",
             Self::Elsewhere => "folders outside of the file's own were read, because it names them",
-            Self::Unreadable => "lines or masks cannot be used and were left out",
+            Self::Unreadable => "lines, records, masks or files cannot be used and were left out",
+            Self::ClassCount => "counts of classes are not those of the names",
         }
     }
 }
@@ -162,6 +189,12 @@ impl Tally {
         } else {
             entry.has_more = true;
         }
+    }
+
+    /// Counts losses of `kind` in `place`, for each name as many as `counts` says; one example lists them all.
+    pub fn add_named(&mut self, kind: Kind, place: impl Display, counts: &BTreeMap<String, usize>) {
+        let names: Vec<String> = counts.iter().map(|(name, count)| format!("{name} ({count})")).collect();
+        self.add_many(kind, counts.values().sum(), format_args!("{place}: {}", names.join(", ")));
     }
 
     /// Notes the `IoU` that an outline kept, and counts a loss where it is less than 1.
@@ -223,8 +256,12 @@ mod tests {
         tally.add_many(Kind::Id, 0, "nothing");
         assert_eq!((tally.count(Kind::Crowd), tally.count(Kind::Pixels), tally.count(Kind::Id)), (7, 1, 0));
         assert_eq!(tally.iou_range(), Some((0.75, 0.5)));
+        tally.add_named(Kind::Member, "a.xml", &BTreeMap::new());
+        assert_eq!(tally.count(Kind::Member), 0);
+        tally.add_named(Kind::Several, "a.xml", &[("color".to_owned(), 2), ("parked".to_owned(), 1)].into());
         let text = tally.to_string();
+        assert!(text.ends_with("a.xml: color (2), parked (1)") && text.contains("\n3 PNG files"), "{text}");
         assert!(text.contains("1 masks changed pixels as polygons: annotation 4 (IoU 0.5000)"), "{text}");
-        assert!(text.ends_with("annotation 4, annotation 5, …"), "{text}");
+        assert!(text.contains("annotation 4, annotation 5, …"), "{text}");
     }
 }

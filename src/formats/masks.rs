@@ -3,6 +3,10 @@
 //! In both, `classes.txt` has a line for each class: line 0 is the background, line n the class with number n. Without it
 //! classes are called by their numbers, and the masks of a folder are all of one class.
 //!
+//! Other programs number the objects of an image in one picture (Pascal VOC, DAVIS, MOTS, Cityscapes): [`is_of_one`] tells such
+//! a file from the mask of one object. Each of its numbers is an object, and its image is the one of its own name, but where
+//! `classes.txt` tells that the folder is named after the image.
+//!
 //! A mask that cannot be read, or is of another size than its picture, is left out and counted; where nothing else is there,
 //! it is the error.
 
@@ -14,6 +18,7 @@ use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder as _};
 
 use super::exchange::{Builder, ExchangeError, Fault, Imported, Watch, class_places, stem};
+use super::label_map::LabelMap;
 use super::loss::{Kind, Tally};
 use super::stage::filled;
 use super::{folder, label_map};
@@ -118,7 +123,27 @@ fn class_list(dataset: &Dataset) -> String {
     std::iter::once(BACKGROUND.to_owned()).chain(names).fold(String::new(), |list, name| list + &name + "\n")
 }
 
-/// Reads the PNG files in the folders of `path`: each folder is an image, each file an object.
+/// Whether a file is the mask of one object rather than numbers of objects. That is one with a single value beside 0, which is
+/// 255 or of a grey picture of up to 8 bits, and a grey one in which no value but 0 is as frequent as white: its other values are
+/// soft edges. A palette and 16 bits are for numbers, also where an image has a single object.
+fn is_of_one(map: &LabelMap, numbers: &[(u16, usize)]) -> bool {
+    let white = u16::MAX >> (16 - map.bits.min(16));
+    let most = numbers.iter().max_by_key(|(value, pixels)| (*pixels, *value));
+    let is_white = map.bits >= 8 && !map.has_palette && most.is_some_and(|(value, _)| *value == white);
+    let is_single = map.bits <= 8 && !map.has_palette && numbers.len() <= 1;
+    is_white || is_single || matches!(numbers, [(VOID, _)])
+}
+
+/// The values beside 0, in order, and how many pixels have each.
+fn numbers(values: &[u16]) -> Vec<(u16, usize)> {
+    let mut pixels = vec![0_usize; 1 << 16];
+    for value in values {
+        pixels[usize::from(*value)] += 1;
+    }
+    (0..=u16::MAX).zip(pixels).skip(1).filter(|(_, pixels)| *pixels > 0).collect()
+}
+
+/// Reads the PNG files in the folders of `path`: each folder is an image, each file an object, or each number in a file.
 pub(super) fn read_objects(path: &Path, images: Option<&Path>, watch: &mut Watch<'_>) -> Result<Imported, ExchangeError> {
     let mut source = Source::open(path, images)?;
     let meter = Meter::start("Reading", source.files.len() as u64);
@@ -128,18 +153,37 @@ pub(super) fn read_objects(path: &Path, images: Option<&Path>, watch: &mut Watch
         let (folder, leaf) = name.rsplit_once('/').unwrap_or(("", &name));
         // Some data sets have their masks in a folder of this name beside the picture's.
         let folder = folder.strip_suffix("/masks").unwrap_or(folder);
-        let Some((size, values)) = source.values(&file)? else { continue };
-        let Some(image) = source.image(folder, size, &file) else { continue };
+        let Some(map) = source.values(&file)? else { continue };
+        let numbers = numbers(&map.values);
+        let is_of_one = is_of_one(&map, &numbers);
+        let own = stem(&name);
+        let known = |stem: &str| !source.has_pictures || source.images.contains_key(stem);
+        let stem_of_image = if !is_of_one && known(&own) && !(source.has_classes && known(folder)) { own.as_str() } else { folder };
+        if stem_of_image.is_empty() {
+            source.unusable(&file, Fault::Folder);
+            continue;
+        }
+        let Some(image) = source.image(stem_of_image, map.size, &file) else { continue };
         let number = stem(leaf).rsplit_once('_').and_then(|(_, class)| class.parse().ok()).filter(|_| source.has_classes);
         let class = match number {
             Some(number) => source.class(number, &file)?,
             None => source.builder.class(OBJECT),
         };
-        let bytes = values.into_iter().map(|value| u8::from(value != 0)).collect();
-        let mask = Mask::from_bytes(size, bytes).filter(|mask| !mask.is_empty());
-        match mask {
-            Some(mask) => drop(source.builder.object(image, class, Rect::default(), Shape::from_mask(&mask))),
-            None => source.tally.add(Kind::Object, file.display()),
+        if is_of_one {
+            source.object(image, class, &map, |value| value != 0, &file);
+            continue;
+        }
+        let has_void = map.bits <= 8 && numbers.len() > 1 && numbers.iter().any(|(value, _)| *value == VOID);
+        if has_void {
+            source.tally.add(Kind::Void, file.display());
+        }
+        let objects = numbers.iter().filter(|(value, _)| !(has_void && *value == VOID));
+        if !numbers.is_empty() {
+            source.tally.add(Kind::Several, format_args!("{} ({})", file.display(), objects.clone().count()));
+        }
+        for (number, _) in objects {
+            watch.step(&meter, done)?;
+            source.object(image, class, &map, |value| value == *number, &file);
         }
     }
     source.imported()
@@ -152,21 +196,15 @@ pub(super) fn read_semantic(path: &Path, images: Option<&Path>, watch: &mut Watc
     for (done, name) in std::mem::take(&mut source.files).into_iter().enumerate() {
         watch.step(&meter, done)?;
         let file = path.join(&name);
-        let Some((size, values)) = source.values(&file)? else { continue };
-        let Some(image) = source.image(&stem(&name), size, &file) else { continue };
-        let mut found: Vec<u16> = values.clone();
-        found.sort_unstable();
-        found.dedup();
-        for value in found.into_iter().filter(|value| *value != 0) {
+        let Some(map) = source.values(&file)? else { continue };
+        let Some(image) = source.image(&stem(&name), map.size, &file) else { continue };
+        for (value, _) in numbers(&map.values) {
             if value == VOID && source.classes.len() < usize::from(VOID) {
                 source.tally.add(Kind::Void, file.display());
                 continue;
             }
             let class = source.class(u64::from(value), &file)?;
-            let mask = Mask::from_bytes(size, values.iter().map(|other| u8::from(*other == value)).collect());
-            if let Some(mask) = mask {
-                source.builder.object(image, class, Rect::default(), Shape::from_mask(&mask));
-            }
+            source.object(image, class, &map, |other| other == value, &file);
         }
     }
     source.imported()
@@ -219,8 +257,8 @@ impl Source {
         Ok(source)
     }
 
-    /// The size and the values of the mask `file`; `None`, and counted, where it is none.
-    fn values(&mut self, file: &Path) -> Result<Option<(Size, Vec<u16>)>, ExchangeError> {
+    /// The numbers in `file`; `None`, and counted, where it cannot be read.
+    fn values(&mut self, file: &Path) -> Result<Option<LabelMap>, ExchangeError> {
         match label_map::read(file) {
             Ok(mask) => Ok(Some(mask)),
             Err(ExchangeError::Record { fault, .. }) => {
@@ -265,6 +303,15 @@ impl Source {
         let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
         let class = place.and_then(|place| self.classes.get(place)).copied();
         class.ok_or_else(|| ExchangeError::record(file, "the mask", Fault::Class(number)))
+    }
+
+    /// Adds the object whose pixels have the values that `holds`; counted where there are none.
+    fn object(&mut self, image: ImageId, class: CategoryId, map: &LabelMap, holds: impl Fn(u16) -> bool, file: &Path) {
+        let bytes = map.values.iter().map(|value| u8::from(holds(*value))).collect();
+        match Mask::from_bytes(map.size, bytes).filter(|mask| !mask.is_empty()) {
+            Some(mask) => drop(self.builder.object(image, class, Rect::default(), Shape::from_mask(&mask))),
+            None => self.tally.add(Kind::Object, file.display()),
+        }
     }
 
     fn imported(self) -> Result<Imported, ExchangeError> {

@@ -1,13 +1,16 @@
 //! Adds the records of one data set to another, as where two people labelled the same images.
 //!
-//! Images are the same where their names are, classes where their synsets or names are. Nobody is asked who is right:
-//! objects of an image that was labelled differently stay side by side. What is left out is counted.
+//! Images are the same where their names are, classes where their synsets or names are, licences where their names and
+//! addresses are. Nobody is asked who is right: objects of an image that was labelled differently stay side by side. What
+//! is left out is counted.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
+use super::coco::document::standard;
 use super::coco::patch::{Change, patched};
 use super::coco::record::NO_ID;
 use super::loss::{Kind, Tally};
@@ -23,6 +26,11 @@ type Images = HashMap<ImageId, Option<ImageId>>;
 /// Where an object lies: its image, class and box.
 type Place = (ImageId, CategoryId, [u64; 4]);
 
+/// The top-level list of licences.
+const LICENCES: &str = "licenses";
+/// Members of an object's record that its instance holds, or that a merge sets.
+const HELD: [&str; 8] = ["id", "image_id", "category_id", "segmentation", "bbox", "area", "iscrowd", "score"];
+
 /// What a data set gets from another one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Additions {
@@ -34,6 +42,8 @@ pub struct Additions {
     pub instances: Vec<Instance>,
     /// Images that are there already, without the marks of absent classes that the new objects contradict.
     pub marked: Vec<Image>,
+    /// The list of licences with the new ones, where there are any.
+    pub licences: Option<Verbatim>,
     /// What is left out.
     pub tally: Tally,
 }
@@ -45,10 +55,20 @@ impl Additions {
     /// # Errors
     /// When the work was stopped.
     pub fn of(dataset: &Dataset, other: &Dataset, adds_images: bool, watch: &mut Watch<'_>) -> Result<Self, Stopped> {
+        Self::among(dataset, other, &Endings::of([dataset, other]), adds_images, watch)
+    }
+
+    /// As [`Self::of`], where still others become one with them; `endings` are those of all.
+    ///
+    /// # Errors
+    /// When the work was stopped.
+    pub fn among(dataset: &Dataset, other: &Dataset, endings: &Endings, adds_images: bool, watch: &mut Watch<'_>) -> Result<Self, Stopped> {
         let mut added = Self::default();
-        added.count_members(dataset, other);
+        // Licences belong to images: without new ones none are needed.
+        let licences = adds_images.then(|| added.add_licences(dataset, other));
+        added.count_members(dataset, other, licences.as_ref().is_some_and(|licences| licences.are_read));
         let classes = added.add_classes(dataset, other);
-        let images = added.add_images(dataset, other, &classes, adds_images);
+        let images = added.add_images(dataset, other, (&classes, licences.as_ref()), endings);
         added.add_instances(dataset, other, (&images, &classes), watch)?;
         added.free_marks(dataset);
         Ok(added)
@@ -56,7 +76,8 @@ impl Additions {
 
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
-        self.images.is_empty() && self.categories.is_empty() && self.instances.is_empty() && self.marked.is_empty()
+        let has_no_records = self.images.is_empty() && self.categories.is_empty() && self.instances.is_empty();
+        has_no_records && self.marked.is_empty() && self.licences.is_none()
     }
 
     /// Puts everything into the data set that it was made for.
@@ -67,12 +88,18 @@ impl Additions {
                 *image = new;
             }
         }
+        if let Some(list) = self.licences {
+            match dataset.document.iter_mut().find(|(key, _)| key == LICENCES) {
+                Some((_, own)) => *own = Some(list),
+                None => dataset.document.push((LICENCES.to_owned(), Some(list))),
+            }
+        }
         dataset.images.extend(self.images);
         dataset.categories.extend(self.categories);
         dataset.instances.extend(self.instances);
     }
 
-    /// The edit that puts everything but images into `dataset`, which it was made for.
+    /// The edit that puts everything but images and licences into `dataset`, which it was made for.
     pub fn into_edit(self, dataset: &Dataset) -> Edit {
         let first = dataset.instances.len();
         let class = |category| Edit::InsertCategory { index: usize::MAX, category };
@@ -85,14 +112,46 @@ impl Additions {
         ])
     }
 
-    /// Counts the top-level members that are not as here.
-    fn count_members(&mut self, dataset: &Dataset, other: &Dataset) {
-        for (key, value) in &other.document {
+    /// Counts the top-level members that are not as here, without the licences where these `are_read`.
+    fn count_members(&mut self, dataset: &Dataset, other: &Dataset, are_read: bool) {
+        for (key, value) in other.document.iter().filter(|(key, _)| !are_read || key != LICENCES) {
             let own = dataset.document.iter().find(|(name, _)| name == key).and_then(|(_, own)| own.as_ref());
             if value.as_ref().is_some_and(|value| own.is_none_or(|own| !is_same_json(own, value))) {
                 self.tally.add(Kind::TopLevel, format_args!("`{key}`"));
             }
         }
+    }
+
+    fn add_licences(&mut self, dataset: &Dataset, other: &Dataset) -> Licences {
+        let (own, others) = (licences(dataset), licences(other));
+        let mut taken: Option<HashSet<i64>> = own.as_ref().map(|own| own.iter().map(|(licence, _)| licence.id).collect());
+        let (Some(own), Some(others)) = (own, others) else { return Licences { taken, ..Licences::default() } };
+        let used = own.iter().map(|(licence, _)| licence.id).chain(dataset.images.iter().filter_map(licence_of));
+        let mut ids = Ids::new(used, others.iter().map(|(licence, _)| licence.id));
+        let (mut here, mut news) = (HashMap::new(), Vec::new());
+        for (licence, record) in &others {
+            if here.contains_key(&licence.id) {
+                continue;
+            }
+            let mut same = own.iter().filter(|(own, _)| own.name == licence.name && own.url == licence.url).map(|(own, _)| own.id);
+            let id = same.clone().find(|id| *id == licence.id).or_else(|| same.next());
+            let id = id.unwrap_or_else(|| {
+                let id = ids.take(licence.id);
+                news.extend(patched(record.get(), new_id(licence.id, id).as_slice()));
+                id
+            });
+            here.insert(licence.id, id);
+        }
+        if let Some(taken) = &mut taken {
+            taken.extend(here.values());
+        }
+        if !news.is_empty() {
+            let kept = member(dataset, LICENCES).filter(|_| !own.is_empty()).and_then(|text| text.trim_end().strip_suffix(']'));
+            let separator = if kept.is_some() { ", " } else { "" };
+            let list = format!("{}{separator}{}]", kept.map_or("[", str::trim_end), news.join(", "));
+            self.licences = Some(Verbatim::whole(list));
+        }
+        Licences { are_read: true, here, taken }
     }
 
     fn add_classes(&mut self, dataset: &Dataset, other: &Dataset) -> Classes {
@@ -118,7 +177,7 @@ impl Additions {
             let id = same.clone().find(|id| *id == category.id).or_else(|| same.next());
             let id = id.unwrap_or_else(|| {
                 let id = CategoryId(ids.take(category.id.0));
-                let source = with_id(category.source.as_ref(), category.id.0, id.0);
+                let source = with(category.source.as_ref(), new_id(category.id.0, id.0).as_slice());
                 self.categories.push(Category { id, source, ..category.clone() });
                 id
             });
@@ -127,8 +186,15 @@ impl Additions {
         classes
     }
 
-    fn add_images(&mut self, dataset: &Dataset, other: &Dataset, classes: &Classes, adds: bool) -> Images {
-        let (names, others) = (Names::of(&dataset.images), Names::of(&other.images));
+    /// Adds those that are new where there are `licences`, and leaves them out where there are none.
+    fn add_images(
+        &mut self,
+        dataset: &Dataset,
+        other: &Dataset,
+        (classes, licences): (&Classes, Option<&Licences>),
+        endings: &Endings,
+    ) -> Images {
+        let names = Names::of(&dataset.images);
         let used = dataset.images.iter().map(|own| own.id.0).chain(dataset.instances.iter().map(|own| own.image_id.0));
         let mut ids = Ids::new(used, other.images.iter().map(|image| image.id.0));
         let mut images = Images::with_capacity(other.images.len());
@@ -136,11 +202,17 @@ impl Additions {
             let id = if image.id.0 == NO_ID || image.file_name.is_empty() || images.contains_key(&image.id) {
                 self.tally.add(Kind::Unnamed, named(image));
                 None
-            } else if let Some(own) = names.find(image, &others) {
+            } else if let Some(own) = names.find(image) {
                 self.same_image(own, image, classes)
-            } else if adds {
+            } else if let Some(own) = names.find_ending(image, endings) {
+                let same = self.same_image(own, image, classes);
+                if same.is_some() {
+                    self.tally.add(Kind::Ending, format_args!("{} for {}", named(image), own.file_name));
+                }
+                same
+            } else if let Some(licences) = licences {
                 let id = ImageId(ids.take(image.id.0));
-                self.add_image(id, image, classes);
+                self.add_image(id, image, classes, licences);
                 Some(id)
             } else {
                 self.tally.add(Kind::NoImage, named(image));
@@ -167,8 +239,13 @@ impl Additions {
         Some(own.id)
     }
 
-    fn add_image(&mut self, id: ImageId, image: &Image, classes: &Classes) {
-        let new = Image { id, source: with_id(image.source.as_ref(), image.id.0, id.0), ..image.clone() };
+    fn add_image(&mut self, id: ImageId, image: &Image, classes: &Classes, licences: &Licences) {
+        let licence = licence_of(image).and_then(|licence| licences.change(licence));
+        if matches!(licence, Some(Change::Remove)) {
+            self.tally.add(Kind::Licence, named(image));
+        }
+        let changes: Vec<_> = new_id(image.id.0, id.0).into_iter().chain(licence.map(|change| ("license", change))).collect();
+        let new = Image { id, source: with(image.source.as_ref(), &changes), ..image.clone() };
         let before = lvis::marks(image);
         let after = renamed(&before, classes);
         let count = |marks: &Marks| marks.absent.len() + marks.not_exhaustive.len();
@@ -185,26 +262,38 @@ impl Additions {
         (images, classes): (&Images, &Classes),
         watch: &mut Watch<'_>,
     ) -> Result<(), Stopped> {
-        let mut known: HashMap<Place, Vec<&Shape>> = HashMap::new();
+        let mut known: HashMap<Place, Vec<&Instance>> = HashMap::new();
         for own in &dataset.instances {
-            known.entry(place(own.image_id, own.category_id, own.bbox)).or_default().push(&own.shape);
+            known.entry(place(own.image_id, own.category_id, own.bbox)).or_default().push(own);
         }
-        // The image and class here, or why it is left out.
-        let fate = |instance: &Instance| -> Result<(ImageId, CategoryId), Kind> {
-            let image = images.get(&instance.image_id).copied().ok_or(Kind::Object)?.ok_or(Kind::OnLeftOut)?;
-            let class = classes.get(&instance.category_id).copied().ok_or(Kind::Object)?;
-            let there = known.get(&place(image, class, instance.bbox));
-            let is_copy = there.is_some_and(|shapes| shapes.iter().any(|shape| is_same_outline(shape, &instance.shape)));
-            if is_copy { Err(Kind::Copy) } else { Ok((image, class)) }
+        let fate = |instance: &Instance| {
+            let Some(image) = images.get(&instance.image_id).copied() else { return Fate::LeftOut(Kind::Object) };
+            let Some(image) = image else { return Fate::LeftOut(Kind::OnLeftOut) };
+            let Some(class) = classes.get(&instance.category_id).copied() else { return Fate::LeftOut(Kind::Object) };
+            let there = known.get(&place(image, class, instance.bbox)).into_iter().flatten();
+            let same = there.filter(|own| is_same_outline(&own.shape, &instance.shape));
+            let lost = same.map(|own| lost_members(own, instance)).min_by_key(Vec::len);
+            lost.map_or(Fate::New(image, class), Fate::Copy)
         };
         let fates = watch.map("Comparing annotations", &other.instances, fate)?;
         let mut ids = Ids::new(dataset.instances.iter().map(|own| own.id.0), other.instances.iter().map(|instance| instance.id.0));
         let mut news = Vec::new();
+        let mut lost: BTreeMap<Vec<String>, (usize, InstanceId)> = BTreeMap::new();
         for (instance, fate) in other.instances.iter().zip(fates) {
             match fate {
-                Ok((image, class)) => news.push((instance, InstanceId(ids.take(instance.id.0)), image, class)),
-                Err(kind) => self.tally.add(kind, format_args!("annotation {}", instance.id)),
+                Fate::New(image, class) => news.push((instance, InstanceId(ids.take(instance.id.0)), image, class)),
+                Fate::Copy(members) => {
+                    self.tally.add(Kind::Copy, format_args!("annotation {}", instance.id));
+                    if !members.is_empty() {
+                        lost.entry(members).or_insert((0, instance.id)).0 += 1;
+                    }
+                }
+                Fate::LeftOut(kind) => self.tally.add(kind, format_args!("annotation {}", instance.id)),
             }
+        }
+        for (members, (count, first)) in lost {
+            let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+            self.tally.add_many(Kind::CopyMember, count, format_args!("`{}` of annotation {first}{more}", members.join("`, `")));
         }
         self.instances = watch.map("Adding annotations", &news, |(instance, id, image, class)| moved(instance, *id, *image, *class))?;
         Ok(())
@@ -227,6 +316,70 @@ impl Additions {
             }
         }
     }
+}
+
+/// What becomes of an object.
+enum Fate {
+    /// It is added, with the image and class that it has here.
+    New(ImageId, CategoryId),
+    /// It is there already; these members of its record are not.
+    Copy(Vec<String>),
+    /// It is left out.
+    LeftOut(Kind),
+}
+
+/// What is told apart about a licence.
+#[derive(Deserialize)]
+struct Licence {
+    id: i64,
+    #[serde(default)]
+    name: Value,
+    #[serde(default)]
+    url: Value,
+}
+
+/// What becomes of the licences that new images name.
+#[derive(Default)]
+struct Licences {
+    /// Whether both lists can be read.
+    are_read: bool,
+    /// The id here of each licence of the other data set.
+    here: HashMap<i64, i64>,
+    /// The ids that have a record here; `None` where that is not known.
+    taken: Option<HashSet<i64>>,
+}
+
+impl Licences {
+    /// What changes for an image that names `licence`. One without a record must not come under that of another.
+    fn change(&self, licence: i64) -> Option<Change> {
+        match self.here.get(&licence) {
+            Some(id) => (*id != licence).then(|| Change::Set(id.to_string())),
+            None => self.taken.as_ref().is_none_or(|taken| taken.contains(&licence)).then_some(Change::Remove),
+        }
+    }
+}
+
+/// The licences with their records; `None` where they cannot be read.
+fn licences(dataset: &Dataset) -> Option<Vec<(Licence, &RawValue)>> {
+    let Some(text) = member(dataset, LICENCES) else { return Some(Vec::new()) };
+    let records: Option<Vec<&RawValue>> = serde_json::from_str(text).ok()?;
+    records.unwrap_or_default().into_iter().map(|record| Some((serde_json::from_str(record.get()).ok()?, record))).collect()
+}
+
+/// The licence that an image's record names.
+fn licence_of(image: &Image) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Record {
+        license: Option<i64>,
+    }
+    let text = image.source.as_ref()?.text();
+    if text.contains("\"license\"") { serde_json::from_str::<Record>(text).ok()?.license } else { None }
+}
+
+/// A top-level member's text.
+fn member<'a>(dataset: &'a Dataset, name: &str) -> Option<&'a str> {
+    let (_, text) = dataset.document.iter().find(|(key, _)| key == name)?;
+    text.as_ref().map(Verbatim::text)
 }
 
 /// The ids that are taken.
@@ -254,35 +407,79 @@ impl Ids {
     }
 }
 
+/// The last parts of the names of several data sets' images. One tells an image only where no data set has two of it, and
+/// where the longest name with it ends in all others.
+#[derive(Clone, Debug, Default)]
+pub struct Endings(HashMap<String, Option<String>>);
+
+impl Endings {
+    /// Those of all `datasets` together.
+    pub fn of<'a>(datasets: impl IntoIterator<Item = &'a Dataset>) -> Self {
+        let mut endings = HashMap::new();
+        for dataset in datasets {
+            let mut seen = HashSet::new();
+            for image in with_name(&dataset.images) {
+                let path = path(&image.file_name);
+                let is_first = seen.insert(last_part(&path).to_owned());
+                let longest: &mut Option<String> = endings.entry(last_part(&path).to_owned()).or_insert_with(|| Some(path.clone()));
+                *longest = longest
+                    .take()
+                    .filter(|_| is_first)
+                    .and_then(|known| if ends_with(&known, &path) { Some(known) } else { ends_with(&path, &known).then_some(path) });
+            }
+        }
+        Self(endings)
+    }
+
+    /// Whether this last part of a name tells an image.
+    fn tells(&self, part: &str) -> bool {
+        self.0.get(part).is_some_and(Option::is_some)
+    }
+}
+
 /// The images of a data set by their names.
 struct Names<'a> {
-    whole: HashMap<&'a str, Vec<&'a Image>>,
-    /// By the last part of the name, with `None` where several have it.
-    last: HashMap<&'a str, Option<&'a Image>>,
+    whole: HashMap<String, Vec<&'a Image>>,
+    last: HashMap<String, &'a Image>,
 }
 
 impl<'a> Names<'a> {
     fn of(images: &'a [Image]) -> Self {
         let mut names = Self { whole: HashMap::new(), last: HashMap::new() };
-        // Of several images with one id the first counts.
-        let mut seen = HashSet::new();
-        for image in images.iter().filter(|image| image.id.0 != NO_ID && seen.insert(image.id) && !image.file_name.is_empty()) {
-            names.whole.entry(&image.file_name).or_default().push(image);
-            names.last.entry(last_part(&image.file_name)).and_modify(|known| *known = None).or_insert(Some(image));
+        for image in with_name(images) {
+            let path = path(&image.file_name);
+            names.last.insert(last_part(&path).to_owned(), image);
+            names.whole.entry(path).or_default().push(image);
         }
         names
     }
 
-    /// The image that is `image` of the data set with the names `others`; of several with its name the one with its id.
-    fn find(&self, image: &Image, others: &Self) -> Option<&'a Image> {
-        if let Some(same) = self.whole.get(image.file_name.as_str()) {
-            return same.iter().find(|own| own.id == image.id).or_else(|| same.first()).copied();
-        }
-        let part = last_part(&image.file_name);
-        let is_only = others.last.get(part).is_some_and(Option::is_some);
-        let is_within = |own: &&Image| ends_with(&own.file_name, &image.file_name) || ends_with(&image.file_name, &own.file_name);
-        self.last.get(part).copied().flatten().filter(|_| is_only).filter(is_within)
+    /// The image with the path of `image`; of several the one with its name as it is written, or with its id.
+    fn find(&self, image: &Image) -> Option<&'a Image> {
+        let same = self.whole.get(&path(&image.file_name))?;
+        same.iter().min_by_key(|own| (own.file_name != image.file_name, own.id != image.id)).copied()
     }
+
+    /// The image whose name ends in that of `image`, or the other way round, where the `endings` tell it.
+    fn find_ending(&self, image: &Image, endings: &Endings) -> Option<&'a Image> {
+        let name = path(&image.file_name);
+        let own = self.last.get(last_part(&name)).copied().filter(|_| endings.tells(last_part(&name)))?;
+        let here = path(&own.file_name);
+        (ends_with(&here, &name) || ends_with(&name, &here)).then_some(own)
+    }
+}
+
+/// Those that can be told by their names; of several with one id the first.
+fn with_name(images: &[Image]) -> impl Iterator<Item = &Image> {
+    let mut seen = HashSet::new();
+    images.iter().filter(move |image| image.id.0 != NO_ID && seen.insert(image.id) && !image.file_name.is_empty())
+}
+
+/// The path that a file name means, however its folders are written.
+pub(crate) fn path(name: &str) -> String {
+    let name = name.replace('\\', "/");
+    let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    format!("{}{}", if name.starts_with('/') { "/" } else { "" }, parts.join("/"))
 }
 
 /// Whether `name` is `end` in some folder.
@@ -290,7 +487,8 @@ fn ends_with(name: &str, end: &str) -> bool {
     name.strip_suffix(end).is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
 }
 
-fn last_part(name: &str) -> &str {
+/// The name without its folders.
+pub(crate) fn last_part(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
@@ -323,13 +521,48 @@ fn is_same_json(a: &Verbatim, b: &Verbatim) -> bool {
     a == b || value(a).is_some_and(|a| value(b) == Some(a))
 }
 
-/// The record of an image or class under a new id.
-fn with_id(source: Option<&Verbatim>, id: i64, new: i64) -> Option<Verbatim> {
-    let source = source?;
-    if id == new {
-        return Some(source.clone());
+/// The members of the record of `copy` that the one of `own` lacks or has otherwise.
+fn lost_members(own: &Instance, copy: &Instance) -> Vec<String> {
+    let is_score_lost = copy.score.is_some() && own.score.map(f64::to_bits) != copy.score.map(f64::to_bits);
+    let held = [("area", own.area.total_cmp(&copy.area).is_ne()), ("iscrowd", own.crowd != copy.crowd), ("score", is_score_lost)];
+    let mut lost: Vec<String> = held.into_iter().filter(|(_, is_lost)| *is_lost).map(|(name, _)| name.to_owned()).collect();
+    if own.source != copy.source {
+        let here = members(own);
+        let is_here = |name: &str, value: &Value| here.get(name).is_some_and(|own| is_same_value(own, value));
+        let others = members(copy).into_iter().filter(|(name, value)| !HELD.contains(&name.as_str()) && !value.is_null());
+        lost.extend(others.filter(|(name, value)| !is_here(name, value)).map(|(name, _)| name));
     }
-    patched(source.text(), &[("id", Change::Set(new.to_string()))]).map(Verbatim::whole)
+    lost
+}
+
+/// The members of an object's record.
+fn members(instance: &Instance) -> Map<String, Value> {
+    let Some(source) = &instance.source else { return Map::new() };
+    let text = source.text();
+    serde_json::from_str(standard(text).as_deref().unwrap_or(text)).unwrap_or_default()
+}
+
+/// Whether two values are the same; 1 and 1.0 are.
+fn is_same_value(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64().zip(b.as_f64()).is_some_and(|(a, b)| a.total_cmp(&b).is_eq()),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same_value(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| is_same_value(a, b)))
+        }
+        _ => a == b,
+    }
+}
+
+/// The change of a record's id, where there is one.
+fn new_id(id: i64, new: i64) -> Option<(&'static str, Change)> {
+    (id != new).then(|| ("id", Change::Set(new.to_string())))
+}
+
+/// A record with `changes` made to it.
+fn with(source: Option<&Verbatim>, changes: &[(&str, Change)]) -> Option<Verbatim> {
+    let source = source?;
+    if changes.is_empty() { Some(source.clone()) } else { patched(source.text(), changes).map(Verbatim::whole) }
 }
 
 /// The object under other ids, in its record too.
@@ -390,7 +623,7 @@ mod tests {
         {"id":6,"image_id":1,"category_id":1,"bbox":[20,20,5,5],"area":25,"iscrowd":0}],
         "categories":[{"id":1,"name":"cat"}]}"#;
 
-    const SECOND: &str = r#"{"info":{ "year": 2020 },"licenses":[],
+    const SECOND: &str = r#"{"info":{ "year": 2020 },"videos":[],
         "images":[{"id":9,"file_name":"a.png","width":40,"height":30},{"id":1,"file_name":"b.png","width":20,"height":20,"camera":"old"}],
         "annotations":[{"id":5,"image_id":9,"category_id":2,"bbox":[1,1,8,8],"area":64.00,"iscrowd":0,"note":"n"},
         {"id":6,"image_id":9,"category_id":1,"bbox":[1,1,8,8],"area":64.00,"iscrowd":0,"note":"n"},
@@ -418,7 +651,9 @@ mod tests {
             sentences,
             [
                 "1 objects are there already and were left out: annotation 5",
-                "1 top-level members of the other file differ and were left out: `licenses`"
+                "1 of them have members that the objects here lack or have otherwise, and these are lost: `note` of annotation 5",
+                "1 images were taken for those here by the ends of their names alone: image 9 (a.png) for s/a.png",
+                "1 top-level members of the other file differ and were left out: `videos`"
             ]
         );
         added_images.add_to(&mut first);
@@ -473,5 +708,81 @@ mod tests {
         assert_eq!(new(&["x/a.png", "z/a.png"], &["a.png"]), 1);
         assert_eq!(new(&["a.png"], &["y/a.png", "z/a.png"]), 2);
         assert_eq!(new(&["x/a.png", "y/a.png"], &["y/a.png"]), 0);
+    }
+
+    #[test]
+    fn a_path_is_the_same_however_it_is_written() {
+        assert_eq!(["./a.jpg", "s\\.//a.jpg", "/s/./a.jpg"].map(path), ["a.jpg", "s/a.jpg", "/s/a.jpg"]);
+        let file = |name: &str| parsed(&FIRST.replace("s/a.png", name));
+        let additions = added(&file("s/a.png"), &file("./s/a.png"), true);
+        assert!(additions.is_empty() && additions.tally.count(Kind::Ending) == 0, "{additions:?}");
+    }
+
+    #[test]
+    fn the_end_of_a_name_tells_no_image_that_two_files_can_mean() {
+        let file = |name: &str| parsed(&FIRST.replace("s/a.png", name));
+        let merged = |names: &[&str]| {
+            let files: Vec<Dataset> = names.iter().map(|name| file(name)).collect();
+            let endings = Endings::of(&files);
+            let mut watch = Watch { cancel: &Cancel::new(), progress: &mut |_| () };
+            let mut merged = files[0].clone();
+            for other in &files[1..] {
+                Additions::among(&merged, other, &endings, true, &mut watch).unwrap().add_to(&mut merged);
+            }
+            merged.images.len()
+        };
+        assert_eq!(merged(&["a.png", "train/a.png", "val/a.png"]), 3);
+        assert_eq!(merged(&["a.png", "train/a.png", "train/a.png"]), 1);
+        assert_eq!(merged(&["train/a.png", "a.png", "x/train/a.png"]), 1);
+        assert_eq!(merged(&["train/a.png", "a.png", "x/a.png"]), 3);
+    }
+
+    #[test]
+    fn licences_come_with_their_images() {
+        let file = |name: &str, licences: &str, id: i64| {
+            let image = format!(r#"{{"id":1,"file_name":"{name}","width":4,"height":4,"license":{id}}}"#);
+            parsed(&format!(r#"{{{licences}"images":[{image}],"annotations":[],"categories":[]}}"#))
+        };
+        let licence = |id: i64, name: &str| format!(r#"{{"id":{id},"name":"{name}","url":"u"}}"#);
+        let list = |records: &[String]| format!(r#""licenses":[ {} ],"#, records.join(","));
+        let free = list(&[licence(1, "free")]);
+        let merged = |first: &Dataset, other: &Dataset| {
+            let (mut merged, additions) = (first.clone(), added(first, other, true));
+            let lost = [Kind::Licence, Kind::TopLevel].map(|kind| additions.tally.count(kind));
+            additions.add_to(&mut merged);
+            let licences = member(&merged, LICENCES).unwrap_or_default().to_owned();
+            (licence_of(&merged.images[1]), licences, lost)
+        };
+        let first = file("a.png", &free, 1);
+        let both = format!("[ {}, {}]", licence(1, "free"), licence(4, "own"));
+        let other = file("b.png", &list(&[licence(1, "own"), licence(3, "free")]), 1);
+        assert_eq!(merged(&first, &other), (Some(4), both, [0, 0]), "another one under a taken id");
+        let other = file("b.png", &list(&[licence(2, "own"), licence(3, "free")]), 3);
+        let both = format!("[ {}, {}]", licence(1, "free"), licence(2, "own"));
+        assert_eq!(merged(&first, &other), (Some(1), both, [0, 0]), "the same one under another id");
+        let kept = format!("[ {} ]", licence(1, "free"));
+        assert_eq!(merged(&first, &file("b.png", "", 1)), (None, kept.clone(), [1, 0]), "it would come under the one here");
+        assert_eq!(merged(&first, &file("b.png", "", 7)), (Some(7), kept.clone(), [0, 0]), "none here has its id");
+        assert_eq!(merged(&first, &file("b.png", r#""licenses":{},"#, 1)), (None, kept, [1, 1]));
+        let nowhere = file("a.png", "", 1);
+        let both = format!("[{}]", licence(2, "free"));
+        assert_eq!(merged(&nowhere, &file("b.png", &free, 1)), (Some(2), both, [0, 0]), "the image here must not get one");
+        assert!(added(&first, &first, true).is_empty());
+        assert!(added(&first, &file("b.png", &list(&[licence(1, "own")]), 1), false).licences.is_none());
+    }
+
+    #[test]
+    fn members_that_a_copy_loses_are_named() {
+        let file = |members: &str| parsed(&FIRST.replace(r#""iscrowd":0"#, members));
+        let first = file(r#""iscrowd":0,"attributes":{"t":1},"keypoints":null"#);
+        let lost = |members: &str| {
+            let tally = added(&first, &file(members), false).tally;
+            assert_eq!(tally.count(Kind::Copy), 2);
+            tally.kinds.get(&Kind::CopyMember).map(|lost| (lost.count, lost.examples.join("; "))).unwrap_or_default()
+        };
+        assert_eq!(lost(r#""iscrowd":0,"attributes":{"t":1.0},"more":null"#), (0, String::new()));
+        assert_eq!(lost(r#""iscrowd":0"#), (0, String::new()), "nothing is lost that the copy does not have");
+        let told = "`score`, `attributes`, `keypoints` of annotation 5 and 1 more".to_owned();
+        assert_eq!(lost(r#""iscrowd":0,"score":0.5,"attributes":{"t":2},"keypoints":[1,2,2]"#), (2, told));
     }
 }

@@ -1,9 +1,11 @@
-//! Pictures from files, as 8-bit RGB in the orientation in which their pixels are stored.
+//! Pictures from files, as 8-bit RGB in the orientation in which the masks of their records lie on them.
 //!
 //! COCO's readers (pycocotools with Pillow, torchvision, `OpenCV` with `IMREAD_IGNORE_ORIENTATION`) see the stored pixels,
 //! and width and height in a COCO file are theirs. So masks lie on the stored pixels, the program shows those, and an EXIF
 //! rotation is said ([`turn`]) and not applied: a picture that was turned for the screen would need every mask, box and
-//! stroke turned with it and back, and one slip there would spoil labels silently.
+//! stroke turned with it and back, and one slip there would spoil labels silently. A record whose size is only that of the
+//! turned picture was made in a tool that follows EXIF; its masks lie on the upright picture, which is then the one that is
+//! read ([`Header::seen_by`]).
 //!
 //! 16-bit samples keep their upper half, grey becomes three equal channels, palettes and CMYK become the colours that they
 //! stand for, and what is transparent shows white behind it, as in a browser. Of an animation the first frame counts. TIFF
@@ -24,19 +26,55 @@ pub const MOST_PIXELS: u64 = 512 << 20;
 /// A decoded picture.
 #[derive(Clone, Debug)]
 pub struct Picture {
-    /// The pixels as stored.
+    /// The pixels as stored, or upright where [`open_for`] turned them.
     pub pixels: RgbImage,
     /// How a viewer that follows EXIF would turn them, 1 to 8; 1 for not at all.
     pub exif_orientation: u8,
 }
 
+impl Picture {
+    /// What its file tells of it.
+    pub fn header(&self) -> Header {
+        Header { size: Size::new(self.pixels.width(), self.pixels.height()), exif_orientation: self.exif_orientation }
+    }
+}
+
 /// What a picture's first bytes tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The pixels as stored.
+    /// The size of the pixels as stored, or upright where [`Self::seen_by`] turned them.
     pub size: Size,
     /// How a viewer that follows EXIF would turn them, 1 to 8; 1 for not at all.
     pub exif_orientation: u8,
+}
+
+impl Header {
+    /// The stored picture as the masks of a record lie on it that tells the size `told`: upright where that is the size after
+    /// the turn by EXIF and not the stored one, else as it is stored.
+    #[must_use]
+    pub fn seen_by(self, told: Size) -> Self {
+        let turned = Size::new(self.size.height, self.size.width);
+        let is_upright = matches!(self.exif_orientation, 5..=8) && told == turned && told != self.size;
+        if is_upright { Self { size: turned, exif_orientation: 1 } } else { self }
+    }
+
+    /// Whether EXIF turns the picture into one of the same size, so that the size of a record does not tell on which of both
+    /// its masks lie.
+    pub const fn is_unsure(self) -> bool {
+        turn(self.exif_orientation).is_some() && (self.exif_orientation < 5 || self.size.width == self.size.height)
+    }
+}
+
+/// What is to be said of the pictures at `paths`, which are [unsure](Header::is_unsure); `None` where there are none.
+pub fn unsure_note(paths: &[PathBuf]) -> Option<String> {
+    let first = paths.first()?.display();
+    Some(match paths.len() {
+        1 => format!("1 picture that its EXIF entry turns was taken as it is stored, because its size does not tell otherwise: {first}"),
+        count => format!(
+            "{count} pictures that their EXIF entries turn were taken as they are stored, because their sizes do not tell otherwise; \
+             the first is {first}"
+        ),
+    })
 }
 
 /// What a viewer that follows EXIF does with the picture, in words that follow on "is"; `None` where it does nothing.
@@ -94,7 +132,7 @@ pub enum PictureError {
     },
 }
 
-/// The pixels of the picture at `path`.
+/// The stored pixels of the picture at `path`.
 ///
 /// # Errors
 /// When the file is missing, no picture, cut off, damaged, or larger than [`MOST_PIXELS`].
@@ -102,22 +140,44 @@ pub fn load(path: &Path) -> Result<RgbImage, PictureError> {
     open(path).map(|picture| picture.pixels)
 }
 
-/// The picture at `path` with its orientation mark.
+/// The pixels of the picture at `path` on which the masks of a record lie that tells the size `told`.
+///
+/// # Errors
+/// As [`load`]; that the picture has another size is none.
+pub fn load_for(path: &Path, told: Size) -> Result<RgbImage, PictureError> {
+    open_for(path, told).map(|picture| picture.pixels)
+}
+
+/// The picture at `path` as it is stored, with its orientation mark.
 ///
 /// # Errors
 /// As [`load`].
 pub fn open(path: &Path) -> Result<Picture, PictureError> {
+    open_for(path, Size::default())
+}
+
+/// The picture at `path` as the masks of a record lie on it that tells the size `told`, as by [`Header::seen_by`].
+///
+/// # Errors
+/// As [`load_for`].
+pub fn open_for(path: &Path, told: Size) -> Result<Picture, PictureError> {
     let (mut decoder, format) = decoder(path)?;
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let size = size_of(&decoder);
+    let stored = header_of(&mut decoder);
+    let size = stored.size;
     if u64::from(size.width) * u64::from(size.height) > MOST_PIXELS {
         return Err(PictureError::TooLarge { path: path.to_owned(), size });
     }
     if format == ImageFormat::Jpeg && !is_complete(path, format)? {
         return Err(PictureError::Truncated { path: path.to_owned() });
     }
-    let image = DynamicImage::from_decoder(decoder).map_err(|source| error(path, source))?;
-    Ok(Picture { pixels: rgb(image), exif_orientation: orientation.to_exif() })
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|source| error(path, source))?;
+    let seen = stored.seen_by(told);
+    if seen != stored
+        && let Some(orientation) = Orientation::from_exif(stored.exif_orientation)
+    {
+        image.apply_orientation(orientation);
+    }
+    Ok(Picture { pixels: rgb(image), exif_orientation: seen.exif_orientation })
 }
 
 /// The size of the picture at `path`, from its first bytes.
@@ -137,6 +197,14 @@ pub fn size(path: &Path) -> Result<Size, PictureError> {
 /// # Errors
 /// As [`size`].
 pub fn header(path: &Path) -> Result<Header, PictureError> {
+    let file = File::open(path).map_err(|source| PictureError::Io { path: path.to_owned(), source })?;
+    let mut file = BufReader::new(file);
+    if let Some(size) = super::jpeg::size(&mut file)
+        && file.rewind().is_ok()
+        && let Some(orientation) = super::jpeg::orientation(&mut file)
+    {
+        return Ok(Header { size, exif_orientation: orientation.to_exif() });
+    }
     decoder(path).map(|(mut decoder, _)| header_of(&mut decoder))
 }
 
@@ -152,6 +220,7 @@ pub fn complete(path: &Path) -> Result<Header, PictureError> {
     Ok(header_of(&mut decoder))
 }
 
+/// What the decoder tells of the picture as it is stored.
 fn header_of(decoder: &mut impl ImageDecoder) -> Header {
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     Header { size: size_of(decoder), exif_orientation: orientation.to_exif() }

@@ -110,6 +110,17 @@ pub enum Problem {
     /// A member that is missing or has a value of the wrong kind.
     #[error("has no usable `{0}`")]
     Member(&'static str),
+    /// An id or a reference to one that is there and cannot be used.
+    #[error("has no usable `{member}`: it is {why}")]
+    Unusable {
+        /// The member.
+        member: &'static str,
+        /// What it is.
+        why: &'static str,
+    },
+    /// A number that is written as a text.
+    #[error("has its `{0}` as a text, which other programs do not take for a number")]
+    Quoted(&'static str),
     /// An id that an earlier record has.
     #[error("has the same id as an earlier record; it is kept as {kept_as} while the file is open")]
     DuplicateId {
@@ -202,6 +213,9 @@ pub enum Problem {
     /// An image of LVIS with an object of a class that its marks call absent.
     #[error("has an object of class {0}, which is marked as verified absent there")]
     NotAbsent(i64),
+    /// Two categories with one name, as people read it.
+    #[error("has the name of category {0}, or one that only differs by spaces or capitals")]
+    SameName(i64),
     /// A category that no object has.
     #[error("has no object")]
     UnusedCategory,
@@ -247,7 +261,8 @@ impl Problem {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NotAnObject => "not_an_object",
-            Self::Member(_) => "unusable_member",
+            Self::Member(_) | Self::Unusable { .. } => "unusable_member",
+            Self::Quoted(_) => "number_as_text",
             Self::DuplicateId { .. } | Self::Shadowed => "duplicate_id",
             Self::Repeated => "repeated_member",
             Self::NoImage(_) => "unknown_image",
@@ -267,6 +282,7 @@ impl Problem {
             Self::NoSize => "no_size",
             Self::SameFile(_) => "same_file",
             Self::NotAbsent(_) => "absent_class_present",
+            Self::SameName(_) => "same_name",
             Self::UnusedCategory => "unused_category",
             Self::RareCategory => "rare_category",
             Self::NoPicture(_) => "missing_picture",
@@ -281,6 +297,8 @@ impl Problem {
         match self {
             Self::NotAnObject
             | Self::Member(_)
+            | Self::Unusable { .. }
+            | Self::Quoted(_)
             | Self::DuplicateId { .. }
             | Self::Shadowed
             | Self::NoImage(_)
@@ -304,6 +322,7 @@ impl Problem {
             | Self::NoArea
             | Self::NearDuplicate { .. }
             | Self::NotAbsent(_)
+            | Self::SameName(_)
             | Self::SameFile(_) => Severity::Warning,
         }
     }

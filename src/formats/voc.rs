@@ -1,6 +1,7 @@
 //! Pascal VOC: an XML file of boxes for each image.
 //!
-//! VOC's boxes are whole pixels, its lists count; masks have no place. A crowd becomes `difficult`, and back.
+//! VOC's boxes are whole pixels, its lists count; masks have no place. A crowd becomes `difficult`, and back, which is counted:
+//! the assistant leaves crowds alone.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,7 +9,7 @@ use std::path::Path;
 
 use hotcoco::convert::{coco_to_voc, voc_to_coco};
 
-use super::exchange::{ExchangeError, Imported, Watch};
+use super::exchange::{ExchangeError, Imported, Watch, by_image};
 use super::library::{copy_without_references, error, from_library, to_library};
 use super::loss::{Kind, Tally};
 use super::stage::Stage;
@@ -69,5 +70,10 @@ pub(super) fn read(path: &Path, watch: &mut Watch<'_>) -> Result<Imported, Excha
         fs::copy(&labels, copies.path().join("labels.txt")).map_err(ExchangeError::io(&labels))?;
     }
     let library = voc_to_coco(copies.path()).map_err(|refusal| error(&folder, Some(copies.path()), refusal))?;
-    Ok(Imported { dataset: from_library(library, &folder)?.dataset, tally, ..Imported::default() })
+    let dataset = from_library(library, &folder)?.dataset;
+    for (image, objects) in dataset.images.iter().zip(by_image(&dataset)) {
+        let difficult = objects.iter().filter(|object| object.crowd).count();
+        tally.add_many(Kind::Difficult, difficult, format_args!("{} ({difficult})", image.file_name));
+    }
+    Ok(Imported { dataset, tally, ..Imported::default() })
 }

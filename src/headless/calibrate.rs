@@ -65,6 +65,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     if walk.outcome == Outcome::Cancelled {
         return Ok(Outcome::Cancelled);
     }
+    walk.warn_of_turned(terminal);
     let fitted = Calibration::fitted(&observations).with_context(|| {
         format!("only {} objects could be measured, too few to calibrate: {}", observations.len(), arguments.data.display())
     })?;

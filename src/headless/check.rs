@@ -26,6 +26,9 @@ pub struct Arguments {
     /// Also check the pictures in this folder: are they there, whole, of the right size, turned by EXIF
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
+    /// End with exit code 1 where there is an error among the findings
+    #[arg(long)]
+    strict: bool,
     /// Also write all findings as JSON
     #[arg(long, value_name = "REPORT")]
     json: Option<PathBuf>,
@@ -115,6 +118,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
         let text = serde_json::to_string_pretty(&document)?;
         replace(path, |out| out.write_all(text.as_bytes())).with_context(|| format!("cannot write {}", path.display()))?;
     }
+    anyhow::ensure!(!arguments.strict || errors == 0, "{errors} errors were found: {}", arguments.data.display());
     Ok(Outcome::Done)
 }
 

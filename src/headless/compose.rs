@@ -153,7 +153,8 @@ impl Files {
     fn open(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Self> {
         dataset::folder(&arguments.images)?;
         let data = dataset::read(&arguments.data, terminal, cancel)?;
-        let place = |image: &Image| arguments.images.join(&image.file_name);
+        let finder = folder::Finder::new(&data.images);
+        let place = |image: &Image| finder.path(&arguments.images, &image.file_name);
         let images: HashMap<ImageId, &Image> = data.images.iter().map(|image| (image.id, image)).collect();
         let donor = |instance: &Instance| {
             let image = images.get(&instance.image_id)?;
@@ -192,7 +193,7 @@ impl Files {
             return Ok(Cutout { pixels: trimmed(&pixels), class: CUTOUT_CLASS.to_owned() });
         }
         let (path, size, instance, class) = &self.donors[noise.below(self.donors.len())];
-        let photo = picture::load(path)?;
+        let photo = picture::load_for(path, *size)?;
         let found = Size::new(photo.width(), photo.height());
         anyhow::ensure!(
             found == *size,

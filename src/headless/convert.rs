@@ -11,6 +11,7 @@ use super::{Outcome, dataset};
 use crate::annotation::Dataset;
 use crate::formats::convert::Policy;
 use crate::formats::exchange::{self, Format, Watch};
+use crate::formats::loss::Kind;
 use crate::formats::save::replace;
 use crate::job::Cancel;
 
@@ -152,6 +153,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     if to.is_yolo() && arguments.images.is_none() && !arguments.labels_only {
         terminal.warning(&format!("the pictures belong into {}; --images copies them there", arguments.out.join("images").display()));
     }
+    if to == Format::Labelme {
+        terminal.warning(&format!("labelme looks for each picture beside its JSON file, in {}: copy them there", arguments.out.display()));
+    }
     if let Some(path) = &arguments.report {
         let report = serde_json::json!({ "read": imported.tally, "written": written });
         replace(path, |out| writeln!(out, "{report:#}")).with_context(|| format!("cannot write the report {}", path.display()))?;
@@ -159,7 +163,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     let ious = written.iou_range().map_or_else(String::new, |(mean, least)| {
         format!("; {} masks took another form, IoU {mean:.4} on average, {least:.4} at least", written.ious.len())
     });
-    terminal.message(&format!("wrote {}: {} images, {} objects read{ious}", arguments.out.display(), counts.0, counts.1));
+    let left_out = written.count(Kind::Object) + written.count(Kind::CrowdObject);
+    let left_out = if left_out > 0 { format!(", {left_out} left out") } else { String::new() };
+    terminal.message(&format!("wrote {}: {} images, {} objects read{left_out}{ious}", arguments.out.display(), counts.0, counts.1));
     Ok(Outcome::Done)
 }
 

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::terminal::Terminal;
-use super::{Outcome, alternatives, dataset, gallery, kshot};
+use super::{ModelOptions, Outcome, alternatives, dataset, gallery, kshot, strokes};
+use crate::annotation::Dataset;
 use crate::evaluation::{self, Watch};
 use crate::formats::save::replace;
 use crate::job::Cancel;
@@ -33,6 +34,10 @@ pub struct Arguments {
     gallery: gallery::Options,
     #[command(flatten)]
     kshot: kshot::Options,
+    #[command(flatten)]
+    strokes: strokes::Options,
+    #[command(flatten)]
+    models: ModelOptions,
     /// Also write the numbers of --pred, --before and --alternatives as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -51,9 +56,16 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
         numbers.alternatives = Some(found);
     }
     if !arguments.kshot.kshot.is_empty() {
-        return kshot::run(&arguments.kshot, &truth, &images, terminal, cancel);
+        return kshot::run(&arguments.kshot, &arguments.models, &truth, &images, terminal, cancel);
     }
-    let mut read = |path: &Option<PathBuf>| path.as_ref().map(|path| dataset::read_predictions(path, &truth, terminal, cancel)).transpose();
+    let mut read = |path: &Option<PathBuf>| -> anyhow::Result<Option<Dataset>> {
+        let Some(path) = path else { return Ok(None) };
+        let mut predictions = dataset::read_predictions(path, &truth, terminal, cancel)?;
+        for sentence in evaluation::align(&truth, &mut predictions) {
+            terminal.warning(&format!("{sentence} ({})", path.display()));
+        }
+        Ok(Some(predictions))
+    };
     let (predictions, before) = (read(&arguments.pred)?, read(&arguments.before)?);
     if let Some(predictions) = &predictions {
         let table = watched(terminal, cancel, |watch| evaluation::compare(&truth, predictions, watch))?;
@@ -70,7 +82,11 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
         replace(path, |out| out.write_all(text.as_bytes())).with_context(|| format!("cannot write {}", path.display()))?;
     }
     let Some(predictions) = &predictions else { return Ok(Outcome::Done) };
-    gallery::run(&arguments.gallery, &truth, predictions, &images, terminal, cancel)
+    let drawn = gallery::run(&arguments.gallery, &truth, predictions, &images, terminal, cancel)?;
+    if drawn == Outcome::Cancelled {
+        return Ok(drawn);
+    }
+    strokes::run(&arguments.strokes, &arguments.models, [&truth, predictions], &images, terminal, cancel)
 }
 
 /// What `work` gives, which can be stopped and shows how far it is.

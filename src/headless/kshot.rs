@@ -66,8 +66,6 @@ pub(super) struct Options {
     /// Measure what the network says at its first look, which is several times as fast
     #[arg(long, requires = "kshot")]
     plain: bool,
-    #[command(flatten)]
-    models: ModelOptions,
 }
 
 /// The exemplars of a class for a setting, as indices of instances.
@@ -100,8 +98,15 @@ struct Protocol<'a> {
     measured: Vec<Measured>,
 }
 
-pub(super) fn run(options: &Options, data: &Dataset, images: &Path, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
-    let assistant = options.models.load(terminal)?;
+pub(super) fn run(
+    options: &Options,
+    models: &ModelOptions,
+    data: &Dataset,
+    images: &Path,
+    terminal: &mut Terminal,
+    cancel: &Cancel,
+) -> anyhow::Result<Outcome> {
+    let assistant = models.load(terminal)?;
     if !assistant.takes_exemplars() {
         terminal.warning("these weights do not look at exemplars; every K gives the same masks");
     }
@@ -133,12 +138,8 @@ pub(super) fn run(options: &Options, data: &Dataset, images: &Path, terminal: &m
             for (place, setting) in protocol.settings.clone().into_iter().enumerate() {
                 let exemplars = protocol.exemplars(instance.category_id, place);
                 let prompt = Prompt { exemplars, ..Prompt::from(truth.bbox().unwrap_or_default()) };
-                let how = ProposeOptions {
-                    guidance: setting.guidance,
-                    seed: options.models.seed,
-                    edges: !options.plain,
-                    ..ProposeOptions::default()
-                };
+                let how =
+                    ProposeOptions { guidance: setting.guidance, seed: models.seed, edges: !options.plain, ..ProposeOptions::default() };
                 let found = assistant.propose(picture, &[prompt], &how, cancel, &mut |_| ());
                 let Some(found) = unless_cancelled(found)? else { return Ok(Outcome::Cancelled) };
                 protocol.measured.extend(found.into_iter().map(|proposal| Measured {

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use super::terminal::Terminal;
 use super::{Outcome, dataset};
+use crate::annotation::Dataset;
 use crate::formats::loss::Kind;
-use crate::formats::merge::Additions;
+use crate::formats::merge::{Additions, Endings};
 use crate::formats::{coco, lvis};
 use crate::job::{Cancel, Progress, Watch};
 
@@ -26,11 +27,13 @@ pub struct Arguments {
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     dataset::writable([&arguments.out])?;
     let mut merged = dataset::read(&arguments.data, terminal, cancel)?;
+    let others = arguments.with.iter().map(|path| dataset::read(path, terminal, cancel)).collect::<Result<Vec<Dataset>, _>>()?;
+    // A file that comes later can show that the end of a name is not enough.
+    let endings = Endings::of(std::iter::once(&merged).chain(&others));
     let mut is_changed = false;
-    for path in &arguments.with {
-        let other = dataset::read(path, terminal, cancel)?;
+    for (path, other) in arguments.with.iter().zip(others) {
         let mut progress = |progress: Progress| terminal.progress(&progress);
-        let added = Additions::of(&merged, &other, true, &mut Watch { cancel, progress: &mut progress });
+        let added = Additions::among(&merged, &other, &endings, true, &mut Watch { cancel, progress: &mut progress });
         terminal.finish();
         let added = added?;
         for sentence in added.tally.sentences() {

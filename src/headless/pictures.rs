@@ -11,7 +11,8 @@ use image::RgbImage;
 use super::Outcome;
 use super::terminal::Terminal;
 use crate::annotation::{Dataset, Image, ImageId, Instance};
-use crate::formats::picture;
+use crate::formats::folder::Finder;
+use crate::formats::picture::{self, Picture};
 use crate::geometry::Size;
 use crate::job::{Cancel, Meter, spawn};
 
@@ -38,9 +39,10 @@ pub(super) fn tasks(dataset: &Dataset, folder: &Path, wanted: impl Fn(&Instance)
             by_image.entry(instance.image_id).or_default().push(index);
         }
     }
+    let finder = Finder::new(&dataset.images);
     let task = |image: &Image| {
         let instances = by_image.remove(&image.id)?;
-        Some(Task { path: folder.join(&image.file_name), size: image.size, instances })
+        Some(Task { path: finder.path(folder, &image.file_name), size: image.size, instances })
     };
     dataset.images.iter().filter_map(task).collect()
 }
@@ -52,7 +54,7 @@ pub(super) fn stray(dataset: &Dataset, wanted: impl Fn(&Instance) -> bool) -> us
 }
 
 /// How a walk over the images ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Walk {
     /// Whether it reached the last image.
     pub(super) outcome: Outcome,
@@ -60,6 +62,17 @@ pub(super) struct Walk {
     pub(super) unreadable: usize,
     /// Instances on those images.
     pub(super) left: usize,
+    /// The images of which their records do not tell whether masks lie on them as they are stored.
+    unsure: Vec<PathBuf>,
+}
+
+impl Walk {
+    /// Warns of images that were taken as they are stored though EXIF turns them.
+    pub(super) fn warn_of_turned(&self, terminal: &mut Terminal) {
+        if let Some(note) = picture::unsure_note(&self.unsure) {
+            terminal.warning(&note);
+        }
+    }
 }
 
 /// Calls `work` with each image and the indices of some of its instances, until all instances had their turn.
@@ -94,15 +107,18 @@ pub(super) fn each_readable(
 ) -> anyhow::Result<Walk> {
     let total = tasks.iter().map(|task| task.instances.len() as u64).sum();
     let meter = Meter::start(label, total);
-    let mut walk = Walk { outcome: Outcome::Done, unreadable: 0, left: 0 };
+    let mut walk = Walk { outcome: Outcome::Done, unreadable: 0, left: 0, unsure: Vec::new() };
     let mut done = 0;
     for (task, picture) in decode(tasks, cancel)? {
         match picture {
             Ok(picture) => {
+                if picture.header().is_unsure() {
+                    walk.unsure.push(task.path.clone());
+                }
                 for batch in task.instances.chunks(BATCH) {
                     terminal.progress(&meter.at(done));
                     if !cancel.is_cancelled() {
-                        walk.outcome = work(&picture, &task, batch, terminal).with_context(|| task.path.display().to_string())?;
+                        walk.outcome = work(&picture.pixels, &task, batch, terminal).with_context(|| task.path.display().to_string())?;
                     }
                     if cancel.is_cancelled() || walk.outcome == Outcome::Cancelled {
                         return Ok(Walk { outcome: Outcome::Cancelled, ..walk });
@@ -130,7 +146,7 @@ pub(super) fn each_readable(
 ///
 /// # Errors
 /// When the operating system refuses another thread.
-fn decode(tasks: Vec<Task>, cancel: &Cancel) -> std::io::Result<Receiver<(Task, Result<RgbImage, String>)>> {
+fn decode(tasks: Vec<Task>, cancel: &Cancel) -> std::io::Result<Receiver<(Task, Result<Picture, String>)>> {
     let (sender, receiver) = sync_channel(1);
     let cancel = cancel.clone();
     spawn("decode", move || {
@@ -144,9 +160,9 @@ fn decode(tasks: Vec<Task>, cancel: &Cancel) -> std::io::Result<Receiver<(Task, 
     Ok(receiver)
 }
 
-fn load(task: &Task) -> Result<RgbImage, String> {
-    let picture = picture::load(&task.path).map_err(|error| error.to_string())?;
-    let found = Size::new(picture.width(), picture.height());
+fn load(task: &Task) -> Result<Picture, String> {
+    let picture = picture::open_for(&task.path, task.size).map_err(|error| error.to_string())?;
+    let found = picture.header().size;
     if found == task.size {
         return Ok(picture);
     }

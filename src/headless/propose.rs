@@ -86,6 +86,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     if walk.outcome == Outcome::Cancelled {
         return Ok(Outcome::Cancelled);
     }
+    walk.warn_of_turned(terminal);
     for (instance, has_new) in data.instances.iter_mut().zip(&has_new) {
         if wanted(instance) && !has_new {
             dataset::drop_mask(instance);

@@ -185,6 +185,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     if walk.outcome == Outcome::Cancelled {
         return Ok(Outcome::Cancelled);
     }
+    walk.warn_of_turned(terminal);
     coco::save(&data, &arguments.out)?;
     if let Some(path) = &arguments.report {
         report.save(path)?;

@@ -65,7 +65,7 @@ pub struct Arguments {
     /// Weights to start from instead of the built-in ones; for the refiner also the published checkpoint (.pth)
     #[arg(long, value_name = "FILE")]
     start: Option<PathBuf>,
-    /// Go on where an earlier run with the same `--out` stopped
+    /// Go on where an earlier run with the same `--out` stopped; its checkpoint must be there
     #[arg(long)]
     resume: bool,
     /// Stops where the input stream ends: whoever started it is gone
@@ -193,8 +193,30 @@ fn table(summary: &Summary) -> String {
         format!("wrote {}: no epoch was better than the start, whose weights it holds", out.display())
     };
     let change = iou_after - iou_before;
+    let checkpoint = train::path_beside(out);
+    let left = checkpoint.metadata().map_or_else(
+        |_| String::new(),
+        |file| format!("its checkpoint, {:.1} MB, is not needed any more: {}\n", file.len() as f64 / 1e6, checkpoint.display()),
+    );
     format!(
-        "{:<10} {:>12}   ({held_out} objects)\n{:<10} {iou_before:>12.4}\n{:<10} {iou_after:>12.4}   ({change:+.4})\n{verdict}",
+        "{:<10} {:>12}   ({held_out} objects)\n{:<10} {iou_before:>12.4}\n{:<10} {iou_after:>12.4}   ({change:+.4})\n{left}{verdict}",
         "", "held-out IoU", "before", "after"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_finished_run_leaves_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("mine.safetensors");
+        let summary = Summary { iou_before: 0.5, iou_after: 0.6, improved: true, best_epoch: 2, held_out: 3, out };
+        assert!(!table(&summary).contains("checkpoint"));
+        std::fs::write(folder.path().join("mine.checkpoint"), vec![0_u8; 2_000_000]).unwrap();
+        let told = table(&summary);
+        assert!(told.contains("its checkpoint, 2.0 MB, is not needed any more: ") && told.contains("mine.checkpoint"), "{told}");
+        assert!(told.lines().last().unwrap().starts_with("wrote "), "{told}");
+    }
 }

@@ -103,7 +103,7 @@ pub fn halted(out: &Path) -> Option<Halt> {
 }
 
 /// The checkpoint of the run that writes `out`.
-pub(super) fn path_beside(out: &Path) -> PathBuf {
+pub fn path_beside(out: &Path) -> PathBuf {
     // A dot elsewhere in the name belongs to it.
     let name = if out.extension().is_some_and(|extension| extension == "safetensors") { out.with_extension("") } else { out.to_owned() };
     let mut name = name.into_os_string();

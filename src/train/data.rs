@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use image::RgbImage;
+use rayon::prelude::*;
 
 use super::{Event, TrainError};
 use crate::annotation::{CategoryId, Dataset, ImageId, Instance, Shape};
+use crate::formats::folder::Finder;
 use crate::formats::picture;
 use crate::geometry::Size;
 use crate::mask::{Mask, metric};
@@ -74,9 +76,10 @@ impl Objects {
                 unusable += 1;
             }
         }
+        let finder = Finder::new(&dataset.images);
         for image in &dataset.images {
-            let path = folder.join(&image.file_name);
             let Some(usable) = of_image.remove(&image.id) else { continue };
+            let path = finder.path(folder, &image.file_name);
             if !path.is_file() {
                 missing.push(image.file_name.as_str());
                 continue;
@@ -93,6 +96,10 @@ impl Objects {
         if unusable > 0 {
             warnings.push(format!("{unusable} objects have no mask, are crowds or smaller than {SMALLEST_AREA} pixels"));
         }
+        let header = |picture: &Picture| picture::header(&picture.path).map(|stored| stored.seen_by(picture.size));
+        let unsure = pictures.par_iter().filter(|picture| header(picture).is_ok_and(picture::Header::is_unsure));
+        let unsure: Vec<PathBuf> = unsure.map(|picture| picture.path.clone()).collect();
+        warnings.extend(picture::unsure_note(&unsure));
         (Self { pictures, items: objects, cache: RefCell::default() }, warnings)
     }
 
@@ -237,7 +244,8 @@ impl Objects {
         if let Some(image) = cache.images.get(&index) {
             return Ok(Arc::clone(image));
         }
-        let image = Arc::new(picture::load(&self.pictures[index].path).map_err(|error| error.to_string())?);
+        let Picture { path, size } = &self.pictures[index];
+        let image = Arc::new(picture::load_for(path, *size).map_err(|error| error.to_string())?);
         cache.bytes += image.as_raw().len();
         if cache.bytes > CACHE_BYTES {
             cache.images.clear();

@@ -15,7 +15,7 @@ mod refiner;
 mod run;
 mod segmenter;
 
-pub use checkpoint::{Halt, halted};
+pub use checkpoint::{Halt, halted, path_beside};
 pub use data::{Objects, Split, is_usable};
 pub use event::{Event, Summary};
 pub use run::run;
@@ -75,7 +75,7 @@ pub struct Config {
     pub learning_rate: f64,
     /// Everything random follows from it.
     pub seed: u64,
-    /// Whether to go on from the checkpoint beside `out`, where there is one.
+    /// Whether to go on from the checkpoint beside `out`, which must be there.
     pub resume: bool,
     /// The share of the images that is held out to measure.
     pub holdout: f64,
@@ -154,6 +154,12 @@ pub enum TrainError {
     /// The networks could not be measured.
     #[error(transparent)]
     Assist(#[from] AssistError),
+    /// A run should go on that left no checkpoint.
+    #[error("there is no checkpoint to go on from: {}", path.display())]
+    NoCheckpoint {
+        /// Where it would lie.
+        path: PathBuf,
+    },
     /// The checkpoint belongs to another run.
     #[error("the checkpoint is of a run with other {what}: {}", path.display())]
     OtherRun {

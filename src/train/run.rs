@@ -157,6 +157,10 @@ fn check(config: &Config) -> Result<(), TrainError> {
     if !(config.holdout > 0.0 && config.holdout < 1.0) {
         return Err(TrainError::Setting("the held-out share must lie between 0 and 1"));
     }
+    let checkpoint = checkpoint::path_beside(&config.out);
+    if config.resume && !checkpoint.is_file() {
+        return Err(TrainError::NoCheckpoint { path: checkpoint });
+    }
     Ok(())
 }
 
@@ -173,12 +177,7 @@ impl<T: Task> Run<'_, T> {
         let config = self.config;
         let checkpoint = checkpoint::path_beside(&config.out);
         let plain = self.task.load()?;
-        let resumed = config.resume && checkpoint.is_file();
-        if config.resume && !resumed {
-            let message = format!("there is no checkpoint to go on from, the run begins anew: {}", checkpoint.display());
-            each(Event::Warning { message });
-        }
-        let (mut place, mut network, mut optimizer) = if resumed {
+        let (mut place, mut network, mut optimizer) = if config.resume {
             let read = checkpoint::read(&checkpoint, self.task.trained(plain), &self.device)?;
             read.0.fits(&self.first_place(0.0)?, &checkpoint)?;
             if read.0.best_epoch > 0 {

@@ -110,6 +110,11 @@ fn pictures_that_are_missing_broken_turned_or_of_another_size() {
     assert!(matches!(findings(&dataset).as_slice(), [(Record::Image(2), Problem::Picture(_))]));
     std::fs::write(at("b.png"), crate::picture::jpeg(&RgbImage::new(20, 10), Orientation::Rotate90)).unwrap();
     assert_eq!(findings(&dataset), [(Record::Image(2), Problem::Turned { orientation: 6 })]);
+    dataset.images[1].file_name = r"C:\elsewhere\b.png".to_owned();
+    assert_eq!(findings(&dataset), [(Record::Image(2), Problem::Turned { orientation: 6 })], "the last part of the name is found");
+    dataset.images[1].size = Size::new(10, 20);
+    assert!(findings(&dataset).is_empty(), "the record was made on the upright picture");
+    dataset.images[1].size = Size::new(20, 10);
     dataset.images[1].file_name = "a.png".to_owned();
     assert_eq!(findings(&dataset), [(Record::Image(2), Problem::SameFile(1))]);
     dataset.images[0].size.width = 0;
@@ -157,4 +162,68 @@ fn a_check_can_be_cancelled() {
     let cancel = Cancel::new();
     cancel.cancel();
     assert!(check(&dataset, Path::new("x.json"), None, &cancel, &mut |_| ()).is_none());
+}
+
+/// What is found in a whole file, as "record problem".
+fn found(text: &str) -> Vec<String> {
+    let (dataset, mut report) = coco::parse(&Arc::from(text), Path::new("x.json")).unwrap();
+    report.append(check(&dataset, Path::new("x.json"), None, &Cancel::new(), &mut |_| ()).unwrap().report);
+    report.warnings.iter().map(|warning| format!("{} {}", warning.record, warning.problem.code())).collect()
+}
+
+#[test]
+fn numbers_that_are_texts_are_found() {
+    let text = r#"{"images":[{"id":"1","width":"20","height":10,"file_name":"a.png"}],
+        "annotations":[{"id":3,"image_id":"1","category_id":1,"bbox":[1,1,8,8],"area":64,"note":NaN}],"categories":[{"id":1,"name":"1"}]}"#;
+    let mut found = found(text);
+    found.retain(|finding| finding.ends_with("number_as_text"));
+    assert_eq!(found, ["image 1 number_as_text", "image 1 number_as_text", "annotation 3 number_as_text"]);
+}
+
+#[test]
+fn categories_of_one_name_as_people_read_it_are_found_once() {
+    let text = r#"{"images":[],"annotations":[],"categories":[{"id":1,"name":"Car"},{"id":2,"name":"car"},{"id":3,"name":"Car "},
+        {"id":4,"name":"cart"},{"id":4,"name":"cart"}]}"#;
+    let mut found = found(text);
+    found.retain(|finding| !finding.ends_with("unused_category"));
+    assert_eq!(found, ["category 4 duplicate_id", "category 2 same_name", "category 3 same_name"]);
+}
+
+#[test]
+fn a_category_of_two_records_has_the_objects_of_both() {
+    let text = r#"{"images":[{"id":1,"width":20,"height":10,"file_name":"a.png"}],
+        "annotations":[{"id":3,"image_id":1,"category_id":1,"bbox":[1,1,8,8],"area":64}],"categories":[{"id":1,"name":"x"},{"id":1,"name":"y"}]}"#;
+    assert_eq!(found(text), ["category 1 duplicate_id", "category 1 rare_category"]);
+}
+
+#[test]
+fn boxes_that_are_left_of_broken_masks_are_no_duplicates() {
+    let object = |id: u32, outline: &str| {
+        format!(r#"{{"id":{id},"image_id":1,"category_id":1,"segmentation":{outline},"area":50,"bbox":[0,0,10,10]}}"#)
+    };
+    let broken = r#"{"size":[10,20],"counts":[7]}"#;
+    let near = |second: &str| {
+        let found = objects(&[object(1, "[]"), object(2, second)].join(","));
+        found.iter().filter(|finding| finding.ends_with("near_duplicate")).count()
+    };
+    assert_eq!((near("[]"), near("null"), near(broken), near("[[1,1,2,2]]")), (1, 1, 0, 0));
+}
+
+#[test]
+fn an_id_that_cannot_be_used_tells_why() {
+    let text = r#"{"images":[{"id":1.5,"width":20,"height":10,"file_name":"a.png"}],"annotations":[
+        {"id":1e30,"image_id":1.5,"category_id":"x","bbox":[1,1,8,8]},{"image_id":null,"category_id":1,"bbox":[1,1,8,8]}],
+        "categories":[{"id":1,"name":"x"}]}"#;
+    let (_, report) = coco::parse(&Arc::from(text), Path::new("x.json")).unwrap();
+    let mut said: Vec<String> = report.warnings.iter().map(|warning| format!("{} {}", warning.record, warning.problem)).collect();
+    said.sort();
+    let expected = [
+        "annotations[0] has no usable `category_id`: it is no number",
+        "annotations[0] has no usable `id`: it is a number that is too large",
+        "annotations[0] has no usable `image_id`: it is no whole number",
+        "annotations[1] has no usable `id`",
+        "annotations[1] has no usable `image_id`",
+        "images[0] has no usable `id`: it is no whole number",
+    ];
+    assert_eq!(said, expected);
 }

@@ -1,12 +1,14 @@
 //! Comparisons against frozen numbers of COCO's own evaluation.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use annotator::annotation::{Dataset, Image, ImageId, Instance, Shape, Verbatim};
 use annotator::evaluation::{self, Change, Overlap, Precision, PrecisionError, Stopped, Table, Watch};
 use annotator::formats::coco;
 use annotator::job::Cancel;
 use annotator::mask::morphology;
+use serde_json::{Value, json};
 
 fn compare(truth: &Dataset, prediction: &Dataset) -> Result<Table, PrecisionError> {
     evaluation::compare(truth, prediction, &mut Watch { cancel: &Cancel::new(), progress: &mut |_| () })
@@ -27,9 +29,9 @@ fn precision_by(truth: &Dataset, prediction: &Dataset, overlap: Overlap) -> Prec
 /// Truth, results, and their average precision of masks and of boundaries, as `tests/reference` froze them.
 fn frozen_in(file: &str) -> (Dataset, Dataset, [Vec<f64>; 2]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(file);
-    let mut value: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let mut value: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, value: &serde_json::Value| {
+    let write = |name: &str, value: &Value| {
         let path = folder.path().join(name);
         std::fs::write(&path, value.to_string()).unwrap();
         path
@@ -117,7 +119,7 @@ fn a_change_is_told_by_size_and_source() {
         for instance in &mut data.instances {
             let mask = instance.mask(truth.image(instance.image_id).unwrap().size).unwrap();
             instance.set_shape(Shape::from_mask(&morphology::dilated(&mask, times)));
-            let text: std::sync::Arc<str> = format!("{{\"id\": {}, \"source\": \"{source} {}\"}}", instance.id, instance.id.0 % 2).into();
+            let text: Arc<str> = format!("{{\"id\": {}, \"source\": \"{source} {}\"}}", instance.id, instance.id.0 % 2).into();
             instance.source = Verbatim::new(&text, 0..text.len());
         }
         data
@@ -212,4 +214,60 @@ fn a_comparison_shows_how_far_it_is_and_can_be_stopped() {
     let mut watch = Watch { cancel: &cancel, progress: &mut |_| () };
     assert!(matches!(evaluation::compare(&truth, &results, &mut watch), Err(PrecisionError::Stopped(Stopped))));
     assert_eq!(evaluation::change(&truth, &truth, &truth, &mut watch), Err(Stopped));
+}
+
+/// A data set of squares of 10 pixels, as triangles or boxes: the id, the image and the left side of each, with a score or
+/// none.
+fn squares(objects: &[(i64, i64, i64, Option<f64>)], are_masks: bool) -> Dataset {
+    let object = |&(id, image, x, score): &(i64, i64, i64, Option<f64>)| {
+        let segmentation = if are_masks { json!([[x, 10, x + 10, 10, x, 20]]) } else { json!([]) };
+        let mut record = json!({"id": id, "image_id": image, "category_id": 1, "bbox": [x, 10, 10, 10], "area": 100, "iscrowd": 0});
+        record["segmentation"] = segmentation;
+        if let Some(score) = score {
+            record["score"] = score.into();
+        }
+        record
+    };
+    let images: Vec<Value> = (1..3).map(|id| json!({"id": id, "file_name": format!("{id}.png"), "width": 60, "height": 40})).collect();
+    let objects: Vec<Value> = objects.iter().map(object).collect();
+    let text = json!({"images": images, "annotations": objects, "categories": [{"id": 1, "name": "square"}]}).to_string();
+    coco::parse(&Arc::from(text), Path::new("squares.json")).unwrap().0
+}
+
+#[test]
+fn boxes_are_measured_as_boxes() {
+    let truth = squares(&[(1, 1, 10, None)], true);
+    let table = compare(&truth, &squares(&[(7, 1, 12, Some(0.9))], false)).unwrap();
+    // An IoU of 2/3 is above four of the ten thresholds.
+    let found = table.box_precision.unwrap();
+    assert!((found.ap - 0.4).abs() < 1e-6 && (found.ap50 - 1.0).abs() < 1e-6 && found.ap75.abs() < 1e-6, "{found:?}");
+    assert!(table.precision.is_none() && table.boundary_precision.is_none() && table.all.count == 0, "{table:?}");
+    let text = table.to_string();
+    assert!(text.starts_with("the predictions have no masks: only their boxes are measured\nboxes    AP 0.400"), "{text}");
+    let masks = compare(&truth, &squares(&[(7, 1, 10, Some(0.9))], true)).unwrap();
+    assert!(masks.box_precision.is_none() && (masks.precision.unwrap().ap - 1.0).abs() < 1e-6);
+    let plain = compare(&truth, &squares(&[(1, 1, 12, None)], false)).unwrap();
+    assert!(plain.box_precision.is_none() && plain.to_string().contains("no prediction has a score"), "{plain}");
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let truth = squares(&[(1, 1, 10, None), (2, 2, 10, None), (3, 2, 40, None)], true);
+    let empty = compare(&truth, &squares(&[], true)).unwrap().to_string();
+    assert!(empty.contains("there are no predictions\n") && empty.contains("3 objects have no prediction"), "{empty}");
+    let same = compare(&truth, &truth).unwrap();
+    assert!(same.all.count == 3 && same.to_string().contains("no prediction has a score"), "{same}");
+    let part = compare(&truth, &squares(&[(1, 1, 10, Some(0.5)), (2, 2, 10, None)], true)).unwrap().to_string();
+    assert!(part.contains("1 predictions have no score and do not count for average precision"), "{part}");
+}
+
+#[test]
+fn ids_of_other_objects_tell_nothing() {
+    let truth = squares(&[(1, 1, 10, None), (2, 2, 10, None), (3, 2, 40, None)], true);
+    let renumbered = squares(&[(3, 1, 10, None), (1, 2, 10, None), (2, 2, 40, None)], true);
+    let table = compare(&truth, &renumbered).unwrap();
+    assert_eq!((table.all.count, table.missing), (0, 3), "{table}");
+    assert!(table.to_string().contains("the ids of the predictions are those of other objects"), "{table}");
+    let one_moved = squares(&[(1, 1, 10, None), (2, 2, 10, None), (3, 1, 40, None)], true);
+    assert_eq!(compare(&truth, &one_moved).unwrap().missing, 1);
 }

@@ -255,6 +255,9 @@ fn files_that_cannot_be_read() {
     assert!(matches!(read("[".repeat(100_000).as_bytes()), ReadError::Results { .. }));
     assert!(matches!(read(format!("{{\"info\":{}", "[".repeat(100_000)).as_bytes()), ReadError::Json { .. }));
     assert!(matches!(read(b"{\"a\xff\": 1}"), ReadError::NotText { at: 3, .. }));
+    for mark in [b"\xff\xfe{\0", b"\xfe\xff\0{"] {
+        assert!(matches!(read(mark), ReadError::Utf16 { .. }));
+    }
     assert!(matches!(read(b" [{\"image_id\": 1}]"), ReadError::Results { .. }));
     assert!(matches!(coco::read(&folder.path().join("none.json")), Err(ReadError::Io { .. })));
     let cancel = Cancel::new();

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use image::metadata::Orientation;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -93,6 +94,27 @@ fn boxes_become_masks() {
             assert_eq!(old.get(member), new.get(member), "{member} of {id}");
         }
     }
+}
+
+#[test]
+fn a_picture_that_exif_turns_lies_as_its_record_sees_it() {
+    let upright = image::open(sample().join("images/cat.jpg")).unwrap();
+    let proposed = |stored: image::DynamicImage, orientation: Orientation| {
+        let folder = project(|document| document["images"][0]["file_name"] = json!("/elsewhere/cat.jpg"));
+        let bytes = crate::picture::png(&stored.into_rgb8(), orientation);
+        std::fs::write(folder.path().join("images/cat.jpg"), bytes).unwrap();
+        let output = run(folder.path(), "--headless propose --data in.json --images images --out out.json --plain --device cpu");
+        assert_code(&output, 0);
+        (read(&folder.path().join("out.json")), err(&output))
+    };
+    let (plain, said) = proposed(upright.clone(), Orientation::NoTransforms);
+    assert!(!said.contains("EXIF"), "{said}");
+    let (turned, said) = proposed(upright.rotate270(), Orientation::Rotate90);
+    assert_eq!(turned, plain);
+    assert!(!said.contains("EXIF"), "{said}");
+    let (stored, said) = proposed(upright, Orientation::Rotate180);
+    assert_eq!(stored, plain);
+    assert!(said.contains("1 picture that its EXIF entry turns was taken as it is stored") && said.contains("cat.jpg"), "{said}");
 }
 
 #[test]
@@ -287,6 +309,33 @@ fn a_file_equals_itself() {
 }
 
 #[test]
+fn predictions_of_other_numbering_are_matched_by_names() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, document: &Value| std::fs::write(folder.path().join(name), document.to_string()).unwrap();
+    let truth = read(&sample().join("instances.json"));
+    let mut scored = truth.clone();
+    for record in scored["annotations"].as_array_mut().unwrap() {
+        record["score"] = json!(0.5);
+    }
+    let mut renumbered = scored.clone();
+    for (list, member) in [("images", "id"), ("categories", "id"), ("annotations", "image_id"), ("annotations", "category_id")] {
+        for record in renumbered[list].as_array_mut().unwrap() {
+            record[member] = json!(record[member].as_i64().unwrap() + 1);
+        }
+    }
+    write("truth.json", &truth);
+    write("scored.json", &scored);
+    write("renumbered.json", &renumbered);
+    let [same, other] =
+        ["scored", "renumbered"].map(|name| run(folder.path(), &format!("--headless eval --data truth.json --pred {name}.json")));
+    assert_code(&other, 0);
+    assert!(out(&same).contains("AP50") && out(&same) == out(&other), "{}{}", out(&same), out(&other));
+    assert!(!err(&same).contains("matched by"), "{}", err(&same));
+    assert!(err(&other).contains("images have other ids than in the truth and were matched by their file names"), "{}", err(&other));
+    assert!(err(&other).contains("classes have other ids than in the truth and were matched by their names"), "{}", err(&other));
+}
+
+#[test]
 fn forms_convert_both_ways() {
     let truth = sample().join("instances.json");
     let folder = TempDir::new().unwrap();
@@ -362,6 +411,12 @@ fn formats_convert_and_the_loss_is_told() {
         assert_code(&run(folder.path(), &back), 0);
         assert!(!read(&folder.path().join("back.json"))["annotations"].as_array().unwrap().is_empty());
     }
+    let output = run(folder.path(), &words("--to labelme --out lm2"));
+    assert!(err(&output).contains("beside its JSON file, in lm2"), "{}", err(&output));
+    std::fs::write(folder.path().join("r.json"), "[]").unwrap();
+    let output = run(folder.path(), "--headless convert --from results --data r.json --out w.json");
+    assert_code(&output, 1);
+    assert!(err(&output).contains("--reference"), "{}", err(&output));
     let output = run(folder.path(), &words("--to voc --out v"));
     assert_code(&output, 1);
     assert!(err(&output).contains("the output folder is not empty: v"), "{}", err(&output));
@@ -637,6 +692,10 @@ fn a_check_reports_in_words_and_as_json() {
     assert_eq!(report["counts"], json!({"area_disagrees": 1, "missing_picture": 1, "narrow_box": 1, "rare_category": 2}));
     let area = report["findings"].as_array().unwrap().iter().find(|finding| finding["code"] == "area_disagrees").unwrap();
     assert_eq!((&area["annotation_id"], &area["severity"]), (&json!(11), &json!("warning")));
+    let strict = run(folder.path(), "--headless check in.json --images images --strict");
+    assert_code(&strict, 1);
+    assert!(err(&strict).contains("1 errors were found: in.json"), "{}", err(&strict));
+    assert_code(&run(folder.path(), "--headless check in.json --strict"), 0);
     assert_code(&run(folder.path(), "--headless check in.json --images nowhere"), 1);
     assert_code(&run(folder.path(), "--headless check nothing.json"), 1);
 }
@@ -653,6 +712,15 @@ fn a_folder_stands_for_the_coco_file_that_belongs_to_it() {
     let output = run(folder.path(), "--headless check .");
     assert_code(&output, 1);
     assert!(err(&output).contains("in.json, other.json"), "{}", err(&output));
+    let parts = TempDir::new().unwrap();
+    for part in ["train", "valid"] {
+        std::fs::create_dir(parts.path().join(part)).unwrap();
+        std::fs::copy(folder.path().join("in.json"), parts.path().join(part).join("_annotations.coco.json")).unwrap();
+    }
+    let output = run(parts.path(), "--headless check .");
+    assert_code(&output, 1);
+    let named = "(train/_annotations.coco.json, valid/_annotations.coco.json)";
+    assert!(err(&output).contains(named), "{}", err(&output));
 }
 
 #[test]
@@ -755,6 +823,27 @@ fn exemplars_are_measured_by_class() {
     let counts: Vec<(&str, &str)> = rows.iter().filter_map(|row| row.split_once(' ')).map(|(k, rest)| (k, rest.trim_start())).collect();
     assert!(counts.iter().all(|(k, rest)| rest.starts_with(if *k == "0" { "0 " } else { "1 " })), "{text}");
     assert_code(&run(folder.path(), "--headless eval --data in.json --kshot 1"), 2);
+}
+
+#[test]
+fn strokes_correct_masks() {
+    let (folder, sample) = (TempDir::new().unwrap(), sample());
+    let coarsen = format!("--headless coarsen --data {}/instances.json --out coarse.json --iou 0.7", sample.display());
+    assert_code(&run(folder.path(), &coarsen), 0);
+    let eval = format!("--headless eval --data {0}/instances.json --images {0}/images --pred coarse.json --strokes 2", sample.display());
+    for flags in ["", " --keep"] {
+        let output = run(folder.path(), &format!("{eval} --device cpu{flags}"));
+        assert_code(&output, 0);
+        let text = out(&output);
+        let rows = text.lines().skip_while(|line| !line.starts_with("strokes")).skip(1);
+        let rows: Vec<Vec<f64>> = rows.map(|row| row.split_whitespace().map(|word| word.parse().unwrap()).collect()).collect();
+        assert!(
+            rows.len() == 3 && rows.iter().enumerate().all(|(place, row)| (row[0] - place as f64).abs() < 1e-9 && row[1] > 1.0),
+            "{text}"
+        );
+        assert!(rows[0][2] < 0.75 && rows[2][2] > rows[0][2] + 0.02, "{text}");
+    }
+    assert_code(&run(folder.path(), "--headless eval --data in.json --strokes 2"), 2);
 }
 
 #[test]

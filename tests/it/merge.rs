@@ -142,3 +142,24 @@ fn files_become_one() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("c.json"));
     assert!(!folder.path().join("none.json").exists());
 }
+
+#[test]
+fn a_later_file_shows_that_the_end_of_a_name_is_not_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, name) in [("a.json", "1.png"), ("b.json", "train/1.png"), ("c.json", "val/1.png")] {
+        let image = json!({"id": 1, "file_name": name, "width": 9, "height": 9});
+        let document = json!({"images": [image], "annotations": [], "categories": []});
+        std::fs::write(folder.path().join(file), document.to_string()).unwrap();
+    }
+    let images = |words: &str| {
+        let output = run(folder.path(), &format!("--headless merge --data a.json {words} --out out.json"));
+        let text = std::fs::read_to_string(folder.path().join("out.json")).unwrap();
+        let file: Value = serde_json::from_str(&text).unwrap();
+        (file["images"].as_array().unwrap().len(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (count, warned) = images("--with b.json");
+    assert_eq!(count, 1);
+    let told = "1 images were taken for those here by the ends of their names alone: image 1 (train/1.png) for 1.png (b.json)";
+    assert!(warned.contains(told), "{warned}");
+    assert_eq!(images("--with b.json --with c.json").0, 3);
+}

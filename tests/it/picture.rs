@@ -1,4 +1,4 @@
-//! Pictures of every kind: the pixels that other readers see, and the stored size whatever EXIF says.
+//! Pictures of every kind: the pixels that other readers see, as stored whatever EXIF says, or upright for records that are.
 
 use std::path::{Path, PathBuf};
 
@@ -27,6 +27,13 @@ fn encoded(mut encoder: impl ImageEncoder, pixels: &RgbImage, orientation: Orien
 pub(crate) fn jpeg(pixels: &RgbImage, orientation: Orientation) -> Vec<u8> {
     let mut bytes = Vec::new();
     encoded(JpegEncoder::new_with_quality(&mut bytes, 95), pixels, orientation);
+    bytes
+}
+
+/// A PNG file with an orientation mark.
+pub(crate) fn png(pixels: &RgbImage, orientation: Orientation) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encoded(PngEncoder::new(&mut bytes), pixels, orientation);
     bytes
 }
 
@@ -60,6 +67,32 @@ fn a_turned_picture_keeps_its_stored_pixels_and_says_so() {
             assert!(near(*opened.pixels.get_pixel(3, 3), [250, 5, 5]) && near(*opened.pixels.get_pixel(28, 12), [5, 5, 250]));
             assert_eq!(picture::turn(orientation.to_exif()).is_none(), orientation == Orientation::NoTransforms);
         }
+    }
+}
+
+#[test]
+fn a_record_of_the_size_after_the_turn_gets_the_upright_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("turned.png");
+    let pixels = RgbImage::from_fn(32, 16, |x, y| Rgb([(x * 7) as u8, (y * 13) as u8, 90]));
+    for orientation in ORIENTATIONS {
+        std::fs::write(&path, png(&pixels, orientation)).unwrap();
+        let (mark, stored) = (orientation.to_exif(), picture::header(&path).unwrap());
+        for told in [Size::new(32, 16), Size::default(), Size::new(16, 31)] {
+            assert!(picture::load_for(&path, told).unwrap() == pixels, "{mark}");
+            assert_eq!(stored.seen_by(told), stored);
+        }
+        let upright = picture::open_for(&path, Size::new(16, 32)).unwrap();
+        let mut expected = DynamicImage::from(pixels.clone());
+        if mark > 4 {
+            expected.apply_orientation(orientation);
+        }
+        assert!(upright.pixels == expected.into_rgb8(), "{mark}");
+        assert_eq!((upright.header(), upright.exif_orientation), (stored.seen_by(Size::new(16, 32)), if mark > 4 { 1 } else { mark }));
+        assert_eq!((stored.is_unsure(), upright.header().is_unsure()), ((2..5).contains(&mark), (2..5).contains(&mark)), "{mark}");
+
+        std::fs::write(&path, png(&RgbImage::new(8, 8), orientation)).unwrap();
+        assert_eq!(picture::header(&path).unwrap().seen_by(Size::new(8, 8)).is_unsure(), mark > 1, "{mark}");
     }
 }
 

@@ -40,6 +40,7 @@ fn same(a: &Contents, b: &Contents) {
     assert_eq!((&a.reviewed, a.shown, &a.target, a.exported), (&b.reviewed, b.shown, &b.target, b.exported));
     assert_eq!((&a.judged, &a.image_folder, &a.left_out), (&b.judged, &b.image_folder, &b.left_out));
     assert_eq!((a.class, &a.colors, &a.digits, &a.exemplars), (b.class, &b.colors, &b.digits, &b.exemplars));
+    assert_eq!((&a.hues, &a.digits_away, &a.exemplars_away), (&b.hues, &b.digits_away, &b.exemplars_away));
 }
 
 /// A session of edits that follow from a seed, the way the window makes them.
@@ -219,7 +220,7 @@ fn a_project_of_the_first_format_is_read_and_takes_judgements() {
     session.advance(40);
     let path = create(folder.path(), &session.contents).path().to_owned();
     let old = rusqlite::Connection::open(&path).unwrap();
-    let newer = "DROP TABLE judged; DROP TABLE left_out; DROP TABLE color; DROP TABLE exemplar; DROP TABLE digit; ALTER TABLE step DROP COLUMN version; PRAGMA user_version = 1";
+    let newer = "DROP TABLE judged; DROP TABLE left_out; DROP TABLE color; DROP TABLE hue; DROP TABLE exemplar; DROP TABLE digit; DROP TABLE digit_away; DROP TABLE exemplar_away; ALTER TABLE step DROP COLUMN version; PRAGMA user_version = 1";
     old.execute_batch(newer).unwrap();
     drop(old);
     let mut project = Project::open(&path).unwrap();
@@ -322,6 +323,42 @@ fn exemplars_are_kept_in_their_order() {
     same(&load(&project), &contents);
     project.write(&Change::Exemplars(Vec::new())).unwrap();
     assert!(load(&project).exemplars.is_empty());
+}
+
+#[test]
+fn the_usual_colours_of_classes_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut project = create(folder.path(), &Session::new().contents);
+    for hues in [BTreeMap::from([(CategoryId(9), 1)]), BTreeMap::from([(CategoryId(i64::MIN), 0), (CategoryId(9), 5000)])] {
+        project.write(&Change::Hues(hues.clone())).unwrap();
+        assert_eq!((&load(&project).hues, &project.first().unwrap().hues), (&hues, &hues));
+    }
+    let contents = load(&project);
+    project.refill(&contents, &Cancel::new(), &mut |_| ()).unwrap();
+    same(&load(&project), &contents);
+    project.write(&Change::Hues(BTreeMap::new())).unwrap();
+    assert!(load(&project).hues.is_empty());
+}
+
+#[test]
+fn what_classes_had_that_went_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut project = create(folder.path(), &Session::new().contents);
+    let class = CategoryId(9);
+    let exemplars = [(class, 4, InstanceId(5)), (CategoryId(3), 2, InstanceId(i64::MIN)), (class, 4, InstanceId(1))];
+    for digits in [BTreeMap::from([((class, 4), 1)]), BTreeMap::from([((class, 4), 1), ((class, 7), 1), ((CategoryId(i64::MIN), 4), 9)])] {
+        project.write(&Change::DigitsAway(digits.clone())).unwrap();
+        assert_eq!(load(&project).digits_away, digits);
+    }
+    for some in [&exemplars[1..], &exemplars[..]] {
+        project.write(&Change::ExemplarsAway(some.to_vec())).unwrap();
+        assert_eq!(load(&project).exemplars_away, some);
+    }
+    let contents = load(&project);
+    project.refill(&contents, &Cancel::new(), &mut |_| ()).unwrap();
+    same(&load(&project), &contents);
+    project.refill(&Contents::default(), &Cancel::new(), &mut |_| ()).unwrap();
+    assert!(load(&project).digits_away.is_empty() && load(&project).exemplars_away.is_empty());
 }
 
 #[test]

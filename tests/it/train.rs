@@ -15,6 +15,7 @@ use annotator::model::segmenter::{self, Segmenter, SegmenterConfig};
 use annotator::model::weights::{WeightFile, save};
 use annotator::train::{Config, Event, Objects, Part, Summary, TrainError, What, run};
 use burn::tensor::Device;
+use image::metadata::Orientation;
 use image::{Rgb, RgbImage};
 
 /// Images with one disc each, their COCO file, and tiny start weights.
@@ -210,8 +211,8 @@ fn a_resume_says_at_once_what_is_missing() {
     let error = run(&resumed, &Compute::Cpu, &Cancel::new(), &mut |event| events.push(event)).unwrap_err();
     assert!(error.to_string().contains("out.safetensors") && events.is_empty(), "{error} after {events:?}");
     std::fs::remove_file(bench.path("out.checkpoint")).unwrap();
-    let (_, events) = trained(&Config { epochs: 1, ..resumed });
-    assert!(matches!(&events[0], Event::Warning { message } if message.contains("out.checkpoint")), "{:?}", events[0]);
+    let error = run(&resumed, &Compute::Cpu, &Cancel::new(), &mut |_| {}).unwrap_err();
+    assert!(matches!(&error, TrainError::NoCheckpoint { path } if *path == bench.path("out.checkpoint")), "{error}");
 }
 
 #[test]
@@ -421,4 +422,25 @@ fn wrong_settings_and_data_are_named() {
     cancel.cancel();
     let stopped = run(&good, &Compute::Cpu, &cancel, &mut |_| {}).unwrap_err();
     assert!(matches!(stopped, TrainError::Cancelled { checkpoint: None }), "{stopped}");
+}
+
+#[test]
+fn pictures_of_other_paths_are_found_and_those_that_exif_turns_upright_or_named() {
+    let bench = Bench::new(3);
+    let config = bench.config("a.safetensors");
+    let mut dataset = coco::read(&config.data).unwrap().0;
+    "/elsewhere/3.png".clone_into(&mut dataset.images[2].file_name);
+    let [half, upright] = ["1.png", "2.png"].map(|name| image::open(bench.path(name)).unwrap());
+    let write = |name: &str, pixels: image::DynamicImage, orientation: Orientation| {
+        std::fs::write(bench.path(name), crate::picture::png(&pixels.into_rgb8(), orientation)).unwrap();
+    };
+    write("1.png", half.clone(), Orientation::Rotate180);
+    write("2.png", upright.rotate270(), Orientation::Rotate90);
+    let (objects, warnings) = Objects::new(&dataset, &config.images);
+    assert_eq!(objects.len(), 3);
+    assert!(warnings.len() == 1 && warnings[0].starts_with("1 picture ") && warnings[0].ends_with("1.png"), "{warnings:?}");
+    for (index, expected) in [half, upright].into_iter().enumerate() {
+        assert!(*objects.get(index).unwrap().0 == expected.into_rgb8(), "{index}");
+    }
+    assert!(objects.get(2).is_ok());
 }

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use crate::annotation::Instance;
+use crate::annotation::{Field, Instance, Shape};
 use crate::formats::Problem;
+use crate::formats::coco::record;
 use crate::geometry::Size;
 use crate::mask::rle;
 
@@ -20,7 +21,7 @@ pub(super) fn pairs(instances: &[&Instance], size: Size) -> Vec<(usize, Problem)
     let runs: Vec<OnceCell<Option<Cow<'_, [u32]>>>> = vec![OnceCell::new(); instances.len()];
     let runs = |place: usize| {
         let instance = instances[place];
-        runs[place].get_or_init(|| instance.shape.runs(instance.bbox, size).ok()).as_deref()
+        runs[place].get_or_init(|| instance.shape.runs(instance.bbox, size).ok().filter(|_| !is_broken(instance))).as_deref()
     };
     let mut found = Vec::new();
     for (rank, &a) in order.iter().enumerate() {
@@ -38,4 +39,10 @@ pub(super) fn pairs(instances: &[&Instance], size: Size) -> Vec<(usize, Problem)
         }
     }
     found
+}
+
+/// Whether the record has an outline that the reader could not use: what is left, the box, is not what the object covers.
+fn is_broken(instance: &Instance) -> bool {
+    let is_as_read = instance.shape == Shape::Box && !instance.changed.contains(Field::SHAPE);
+    is_as_read && instance.source.as_ref().is_some_and(|source| record::tells_outline(source.text()))
 }

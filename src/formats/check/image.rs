@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::CHUNK;
 use crate::annotation::{Dataset, Image};
+use crate::formats::folder::Finder;
 use crate::formats::lvis;
 use crate::formats::picture::{self, PictureError};
 use crate::formats::{Problem, Record, Report, Warning};
@@ -49,22 +50,21 @@ pub(super) fn contradictions(dataset: &Dataset, origin: &Arc<Path>) -> Report {
 /// size is not the one in the data set, so that masks would not fit, and those that EXIF turns. `None` when `cancel` was raised.
 pub(super) fn pictures(dataset: &Dataset, folder: &Path, cancel: &Cancel, progress: &mut dyn FnMut(Progress)) -> Option<Report> {
     let meter = Meter::start("Checking pictures", dataset.images.len() as u64);
-    let mut report = Report::default();
+    let (finder, mut report) = (Finder::new(&dataset.images), Report::default());
     for (number, chunk) in dataset.images.chunks(CHUNK).enumerate() {
         if cancel.is_cancelled() {
             return None;
         }
-        let parts: Vec<Vec<Warning>> = chunk.par_iter().map(|image| on_disk(image, folder)).collect();
+        let parts: Vec<Vec<Warning>> = chunk.par_iter().map(|image| on_disk(image, &finder.path(folder, &image.file_name))).collect();
         report.warnings.extend(parts.into_iter().flatten());
         progress(meter.at((number * CHUNK + chunk.len()) as u64));
     }
     Some(report)
 }
 
-fn on_disk(image: &Image, folder: &Path) -> Vec<Warning> {
-    let path = folder.join(&image.file_name);
+fn on_disk(image: &Image, path: &Path) -> Vec<Warning> {
     let mut problems = Vec::new();
-    match picture::complete(&path) {
+    match picture::complete(path).map(|stored| stored.seen_by(image.size)) {
         Ok(header) => {
             if header.size != image.size {
                 problems.push(Problem::PictureSize { stored: image.size, found: header.size });

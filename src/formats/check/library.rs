@@ -42,7 +42,9 @@ fn translated(dataset: &Dataset, sizes: &HashMap<ImageId, Size>, code: &str, pla
     let of_object = |problem| Some(Finding::of(dataset, place, problem));
     let of_category = |problem| {
         let category = dataset.categories.get(place)?;
-        Some(Finding { instance: None, record: Record::Category(category.id.0), problem })
+        // The objects of two records with one id are the first one's; the reader has named the other.
+        let is_first = dataset.categories[..place].iter().all(|earlier| earlier.id != category.id);
+        is_first.then_some(Finding { instance: None, record: Record::Category(category.id.0), problem })
     };
     match code {
         "degenerate_bbox" => of_object(Problem::FlatBox),

@@ -8,6 +8,7 @@ mod duplicate;
 mod image;
 mod library;
 mod outline;
+mod record;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -77,6 +78,8 @@ pub fn check(
     found.sort_by_key(place);
     let warning = |finding: Finding| Warning { origin: Arc::clone(&origin), record: finding.record, problem: finding.problem };
     let mut report = Report { warnings: found.into_iter().map(warning).collect() };
+    report.append(record::texts(dataset, &origin));
+    report.append(record::same_names(dataset, &origin));
     report.append(image::same_files(dataset, &origin));
     report.append(image::contradictions(dataset, &origin));
     if let Some(folder) = folder {

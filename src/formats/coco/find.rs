@@ -12,6 +12,8 @@ use super::ReadError;
 
 /// Images whose names are compared with the files of a folder.
 const COMPARED: usize = 8;
+/// So many folders in a folder without a COCO file are looked at for one, the first by name.
+const PARTS: usize = 16;
 
 /// The COCO file that `path` stands for: itself, or for a folder the one in it, in the folder `annotations` in it, or, where
 /// it holds the images of that file, one level up. `annotations.json` in the folder goes before all others.
@@ -35,10 +37,22 @@ pub fn file_of(path: &Path) -> Result<PathBuf, ReadError> {
         files = data_sets(above, |names| names.iter().any(|name| is_inside(path, above, name)));
     }
     match files.len() {
-        0 => Err(ReadError::NoFile { path: path.to_owned() }),
+        0 => Err(ReadError::NoFile { path: path.to_owned(), below: below(path) }),
         1 => Ok(files.remove(0)),
         _ => Err(ReadError::Several { path: path.to_owned(), files }),
     }
+}
+
+/// The COCO files one level below `folder`, as data sets in parts have them.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = listed(folder).into_iter().filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders.iter().take(PARTS).flat_map(|part| data_sets(part, |_| true)).collect()
+}
+
+/// The entries of a folder.
+fn listed(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
 /// Whether the image `name` of a file in `above` lies in `folder`.
@@ -50,7 +64,6 @@ fn is_inside(folder: &Path, above: &Path, name: &str) -> bool {
 
 /// The COCO files of a folder and of `annotations` in it whose first images `wanted` takes, by name.
 fn data_sets(folder: &Path, wanted: impl Fn(&[String]) -> bool + Sync) -> Vec<PathBuf> {
-    let listed = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>();
     let is_json = |path: &PathBuf| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json")) && path.is_file();
     let mut files: Vec<PathBuf> = listed(folder).into_iter().chain(listed(&folder.join("annotations"))).filter(is_json).collect::<Vec<_>>();
     files = files.into_par_iter().filter(|file| first_images(file).is_some_and(|names| wanted(&names))).collect();
@@ -147,7 +160,18 @@ mod tests {
         std::fs::write(at("labelme.json"), r#"{"version": "5", "shapes": [], "images": [{"file_name": "a.png"}]}"#).unwrap();
         std::fs::write(at("results.json"), "[]").unwrap();
         std::fs::write(at("broken.json"), r#"{"images": [7"#).unwrap();
-        assert!(matches!(file_of(folder.path()), Err(ReadError::NoFile { .. })));
+        assert!(matches!(file_of(folder.path()), Err(ReadError::NoFile { below, .. }) if below.is_empty()));
+        std::fs::write(at("other/_annotations.coco.json"), SET).unwrap();
+        let parts = file_of(folder.path()).unwrap_err().to_string();
+        assert!(parts.contains("other/_annotations.coco.json"), "{parts}");
+        std::fs::remove_file(at("other/_annotations.coco.json")).unwrap();
+        for part in 0..=PARTS {
+            let part = at(&format!("parts/{part:02}"));
+            std::fs::create_dir_all(&part).unwrap();
+            std::fs::write(part.join("set.json"), SET).unwrap();
+        }
+        let Err(ReadError::NoFile { below, .. }) = file_of(&at("parts")) else { panic!("the parts are several") };
+        assert!(below.len() == PARTS && !below.contains(&at("parts/16/set.json")), "{below:?}");
         std::fs::write(at("set.json"), format!("\u{feff}{SET}")).unwrap();
         assert_eq!(file_of(folder.path()).unwrap(), at("set.json"));
         assert_eq!(file_of(&at("images")).unwrap(), at("set.json"), "the file above holds this folder's image");

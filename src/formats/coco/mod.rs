@@ -9,7 +9,7 @@ pub(super) mod document;
 mod find;
 pub(super) mod patch;
 mod read;
-pub(super) mod record;
+pub(crate) mod record;
 pub(super) mod save;
 mod segmentation;
 pub(super) mod write;

@@ -34,6 +34,12 @@ pub enum ReadError {
         /// The first byte that is wrong, from 0.
         at: usize,
     },
+    /// The file is text in another form.
+    #[error("the file is UTF-16 text, save it as UTF-8: {}", path.display())]
+    Utf16 {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is no JSON, or not a data set's.
     #[error("the file is not {}: {source}: {}", if source.is_data() { "a COCO or LVIS file" } else { "JSON" }, path.display())]
     Json {
@@ -55,10 +61,12 @@ pub enum ReadError {
         path: PathBuf,
     },
     /// A folder was named in which there is no data set.
-    #[error("there is no COCO file in the folder: {}", path.display())]
+    #[error("there is no COCO file in the folder{}: {}", seen_below(below, path), path.display())]
     NoFile {
         /// The folder.
         path: PathBuf,
+        /// The files in the folders in it.
+        below: Vec<PathBuf>,
     },
     /// A folder was named that several data sets belong to.
     #[error("several COCO files belong to the folder ({}), name one of them: {}", names(files), path.display())]
@@ -79,6 +87,11 @@ pub enum ReadError {
 fn names(files: &[PathBuf]) -> String {
     let names: Vec<_> = files.iter().filter_map(|file| file.file_name()).map(|name| name.to_string_lossy()).collect();
     names.join(", ")
+}
+
+fn seen_below(files: &[PathBuf], folder: &Path) -> String {
+    let names: Vec<_> = files.iter().map(|file| file.strip_prefix(folder).unwrap_or(file).display().to_string()).collect();
+    if names.is_empty() { String::new() } else { format!(", but in folders in it ({}), name one of them", names.join(", ")) }
 }
 
 /// Reads a data set.
@@ -119,10 +132,16 @@ pub fn read_results(path: &Path, truth: &Dataset) -> Result<(Dataset, Report), R
 
 fn text(path: &Path) -> Result<Arc<str>, ReadError> {
     let bytes = std::fs::read(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
+    if UTF_16.iter().any(|mark| bytes.starts_with(mark)) {
+        return Err(ReadError::Utf16 { path: path.to_owned() });
+    }
     let text =
         String::from_utf8(bytes).map_err(|error| ReadError::NotText { path: path.to_owned(), at: error.utf8_error().valid_up_to() })?;
     Ok(text.into())
 }
+
+/// The mark that text begins with where each character takes two bytes, the low or the high one first.
+const UTF_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
 /// Some editors begin a file with this mark.
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -273,12 +292,12 @@ impl Reader<'_> {
             for Parsed { value, problems } in parsed {
                 let (place, id) = (dataset.instances.len(), value.id.0);
                 let record = if id == NO_ID { Record::Place("annotations", place) } else { Record::Annotation(id) };
-                let is_object = !problems.contains(&Problem::NotAnObject);
                 warnings.add_all(&record, problems);
                 if id == NO_ID {
                     without_id.push((place, None));
-                    if is_object && !results {
-                        warnings.add(record, Problem::Member("id"));
+                    let why = records.get(place).filter(|_| !results).and_then(|text| record::unusable(text.get(), "id"));
+                    if let Some(why) = why {
+                        warnings.add(record, why);
                     }
                 } else if !seen.insert(id) {
                     without_id.push((place, Some(warnings.report.warnings.len())));

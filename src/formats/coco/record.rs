@@ -15,7 +15,7 @@ use crate::formats::Problem;
 use crate::geometry::{Rect, Size};
 
 /// Stands for an id that a record does not have; no file uses it.
-pub(in crate::formats) const NO_ID: i64 = i64::MIN;
+pub(crate) const NO_ID: i64 = i64::MIN;
 
 /// A value with what was odd about its record.
 pub(super) struct Parsed<T> {
@@ -46,7 +46,7 @@ pub(super) fn image(text: &str) -> Parsed<Image> {
         let size = side("width").zip(side("height")).map(|(width, height)| Size::new(width, height));
         note(&mut problems, loose.is_object, &[("width` and `height", size.is_some()), ("file_name", file_name.is_some())]);
         let id = loose.integer("id");
-        note(&mut problems, loose.is_object, &[("id", id.is_some())]);
+        problems.extend(id.is_none().then(|| loose.unusable("id")).flatten());
         (id.unwrap_or(NO_ID), size.unwrap_or_default(), file_name.unwrap_or_default().into())
     };
     let value = Image { id: ImageId(id), file_name: file_name.replace('\\', "/"), size, source: None };
@@ -71,7 +71,8 @@ pub(super) fn category(text: &str) -> Parsed<Category> {
     let twin = standard(text);
     let loose = Loose::of(twin.as_deref().unwrap_or(text), &mut problems);
     let (id, name) = (loose.integer("id"), loose.text("name"));
-    note(&mut problems, loose.is_object, &[("id", id.is_some()), ("name", name.is_some())]);
+    problems.extend(id.is_none().then(|| loose.unusable("id")).flatten());
+    note(&mut problems, loose.is_object, &[("name", name.is_some())]);
     let id = id.unwrap_or(NO_ID);
     let value = Category {
         id: CategoryId(id),
@@ -87,8 +88,8 @@ pub(super) fn category(text: &str) -> Parsed<Category> {
 pub(super) fn instance(text: &str, image_size: impl Fn(i64) -> Option<Size>) -> Parsed<Instance> {
     let mut problems = Vec::new();
     let record = serde_json::from_str::<Annotation<'_>>(text).unwrap_or_else(|_| Annotation::loose(text, &mut problems));
-    let is_object = !problems.contains(&Problem::NotAnObject);
-    note(&mut problems, is_object, &[("image_id", record.image_id.is_some()), ("category_id", record.category_id.is_some())]);
+    let references = [("image_id", record.image_id), ("category_id", record.category_id)];
+    problems.extend(references.into_iter().filter(|(_, id)| id.is_none()).filter_map(|(name, _)| unusable(text, name)));
     let image_size = record.image_id.and_then(image_size);
     let shape = record.segmentation.map_or(Shape::Box, |outline| outline.into_shape(image_size, &mut problems));
     let bbox = record.bbox.filter(|bbox| {
@@ -114,6 +115,29 @@ pub(super) fn instance(text: &str, image_size: impl Fn(i64) -> Option<Size>) -> 
         source: None,
     };
     Parsed { value, problems }
+}
+
+/// Why the record has no id that is called `name`; `None` where it is no record at all.
+pub(super) fn unusable(text: &str, name: &'static str) -> Option<Problem> {
+    Loose::of(text, &mut Vec::new()).unusable(name)
+}
+
+/// Whole numbers that COCO's own reader does not take as texts.
+const NUMBERS: [&str; 5] = ["id", "image_id", "category_id", "width", "height"];
+
+/// The members of a record that are numbers written as texts.
+pub(in crate::formats) fn quoted(text: &str) -> Vec<&'static str> {
+    let twin = standard(text);
+    let loose = Loose::of(twin.as_deref().unwrap_or(text), &mut Vec::new());
+    let is_quoted = |name: &&str| loose.text(name).is_some_and(|text| text.parse::<i64>().is_ok());
+    NUMBERS.into_iter().filter(is_quoted).collect()
+}
+
+/// Whether an annotation record tells an outline, sound or not.
+pub(in crate::formats) fn tells_outline(text: &str) -> bool {
+    let twin = standard(text);
+    let loose = Loose::of(twin.as_deref().unwrap_or(text), &mut Vec::new());
+    loose.get("segmentation").is_some_and(|value| !value.is_null() && value.as_array().is_none_or(|parts| !parts.is_empty()))
 }
 
 #[derive(Deserialize)]
@@ -237,6 +261,18 @@ impl<'a> Loose<'a> {
 
     fn numbers(&self, name: &str) -> Option<Vec<f64>> {
         self.get(name)?.as_array()?.iter().map(Value::as_f64).collect()
+    }
+
+    /// Why [`Self::integer`] gives nothing; `None` where the record is no object.
+    fn unusable(&self, member: &'static str) -> Option<Problem> {
+        let why = match self.get(member) {
+            _ if !self.is_object => return None,
+            None | Some(Value::Null) => return Some(Problem::Member(member)),
+            Some(Value::Number(number)) if number.as_f64().is_some_and(|number| number.fract() != 0.0) => "no whole number",
+            Some(Value::Number(_)) => "a number that is too large",
+            Some(_) => "no number",
+        };
+        Some(Problem::Unusable { member, why })
     }
 
     /// A whole number, also as `7.0` or `"7"`.

@@ -1,4 +1,5 @@
-//! What `data.yaml` says: the names of the classes, which may be a line each in `classes.txt` instead, and plain texts.
+//! What `data.yaml` says: the names of the classes, which may be a line each in `classes.txt` instead, the numbers of a pose,
+//! and plain texts.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -9,15 +10,27 @@ use yaml_rust2::ScanError;
 use yaml_rust2::parser::{Event, Parser};
 
 use crate::formats::exchange::{ExchangeError, Fault, read_text};
+use crate::formats::loss::{Kind, Tally};
 
 /// The highest class number that is still believed.
 const MOST_CLASSES: usize = 1 << 20;
+/// The most points of a pose that are still believed.
+const MOST_POINTS: usize = 1 << 16;
 
-/// The names by their numbers, out of `file`. A number without a name is named by itself.
-pub(super) fn classes(file: &Path) -> Result<Vec<String>, ExchangeError> {
+/// What the file with the names says of the labels.
+pub(super) struct Classes {
+    /// The names by their numbers. A number without a name is named by itself.
+    pub(super) names: Vec<String>,
+    /// How many numbers of a pose stand behind each box; 0 where the labels have none.
+    pub(super) pose: usize,
+}
+
+/// What `file` says of the labels. A count of classes that is not that of the names is counted.
+pub(super) fn classes(file: &Path, tally: &mut Tally) -> Result<Classes, ExchangeError> {
     let fault = |fault| ExchangeError::record(file, "the file", fault);
     let text = read_text(file)?;
-    let names = if file.extension() == Some(OsStr::new("txt")) {
+    let is_list = file.extension() == Some(OsStr::new("txt"));
+    let names = if is_list {
         let lines = text.lines().map(|line| line.trim().to_owned()).enumerate();
         Some(lines.filter(|(_, name)| !name.is_empty()).collect())
     } else {
@@ -25,7 +38,22 @@ pub(super) fn classes(file: &Path) -> Result<Vec<String>, ExchangeError> {
     };
     let names = names.filter(|names| !names.is_empty()).ok_or_else(|| fault(Fault::Member("names")))?;
     let count = names.keys().last().map_or(0, |last| last + 1);
-    Ok((0..count).map(|number| names.get(&number).cloned().unwrap_or_else(|| number.to_string())).collect())
+    let numbers = |name: &'static str| -> Result<Vec<usize>, ExchangeError> {
+        let texts = if is_list { Some(Vec::new()) } else { strings(&text, name).map_err(|error| fault(Fault::Yaml(error)))? };
+        let parsed = texts.and_then(|texts| texts.iter().map(|text| text.parse().ok()).collect::<Option<_>>());
+        parsed.ok_or_else(|| fault(Fault::Member(name)))
+    };
+    if let Ok(&[stated]) = numbers("nc").as_deref()
+        && stated != count
+    {
+        tally.add(Kind::ClassCount, format_args!("{} (`nc` is {stated}, and {count} have names)", file.display()));
+    }
+    let pose = match numbers("kpt_shape")?.as_slice() {
+        [] => 0,
+        [points @ 1..=MOST_POINTS, sides @ 2..=3] => points * sides,
+        _ => return Err(fault(Fault::Member("kpt_shape"))),
+    };
+    Ok(Classes { names: (0..count).map(|number| names.get(&number).cloned().unwrap_or_else(|| number.to_string())).collect(), pose })
 }
 
 /// The file with the names: `path`, or the one in the folder `path`.

@@ -1,6 +1,6 @@
 //! Reads YOLO's folder: lines of four numbers after the class are boxes, longer ones polygons, also in one file; one number
 //! more than that is their confidence. Behind the corners of a polygon it is that only where every polygon of the data set has
-//! one: else the line has lost its last number, and is left out.
+//! one: else the line has lost its last number, and is left out. Of a pose only the box is read.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::names::{classes, file};
+use super::names::{Classes, classes, file};
 use super::{GRAIN_PX, label_of, split};
 use crate::annotation::{CategoryId, Dataset, Image, ImageId, InstanceId, Shape};
 use crate::formats::exchange::{Builder, ExchangeError, Fault, Imported, Watch, read_text, stem};
@@ -52,23 +52,28 @@ pub(in crate::formats) fn read(path: &Path, images: Option<&Path>, watch: &mut W
     let (path, images) = (&*canonical(path), images.map(canonical));
     let root = if path.is_file() { path.parent().unwrap_or(Path::new(".")) } else { path };
     let file = file(path)?;
-    let classes = classes(&file)?;
     let mut tally = Tally::default();
+    let Classes { names, pose } = classes(&file, &mut tally)?;
     let named = if images.is_none() { split::named(&file, &mut tally, watch)? } else { None };
     let source = named.map_or_else(|| around(root, images), Ok)?;
     if source.pictures.is_empty() {
         return Err(ExchangeError::Nothing { what: "picture, which would tell the sizes,", path: source.place });
     }
     let mut builder = Builder::default();
-    let classes: Vec<CategoryId> = classes.iter().map(|name| builder.class(name)).collect();
+    let known = Known { classes: names.iter().map(|name| builder.class(name)).collect(), pose };
     let (mut used, mut first, mut polygons) = (HashSet::new(), None, Polygons::default());
     let meter = Meter::start("Reading", source.pictures.len() as u64);
     for (done, picture) in source.pictures.into_iter().enumerate() {
         watch.step(&meter, done)?;
         let id = builder.image(picture.file_name, picture.size);
         let Some(file) = picture.labels.into_iter().find(|file| file.exists()) else { continue };
-        let text = read_text(&file)?;
-        let fault = lines(&text, &file, (id, picture.size), &classes, &mut builder, &mut polygons, &mut tally)?;
+        let fault = match read_text(&file) {
+            Ok(text) => lines(&text, &file, (id, picture.size), &known, &mut builder, &mut polygons, &mut tally),
+            Err(error) => {
+                tally.add(Kind::Unreadable, &error);
+                Some(error)
+            }
+        };
         first = first.or(fault);
         used.insert(file);
     }
@@ -131,23 +136,28 @@ impl Polygons {
     }
 }
 
+/// What the lines of all labels have in common.
+struct Known {
+    /// The classes by their numbers.
+    classes: Vec<CategoryId>,
+    /// How many numbers of a pose stand behind each box.
+    pose: usize,
+}
+
 /// Adds the objects of `text`. A line that cannot be read is left out and counted; returns what is wrong with the first one.
-///
-/// # Errors
-/// When a class has no name: then the list of classes is another one's.
 fn lines(
     text: &str,
     file: &Path,
     (image, size): (ImageId, Size),
-    classes: &[CategoryId],
+    known: &Known,
     builder: &mut Builder,
     polygons: &mut Polygons,
     tally: &mut Tally,
-) -> Result<Option<ExchangeError>, ExchangeError> {
+) -> Option<ExchangeError> {
     let (mut first, name): (_, Rc<Path>) = (None, file.into());
     for (index, line) in text.lines().enumerate() {
         let at = |fault| ExchangeError::record(file, format!("line {}", index + 1), fault);
-        let object = match parsed(line, size) {
+        let object = match parsed(line, size, known) {
             Ok(Some(object)) => object,
             Ok(None) => continue,
             Err(fault) => {
@@ -156,13 +166,14 @@ fn lines(
                 continue;
             }
         };
-        let class = usize::try_from(object.class).ok().and_then(|number| classes.get(number));
-        let class = class.ok_or_else(|| at(Fault::Class(object.class)))?;
+        if object.has_pose {
+            tally.add(Kind::Member, format_args!("{} line {} (keypoints)", file.display(), index + 1));
+        }
         if object.is_outside {
             tally.add(Kind::OutOfImage, format_args!("{} line {}", file.display(), index + 1));
         }
         let corners: usize = if let Shape::Polygons(rings) = &object.shape { rings.iter().map(Vec::len).sum() } else { 0 };
-        let added = builder.object(image, *class, object.bbox, object.shape);
+        let added = builder.object(image, object.class, object.bbox, object.shape);
         added.score = object.score;
         match object.score {
             _ if corners == 0 => {}
@@ -171,7 +182,7 @@ fn lines(
             None => polygons.is_any_plain = true,
         }
     }
-    Ok(first)
+    first
 }
 
 fn number(word: &str, is_usable: impl Fn(f64) -> bool) -> Result<f64, Fault> {
@@ -180,21 +191,31 @@ fn number(word: &str, is_usable: impl Fn(f64) -> bool) -> Result<f64, Fault> {
 
 /// An object as a line has it.
 struct Object {
-    class: u64,
+    class: CategoryId,
     bbox: Rect,
     shape: Shape,
     score: Option<f64>,
     is_outside: bool,
+    has_pose: bool,
 }
 
 /// The object of a line on an image of `size`; `None` where the line is empty. A number behind those of a box or polygon is
 /// the confidence that Ultralytics' predictions have.
-fn parsed(line: &str, size: Size) -> Result<Option<Object>, Fault> {
+fn parsed(line: &str, size: Size, known: &Known) -> Result<Option<Object>, Fault> {
     let mut words = line.split_whitespace();
     let Some(class) = words.next() else { return Ok(None) };
     // Tables of numbers have the class as `0.0`.
     let class = number(class, |value| value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&value))?;
-    let values = words.map(|word| number(word, |value| value.abs() <= FARTHEST)).collect::<Result<Vec<f64>, Fault>>()?;
+    let mut values = words.map(|word| number(word, |value| value.abs() <= FARTHEST)).collect::<Result<Vec<f64>, Fault>>()?;
+    let class = known.classes.get(class as usize).copied().ok_or(Fault::Class(class as u64))?;
+    let count = values.len() + 1;
+    // Only the confidence stands behind the points.
+    let has_pose = known.pose > 0 && matches!(values.len().checked_sub(known.pose), Some(4 | 5));
+    if has_pose {
+        values.drain(4..known.pose + 4);
+    } else if known.pose > 0 && values.len() > 5 {
+        return Err(Fault::Count(count));
+    }
     let (shares, score) = match values.as_slice() {
         [shares @ .., score] if shares.len() == 4 || shares.len() >= 6 && shares.len().is_multiple_of(2) => (shares, Some(*score)),
         shares => (shares, None),
@@ -216,10 +237,10 @@ fn parsed(line: &str, size: Size) -> Result<Option<Object>, Fault> {
         corners if corners.len() >= 6 && corners.len().is_multiple_of(2) => {
             (Rect::default(), Shape::Polygons([corners.iter().copied().map(rounded).collect()].into()))
         }
-        _ => return Err(Fault::Count(values.len() + 1)),
+        _ => return Err(Fault::Count(count)),
     };
     let is_outside = shares.iter().any(|share| !(0.0..=1.0).contains(share));
-    Ok(Some(Object { class: class as u64, bbox, shape, score, is_outside }))
+    Ok(Some(Object { class, bbox, shape, score, is_outside, has_pose }))
 }
 
 /// The nearest multiple of the grain; never -0, which files would show.

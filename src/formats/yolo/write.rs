@@ -9,7 +9,7 @@ use std::path::Path;
 use super::{GRAIN_PX, label_of};
 use crate::annotation::{Dataset, Image, Instance, Shape};
 use crate::formats::exchange::{ExchangeError, Watch, class_places, counted_polygon};
-use crate::formats::folder::is_picture;
+use crate::formats::folder::{Finder, is_picture};
 use crate::formats::library::Names;
 use crate::formats::loss::{Kind, Tally};
 use crate::formats::stage::{Stage, filled};
@@ -28,7 +28,7 @@ pub(in crate::formats) fn write(
     tally: &mut Tally,
     watch: &mut Watch<'_>,
 ) -> Result<(), ExchangeError> {
-    let classes = class_places(dataset);
+    let (classes, finder) = (class_places(dataset), Finder::new(&dataset.images));
     let stage = filled(dataset, path, watch, |stage, image, stem, objects| {
         if image.size.pixels() == 0 {
             return Err(ExchangeError::NoSize { id: image.id, name: image.file_name.clone() });
@@ -49,7 +49,7 @@ pub(in crate::formats) fn write(
         }
         let picture = picture_name(image, stem);
         stage.write(&label_of(Path::new(&picture)).to_string_lossy(), text.as_bytes())?;
-        pictures.map_or(Ok(()), |folder| copied(stage, &folder.join(&image.file_name), &picture, tally))
+        pictures.map_or(Ok(()), |folder| copied(stage, &finder.path(folder, &image.file_name), &picture, tally))
     })?;
     stage.write("data.yaml", data_yaml(dataset, tally).as_bytes())?;
     stage.publish()

@@ -121,27 +121,26 @@ fn hostile_files_are_named_with_their_record() {
 #[test]
 fn a_mask_of_another_size_than_its_picture_is_left_out_and_named() {
     let folder = tempfile::tempdir().unwrap();
-    let (masks, images) = (folder.path().join("masks"), folder.path().join("images"));
-    for path in [masks.join("a"), masks.join("b"), images.clone()] {
+    let (masks, numbers, images) = (folder.path().join("masks"), folder.path().join("numbers"), folder.path().join("images"));
+    for path in [masks.join("a"), masks.join("b"), numbers.clone(), images.clone()] {
         fs::create_dir_all(path).unwrap();
     }
     for (name, width) in [("a", 4), ("b", 5)] {
         image::RgbImage::new(width, 4).save(images.join(format!("{name}.png"))).unwrap();
         image::GrayImage::from_pixel(4, 4, image::Luma([255])).save(masks.join(name).join("1.png")).unwrap();
-        image::GrayImage::from_pixel(4, 4, image::Luma([1])).save(masks.join(format!("{name}.png"))).unwrap();
+        image::GrayImage::from_pixel(4, 4, image::Luma([1])).save(numbers.join(format!("{name}.png"))).unwrap();
     }
-    for (format, named) in [(Format::Masks, "b/1.png"), (Format::Semantic, "b.png")] {
-        let imported = import(format, &masks, Some(&images)).unwrap();
+    for (format, path, named) in [(Format::Masks, &masks, "b/1.png"), (Format::Semantic, &numbers, "b.png")] {
+        let imported = import(format, path, Some(&images)).unwrap();
         let names: Vec<_> = imported.dataset.instances.iter().map(|object| file_name(&imported.dataset, object)).collect();
         assert_eq!((names, imported.tally.count(Kind::Unreadable)), (vec!["a.png".to_owned()], 1), "{format:?}: {}", imported.tally);
         let told = imported.tally.to_string();
         assert!(told.contains(&format!("{named} (its mask is 4 x 4 pixels, its place 5 x 4)")), "{told}");
     }
-    for name in ["a/1.png", "a.png"] {
-        fs::remove_file(masks.join(name)).unwrap();
-    }
-    for (format, named) in [(Format::Masks, "b/1.png"), (Format::Semantic, "b.png")] {
-        let error = import(format, &masks, Some(&images)).unwrap_err().to_string();
+    fs::remove_file(masks.join("a/1.png")).unwrap();
+    fs::remove_file(numbers.join("a.png")).unwrap();
+    for (format, path, named) in [(Format::Masks, &masks, "b/1.png"), (Format::Semantic, &numbers, "b.png")] {
+        let error = import(format, path, Some(&images)).unwrap_err().to_string();
         assert!(error.starts_with("the mask: its mask is 4 x 4 pixels") && error.ends_with(named), "{error}");
     }
 }
@@ -165,4 +164,29 @@ fn a_mask_that_cannot_be_read_is_left_out_and_named() {
         let error = import(format, root, None).unwrap_err().to_string();
         assert!(error.starts_with("the mask: it cannot be read: ") && error.ends_with("a/2.png"), "{format:?}: {error}");
     }
+}
+
+#[test]
+fn a_file_or_shape_of_labelme_that_cannot_be_used_is_left_out_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let file = |name: &str, height: Value, shapes: Value| {
+        let file = json!({"imagePath": format!("{name}.png"), "imageHeight": height, "imageWidth": 4, "imageData": null, "shapes": shapes});
+        fs::write(root.join(name).with_extension("json"), file.to_string()).unwrap();
+    };
+    let square = json!({"label": "x", "points": [[0, 0], [3, 0], [3, 3]]});
+    file("a", json!(4), json!([7, square, {"label": "x", "points": [[0, 0]], "shape_type": "rectangle"}]));
+    file("b", Value::Null, json!([square]));
+    fs::write(root.join("c.json"), "{\"imagePath\": ").unwrap();
+    fs::write(root.join("d.json"), r#"{"images": [], "annotations": []}"#).unwrap();
+    let imported = import(Format::Labelme, root, None).unwrap();
+    let (dataset, tally) = (imported.dataset, imported.tally);
+    assert_eq!((dataset.images.len(), dataset.instances.len(), tally.count(Kind::Unreadable)), (1, 1, 5), "{tally}");
+    let told = tally.to_string();
+    for named in ["a.json: shapes[0] (", "a.json: shapes[2] (has no usable `points`)", "b.json", "c.json", "d.json"] {
+        assert!(told.contains(named), "{told}");
+    }
+    fs::remove_file(root.join("a.json")).unwrap();
+    let error = import(Format::Labelme, root, None).unwrap_err().to_string();
+    assert!(error.starts_with("the file: ") && error.ends_with("b.json"), "{error}");
 }

@@ -72,6 +72,13 @@ fn trainers_find_the_pictures_and_their_labels() {
     let tally = with_pictures(&before, &again, &source, watch).unwrap();
     assert!(tally.count(Kind::MissingPicture) == 1 && tally.to_string().contains("first picture.png"), "{tally}");
     assert!(again.join("labels/first picture.txt").is_file() && !again.join("images/first picture.png").exists());
+
+    // A name of another machine.
+    "/elsewhere/no thing.png".clone_into(&mut before.images[2].file_name);
+    fs::rename(source.join("images/no thing.png"), source.join("no thing.png")).unwrap();
+    let third = folder.path().join("third");
+    assert_eq!(with_pictures(&before, &third, &source, watch).unwrap().count(Kind::MissingPicture), 1);
+    assert!(third.join("images/elsewhere/no thing.png").is_file());
 }
 
 #[test]
@@ -165,6 +172,7 @@ fn a_line_that_cannot_be_used_is_left_out_and_named() {
         ("0 0.5 0.5 0.25 0", "its box has a width or height that is not above 0"),
         ("0 0.5 0.5 0.25 0.5 1.5", "`1.5` is no usable number"),
         ("0.5 0.5 0.5 0.25 0.5", "`0.5` is no usable number"),
+        ("7 0.5 0.5 0.25 0.5", "class 7 has no name in the list of classes"),
         ("0 0.5 0.5 0.25", "4 numbers are no class with a box or a polygon"),
     ] {
         let imported = read(&format!("{sound}{line}\n")).unwrap();
@@ -173,6 +181,52 @@ fn a_line_that_cannot_be_used_is_left_out_and_named() {
         // Where no line can be used, the texts are no labels.
         let error = read(line).unwrap_err().to_string();
         assert!(error.starts_with(&format!("line 1: {fault}: ")) && error.ends_with("a.txt"), "{error}");
+    }
+}
+
+#[test]
+fn a_label_that_is_no_text_is_left_out_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    labelled(root, &["a.png", "b.png"]);
+    fs::write(root.join("data.yaml"), "names: [x]\n").unwrap();
+    fs::write(root.join("labels/a.txt"), b"0 0.5 0.5 \xff 0.5\n").unwrap();
+    let imported = import(Format::YoloBoxes, root, None).unwrap();
+    assert_eq!((imported.dataset.instances.len(), imported.tally.count(Kind::Unreadable)), (1, 1), "{}", imported.tally);
+    assert!(imported.tally.to_string().contains("labels/a.txt"), "{}", imported.tally);
+    fs::remove_file(root.join("labels/b.txt")).unwrap();
+    let error = import(Format::YoloBoxes, root, None).unwrap_err().to_string();
+    assert!(error.ends_with("labels/a.txt"), "{error}");
+}
+
+#[test]
+fn of_a_pose_the_box_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    labelled(root, &["a.png"]);
+    fs::write(root.join("data.yaml"), "kpt_shape: [2, 3]\nnames: [x]\n").unwrap();
+    let lines = ["", " 0.4 0.4 2 0 0 0", " 0.4 0.4 2 0 0 0 0.75", " 0.1 0.1 0.2 0.1"].map(|rest| format!("0 0.5 0.5 0.25 0.5{rest}\n"));
+    fs::write(root.join("labels/a.txt"), lines.concat()).unwrap();
+    let imported = import(Format::YoloSeg, root, None).unwrap();
+    let bbox = Rect::new(3.0, 2.0, 2.0, 4.0);
+    let rows: Vec<_> = imported.dataset.instances.iter().map(|object| (object.shape.clone(), object.bbox, object.score)).collect();
+    assert_eq!(rows, [(Shape::Box, bbox, None), (Shape::Box, bbox, None), (Shape::Box, bbox, Some(0.75))]);
+    assert_eq!((imported.tally.count(Kind::Member), imported.tally.count(Kind::Unreadable)), (2, 1), "{}", imported.tally);
+    assert!(imported.tally.to_string().contains("a.txt line 2 (keypoints)"), "{}", imported.tally);
+    fs::write(root.join("data.yaml"), "kpt_shape: 17\nnames: [x]\n").unwrap();
+    let error = import(Format::YoloSeg, root, None).unwrap_err().to_string();
+    assert!(error.contains("`kpt_shape`") && error.ends_with("data.yaml"), "{error}");
+}
+
+#[test]
+fn a_count_of_classes_that_is_not_that_of_their_names_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    labelled(root, &["a.png"]);
+    for (stated, count) in [("nc: 1\n", 0), ("nc: 2\n", 1), ("nc: many\n", 0)] {
+        fs::write(root.join("data.yaml"), format!("{stated}names: [x]\n")).unwrap();
+        let imported = import(Format::YoloBoxes, root, None).unwrap();
+        assert_eq!((imported.dataset.instances.len(), imported.tally.count(Kind::ClassCount)), (1, count), "{}", imported.tally);
     }
 }
 
