@@ -170,6 +170,7 @@ pub(super) fn start(device: DeviceChoice, models: ModelPaths, ctx: &egui::Contex
         DeviceChoice::Auto => ComputeChoice::Auto,
         DeviceChoice::Cpu => ComputeChoice::Cpu,
         DeviceChoice::Gpu => ComputeChoice::Gpu,
+        DeviceChoice::GpuHalf => ComputeChoice::GpuHalf,
     };
     let wake = ctx.clone();
     Service::start(choice, models.readable(), move || wake.request_repaint())

@@ -93,11 +93,11 @@ impl Batch {
             && self.ready.len() < AHEAD
             && let Some((image, ids)) = self.due.pop_front()
         {
-            let path = document.image_of(image).map(|image| document.image_path(image)).unwrap_or_default();
+            let file = document.image_of(image).map(|image| document.image_file(image)).unwrap_or_default();
             let (sender, receiver) = sync_channel(1);
             let wake = ctx.clone();
             let work = move || {
-                match picture::load(&path) {
+                match picture::load_for(&file.path, file.told) {
                     // Nobody listens any more where the batch was stopped.
                     Ok(pixels) => drop(sender.send(pixels)),
                     Err(error) => tracing::warn!(%error, "the boxes of an image get no masks"),

@@ -97,11 +97,10 @@ impl State {
         let marked = marks.len();
         // Batches of one kind each are done in one pass.
         let edit = Edit::Batch(vec![Edit::Batch(moved), Edit::Batch(marks), Edit::RemoveCategory(class)]);
+        let was_chosen = self.category == Some(class);
         self.commit_as_is(label, None, &edit).then(|| {
             self.forget(&Edit::RemoveCategory(class));
-            if self.category == Some(class) {
-                self.category = heir.or_else(|| self.document.dataset().categories.first().map(|first| first.id));
-            }
+            self.category = heir.filter(|_| was_chosen).or(self.category);
             marked
         })
     }

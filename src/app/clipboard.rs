@@ -27,7 +27,14 @@ impl App {
     /// Puts what was copied onto the shown image.
     pub(super) fn paste(&mut self) {
         let step_px = (STEP / self.canvas.view.scale()).round().clamp(1.0, 1e4);
-        self.state.paste(step_px);
+        self.state.paste(step_px, false);
+    }
+
+    /// Puts the boxes of what was copied onto the shown image, and proposes masks in them.
+    pub(super) fn paste_anew(&mut self) {
+        if self.state.paste(0.0, true) {
+            self.propose_for(&self.state.selection.clone());
+        }
     }
 }
 
@@ -50,29 +57,38 @@ impl State {
         names
     }
 
-    /// Puts what was copied onto the shown image, at the same place, or steps of `step_px` pixels beside what lies there.
-    fn paste(&mut self, step_px: f64) {
-        let Some((image, size)) = self.shown().map(|image| (image.id, image.size)) else { return };
+    /// Puts what was copied onto the shown image, at the same place or steps of `step_px` pixels beside what lies there, or its
+    /// boxes alone, at the same place; whether anything was.
+    fn paste(&mut self, step_px: f64, as_boxes: bool) -> bool {
+        let Some((image, size)) = self.shown().map(|image| (image.id, image.size)) else { return false };
         if self.clipboard.is_empty() {
             let copy = self.key(&Command::Act(Act::Copy));
-            return self.say(Tone::Plain, format!("Nothing is copied yet; {copy} copies the selected objects"));
+            self.say(Tone::Plain, format!("Nothing is copied yet; {copy} copies the selected objects"));
+            return false;
         }
         if !size.has_pixels() {
-            return self.say_unsized();
+            self.say_unsized();
+            return false;
         }
-        let (by, ids) = (self.free_place(step_px, size), self.document.free_instance_ids());
-        let placed = self.clipboard.iter().filter_map(|(copied, is_painted)| Some((placed(copied, by, size)?, *is_painted)));
+        // Boxes are where the object is looked for.
+        let by = if as_boxes { Point::default() } else { self.free_place(step_px, size) };
+        let ids = self.document.free_instance_ids();
+        let placed = self.clipboard.iter().filter_map(|(copied, is_painted)| {
+            let boxed = as_boxes.then(|| Instance { shape: Shape::Box, crowd: false, ..copied.clone() });
+            Some((placed(boxed.as_ref().unwrap_or(copied), by, size)?, *is_painted && !as_boxes))
+        });
         let placed = placed.zip(ids).map(|((instance, is_painted), id)| (Instance { id, image_id: image, ..instance }, is_painted));
         let (pasted, painted): (Vec<Instance>, Vec<bool>) = placed.unzip();
         let (count, outside) = (pasted.len(), self.clipboard.len() - pasted.len());
         if count == 0 {
-            return self.say(Tone::Warning, "Nothing of what was copied lies on this image");
+            self.say(Tone::Warning, "Nothing of what was copied lies on this image");
+            return false;
         }
         let label = if count == 1 { "Paste object".to_owned() } else { format!("Paste {count} objects") };
         self.message = None;
         let ids = self.insert_all(&label, image, pasted);
         if ids.is_empty() {
-            return;
+            return false;
         }
         self.judge_painted(ids.iter().zip(painted).filter(|(_, is_painted)| *is_painted).map(|(&id, _)| id));
         let said = self.new_said(&ids);
@@ -85,6 +101,7 @@ impl State {
                 None => self.say(Tone::Plain, format!("{count} object{} pasted{outside}", plural(count))),
             }
         }
+        true
     }
 
     /// How far from their own place what was copied covers no object of the shown image exactly.

@@ -415,6 +415,7 @@ pub static TABLE: &[Entry] = table! {
     Edit Command::SelectAll, "Select all objects", [ctrl(Key::A)], "Selects every object of this image that is not hidden";
     Edit Command::Act(Act::Copy), "Copy", [ctrl(Key::C)], "Copies the selected objects, for other images too";
     Edit Command::Act(Act::Paste), "Paste", [ctrl(Key::V)], "Puts what was copied onto this image, at the same place; beside it where it lies there already";
+    Edit Command::Act(Act::PasteAnew), "Paste with new masks", [shift(Key::V)], "Puts the boxes of what was copied onto this image, and proposes a mask in each: for the next frame of a film";
     Edit Command::Delete, "Delete", [bare(Key::Delete), bare(Key::Backspace)], "Deletes the selected objects; undo brings them back";
     Edit Command::LeaveOut, "Leave image out", [shift(Key::L)], "Takes this image and its objects out of the data set; its file stays, and undo brings it back";
     Edit Command::BringBack, "Bring back images", [], "Brings back all images that were left out, with their objects";

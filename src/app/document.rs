@@ -1,15 +1,17 @@
 //! What is open: the data set with its history, where it came from, and an index of the objects of each image.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::index::Index;
+use super::index::{Index, Moves};
 use super::judged::Judged;
 use crate::annotation::{Category, CategoryId, Dataset, Edit, EditError, Entry, History, Image, ImageId, Instance, InstanceId, Placed};
 use crate::disk;
 use crate::formats::Warning;
+use crate::formats::folder::Finder;
+use crate::geometry::Size;
 use crate::store::{Change, Contents, Judgement, Judgements, Move, State, Target, Writer};
 
 /// Why a change was not made.
@@ -45,6 +47,15 @@ impl Source {
     }
 }
 
+/// The file of an image, and the size that the image's record tells: by both is known which way up masks lie on the picture.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ImageFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The size in the record.
+    pub told: Size,
+}
+
 /// The open data set. Changes go through [`Document::commit`] only.
 #[derive(Debug, Default)]
 pub struct Document {
@@ -73,18 +84,25 @@ pub struct Document {
     class: Option<CategoryId>,
     /// The colours that a person chose for classes.
     colors: BTreeMap<CategoryId, [u8; 3]>,
+    /// Which of the usual colours each class has, as the project knows it.
+    hues: BTreeMap<CategoryId, usize>,
     /// The digits that a person gave to classes.
     digits: BTreeMap<u8, CategoryId>,
     /// The digits of classes that went, by the version of the step that they went with.
     digits_away: BTreeMap<(CategoryId, u64), u8>,
     /// The objects that are exemplars of a class, as the project knows them.
     exemplars: Vec<(CategoryId, InstanceId)>,
+    /// Those of classes that went, with the version of the step that they went with, as the project knows them.
+    exemplars_away: Vec<(CategoryId, u64, InstanceId)>,
     /// Where it came from.
     pub source: Source,
     /// The file that Save writes; none until a person chose one for a folder.
     pub target: Option<PathBuf>,
     /// The folder that file names are relative to.
     pub image_folder: PathBuf,
+    finder: OnceLock<Finder>,
+    /// Where the images lie that were asked for, by where their names say, so that the disk is not asked in each frame.
+    found: Mutex<HashMap<PathBuf, PathBuf>>,
     /// What the reader found odd; nothing where the document comes from its project.
     pub warnings: Vec<Warning>,
     /// The images that a person marked as reviewed.
@@ -94,16 +112,21 @@ pub struct Document {
 impl Document {
     /// A document that holds what a project holds, all of it or, with `is_loading`, the part that shows one image.
     pub fn new(contents: Contents, source: Source, is_loading: bool) -> Self {
-        let Contents { dataset, history, reviewed, judged, target, exported, left_out, class, colors, digits, exemplars, .. } = contents;
-        let index = Index::of(&dataset);
+        let Contents { dataset, history, reviewed, judged, target, exported, left_out, class, colors, .. } = contents;
+        let Contents { hues, digits, exemplars, digits_away, exemplars_away, .. } = contents;
+        let mut index = Index::of(&dataset);
+        index.restore_hues(&hues, &dataset);
         let judged = Judged::restored(judged, |id| index.place(id).and_then(|place| dataset.instances.get(place)));
         let is_saved = history.version() == exported;
         let first = dataset.categories.first().map(|category| category.id);
         Self {
             class: class.filter(|&id| index.class(id).is_some()).or(first),
             colors,
+            hues,
             digits: digits.into_iter().filter(|(_, id)| index.class(*id).is_some()).collect(),
             exemplars,
+            digits_away,
+            exemplars_away,
             index,
             dataset: Arc::new(dataset),
             judged,
@@ -230,14 +253,28 @@ impl Document {
         self.index.class(id).and_then(|place| self.dataset.categories.get(place))
     }
 
-    /// Which of the colours of classes is that of one: its place in the list at first, the same while others come and go.
+    /// Which of the colours of classes is that of one: its place in the list at first, the same while others come and go. The
+    /// project keeps it.
     pub fn hue(&self, id: CategoryId) -> usize {
         self.index.hue(id).unwrap_or_default()
     }
 
     /// The path of an image's file.
     pub fn image_path(&self, image: &Image) -> PathBuf {
-        self.image_folder.join(&image.file_name)
+        let named = self.image_folder.join(&image.file_name);
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = found.get(&named) {
+            return path.clone();
+        }
+        let finder = self.finder.get_or_init(|| Finder::new(&self.dataset.images));
+        let path = finder.path(&self.image_folder, &image.file_name);
+        found.insert(named, path.clone());
+        path
+    }
+
+    /// An image's file with the size that the image's record tells.
+    pub fn image_file(&self, image: &Image) -> ImageFile {
+        ImageFile { path: self.image_path(image), told: image.size }
     }
 
     /// Applies an edit as one step that can be taken back, and hands it to the project.
@@ -267,8 +304,9 @@ impl Document {
         let moves = self.index.moves(edit, &self.dataset);
         let find = |id: InstanceId| self.index.place(id);
         made(&mut self.history, &mut Placed { dataset: Arc::make_mut(&mut self.dataset), find: &find })?;
-        self.index.follow(moves, &self.dataset);
+        self.follow(moves);
         self.keep_step(Move::Commit);
+        self.keep_hues();
         self.judge_again(edit, true);
         Ok(())
     }
@@ -287,11 +325,20 @@ impl Document {
         let mut dataset = Placed { dataset: Arc::make_mut(&mut self.dataset), find: &find };
         let entry = if redo { self.history.redo(&mut dataset)? } else { self.history.undo(&mut dataset)? }.cloned();
         if let Some(entry) = &entry {
-            self.index.follow(moves, &self.dataset);
+            self.follow(moves);
             self.keep_step(if redo { Move::Redo } else { Move::Undo });
+            self.keep_hues();
             self.judge_again(entry.edit(), false);
         }
         Ok(entry)
+    }
+
+    fn follow(&mut self, moves: Moves) {
+        if moves.of_images {
+            // The last part of a name that was one image's alone may be that of several.
+            (self.finder, self.found) = (OnceLock::new(), Mutex::default());
+        }
+        self.index.follow(moves, &self.dataset);
     }
 
     fn keep_step(&self, made: Move) {
@@ -299,6 +346,14 @@ impl Document {
         let place = |id| self.index.place(id);
         if let Some(change) = Change::of_step(made, &self.dataset, &self.history, place) {
             writer.push(change);
+        }
+    }
+
+    fn keep_hues(&mut self) {
+        let hues = self.index.hues();
+        if self.hues != hues {
+            self.keep(Change::Hues(hues.clone()));
+            self.hues = hues;
         }
     }
 
@@ -387,6 +442,7 @@ impl Document {
         self.forget_mark();
         self.keep(Change::ImageFolder(folder.clone()));
         self.image_folder = folder;
+        self.found = Mutex::default();
     }
 
     /// Forgets which images were left out before the history begins, so that opening finds them; whether any were.
@@ -456,6 +512,7 @@ impl Document {
     pub fn put_digit_away(&mut self, class: CategoryId, version: u64) {
         if let Some((&digit, _)) = self.digits.iter().find(|(_, given)| **given == class) {
             self.digits_away.insert((class, version), digit);
+            self.keep(Change::DigitsAway(self.digits_away.clone()));
         }
         self.set_digit(class, None);
     }
@@ -465,6 +522,9 @@ impl Document {
     pub fn bring_digit_back(&mut self, class: CategoryId, version: u64) {
         let digit = self.digits_away.remove(&(class, version));
         self.set_digit(class, digit.filter(|digit| !self.digits.contains_key(digit)));
+        if digit.is_some() {
+            self.keep(Change::DigitsAway(self.digits_away.clone()));
+        }
     }
 
     /// The objects that are exemplars of a class, the oldest first.
@@ -478,6 +538,19 @@ impl Document {
             self.note_mark();
             self.keep(Change::Exemplars(exemplars.clone()));
             self.exemplars = exemplars;
+        }
+    }
+
+    /// The exemplars of classes that went, with the version of the step that they went with.
+    pub fn exemplars_away(&self) -> &[(CategoryId, u64, InstanceId)] {
+        &self.exemplars_away
+    }
+
+    /// Remembers the exemplars of classes that went.
+    pub fn set_exemplars_away(&mut self, exemplars: Vec<(CategoryId, u64, InstanceId)>) {
+        if self.exemplars_away != exemplars {
+            self.keep(Change::ExemplarsAway(exemplars.clone()));
+            self.exemplars_away = exemplars;
         }
     }
 
@@ -537,5 +610,27 @@ impl Document {
     /// What the window's title calls it.
     pub fn name(&self) -> String {
         self.source.path().map_or_else(|| "annotator".to_owned(), |path| disk::name(path).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_under_the_last_part_of_two_names_is_nobodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let image = |id: i64, name: &str| Image { id: ImageId(id), file_name: name.to_owned(), size: Size::new(4, 4), source: None };
+        let own = folder.path().join("a.png");
+        std::fs::write(&own, "").unwrap();
+        let dataset = Dataset { images: vec![image(1, "x/a.png")], ..Dataset::default() };
+        let mut document = Document::new(Contents { dataset, ..Contents::default() }, Source::Nothing, false);
+        document.image_folder = folder.path().to_path_buf();
+        let path = |document: &Document| document.image_path(&image(1, "x/a.png"));
+        assert_eq!(path(&document), own);
+        document.commit("Add", None, &Edit::InsertImage { index: 1, image: image(2, "y/a.png") }).unwrap();
+        assert_eq!(path(&document), folder.path().join("x/a.png"));
+        document.step(false).unwrap();
+        assert_eq!(path(&document), own);
     }
 }

@@ -3,6 +3,7 @@
 use super::class::CHOOSE;
 use super::command::Command;
 use super::document::DocumentError;
+use super::perform::plural;
 use super::state::{State, Tone};
 use crate::annotation::{Category, CategoryId, Edit, Field, ImageId, Instance, InstanceId, Shape, ShapeError};
 use crate::formats::lvis::{self, Mark};
@@ -289,6 +290,7 @@ impl State {
     fn assign_with(&mut self, category: CategoryId, first: Option<Edit>) {
         let makes = first.is_some();
         let mut edits: Vec<Edit> = first.into_iter().collect();
+        let count = self.selected().count();
         for instance in self.selected().filter(|instance| instance.category_id != category) {
             edits.push(with_class(instance, category));
         }
@@ -300,7 +302,8 @@ impl State {
             let name = self.class_name(category).to_owned();
             // What the change did to a mark of LVIS is worth more.
             if self.message.as_ref().is_none_or(|message| message.tone != Tone::Warning) {
-                self.say(Tone::Plain, format!("Class: {name}"));
+                let whose = if count == 0 { "Next objects".to_owned() } else { format!("Class of {count} object{}", plural(count)) };
+                self.say(Tone::Plain, format!("{whose}: {name}"));
             }
         }
     }
@@ -333,11 +336,15 @@ impl State {
         }
     }
 
-    /// Selects the objects of the shown image that a step of the history brought; `edit` is the one that takes them out
-    /// again.
+    /// Selects the objects of the shown image that a step of the history brought, or where none is selected, left as boxes;
+    /// `edit` is the one that takes them out again, or gives them their masks.
     pub(super) fn select_brought(&mut self, edit: &Edit) {
         let mut ids = Vec::new();
         taken_out(edit, &mut ids);
+        if ids.is_empty() && self.selection.is_empty() {
+            masked(edit, &mut ids);
+            ids.retain(|&id| self.document.instance(id).is_some_and(|instance| instance.shape == Shape::Box));
+        }
         let image = self.shown().map(|image| image.id);
         ids.retain(|&id| self.document.instance(id).is_some_and(|instance| Some(instance.image_id) == image));
         if !ids.is_empty() {
@@ -383,6 +390,15 @@ fn taken_out(edit: &Edit, ids: &mut Vec<InstanceId>) {
     match edit {
         Edit::Remove(id) => ids.push(*id),
         Edit::Batch(edits) => edits.iter().for_each(|edit| taken_out(edit, ids)),
+        _ => {}
+    }
+}
+
+/// The objects that `edit` gives masks.
+fn masked(edit: &Edit, ids: &mut Vec<InstanceId>) {
+    match edit {
+        Edit::Replace(instance) if instance.shape != Shape::Box => ids.push(instance.id),
+        Edit::Batch(edits) => edits.iter().for_each(|edit| masked(edit, ids)),
         _ => {}
     }
 }

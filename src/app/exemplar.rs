@@ -21,6 +21,8 @@ pub struct Exemplars {
     all: Vec<Exemplar>,
     /// Those of classes that went, by the version of the step that they went with.
     away: BTreeMap<(CategoryId, u64), Vec<Exemplar>>,
+    /// Whether some came back without their crops.
+    is_lacking: bool,
     /// The crops that a thread has made.
     made: Latest<Vec<(InstanceId, Arc<ExemplarCrop>)>>,
 }
@@ -35,10 +37,14 @@ struct Exemplar {
 }
 
 impl Exemplars {
-    /// Those that a project knows, without crops.
-    pub(super) fn known(objects: &[(CategoryId, InstanceId)]) -> Self {
-        let exemplar = |&(class, object): &(CategoryId, InstanceId)| Exemplar { class, object: Some(object), crop: None };
-        Self { all: objects.iter().map(exemplar).collect(), ..Self::default() }
+    /// Those that a project knows, without crops: of its classes, and of classes that went.
+    pub(super) fn known(objects: &[(CategoryId, InstanceId)], gone: &[(CategoryId, u64, InstanceId)]) -> Self {
+        let exemplar = |class, object| Exemplar { class, object: Some(object), crop: None };
+        let mut away: BTreeMap<_, Vec<Exemplar>> = BTreeMap::new();
+        for &(class, version, object) in gone {
+            away.entry((class, version)).or_default().push(exemplar(class, object));
+        }
+        Self { all: objects.iter().map(|&(class, object)| exemplar(class, object)).collect(), away, ..Self::default() }
     }
 
     /// Whether no class has one.
@@ -88,12 +94,19 @@ impl Exemplars {
         let back = self.away.remove(&(class, version)).unwrap_or_default();
         let is_back = |object| back.iter().any(|exemplar| exemplar.object == Some(object));
         self.all.retain(|exemplar| exemplar.class != class && !exemplar.object.is_some_and(is_back));
+        self.is_lacking |= back.iter().any(|exemplar| exemplar.crop.is_none());
         self.all.extend(back);
     }
 
     /// The objects that the project is to know.
     fn objects(&self) -> Vec<(CategoryId, InstanceId)> {
         self.all.iter().filter_map(|exemplar| Some((exemplar.class, exemplar.object?))).collect()
+    }
+
+    /// The objects of classes that went that the project is to know.
+    fn objects_away(&self) -> Vec<(CategoryId, u64, InstanceId)> {
+        let away = self.away.iter().flat_map(|(&(class, version), gone)| gone.iter().map(move |exemplar| (class, version, exemplar)));
+        away.filter_map(|(class, version, exemplar)| Some((class, version, exemplar.object?))).collect()
     }
 
     /// Has each serve the class that its object has by now.
@@ -172,18 +185,23 @@ impl App {
         }
     }
 
-    /// Takes the crops that were made, and lets the project know which objects are exemplars.
-    pub(super) fn keep_exemplars(&mut self) {
+    /// Takes the crops that were made, has those made that came back without, and lets the project know which objects are
+    /// exemplars.
+    pub(super) fn keep_exemplars(&mut self, ctx: &egui::Context) {
         self.state.exemplars.take_crops();
         self.state.exemplars.follow(&self.state.document);
+        if std::mem::take(&mut self.state.exemplars.is_lacking) {
+            self.crop_exemplars(ctx);
+        }
         self.state.document.set_exemplars(self.state.exemplars.objects());
+        self.state.document.set_exemplars_away(self.state.exemplars.objects_away());
     }
 }
 
 /// An object of the image of `size` at `path` as the models look at it; `None` where the picture cannot be read or is of
 /// another size.
 fn cropped(object: &Instance, size: Size, path: &Path) -> Option<Arc<ExemplarCrop>> {
-    let pixels = picture::load(path).inspect_err(|error| tracing::warn!(%error, "the picture of an exemplar")).ok()?;
+    let pixels = picture::load_for(path, size).inspect_err(|error| tracing::warn!(%error, "the picture of an exemplar")).ok()?;
     ExemplarCrop::new(&pixels, &object.mask(size).ok()?).map(Arc::new)
 }
 
@@ -225,7 +243,7 @@ mod tests {
 
     #[test]
     fn crops_come_to_the_objects_that_are_still_exemplars() {
-        let mut exemplars = Exemplars::known(&[(CAT, InstanceId(1)), (CAT, InstanceId(2)), (DOG, InstanceId(3))]);
+        let mut exemplars = Exemplars::known(&[(CAT, InstanceId(1)), (CAT, InstanceId(2)), (DOG, InstanceId(3))], &[]);
         assert!(!exemplars.is_empty() && exemplars.of(CAT).is_empty());
         exemplars.forget_object(InstanceId(1));
         exemplars.add(DOG, InstanceId(3), crop(3));
@@ -234,5 +252,21 @@ mod tests {
         assert_eq!(exemplars.objects(), [(CAT, InstanceId(2)), (DOG, InstanceId(3))]);
         assert_eq!(exemplars.of(CAT).len(), 1);
         assert!(*exemplars.of(DOG)[0] == crop(3), "what was made anew meanwhile stays");
+    }
+
+    #[test]
+    fn those_of_classes_that_went_are_known_and_need_crops_when_they_come_back() {
+        let gone = [(CAT, 7, InstanceId(1)), (CAT, 7, InstanceId(2)), (DOG, 3, InstanceId(4))];
+        let mut exemplars = Exemplars::known(&[(DOG, InstanceId(3))], &gone);
+        exemplars.add(CAT, InstanceId(9), crop(3));
+        exemplars.put_away(CAT, 5);
+        let with = [(CAT, 5, InstanceId(9)), gone[0], gone[1], gone[2]];
+        assert_eq!((exemplars.objects(), exemplars.objects_away()), (vec![(DOG, InstanceId(3))], with.to_vec()));
+        exemplars.bring_back(CAT, 5);
+        assert!(!exemplars.is_lacking);
+        exemplars.bring_back(CAT, 7);
+        assert_eq!(exemplars.objects(), [(DOG, InstanceId(3)), (CAT, InstanceId(1)), (CAT, InstanceId(2))]);
+        assert_eq!(exemplars.objects_away(), [gone[2]]);
+        assert!(exemplars.is_lacking);
     }
 }

@@ -198,7 +198,7 @@ impl App {
     fn show(&mut self, opened: Opened, ctx: &egui::Context) {
         self.state = self.state.fresh();
         self.state.category = opened.document.class();
-        self.state.exemplars = Exemplars::known(opened.document.exemplars());
+        self.state.exemplars = Exemplars::known(opened.document.exemplars(), opened.document.exemplars_away());
         self.state.document = opened.document;
         self.state.image = opened.image;
         self.check = Check::default();

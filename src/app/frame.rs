@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use egui::{CentralPanel, Frame, Margin, Panel, ScrollArea, Ui};
+use egui::{CentralPanel, CursorIcon, Frame, Margin, Panel, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 
 use super::assistant::{Aim, Outcome};
 use super::command::Command;
-use super::document::Source;
+use super::document::{ImageFile, Source};
 use super::keymap;
 use super::panel::filmstrip::{Filmstrip, NOTE};
 use super::panel::{check, classes, menu, objects, polish, status, toolbar};
@@ -22,6 +22,12 @@ const LOW: f32 = 440.0;
 
 /// In a panel that is lower than this, in points, the lists' headings stand closer.
 const LOW_LISTS: f32 = 236.0;
+
+/// How much of its panel the list of objects has until a person moves the line under it.
+const OBJECTS_SHARE: f32 = 0.4;
+
+/// The part of that for all that is no row, in points.
+const OBJECTS_REST: f32 = 44.0;
 
 impl App {
     /// Shows the window's content and carries out what was asked for.
@@ -55,7 +61,7 @@ impl App {
         }
         self.perform_all(commands, &ctx);
         self.state.document.choose(self.state.category);
-        self.keep_exemplars();
+        self.keep_exemplars(&ctx);
         self.timers(&ctx);
     }
 
@@ -106,13 +112,13 @@ impl App {
         if document.source == Source::Nothing {
             return;
         }
-        let path = |index: usize| document.image(index).map(|image| document.image_path(image));
+        let file = |index: usize| document.image(index).map(|image| document.image_file(image));
         let state = &self.state;
         let at = state.image;
         let next = state.listed_after(at);
         let near = [Some(at), next, state.listed_before(at), next.and_then(|next| state.listed_after(next))];
-        let whole: Vec<PathBuf> = near.into_iter().flatten().filter_map(path).collect();
-        let thumbnails: Vec<PathBuf> = self.filmstrip.seen().iter().copied().filter_map(path).collect();
+        let whole: Vec<ImageFile> = near.into_iter().flatten().filter_map(file).collect();
+        let thumbnails: Vec<ImageFile> = self.filmstrip.seen().iter().copied().filter_map(file).collect();
         self.pictures.want(&whole, &thumbnails);
     }
 
@@ -156,11 +162,22 @@ impl App {
                         ui.spacing_mut().item_spacing.y = 2.0;
                         ui.spacing_mut().interact_size.y = 18.0;
                     }
-                    let room = if is_low { (height * 0.5 - 33.0).max(30.0) } else { (height * 0.55 - 44.0).min(height - 185.0).max(57.0) };
+                    let memory = ui.scope_id().with("share of objects");
+                    let share = ui.data(|data| data.get_temp(memory)).unwrap_or(OBJECTS_SHARE);
+                    let room = if is_low {
+                        (height * 0.5 - 33.0).max(30.0)
+                    } else {
+                        (height * share - OBJECTS_REST).min(height - 185.0).max(57.0)
+                    };
                     lit = ui.push_id("objects", |ui| objects::ui(ui, state, room, hovered, commands)).inner;
                     let (above, below, heading, least) = if is_low { (0.0, 0.0, 30.0, 40.0) } else { (8.0, 4.0, 70.0, 53.0) };
                     ui.add_space(above);
-                    ui.separator();
+                    let by = divider_ui(ui);
+                    // In a low panel each list has its least.
+                    if by.abs() > 0.0 && !is_low {
+                        ui.data_mut(|data| data.insert_temp(memory, (room + by + OBJECTS_REST) / height));
+                        ui.ctx().request_repaint();
+                    }
                     ui.add_space(below);
                     ui.push_id("classes", |ui| {
                         let height = ui.available_height() - heading;
@@ -169,7 +186,7 @@ impl App {
                 });
             });
         }
-        let picture = state.shown().map_or(Loaded::Waiting, |image| self.pictures.get(&state.document.image_path(image)));
+        let picture = state.shown().map_or(Loaded::Waiting, |image| self.pictures.get(&state.document.image_file(image)));
         let (canvas, assistant) = (&mut self.canvas, &self.assistant);
         canvas.light(lit);
         CentralPanel::no_frame().show(ui, |ui| canvas.ui(ui, state, &picture, assistant, commands));
@@ -187,6 +204,14 @@ impl App {
             ctx.request_repaint_after(Duration::from_secs_f64((due - now).max(0.02)));
         }
     }
+}
+
+/// Shows the line between the lists; gives back how far it is dragged down.
+fn divider_ui(ui: &mut Ui) -> f32 {
+    let line = ui.separator();
+    let handle = ui.interact(line.rect.expand2(vec2(0.0, 4.0)), ui.scope_id().with("divider"), Sense::DRAG);
+    handle.widget_info(|| WidgetInfo::labeled(Role::Splitter, true, "Between objects and classes"));
+    handle.on_hover_and_drag_cursor(CursorIcon::ResizeVertical).drag_delta().y
 }
 
 /// What a dropped path asks for.

@@ -12,6 +12,9 @@ use crate::mask::{rle, wand};
 /// A hide key that is held longer than this was only to peek.
 const PEEK_SECS: f64 = 0.35;
 
+/// The widest brush where no image says how wide it may be, in image pixels.
+const WIDEST_PX: f64 = 8000.0;
+
 /// The largest region that the wand takes, in pixels.
 const MOST_WAND: u64 = 16 << 20;
 
@@ -23,23 +26,11 @@ pub(super) struct Peek {
 }
 
 impl App {
-    /// Carries out what the pointer is drawing though its button is still down: it belongs to the image and the tool that it
-    /// was begun with.
+    /// Carries out what the pointer is painting though its button is still down: it belongs to the image and the tool that it
+    /// was begun with. Half a box or half a move is none.
     pub(super) fn finish_gesture(&mut self) {
         for command in self.canvas.finish_gesture(&self.state) {
-            match command {
-                Command::AddBox(rect) => {
-                    if let Some(id) = self.state.add_box(rect) {
-                        self.await_mask(id, 0.0);
-                    }
-                }
-                Command::Reshape(id, rect) => self.reshape(id, rect),
-                Command::Move(id, by) => self.state.move_object(id, by),
-                Command::MoveVertex(vertex, to) => self.state.move_vertex(vertex, to),
-                Command::Paint(target, shape) => self.state.paint(target, shape),
-                Command::Scribble(target, scribble) => self.scribble(target, scribble),
-                _ => {}
-            }
+            self.perform_by_hand(command);
         }
     }
 
@@ -72,15 +63,19 @@ impl App {
     pub(super) fn end_undrawable(&mut self) {
         let is_drawing = self.state.tool != Tool::Select && self.canvas.is_drawing();
         let Some(image) = self.state.shown().filter(|_| is_drawing) else { return };
-        let picture = self.pictures.get(&self.state.document.image_path(image));
+        let picture = self.pictures.get(&self.state.document.image_file(image));
         if matches!(picture, Loaded::Broken(_)) && self.canvas.drop_drawing() {
             self.say_undrawable();
         }
     }
 
-    /// Carries out a command for outlines.
-    pub(super) fn perform_on_outline(&mut self, command: Command) {
+    /// Carries out a command for objects that a hand draws or changes.
+    pub(super) fn perform_by_hand(&mut self, command: Command) {
         match command {
+            Command::Reshape(id, rect) => self.reshape(id, rect),
+            Command::Move(id, by) => self.state.move_object(id, by),
+            Command::Paint(target, shape) => self.state.paint(target, shape),
+            Command::Scribble(target, scribble) => self.scribble(target, scribble),
             Command::AddPolygon(points) => self.state.add_polygon(&points),
             Command::MoveVertex(vertex, to) => self.state.move_vertex(vertex, to),
             Command::RemoveVertex(vertex) => self.state.remove_vertex(vertex),
@@ -91,8 +86,11 @@ impl App {
         }
     }
 
+    /// Gives the brush a size; wider than the longer side of the image it is only in the way.
     pub(super) fn brush_radius(&mut self, radius_px: f64) {
-        self.state.brush_radius_px = radius_px.clamp(0.5, 4000.0);
+        let size = self.state.shown().map(|image| image.size).filter(|size| size.has_pixels());
+        let widest_px = size.map_or(WIDEST_PX, |size| f64::from(size.width.max(size.height)));
+        self.state.brush_radius_px = radius_px.clamp(0.5, (0.5 * widest_px).max(0.5));
     }
 
     pub(super) fn wand_tolerance(&mut self, tolerance: f64) {

@@ -50,7 +50,7 @@ pub(super) struct Moves {
     /// The objects that the edit is about, each with the class that it has before.
     classes: Vec<(InstanceId, Option<CategoryId>)>,
     /// Whether images come or go.
-    of_images: bool,
+    pub(super) of_images: bool,
 }
 
 impl Index {
@@ -99,6 +99,31 @@ impl Index {
     /// The class that an object has.
     fn class_of(&self, id: InstanceId, dataset: &Dataset) -> Option<CategoryId> {
         self.place(id).and_then(|place| dataset.instances.get(place)).map(|instance| instance.category_id)
+    }
+
+    /// Gives the classes of `dataset` the colours again that they had in an earlier session; others get those that are free.
+    pub(super) fn restore_hues(&mut self, known: &BTreeMap<CategoryId, usize>, dataset: &Dataset) {
+        self.hues = known.iter().map(|(&id, &hue)| (id, hue)).collect();
+        self.give_hues(dataset);
+    }
+
+    /// Which of the colours each class has, or had before it went; nothing where all have those of their places.
+    pub(super) fn hues(&self) -> BTreeMap<CategoryId, usize> {
+        if self.hues == self.classes { BTreeMap::new() } else { self.hues.iter().map(|(&id, &hue)| (id, hue)).collect() }
+    }
+
+    /// Gives the classes of `dataset` that have no colour yet one that no class has or had.
+    fn give_hues(&mut self, dataset: &Dataset) {
+        let mut taken: HashSet<usize> = self.hues.values().copied().collect();
+        let mut hue = 0;
+        for category in &dataset.categories {
+            self.hues.entry(category.id).or_insert_with(|| {
+                while !taken.insert(hue) {
+                    hue += 1;
+                }
+                hue
+            });
+        }
     }
 
     /// Which of the colours of classes is that of one.
@@ -161,16 +186,7 @@ impl Index {
         if of_images {
             self.images = images(dataset);
         }
-        let mut taken: HashSet<usize> = self.hues.values().copied().collect();
-        let mut hue = 0;
-        for category in &dataset.categories {
-            self.hues.entry(category.id).or_insert_with(|| {
-                while !taken.insert(hue) {
-                    hue += 1;
-                }
-                hue
-            });
-        }
+        self.give_hues(dataset);
         let Some(moves) = objects else {
             *self = Self { hues: std::mem::take(&mut self.hues), ..Self::of(dataset) };
             return;

@@ -104,7 +104,7 @@ impl App {
             left_out.push(format!("{} records of the file are odd: Check tells why when it is opened", merge.oddities));
         }
         let name = disk::name(&merge.path);
-        let listed = if left_out.is_empty() { "" } else { "; what was left out is listed" };
+        let listed = if left_out.is_empty() { "" } else { "; the details are listed" };
         if objects + classes == 0 {
             self.state.say(Tone::Plain, format!("There is nothing new in {name}{listed}"));
         } else {

@@ -55,6 +55,7 @@ mod row;
 pub mod settings;
 pub mod state;
 mod step;
+pub mod stroke;
 mod suggest;
 mod task;
 mod theme;
@@ -239,7 +240,7 @@ impl App {
     pub fn is_image_ready(&self) -> bool {
         self.state
             .shown()
-            .is_some_and(|image| matches!(self.pictures.get(&self.state.document.image_path(image)), picture::Loaded::Ready(_)))
+            .is_some_and(|image| matches!(self.pictures.get(&self.state.document.image_file(image)), picture::Loaded::Ready(_)))
     }
 
     /// Puts everything on disk that is not there yet; the window closes.

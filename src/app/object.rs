@@ -24,6 +24,8 @@ pub enum Act {
     Copy,
     /// Puts what was copied onto the shown image.
     Paste,
+    /// Puts the boxes of what was copied onto the shown image, and proposes masks in them.
+    PasteAnew,
     /// Makes one object of several.
     Join,
     /// Makes an object of each connected part.
@@ -40,6 +42,7 @@ impl App {
         match act {
             Act::Copy => self.copy(ctx),
             Act::Paste => self.paste(),
+            Act::PasteAnew => self.paste_anew(),
             Act::Join => self.state.join(),
             Act::Split => self.state.split(),
             Act::ToggleCrowd => self.state.toggle_crowd(),

@@ -310,6 +310,7 @@ fn keep_choices(old: &Contents, contents: &mut Contents) {
     };
     contents.class = old.class.and_then(same);
     contents.colors = old.colors.iter().filter_map(|(&id, &color)| Some((same(id)?, color))).collect();
+    contents.hues = old.hues.iter().filter_map(|(&id, &hue)| Some((same(id)?, hue))).collect();
     contents.digits = old.digits.iter().filter_map(|(&digit, &id)| Some((digit, same(id)?))).collect();
     contents.exemplars = old.exemplars.iter().filter_map(|&(id, object)| Some((same(id)?, object))).collect();
 }

@@ -24,6 +24,12 @@ impl App {
     /// Carries out one command.
     pub fn perform(&mut self, command: Command, ctx: &egui::Context) {
         tracing::debug!(name = entry(&command).map_or("", |entry| entry.name), "command");
+        let before = self.state.standing();
+        self.carry_out(command, ctx);
+        self.state.end_message(&before);
+    }
+
+    fn carry_out(&mut self, command: Command, ctx: &egui::Context) {
         match command {
             Command::OpenFile
             | Command::OpenFolder
@@ -68,7 +74,6 @@ impl App {
             Command::NextUncertainImage => self.next_uncertain_image(),
             Command::UseAsExemplar => self.use_as_exemplar(),
             Command::ForgetExemplars => self.forget_exemplars(),
-            Command::Scribble(target, scribble) => self.scribble(target, scribble),
             Command::DecideAll(takes) => self.decide_all(takes),
             Command::Polish | Command::StartPolish(_) | Command::ResumePolish if self.is_batch_running() => {}
             Command::Polish => self.ask_polish(ctx),
@@ -112,16 +117,17 @@ impl App {
             Command::Change(settings) => self.change_settings(settings, ctx),
             Command::SayUndrawable => self.say_undrawable(),
             Command::AddBox(rect) => self.add_box(rect, ctx),
-            Command::AddPolygon(_)
+            Command::Reshape(..)
+            | Command::Move(..)
+            | Command::Paint(..)
+            | Command::Scribble(..)
+            | Command::AddPolygon(_)
             | Command::MoveVertex(..)
             | Command::RemoveVertex(_)
             | Command::InsertVertex(..)
             | Command::FillHoles
-            | Command::Wand(..) => self.perform_on_outline(command),
-            Command::Reshape(id, rect) => self.reshape(id, rect),
-            Command::Move(id, by) => self.state.move_object(id, by),
+            | Command::Wand(..) => self.perform_by_hand(command),
             Command::Nudge(right, down) => self.nudge(Point::new(f64::from(right), f64::from(down)), ctx),
-            Command::Paint(target, shape) => self.state.paint(target, shape),
         }
     }
 
@@ -279,7 +285,7 @@ impl App {
     /// The pixels of the shown image; says why where there are none.
     pub(super) fn pixels(&mut self) -> Option<Arc<image::RgbImage>> {
         let image = self.state.shown()?;
-        match self.pictures.get(&self.state.document.image_path(image)) {
+        match self.pictures.get(&self.state.document.image_file(image)) {
             Loaded::Ready(picture) => {
                 let (size, (width, height)) = (image.size, picture.pixels.dimensions());
                 if size == Size::new(width, height) {

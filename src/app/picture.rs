@@ -2,7 +2,6 @@
 //! wanted is said anew each frame, so that nothing old is decoded after a jump.
 
 use std::collections::{HashMap, VecDeque};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +9,7 @@ use egui::ColorImage;
 use image::RgbImage;
 use image::imageops::{self, FilterType};
 
+use super::document::ImageFile;
 use crate::formats::picture;
 use crate::job;
 
@@ -25,7 +25,7 @@ const MOST_THUMBNAILS: usize = 4000;
 /// A decoded image.
 #[derive(Debug)]
 pub(super) struct Picture {
-    /// The pixels, for the models.
+    /// The pixels on which the image's masks lie, for the models.
     pub pixels: Arc<RgbImage>,
     /// How viewers that follow its EXIF entry show it otherwise, in words; `None` where they do not.
     pub turn: Option<&'static str>,
@@ -47,8 +47,8 @@ pub(super) enum Loaded {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Job {
-    Whole(PathBuf),
-    Thumbnail(PathBuf),
+    Whole(ImageFile),
+    Thumbnail(ImageFile),
 }
 
 #[derive(Debug, Default)]
@@ -56,11 +56,11 @@ struct Shelf {
     wanted: VecDeque<Job>,
     working: Vec<Job>,
     /// The whole images that are wanted, the most urgent first; those among them that found no room are not tried again.
-    urgent: Vec<PathBuf>,
-    refused: Vec<PathBuf>,
-    whole: HashMap<PathBuf, Loaded>,
-    order: VecDeque<PathBuf>,
-    thumbnails: HashMap<PathBuf, Thumbnail>,
+    urgent: Vec<ImageFile>,
+    refused: Vec<ImageFile>,
+    whole: HashMap<ImageFile, Loaded>,
+    order: VecDeque<ImageFile>,
+    thumbnails: HashMap<ImageFile, Thumbnail>,
     /// How often it was said what is wanted.
     time: u64,
     bytes: usize,
@@ -100,7 +100,7 @@ impl Pictures {
     }
 
     /// Says what is wanted now: whole images, the most urgent first, and thumbnails after them.
-    pub(super) fn want(&self, whole: &[PathBuf], thumbnails: &[PathBuf]) {
+    pub(super) fn want(&self, whole: &[ImageFile], thumbnails: &[ImageFile]) {
         let mut shelf = self.shared.lock();
         shelf.see(thumbnails);
         if shelf.urgent != whole {
@@ -108,14 +108,14 @@ impl Pictures {
             shelf.refused.clear();
         }
         let mut wanted: VecDeque<Job> = VecDeque::new();
-        let is_missing = |path: &&PathBuf| !shelf.whole.contains_key(*path) && !shelf.refused.contains(path);
+        let is_missing = |file: &&ImageFile| !shelf.whole.contains_key(*file) && !shelf.refused.contains(file);
         wanted.extend(whole.iter().filter(is_missing).cloned().map(Job::Whole));
         // A whole image brings its thumbnail along.
-        let comes = |path: &PathBuf| {
-            let whole = Job::Whole(path.clone());
+        let comes = |file: &ImageFile| {
+            let whole = Job::Whole(file.clone());
             wanted.contains(&whole) || shelf.working.contains(&whole)
         };
-        let missing = thumbnails.iter().filter(|path| !shelf.thumbnails.contains_key(*path) && !comes(path));
+        let missing = thumbnails.iter().filter(|file| !shelf.thumbnails.contains_key(*file) && !comes(file));
         let missing: Vec<Job> = missing.cloned().map(Job::Thumbnail).collect();
         wanted.extend(missing);
         wanted.retain(|job| !shelf.working.contains(job));
@@ -128,13 +128,13 @@ impl Pictures {
     }
 
     /// An image file.
-    pub(super) fn get(&self, path: &Path) -> Loaded {
-        self.shared.lock().whole.get(path).cloned().unwrap_or_default()
+    pub(super) fn get(&self, file: &ImageFile) -> Loaded {
+        self.shared.lock().whole.get(file).cloned().unwrap_or_default()
     }
 
     /// A thumbnail; `None` while it is not there.
-    pub(super) fn thumbnail(&self, path: &Path) -> Option<Arc<ColorImage>> {
-        self.shared.lock().thumbnails.get(path)?.image.clone()
+    pub(super) fn thumbnail(&self, file: &ImageFile) -> Option<Arc<ColorImage>> {
+        self.shared.lock().thumbnails.get(file)?.image.clone()
     }
 
     /// Forgets everything: other files are opened.
@@ -173,8 +173,8 @@ impl Shared {
 
 fn work(shared: &Shared) {
     while let Some(job) = shared.next() {
-        let (Job::Whole(path) | Job::Thumbnail(path)) = &job;
-        let decoded = picture::open(path).map_err(|error| error.to_string());
+        let (Job::Whole(file) | Job::Thumbnail(file)) = &job;
+        let decoded = picture::open_for(&file.path, file.told).map_err(|error| error.to_string());
         let thumbnail = decoded.as_ref().ok().map(|picture| Arc::new(screen_image(&scaled(&picture.pixels, THUMBNAIL_PX))));
         let loaded = match (&job, decoded) {
             (Job::Whole(_), Ok(decoded)) => {
@@ -187,9 +187,9 @@ fn work(shared: &Shared) {
         };
         let mut shelf = shared.lock();
         shelf.working.retain(|other| *other != job);
-        shelf.store_thumbnail(path.clone(), thumbnail);
+        shelf.store_thumbnail(file.clone(), thumbnail);
         if let Some(loaded) = loaded {
-            shelf.store(path.clone(), loaded);
+            shelf.store(file.clone(), loaded);
         }
         drop(shelf);
         (shared.wake)();
@@ -198,49 +198,49 @@ fn work(shared: &Shared) {
 
 impl Shelf {
     /// Says which thumbnails are wanted.
-    fn see(&mut self, paths: &[PathBuf]) {
+    fn see(&mut self, files: &[ImageFile]) {
         self.time += 1;
-        for path in paths {
-            if let Some(thumbnail) = self.thumbnails.get_mut(path) {
+        for file in files {
+            if let Some(thumbnail) = self.thumbnails.get_mut(file) {
                 thumbnail.seen = self.time;
             }
         }
     }
 
-    fn store_thumbnail(&mut self, path: PathBuf, image: Option<Arc<ColorImage>>) {
-        self.thumbnails.insert(path, Thumbnail { image, seen: self.time });
+    fn store_thumbnail(&mut self, file: ImageFile, image: Option<Arc<ColorImage>>) {
+        self.thumbnails.insert(file, Thumbnail { image, seen: self.time });
         if self.thumbnails.len() > MOST_THUMBNAILS {
-            let oldest = self.thumbnails.iter().min_by_key(|(_, thumbnail)| thumbnail.seen).map(|(path, _)| path.clone());
-            if let Some(path) = oldest {
-                self.thumbnails.remove(&path);
+            let oldest = self.thumbnails.iter().min_by_key(|(_, thumbnail)| thumbnail.seen).map(|(file, _)| file.clone());
+            if let Some(file) = oldest {
+                self.thumbnails.remove(&file);
             }
         }
     }
 
-    fn store(&mut self, path: PathBuf, loaded: Loaded) {
+    fn store(&mut self, file: ImageFile, loaded: Loaded) {
         self.bytes += bytes(&loaded);
-        if let Some(old) = self.whole.insert(path.clone(), loaded) {
+        if let Some(old) = self.whole.insert(file.clone(), loaded) {
             self.bytes -= bytes(&old);
         }
-        self.order.retain(|other| *other != path);
-        self.order.push_back(path);
+        self.order.retain(|other| *other != file);
+        self.order.push_back(file);
         while self.bytes > BUDGET_BYTES
             && let Some(place) = self.least_wanted()
-            && let Some(path) = self.order.remove(place)
+            && let Some(file) = self.order.remove(place)
         {
-            if let Some(old) = self.whole.remove(&path) {
+            if let Some(old) = self.whole.remove(&file) {
                 self.bytes -= bytes(&old);
             }
-            if self.urgent.contains(&path) {
-                self.refused.push(path);
+            if self.urgent.contains(&file) {
+                self.refused.push(file);
             }
         }
     }
 
     /// The place in the order of decoding of the image that is let go first; the most urgent one never is.
     fn least_wanted(&self) -> Option<usize> {
-        let urgency = |path: &PathBuf| self.urgent.iter().position(|urgent| urgent == path);
-        let places = self.order.iter().enumerate().map(|(place, path)| (place, urgency(path)));
+        let urgency = |file: &ImageFile| self.urgent.iter().position(|urgent| urgent == file);
+        let places = self.order.iter().enumerate().map(|(place, file)| (place, urgency(file)));
         let unwanted = places.clone().find(|(_, urgency)| urgency.is_none());
         let last = || places.filter(|(_, urgency)| urgency.is_some_and(|urgency| urgency > 0)).max_by_key(|(_, urgency)| *urgency);
         unwanted.or_else(last).map(|(place, _)| place)
@@ -278,19 +278,19 @@ mod tests {
 
     #[test]
     fn thumbnails_that_were_unseen_for_the_longest_time_go() {
-        let path = |number: usize| PathBuf::from(number.to_string());
+        let file = |number: usize| ImageFile { path: number.to_string().into(), ..ImageFile::default() };
         let mut shelf = Shelf::default();
         for number in 0..MOST_THUMBNAILS {
-            shelf.see(&[path(number)]);
-            shelf.store_thumbnail(path(number), None);
+            shelf.see(&[file(number)]);
+            shelf.store_thumbnail(file(number), None);
         }
-        shelf.see(&[path(0), path(2)]);
+        shelf.see(&[file(0), file(2)]);
         for number in MOST_THUMBNAILS..MOST_THUMBNAILS + 2 {
-            shelf.see(&[path(number)]);
-            shelf.store_thumbnail(path(number), Some(Arc::new(ColorImage::example())));
+            shelf.see(&[file(number)]);
+            shelf.store_thumbnail(file(number), Some(Arc::new(ColorImage::example())));
         }
         assert_eq!(shelf.thumbnails.len(), MOST_THUMBNAILS);
-        let gone: Vec<usize> = (0..MOST_THUMBNAILS + 2).filter(|&number| !shelf.thumbnails.contains_key(&path(number))).collect();
+        let gone: Vec<usize> = (0..MOST_THUMBNAILS + 2).filter(|&number| !shelf.thumbnails.contains_key(&file(number))).collect();
         assert_eq!(gone, [1, 3]);
     }
 
@@ -301,13 +301,14 @@ mod tests {
             let pixels = Arc::new(RgbImage::new(BUDGET_BYTES as u32 / 27_000, 3000));
             Loaded::Ready(Arc::new(Picture { pixels, turn: None, overview: Arc::new(ColorImage::example()) }))
         };
-        let [old, shown, next, before, after] = ["old", "shown", "next", "before", "after"].map(PathBuf::from);
+        let file = |name: &str| ImageFile { path: name.into(), ..ImageFile::default() };
+        let [old, shown, next, before, after] = ["old", "shown", "next", "before", "after"].map(file);
         let mut shelf = Shelf { urgent: vec![shown.clone(), next.clone(), before.clone(), after.clone()], ..Shelf::default() };
-        for path in [&old, &shown, &next, &before, &after] {
-            shelf.store(path.clone(), large());
+        for file in [&old, &shown, &next, &before, &after] {
+            shelf.store(file.clone(), large());
         }
-        let mut kept: Vec<&PathBuf> = shelf.whole.keys().collect();
-        kept.sort();
+        let mut kept: Vec<&ImageFile> = shelf.whole.keys().collect();
+        kept.sort_by_key(|file| &file.path);
         assert_eq!(kept, [&next, &shown], "the thumbnails take some room too");
         assert_eq!(shelf.refused, [before, after]);
         assert_eq!(shelf.bytes, shelf.whole.values().map(bytes).sum::<usize>());

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::App;
 use super::assistant::{Aim, Running, at_once};
+use super::command::Command;
 use super::perform::plural;
 use super::state::{Change, Tone};
 use crate::annotation::{ImageId, InstanceId, Shape};
@@ -125,14 +126,17 @@ impl App {
             return;
         }
         if changes.is_empty() {
-            let what = if answered == 1 { "the original mask".to_owned() } else { format!("all {answered} original masks") };
+            let (what, them) = match answered {
+                1 => ("The mask stays as it is".to_owned(), "it"),
+                count => (format!("All {count} masks stay as they are"), "them"),
+            };
             let more = if strength < AGAIN || !coarse {
                 self.kept = Some(asked);
-                format!("; once more draws bolder, at {AGAIN:.2}")
+                format!(". {} once more changes {them} more freely", self.state.key(&Command::Refine))
             } else {
                 String::new()
             };
-            return self.state.say(Tone::Plain, format!("The refiner kept {what} at strength {strength:.2}{more}"));
+            return self.state.say(Tone::Plain, format!("{what}: nothing clearly better was found{more}"));
         }
         self.kept = Some(asked);
         if kept > 0 {

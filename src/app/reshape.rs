@@ -31,9 +31,9 @@ impl App {
         let Some(pixels) = self.pixels() else { return };
         self.keep_strokes();
         let Some(instance) = self.state.document.instance(id).cloned() else { return };
-        self.keep_followed(id, instance.mask(size).ok().as_ref());
+        self.keep_in_force(&instance, size);
         let rect = rounded(rect.clipped(size));
-        let scribbles = self.state.scribbles.get(&id).cloned().unwrap_or_default();
+        let scribbles = self.state.scribbles(id);
         let prompt = Prompt { rect, scribbles, ..self.prompt(&instance) };
         let request = Request::Propose { image: pixels, prompts: vec![prompt], options: self.propose_options() };
         self.request(request, Aim::Within(rect), image, &[id]);

@@ -18,6 +18,8 @@ pub enum DeviceChoice {
     Cpu,
     /// The GPU.
     Gpu,
+    /// The GPU with convolutions in half precision.
+    GpuHalf,
 }
 
 /// The colours of the window.

@@ -13,6 +13,7 @@ use super::drawn::Drawn;
 use super::exemplar::Exemplars;
 use super::listed::Listed;
 use super::settings::{DeviceChoice, Settings};
+use super::stroke::{Stroke, scribbles};
 use super::training::Training;
 use super::transfer::Wish;
 use super::visibility::Visibility;
@@ -160,6 +161,8 @@ pub struct State {
     pub category: Option<CategoryId>,
     /// The classes that were chosen since the data set was opened, the newest first.
     pub used_classes: Vec<CategoryId>,
+    /// Classes that went while they were chosen, with the version of the step that they went with.
+    pub chosen_away: BTreeSet<(CategoryId, u64)>,
     /// Which objects are drawn.
     pub visibility: Visibility,
     /// Refined masks that wait for a decision.
@@ -179,7 +182,7 @@ pub struct State {
     /// What the segmenter has to offer besides, as far as it was asked.
     pub suggestions: HashMap<InstanceId, Suggestion>,
     /// The strokes that an object's mask was corrected by.
-    pub scribbles: HashMap<InstanceId, Vec<Scribble>>,
+    pub strokes: HashMap<InstanceId, Vec<Stroke>>,
     /// Objects that condition the proposals of their class.
     pub exemplars: Exemplars,
     /// The boxes that masks were proposed in.
@@ -194,6 +197,8 @@ pub struct State {
     pub visited_objects: BTreeSet<InstanceId>,
     /// What the status bar says.
     pub message: Option<Message>,
+    /// How often the status bar was told something.
+    pub(super) said: u64,
     /// The colours of the shown image's objects, where each has its own.
     pub object_colors: ObjectColors,
     /// The data sets that were opened last, the newest first.
@@ -222,6 +227,7 @@ impl State {
             wand_tolerance: 20.0,
             category: None,
             used_classes: Vec::new(),
+            chosen_away: BTreeSet::new(),
             visibility: Visibility::default(),
             review: None,
             put_off: HashMap::new(),
@@ -231,7 +237,7 @@ impl State {
             measured: None,
             measuring: None,
             suggestions: HashMap::new(),
-            scribbles: HashMap::new(),
+            strokes: HashMap::new(),
             exemplars: Exemplars::default(),
             drawn: Drawn::default(),
             doubts: HashMap::new(),
@@ -239,6 +245,7 @@ impl State {
             visited: BTreeSet::new(),
             visited_objects: BTreeSet::new(),
             message: None,
+            said: 0,
             object_colors: ObjectColors::default(),
             recent: Vec::new(),
             started_on: settings.device,
@@ -248,7 +255,7 @@ impl State {
 
     /// Nothing is open any more; what belongs to the person stays.
     pub(super) fn fresh(&self) -> Self {
-        Self { recent: self.recent.clone(), started_on: self.started_on, ..Self::new(self.settings.clone()) }
+        Self { recent: self.recent.clone(), said: self.said, started_on: self.started_on, ..Self::new(self.settings.clone()) }
     }
 
     /// What undo takes back before any step of the history, in the words of the menu.
@@ -284,8 +291,13 @@ impl State {
 
     /// The selected objects of the shown image.
     pub fn selected(&self) -> impl Iterator<Item = &Instance> {
+        self.shown_of(&self.selection)
+    }
+
+    /// Those of some objects that are on the shown image.
+    fn shown_of<'a>(&'a self, ids: &'a [InstanceId]) -> impl Iterator<Item = &'a Instance> {
         let image = self.shown().map(|image| image.id);
-        self.selection.iter().filter_map(|&id| self.document.instance(id)).filter(move |instance| Some(instance.image_id) == image)
+        ids.iter().filter_map(|&id| self.document.instance(id)).filter(move |instance| Some(instance.image_id) == image)
     }
 
     /// The one selected object, where there is exactly one.
@@ -305,7 +317,7 @@ impl State {
     }
 
     /// [`Self::forget`] for an edit of the step of this version. A class that comes back with the step that it went with has
-    /// its digit and its exemplars again.
+    /// its digit and its exemplars again, and is chosen where it was.
     pub(super) fn forget_in_step(&mut self, edit: &Edit, version: u64) {
         match edit {
             Edit::Batch(edits) => edits.iter().for_each(|edit| self.forget_in_step(edit, version)),
@@ -322,33 +334,52 @@ impl State {
         }
     }
 
+    /// What an object's mask was corrected by.
+    pub(super) fn scribbles(&self, id: InstanceId) -> Vec<Scribble> {
+        self.strokes.get(&id).map(|strokes| scribbles(strokes)).unwrap_or_default()
+    }
+
     fn forget_object(&mut self, id: InstanceId) {
         self.drawn.forget(id);
         self.doubts.remove(&id);
         self.suggestions.remove(&id);
-        self.scribbles.remove(&id);
+        self.strokes.remove(&id);
         self.visited_objects.remove(&id);
         self.visibility.forget(id);
     }
 
     fn forget_class(&mut self, id: CategoryId, version: u64) {
+        self.used_classes.retain(|&used| used != id);
         if self.document.category(id).is_some() {
             self.document.bring_digit_back(id, version);
             self.exemplars.bring_back(id, version);
+            if self.chosen_away.remove(&(id, version)) {
+                self.choose_class(id);
+            }
         } else {
             self.document.put_digit_away(id, version);
             self.exemplars.put_away(id, version);
+            if self.category == Some(id) {
+                self.chosen_away.insert((id, version));
+                self.category = self.class_before();
+            }
         }
-        self.used_classes.retain(|&used| used != id);
         self.clipboard.retain(|(copied, _)| copied.category_id != id);
     }
 
     /// Makes a class the one of what is drawn next.
     pub(super) fn choose_class(&mut self, id: CategoryId) {
-        self.category = Some(id);
-        self.used_classes.retain(|&used| used != id);
-        self.used_classes.insert(0, id);
+        let before = self.category.replace(id).filter(|&before| before != id);
+        self.used_classes.retain(|&used| used != id && Some(used) != before);
+        before.into_iter().chain([id]).for_each(|class| self.used_classes.insert(0, class));
         self.used_classes.truncate(USED_CLASSES);
+    }
+
+    /// The class that is chosen where the chosen one went: the one before it, or else the first.
+    fn class_before(&self) -> Option<CategoryId> {
+        let is_there = |id: &CategoryId| self.document.category(*id).is_some();
+        let first = || self.document.dataset().categories.first().map(|first| first.id);
+        self.used_classes.iter().copied().find(is_there).or_else(first)
     }
 
     /// A class's name.
@@ -363,6 +394,29 @@ impl State {
 
     /// Lets the status bar say something.
     pub fn say(&mut self, tone: Tone, text: impl Into<String>) {
+        self.said += 1;
         self.message = Some(Message { text: text.into(), tone });
     }
+
+    /// What tells whether a command changes what a message is about.
+    pub(super) fn standing(&self) -> Standing {
+        Standing { selection: self.selection.clone(), revision: self.document.revision(), said: self.said }
+    }
+
+    /// Ends a message that something went as wished where the selection or the data is another one than `before` and nothing
+    /// was said of that.
+    pub(super) fn end_message(&mut self, before: &Standing) {
+        let is_same = self.selection == before.selection && self.document.revision() == before.revision;
+        if !is_same && self.said == before.said {
+            self.message = self.message.take().filter(|message| message.tone != Tone::Plain);
+        }
+    }
+}
+
+/// The selection and the data as they were, and how often something had been said.
+#[derive(Debug)]
+pub(super) struct Standing {
+    selection: Vec<InstanceId>,
+    revision: u64,
+    said: u64,
 }

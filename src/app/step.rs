@@ -1,6 +1,6 @@
 //! Taking steps of the history back and doing them again. None is taken unseen: one of another image is shown first, one of
 //! several images is named, and the next press takes it. What the pointer is still drawing comes before all of them, and so
-//! does a mark of review that is newer.
+//! do another mask that an object waits for and a mark of review that is newer.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -10,6 +10,7 @@ use super::assistant::Aim;
 use super::command::Command;
 use super::document::Document;
 use super::left_out::images_out;
+use super::perform::plural;
 use super::polish::Polished;
 use super::state::Tone;
 use crate::annotation::{Edit, ImageId};
@@ -31,6 +32,11 @@ impl App {
         if self.canvas.drop_gesture() {
             let what = if redo { "done again" } else { "taken back" };
             return self.state.say(Tone::Plain, format!("Dropped what the mouse was doing; nothing is {what}"));
+        }
+        // It would be the newest step.
+        if !redo && matches!(self.assistant.running().map(|running| running.aim), Some(Aim::Within(_) | Aim::Alternatives)) {
+            self.stop_models();
+            return self.state.say(Tone::Plain, "Stopped; the mask stays as it was, and nothing is taken back");
         }
         let shown = self.state.shown().map(|image| image.id);
         if !redo && let Some(is_reviewed) = self.state.document.take_mark_back(shown) {
@@ -80,17 +86,20 @@ impl App {
         }
         let (label, count) = (next.label.clone(), images.len());
         let place = images.first().and_then(|&image| document.place(image));
+        let is_elsewhere = place.is_some_and(|place| place != self.state.image);
+        // One of the whole data set, as one about classes, was done from any image.
+        let is_wide = count > 1 || is_elsewhere && next.image.is_none();
         let key = self.state.key(if redo { &Command::Redo } else { &Command::Undo });
         let verb = if redo { "redoes" } else { "takes back" };
         match place {
-            _ if count > 1 => {
+            _ if is_wide => {
                 if !is_idle && self.steps.taken != Some((redo, revision)) {
                     return false;
                 }
                 self.steps.announced = Some((redo, revision));
-                self.state.say(Tone::Plain, format!("{key} again {verb}, on {count} images: {label}"));
+                self.state.say(Tone::Plain, format!("{key} again {verb}, on {count} image{}: {label}", plural(count)));
             }
-            Some(place) if place != self.state.image => {
+            Some(place) if is_elsewhere => {
                 self.go_to(place);
                 self.state.say(Tone::Plain, format!("{key} again {verb}: {label}"));
             }

@@ -7,10 +7,12 @@ use super::App;
 use super::assistant::{Aim, Patch, Running};
 use super::perform::plural;
 use super::state::{Suggestion, Tone};
+use super::stroke::{Stroke, in_force};
 use crate::annotation::{Image, ImageId, Instance, InstanceId, Shape};
 use crate::assist::Patch as Soft;
 use crate::assist::service::Request;
 use crate::assist::{Prompt, Proposal, ProposeOptions, Scribble};
+use crate::geometry::Size;
 use crate::mask::{Mask, rle};
 use crate::store::Judgement;
 
@@ -39,32 +41,66 @@ impl App {
         self.take_outcomes();
         let Some((image, size)) = self.state.shown().map(|image| (image.id, image.size)) else { return };
         let Some(instance) = target.and_then(|id| self.state.document.instance(id)).cloned() else {
-            return self.state.say(Tone::Plain, "Draw a box around the object first (R), then say with Q what belongs to it");
+            let first =
+                if self.state.objects().next().is_some() { "Select the object first" } else { "Draw a box around the object first (R)" };
+            return self.state.say(Tone::Plain, format!("{first}, then say with Q what belongs to it"));
         };
-        let present = if instance.shape == Shape::Box { None } else { instance.mask(size).ok() };
         let waits = self.assistant.running().is_some_and(|running| running.aim == Aim::Correction && running.instances == [instance.id]);
         if !waits {
-            self.keep_followed(instance.id, present.as_ref());
+            self.keep_in_force(&instance, size);
         }
-        let strokes = self.state.scribbles.entry(instance.id).or_default();
-        strokes.push(scribble);
-        let scribbles = strokes.clone();
+        let stroke = Stroke { scribble, onto: instance.fingerprint() };
+        self.state.strokes.entry(instance.id).or_default().push(stroke);
         let Some(pixels) = self.pixels() else { return };
-        let prompt = Prompt { mask: present.map(Arc::new), scribbles, ..self.prompt(&instance) };
-        let request = Request::Propose { image: pixels, prompts: vec![prompt], options: self.propose_options() };
+        let prompts = vec![self.correction(&instance, size)];
+        let request = Request::Propose { image: pixels, prompts, options: self.propose_options() };
         self.request(request, Aim::Correction, image, &[instance.id]);
     }
 
-    /// Forgets the strokes that an object's mask, which was taken back or painted over, does not follow any more.
-    pub(super) fn keep_followed(&mut self, id: InstanceId, mask: Option<&Mask>) {
-        let Some(strokes) = self.state.scribbles.get_mut(&id) else { return };
-        let mut followed = mask.map(|mask| Scribble::followed(strokes, mask)).unwrap_or_default().into_iter();
-        strokes.retain(|_| followed.next().unwrap_or(false));
+    /// What the segmenter is told to correct an object's mask by its strokes.
+    fn correction(&self, instance: &Instance, size: Size) -> Prompt {
+        let present = if instance.shape == Shape::Box { None } else { instance.mask(size).ok() };
+        let scribbles = self.state.scribbles(instance.id);
+        Prompt { mask: present.map(Arc::new), keeps_mask: !self.is_proposal(instance), scribbles, ..self.prompt(instance) }
+    }
+
+    /// Whether an object's mask is a model's that nobody has accepted, or still to come.
+    fn is_proposal(&self, instance: &Instance) -> bool {
+        let judged = self.state.document.judgement(instance.id);
+        instance.shape == Shape::Box || judged.expected_iou.is_some() && !judged.looked_at
+    }
+
+    /// Whether an object has this mask already.
+    fn has_mask(&self, id: InstanceId, mask: &Mask) -> bool {
+        let object = self.state.document.instance(id).filter(|object| object.shape != Shape::Box);
+        object.and_then(|object| object.mask(mask.size()).ok()).is_some_and(|present| present == *mask)
+    }
+
+    /// Gives an object its corrected mask, which is as much accepted as the one before; whether it has it now.
+    fn correct(&mut self, image: ImageId, id: InstanceId, mask: &Mask, expected_iou: Option<f32>) -> bool {
+        let Some(is_proposal) = self.state.document.instance(id).map(|instance| self.is_proposal(instance)) else { return false };
+        let before = self.state.document.judgement(id);
+        if self.state.set_masks("Correct mask", image, &[(id, mask)]).is_empty() {
+            return false;
+        }
+        let expected = expected_iou.or(before.expected_iou).filter(|_| is_proposal).map(Judgement::expected);
+        let judged = if before.looked_at { Some(Judgement::LOOKED_AT) } else { expected };
+        self.state.document.judge(judged.map(|judged| (id, judged)));
+        self.state.suggestions.remove(&id);
+        true
+    }
+
+    /// Forgets the strokes of an object that were taken back or painted over.
+    pub(super) fn keep_in_force(&mut self, object: &Instance, size: Size) {
+        let Some(strokes) = self.state.strokes.get_mut(&object.id) else { return };
+        let mask = if object.shape == Shape::Box { None } else { object.mask(size).ok() };
+        let mut in_force = in_force(strokes, object, mask.as_ref()).into_iter();
+        strokes.retain(|_| in_force.next().unwrap_or(false));
     }
 
     /// Paints an object's strokes over its mask.
     fn paint_strokes(&self, id: InstanceId, mask: &mut Mask) {
-        self.state.scribbles.get(&id).into_iter().flatten().for_each(|scribble| scribble.paint(mask));
+        self.state.scribbles(id).iter().for_each(|scribble| scribble.paint(mask));
     }
 
     /// Paints the strokes of a correction that is about to be dropped over the mask that its object has, as a step, so that
@@ -77,9 +113,7 @@ impl App {
         let Some(before) = size.and_then(|size| object.mask(size).ok()) else { return };
         let mut mask = before.clone();
         self.paint_strokes(id, &mut mask);
-        if mask != before && !self.state.set_masks("Correct mask", image, &[(id, &mask)]).is_empty() {
-            self.state.document.judge([(id, Judgement::LOOKED_AT)]);
-            self.state.suggestions.remove(&id);
+        if mask != before && self.correct(image, id, &mask, None) {
             // Its answer would still fit once this step is taken back.
             self.assistant.cancel();
         }
@@ -113,10 +147,10 @@ impl App {
         self.keep_strokes();
         let Some(instance) = self.state.document.instance(id).cloned() else { return };
         let options = ProposeOptions { samples: self.state.settings.samples, ..self.propose_options() };
-        let present = self.state.shown().and_then(|image| instance.mask(image.size).ok());
-        self.keep_followed(instance.id, present.as_ref());
-        let scribbles = self.state.scribbles.get(&instance.id).cloned().unwrap_or_default();
-        let prompt = Prompt { scribbles, ..self.prompt(&instance) };
+        if let Some(size) = self.state.shown().map(|image| image.size) {
+            self.keep_in_force(&instance, size);
+        }
+        let prompt = Prompt { scribbles: self.state.scribbles(id), ..self.prompt(&instance) };
         let request = Request::Propose { image: pixels, prompts: vec![prompt], options };
         self.request(request, aim, image, &[instance.id]);
     }
@@ -173,21 +207,26 @@ impl App {
         let Some(size) = self.state.document.dataset().image(running.image).map(|image| image.size) else { return };
         let mask = |(id, soft): &(InstanceId, Soft)| {
             let mut mask = soft.mask(size);
-            if corrects {
-                self.paint_strokes(*id, &mut mask);
+            match self.state.document.instance(*id) {
+                Some(object) if running.aim == Aim::Correction => self.correction(object, size).settle(&mut mask),
+                _ if corrects => self.paint_strokes(*id, &mut mask),
+                _ => {}
             }
             (*id, mask)
         };
         let fits = |(id, _): &&(InstanceId, Soft)| self.is_as_sent(&running, *id);
-        let masks: Vec<(InstanceId, Mask)> = shown.iter().filter(fits).map(mask).collect();
-        let masks: Vec<(InstanceId, &Mask)> = masks.iter().map(|(id, mask)| (*id, mask)).collect();
-        let done = self.state.set_masks(label, running.image, &masks);
+        let masks = shown.iter().filter(fits).map(mask);
+        let (same, others): (Vec<(InstanceId, Mask)>, Vec<_>) = masks.partition(|(id, mask)| self.has_mask(*id, mask));
+        let others: Vec<(InstanceId, &Mask)> = others.iter().map(|(id, mask)| (*id, mask)).collect();
+        let mut done = self.state.set_masks(label, running.image, &others);
+        done.extend(same.iter().map(|(id, _)| *id));
         for id in &done {
             self.state.suggestions.remove(id);
             if let Aim::Within(rect) = running.aim {
                 self.state.keep_box(*id, rect);
             }
         }
+        self.state.document.judge(done.iter().map(|&id| (id, Judgement::LOOKED_AT)));
         self.state.leave_proposed(&done);
         self.state.selection.clear();
         let (count, rest) = (done.len(), running.instances.len() - done.len());
@@ -209,10 +248,13 @@ impl App {
             return self.proposed_within(running.image, id, rect, proposal);
         }
         if running.aim == Aim::Correction {
-            if !self.state.set_masks("Correct mask", running.image, &[(id, &proposal.mask)]).is_empty() {
-                self.state.document.judge([(id, Judgement::LOOKED_AT)]);
-                self.state.suggestions.remove(&id);
-                self.state.say_masks(&[id], "Corrected: what you painted is held fixed; Enter goes on".to_owned());
+            // A step that changes nothing would still make pixels of a polygon.
+            if self.has_mask(id, &proposal.mask) {
+                self.state.say(Tone::Plain, "The mask has what you painted on this side already");
+            } else if proposal.mask.is_empty() {
+                self.state.say(Tone::Warning, "Nothing would be left of the object, so it stays as it was");
+            } else if self.correct(running.image, id, &proposal.mask, Some(proposal.expected_iou)) {
+                self.state.say_masks(&[id], "Corrected: what you painted is held fixed; Enter accepts".to_owned());
             }
             return;
         }

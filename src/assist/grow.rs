@@ -1,5 +1,5 @@
 //! How far a correction reaches: from the stroke over the pixels that the network itself finds at least as likely to be
-//! on the stroke's side, near the stroke.
+//! on the stroke's side, near the stroke. Of a stroke's points the half that is likelier on its side counts.
 //!
 //! The network alone hardly follows a stroke beyond its own pixels. Over 37 objects at 128 px, after three strokes at the
 //! middle of the largest error, the mean `IoU` went from .687 to .704 with the diffusion from the painted mask alone, and
@@ -23,6 +23,9 @@ pub(super) fn grow(mask: &mut [f32], logits: &[f32], scribble: &Scribble, region
     };
     let mut seeds: Vec<(usize, usize)> = scribble.points.iter().filter_map(cell).collect();
     seeds.dedup();
+    // A stroke that grazes the other side takes no more of that than it covers.
+    seeds.sort_by(|a, b| toward(logits, side, *b, scribble.inside).total_cmp(&toward(logits, side, *a, scribble.inside)));
+    seeds.truncate(seeds.len().div_ceil(2));
     for seed in seeds {
         for cell in reached(logits, side, seed, scribble.inside) {
             mask[cell] = f32::from(u8::from(scribble.inside));
@@ -30,11 +33,16 @@ pub(super) fn grow(mask: &mut [f32], logits: &[f32], scribble: &Scribble, region
     }
 }
 
+/// How likely the cell at `at` is to be on the side that counts as `inside` or not, as a logit.
+fn toward(logits: &[f32], side: usize, at: (usize, usize), inside: bool) -> f32 {
+    let logit = logits[at.1 * side + at.0];
+    if inside { logit } else { -logit }
+}
+
 /// The cells that hang together with `seed`, lie within reach, and are at least as likely on its side.
 fn reached(logits: &[f32], side: usize, seed: (usize, usize), inside: bool) -> Vec<usize> {
-    let toward = |cell: usize| if inside { logits[cell] } else { -logits[cell] };
     let start = seed.1 * side + seed.0;
-    let least = toward(start).min(0.0);
+    let least = toward(logits, side, seed, inside).min(0.0);
     let reach = REACH * side as f64;
     let near = |x: usize, y: usize| (x as f64 - seed.0 as f64).hypot(y as f64 - seed.1 as f64) <= reach;
     let mut seen = vec![false; side * side];
@@ -47,7 +55,7 @@ fn reached(logits: &[f32], side: usize, seed: (usize, usize), inside: bool) -> V
         let around = [(x.wrapping_sub(1), y), (x + 1, y), (x, y.wrapping_sub(1)), (x, y + 1)];
         for (x, y) in around.into_iter().filter(|&(x, y)| x < side && y < side) {
             let other = y * side + x;
-            if !seen[other] && near(x, y) && toward(other) >= least {
+            if !seen[other] && near(x, y) && toward(logits, side, (x, y), inside) >= least {
                 seen[other] = true;
                 cells.push(other);
             }

@@ -10,6 +10,7 @@ pub mod evidence;
 mod find;
 mod grow;
 mod highres;
+mod local;
 mod looks;
 mod memory;
 mod models;
@@ -46,6 +47,7 @@ use crate::job::Cancel;
 use crate::mask::Mask;
 use crate::model::device::{Compute, ComputeChoice, DeviceError, open};
 use crate::model::diffusion::process::StepsError;
+use crate::model::layer::halved;
 use crate::model::refiner::Refiner;
 use crate::model::segmenter::Segmenter;
 use crate::model::weights::WeightError;
@@ -112,8 +114,11 @@ impl Assistant {
     pub fn load_on(compute: Compute, paths: &ModelPaths) -> Result<Self, AssistError> {
         let device = compute.device();
         let file = paths.segmenter_file()?;
-        let segmenter = Segmenter::load(&file, &device)?;
-        let refiner = paths.refiner(&device)?;
+        let mut segmenter = Segmenter::load(&file, &device)?;
+        let mut refiner = paths.refiner(&device)?;
+        if compute.is_half() {
+            (segmenter, refiner) = (halved(segmenter), halved(refiner));
+        }
         Ok(Self { compute, segmenter, refiner, calibration: Calibration::of(&file), memory: Memory::default() })
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use image::RgbImage;
 
 use super::crop::{box_region, mask_crop};
+use super::local::near_strokes;
 use super::view::View;
 use crate::geometry::{Point, Rect};
 use crate::mask::{Mask, PixelRect, brush};
@@ -20,6 +21,8 @@ pub struct Prompt {
     pub rect: Rect,
     /// The mask that is there already; the result is then a change of it rather than a new one.
     pub mask: Option<Arc<Mask>>,
+    /// Whether that mask is somebody's work: it changes only around the strokes that it does not follow yet.
+    pub keeps_mask: bool,
     /// What certainly belongs to the object and what does not; later strokes count over earlier ones.
     pub scribbles: Vec<Scribble>,
     /// Other objects of its class.
@@ -38,6 +41,14 @@ impl Prompt {
     /// Whether the result is a change of something that is there, rather than a mask from noise alone.
     pub const fn is_edit(&self) -> bool {
         self.mask.is_some() || !self.scribbles.is_empty()
+    }
+
+    /// Makes `mask`, a result, obey the strokes, and keeps what is somebody's work elsewhere.
+    pub fn settle(&self, mask: &mut Mask) {
+        if let Some(present) = self.mask.as_ref().filter(|_| self.keeps_mask && !self.scribbles.is_empty()) {
+            *mask = near_strokes(present, mask, &self.scribbles);
+        }
+        self.scribbles.iter().for_each(|scribble| scribble.paint(mask));
     }
 
     /// The box with room for what was painted as inside.

@@ -210,7 +210,7 @@ impl Work<'_> {
         let agreement = several.then(|| agreement(&maps));
         let spread = several.then(|| Patch { rect: views[0].region, side: self.grid(), soft: spread(&maps, self.grid()) });
         let alternative = |((patch, mut mask), &quality): ((Patch, Mask), &f32)| {
-            prompt.scribbles.iter().for_each(|scribble| scribble.paint(&mut mask));
+            prompt.settle(&mut mask);
             let expected = self.proposer.calibration.expected(f64::from(quality), agreement);
             Alternative { mask, patch, expected_iou: expected as f32 }
         };

@@ -45,10 +45,16 @@ pub enum Change {
     Class(CategoryId),
     /// A person chose a class's colour, or took it off again.
     Color(CategoryId, Option<[u8; 3]>),
+    /// These are the usual colours that classes have, or had before they went.
+    Hues(BTreeMap<CategoryId, usize>),
     /// These are the digits that a person gave to classes.
     Digits(BTreeMap<u8, CategoryId>),
     /// These objects are exemplars of a class, the oldest first.
     Exemplars(Vec<(CategoryId, InstanceId)>),
+    /// These are the digits of classes that went, by the version of the step that they went with.
+    DigitsAway(BTreeMap<(CategoryId, u64), u8>),
+    /// These are the exemplars of classes that went, with the version of the step that they went with.
+    ExemplarsAway(Vec<(CategoryId, u64, InstanceId)>),
     /// An annotation file holds what the project held at a version.
     Exported(Target, u64),
     /// A person chose the folder of the images.
@@ -138,6 +144,10 @@ impl Change {
             Self::Color(class, None) => {
                 transaction.prepare_cached("DELETE FROM color WHERE class = ?1")?.execute([class.0])?;
             }
+            Self::Hues(hues) => {
+                transaction.execute("DELETE FROM hue", [])?;
+                put_hues(&transaction, hues)?;
+            }
             Self::Digits(digits) => {
                 transaction.execute("DELETE FROM digit", [])?;
                 put_digits(&transaction, digits)?;
@@ -145,6 +155,14 @@ impl Change {
             Self::Exemplars(exemplars) => {
                 transaction.execute("DELETE FROM exemplar", [])?;
                 put_exemplars(&transaction, exemplars)?;
+            }
+            Self::DigitsAway(digits) => {
+                transaction.execute("DELETE FROM digit_away", [])?;
+                put_digits_away(&transaction, digits)?;
+            }
+            Self::ExemplarsAway(exemplars) => {
+                transaction.execute("DELETE FROM exemplar_away", [])?;
+                put_exemplars_away(&transaction, exemplars)?;
             }
             Self::Exported(target, version) => put_target(&transaction, target, *version)?,
             Self::ImageFolder(folder) => set(&transaction, "image_folder", Stored(folder.as_path()))?,
@@ -298,6 +316,13 @@ pub(super) fn put_color(connection: &Connection, class: CategoryId, [red, green,
     Ok(())
 }
 
+pub(super) fn put_hues(connection: &Connection, hues: &BTreeMap<CategoryId, usize>) -> rusqlite::Result<()> {
+    for (class, &hue) in hues {
+        connection.prepare_cached("INSERT INTO hue VALUES (?1, ?2)")?.execute([class.0, hue as i64])?;
+    }
+    Ok(())
+}
+
 pub(super) fn put_digits(connection: &Connection, digits: &BTreeMap<u8, CategoryId>) -> rusqlite::Result<()> {
     for (&digit, class) in digits {
         connection.prepare_cached("INSERT INTO digit VALUES (?1, ?2)")?.execute(params![digit, class.0])?;
@@ -308,6 +333,22 @@ pub(super) fn put_digits(connection: &Connection, digits: &BTreeMap<u8, Category
 pub(super) fn put_exemplars(connection: &Connection, exemplars: &[(CategoryId, InstanceId)]) -> rusqlite::Result<()> {
     for (place, (class, object)) in exemplars.iter().enumerate() {
         connection.prepare_cached("INSERT INTO exemplar VALUES (?1, ?2, ?3)")?.execute([place as i64, class.0, object.0])?;
+    }
+    Ok(())
+}
+
+pub(super) fn put_digits_away(connection: &Connection, digits: &BTreeMap<(CategoryId, u64), u8>) -> rusqlite::Result<()> {
+    for (&(class, version), digit) in digits {
+        let values = params![class.0, version as i64, digit];
+        connection.prepare_cached("INSERT INTO digit_away VALUES (?1, ?2, ?3)")?.execute(values)?;
+    }
+    Ok(())
+}
+
+pub(super) fn put_exemplars_away(connection: &Connection, exemplars: &[(CategoryId, u64, InstanceId)]) -> rusqlite::Result<()> {
+    for (place, &(class, version, object)) in exemplars.iter().enumerate() {
+        let values = [place as i64, class.0, version as i64, object.0];
+        connection.prepare_cached("INSERT INTO exemplar_away VALUES (?1, ?2, ?3, ?4)")?.execute(values)?;
     }
     Ok(())
 }

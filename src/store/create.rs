@@ -5,11 +5,30 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 
 use super::change::{
-    GAP, put_category, put_color, put_digits, put_exemplars, put_image, put_instance, put_judgement, put_step, put_target, set,
+    GAP, put_category, put_color, put_digits, put_digits_away, put_exemplars, put_exemplars_away, put_hues, put_image, put_instance,
+    put_judgement, put_step, put_target, set,
 };
 use super::path::Stored;
 use super::{Contents, StoreError};
 use crate::job::{Cancel, Meter, Progress};
+
+/// The tables of what a project holds.
+const TABLES: [&str; 14] = [
+    "member",
+    "image",
+    "category",
+    "instance",
+    "step",
+    "reviewed",
+    "judged",
+    "left_out",
+    "color",
+    "hue",
+    "digit",
+    "exemplar",
+    "digit_away",
+    "exemplar_away",
+];
 
 /// Instances between two looks at the cancel flag.
 const CHUNK: usize = 1 << 13;
@@ -26,7 +45,7 @@ pub(super) fn fill(
     let transaction = connection.unchecked_transaction().map_err(sql)?;
     // Indices of sorted rows are made faster than kept.
     transaction.execute_batch("DROP INDEX instance_id; DROP INDEX instance_image;").map_err(sql)?;
-    for table in ["member", "image", "category", "instance", "step", "reviewed", "judged", "left_out", "color", "digit", "exemplar"] {
+    for table in TABLES {
         transaction.execute(&format!("DELETE FROM {table}"), []).map_err(sql)?;
     }
     // What a person's own copy began from stays.
@@ -52,8 +71,24 @@ pub(super) fn fill(
 }
 
 fn small(connection: &Connection, contents: &Contents) -> rusqlite::Result<()> {
-    let Contents { dataset, history, reviewed, judged, shown, class, colors, digits, exemplars, target, exported, image_folder, left_out } =
-        contents;
+    let Contents {
+        dataset,
+        history,
+        reviewed,
+        judged,
+        shown,
+        class,
+        colors,
+        hues,
+        digits,
+        exemplars,
+        digits_away,
+        exemplars_away,
+        target,
+        exported,
+        image_folder,
+        left_out,
+    } = contents;
     for (place, (key, value)) in dataset.document.iter().enumerate() {
         let values = params![place as i64, key, value.as_ref().map(crate::annotation::Verbatim::text)];
         connection.prepare_cached("INSERT INTO member VALUES (?1, ?2, ?3)")?.execute(values)?;
@@ -88,8 +123,11 @@ fn small(connection: &Connection, contents: &Contents) -> rusqlite::Result<()> {
     for (&class, &color) in colors {
         put_color(connection, class, color)?;
     }
+    put_hues(connection, hues)?;
     put_digits(connection, digits)?;
     put_exemplars(connection, exemplars)?;
+    put_digits_away(connection, digits_away)?;
+    put_exemplars_away(connection, exemplars_away)?;
     if let Some(folder) = image_folder {
         set(connection, "image_folder", Stored(folder.as_path()))?;
     }

@@ -88,8 +88,11 @@ impl Reader<'_> {
             shown: self.meta("shown")?.map(ImageId),
             class: self.meta("class")?.map(CategoryId),
             colors: self.records("SELECT class, rgb FROM color", color)?.into_iter().collect(),
+            hues: self.records("SELECT class, hue FROM hue", hue)?.into_iter().collect(),
             digits: self.records("SELECT digit, class FROM digit", digit)?.into_iter().collect(),
             exemplars: self.records("SELECT class, id FROM exemplar ORDER BY place", exemplar)?,
+            digits_away: self.records("SELECT class, version, digit FROM digit_away", digit_away)?.into_iter().collect(),
+            exemplars_away: self.records("SELECT class, version, id FROM exemplar_away ORDER BY place", exemplar_away)?,
             target: self.target()?,
             exported: self.number("exported")?.unwrap_or(0),
             image_folder: self.meta::<Stored<PathBuf>>("image_folder")?.map(|folder| folder.0),
@@ -197,6 +200,21 @@ fn exemplar(row: &Row<'_>) -> rusqlite::Result<(CategoryId, InstanceId)> {
 /// A digit with the class that it was given to.
 fn digit(row: &Row<'_>) -> rusqlite::Result<(u8, CategoryId)> {
     Ok((row.get(0)?, CategoryId(row.get(1)?)))
+}
+
+/// A class that went and the version of the step that it went with, with the digit that it had.
+fn digit_away(row: &Row<'_>) -> rusqlite::Result<((CategoryId, u64), u8)> {
+    Ok(((CategoryId(row.get(0)?), row.get::<_, i64>(1)? as u64), row.get(2)?))
+}
+
+/// A class that went and the version of the step that it went with, with an exemplar that it had.
+fn exemplar_away(row: &Row<'_>) -> rusqlite::Result<(CategoryId, u64, InstanceId)> {
+    Ok((CategoryId(row.get(0)?), row.get::<_, i64>(1)? as u64, InstanceId(row.get(2)?)))
+}
+
+/// A class with the place of its usual colour.
+fn hue(row: &Row<'_>) -> rusqlite::Result<(CategoryId, usize)> {
+    Ok((CategoryId(row.get(0)?), row.get::<_, i64>(1)? as usize))
 }
 
 /// A class with its colour.

@@ -60,10 +60,16 @@ pub struct Contents {
     pub class: Option<CategoryId>,
     /// The colours that a person chose for classes: red, green and blue.
     pub colors: BTreeMap<CategoryId, [u8; 3]>,
+    /// Which of the usual colours each class has, or had before it went; nothing where all have those of their places.
+    pub hues: BTreeMap<CategoryId, usize>,
     /// The digits that a person gave to classes.
     pub digits: BTreeMap<u8, CategoryId>,
     /// The objects that are exemplars of a class, the oldest first.
     pub exemplars: Vec<(CategoryId, InstanceId)>,
+    /// The digits of classes that went, by the version of the step that they went with.
+    pub digits_away: BTreeMap<(CategoryId, u64), u8>,
+    /// The exemplars of classes that went, with the version of the step that they went with.
+    pub exemplars_away: Vec<(CategoryId, u64, InstanceId)>,
     /// The annotation file that holds what the project held at version `exported`.
     pub target: Option<Target>,
     /// The version that the target holds.

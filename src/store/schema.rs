@@ -59,6 +59,17 @@ pub(super) const MIGRATIONS: &[&str] = &[
     -- The digits that a person gave to classes.
     CREATE TABLE digit (digit INTEGER PRIMARY KEY, class INTEGER NOT NULL);
 ",
+    "
+    -- The digits and the exemplars of classes that went, by the version of the step that they went with.
+    CREATE TABLE digit_away (
+        class INTEGER NOT NULL, version INTEGER NOT NULL, digit INTEGER NOT NULL, PRIMARY KEY (class, version)
+    ) WITHOUT ROWID;
+    CREATE TABLE exemplar_away (place INTEGER PRIMARY KEY, class INTEGER NOT NULL, version INTEGER NOT NULL, id INTEGER NOT NULL);
+",
+    "
+    -- Which of the usual colours each class has, or had before it went; nothing where all have those of their places.
+    CREATE TABLE hue (class INTEGER PRIMARY KEY, hue INTEGER NOT NULL);
+",
 ];
 
 /// Brings the project at `path` to the newest format; a new database gets all tables.

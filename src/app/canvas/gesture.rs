@@ -75,6 +75,8 @@ pub(super) enum Gesture {
 
 /// How near the pointer must come to a handle, in points.
 const REACH: f32 = 7.0;
+/// A drag that is shorter along both sides is a slip of a click, in points.
+const LEAST_BOX: f64 = 4.0;
 /// Half the width of a correcting stroke, in points.
 pub(super) const SCRIBBLE_RADIUS: f32 = 4.0;
 /// Smaller boxes around masks have no handles, which would leave no room for a click, in points.
@@ -286,7 +288,9 @@ impl Canvas {
             None | Some(Gesture::Pan) => {}
             Some(Gesture::Scribble { target, scribble }) => commands.push(Command::Scribble(target, scribble)),
             Some(Gesture::Draw { start, now }) => {
-                commands.push(Command::AddBox(Rect::from_corners(start, now)));
+                // What is no box is told of as a click is.
+                let end = if self.is_box(start, now) { now } else { start };
+                commands.push(Command::AddBox(Rect::from_corners(start, end)));
             }
             Some(Gesture::Band { start, now }) => {
                 let band = Rect::from_corners(start, now);
@@ -341,9 +345,13 @@ impl Canvas {
         commands
     }
 
-    /// Ends the gesture as if the button was let go now; what that asks for.
+    /// Ends the gesture though the button is still down; what that asks for. What is painted was meant where it is, all else
+    /// only where the button would have been let go.
     pub(crate) fn finish_gesture(&mut self, state: &State) -> Vec<Command> {
         let mut commands = Vec::new();
+        if !matches!(self.gesture, Some(Gesture::Stroke(_) | Gesture::Scribble { .. })) {
+            self.gesture = None;
+        }
         self.release(state, Modifiers::NONE, &mut commands);
         commands
     }
@@ -354,8 +362,14 @@ impl Canvas {
     }
 
     /// Whether the pointer went so far that more than a click was meant.
-    fn is_drag(&self, start: Point, now: Point) -> bool {
+    pub(super) fn is_drag(&self, start: Point, now: Point) -> bool {
         start.distance(now) * self.view.scale() >= 3.0
+    }
+
+    /// Whether the pointer went so far that a box was meant.
+    fn is_box(&self, start: Point, now: Point) -> bool {
+        let far_px = (now.x - start.x).abs().max((now.y - start.y).abs());
+        far_px * self.view.scale() >= LEAST_BOX
     }
 
     /// The selected object whose box has handles, and that box: its own, or the one that its mask is proposed in.

@@ -18,11 +18,13 @@ const DOTS: usize = 1500;
 impl Canvas {
     /// Adds a point to the outline that is drawn; one at its beginning, or twice in one place, closes it.
     pub(super) fn add_point(&mut self, at: Pos2, commands: &mut Vec<Command>) {
-        let near = |point: Option<&Point>| point.is_some_and(|&point| self.view.ui(point).distance(at) <= REACH);
-        if near(self.outline.first()) && self.outline.len() > 2 || near(self.outline.last()) {
+        let point = self.view.image_inside(at);
+        let closes = self.outline.len() > 2 && self.outline.first().is_some_and(|&first| self.view.ui(first).distance(at) <= REACH);
+        // The vertices of a small outline may be near each other.
+        if closes || self.outline.last().is_some_and(|&last| !self.is_drag(last, point)) {
             commands.extend(self.finish_outline());
         } else {
-            self.outline.push(self.view.image_inside(at));
+            self.outline.push(point);
         }
     }
 

@@ -9,6 +9,7 @@ use super::gesture::Gesture;
 use crate::annotation::{Instance, InstanceId, Shape};
 use crate::app::assistant::{Aim, Assistant};
 use crate::app::state::State;
+use crate::app::stroke;
 use crate::assist::Scribble;
 
 /// Which strokes of an object are in force, as of a revision of the data set.
@@ -23,12 +24,12 @@ impl Canvas {
     /// Draws the strokes of the selected object that are in force, and the one under way: green belongs to it, red does
     /// not.
     pub(super) fn paint_scribbles(&mut self, painter: &Painter, state: &State, assistant: &Assistant) {
-        let known = state.only_selected().and_then(|instance| Some((instance, state.scribbles.get(&instance.id)?)));
+        let known = state.only_selected().and_then(|instance| Some((instance, state.strokes.get(&instance.id)?)));
         if let Some((instance, strokes)) = known {
             let waits = assistant.running().is_some_and(|running| running.aim == Aim::Correction && running.instances == [instance.id]);
             let in_force = self.in_force(instance, strokes, waits, state);
-            for (scribble, _) in strokes.iter().zip(in_force.iter()).filter(|(_, is_drawn)| **is_drawn) {
-                self.paint_scribble(painter, scribble);
+            for (stroke, _) in strokes.iter().zip(in_force.iter()).filter(|(_, is_drawn)| **is_drawn) {
+                self.paint_scribble(painter, &stroke.scribble);
             }
         }
         if let Some(Gesture::Scribble { scribble, .. }) = &self.gesture {
@@ -38,7 +39,7 @@ impl Canvas {
 
     /// Which strokes of an object its mask follows; others were taken back or painted over. While it `waits` for the answer
     /// to the last one, all of them.
-    fn in_force(&mut self, instance: &Instance, strokes: &[Scribble], waits: bool, state: &State) -> Arc<[bool]> {
+    fn in_force(&mut self, instance: &Instance, strokes: &[stroke::Stroke], waits: bool, state: &State) -> Arc<[bool]> {
         let (revision, is_busy) = (state.document.revision(), self.is_busy());
         if let Some(known) = self.force.as_ref().filter(|known| known.id == instance.id && known.strokes.len() == strokes.len())
             // What comes while a hand is drawing is taken afterwards.
@@ -51,7 +52,7 @@ impl Canvas {
         } else {
             let image = state.shown().filter(|_| instance.shape != Shape::Box);
             let mask = image.and_then(|image| instance.mask(image.size).ok());
-            mask.map_or_else(|| vec![false; strokes.len()], |mask| Scribble::followed(strokes, &mask))
+            stroke::in_force(strokes, instance, mask.as_ref())
         };
         let strokes: Arc<[bool]> = followed.into();
         self.force = Some(Force { id: instance.id, revision, waits, strokes: Arc::clone(&strokes) });
@@ -80,19 +81,22 @@ mod tests {
     fn a_stroke_that_was_taken_back_is_not_in_force() {
         let (mut state, mut canvas) = empty_image();
         let size = state.shown().unwrap().size;
-        let stroke = |x: f64| Scribble { points: vec![Point::new(x, 10.0)], radius_px: 2.0, inside: true };
-        let (strokes, mut mask) = ([stroke(10.0), stroke(20.0)], Mask::new(size));
-        strokes[0].paint(&mut mask);
+        let painted = |x: f64| Scribble { points: vec![Point::new(x, 10.0)], radius_px: 2.0, inside: true };
+        let mut mask = Mask::new(size);
+        painted(10.0).paint(&mut mask);
         state.paint(None, Shape::from_mask(&mask));
         let (id, image) = (state.selection[0], state.shown().unwrap().id);
-        strokes[1].paint(&mut mask);
+        let onto = state.only_selected().unwrap().fingerprint();
+        // The last one agrees with the mask before it.
+        let strokes = [(10.0, None), (20.0, onto), (10.0, onto)].map(|(x, onto)| stroke::Stroke { scribble: painted(x), onto });
+        painted(20.0).paint(&mut mask);
         assert_eq!(state.set_masks("Correct mask", image, &[(id, &mask)]), [id]);
         let mut in_force = |state: &State, waits: bool| canvas.in_force(state.only_selected().unwrap(), &strokes, waits, state).to_vec();
-        assert_eq!(in_force(&state, false), [true, true]);
+        assert_eq!(in_force(&state, false), [true; 3]);
         state.document.step(false).unwrap();
-        assert_eq!(in_force(&state, false), [true, false]);
-        assert_eq!(in_force(&state, true), [true, true], "the answer to the second is still to come");
+        assert_eq!(in_force(&state, false), [true, false, false]);
+        assert_eq!(in_force(&state, true), [true; 3], "the answer to the last ones is still to come");
         state.document.step(true).unwrap();
-        assert_eq!(in_force(&state, false), [true, true]);
+        assert_eq!(in_force(&state, false), [true; 3]);
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use egui::text::CCursorRange;
-use egui::{Button, Response, RichText, ScrollArea, TextEdit, Ui, pos2, vec2};
+use egui::{Button, Popup, RectAlign, Response, RichText, ScrollArea, TextEdit, Ui, pos2, vec2};
 
 use super::menu::possible;
 use super::scroll::{self, Scroll};
@@ -13,6 +13,7 @@ use crate::annotation::{Category, CategoryId, InstanceId};
 use crate::app::class::in_use;
 use crate::app::command::{Command, entry};
 use crate::app::listed::Only;
+use crate::app::perform::plural;
 use crate::app::state::State;
 use crate::app::theme::{self, Palette};
 use crate::formats::lvis::{self, Mark, Marks};
@@ -160,7 +161,8 @@ fn menu_ui(response: &Response, state: &State, class: CategoryId, commands: &mut
         let count = state.instances_of(class).count();
         response.ctx.data_mut(|data| data.insert_temp(memory, count));
     }
-    response.context_menu(|ui| {
+    // At the edge of the window it moves as far as it must, but not to the other side of the pointer.
+    Popup::context_menu(response).align_alternatives(&[RectAlign::TOP_START]).show(|ui| {
         ui.set_min_width(150.0);
         let count = ui.data(|data| data.get_temp::<usize>(memory)).unwrap_or_default();
         let entries = [
@@ -171,7 +173,10 @@ fn menu_ui(response: &Response, state: &State, class: CategoryId, commands: &mut
             ("Delete", Command::DeleteClass(Some(class)), count == 0, in_use(count)),
         ];
         for (name, command, is_free, hindrance) in entries {
-            let button = ui.add_enabled(is_free && possible(state, &command), Button::new(name));
+            let is_used = !is_free && count > 0;
+            let entry = Button::new(name);
+            let entry = if is_used { entry.shortcut_text(format!("{count} object{}", plural(count))) } else { entry };
+            let button = ui.add_enabled(is_free && possible(state, &command), entry);
             if button.on_disabled_hover_text(hindrance).clicked() {
                 commands.push(command);
                 ui.close();

@@ -203,7 +203,7 @@ impl Dialog {
             Self::Export(wish) => transfer::export_ui(ui, wish, state, colors, commands),
             Self::Losses(losses) => transfer::losses_ui(ui, "What the format cannot hold", losses),
             Self::Failed(what, why) => transfer::losses_ui(ui, what, std::slice::from_ref(why)),
-            Self::LeftOut(records) => transfer::losses_ui(ui, "What was left out", records),
+            Self::LeftOut(records) => transfer::losses_ui(ui, "What was left out or needs a look", records),
             Self::Unwritten { why, then } => unwritten_ui(ui, why, then.as_deref(), colors, commands),
             Self::StopsTraining { then } => stops_training_ui(ui, then.as_deref(), commands),
             Self::Overtaken(path) => overtaken_ui(ui, path, commands),
@@ -367,6 +367,10 @@ fn settings_grid(ui: &mut Ui, settings: &mut Settings, started_on: DeviceChoice,
                 ui.selectable_value(&mut settings.device, choice, text);
             }
         });
+        ui.end_row();
+        ui.label("");
+        ui.selectable_value(&mut settings.device, DeviceChoice::GpuHalf, "GPU, half precision")
+            .on_hover_text("Faster on some graphics cards, and masks differ by single pixels; annotator --headless doctor measures it");
         ui.end_row();
         if settings.device != started_on {
             ui.label("");

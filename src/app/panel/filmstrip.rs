@@ -2,13 +2,13 @@
 //! nothing.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use egui::style::ScrollStyle;
 use egui::{Align2, FontId, Rect, Response, RichText, Role, ScrollArea, Sense, TextureHandle, TextureOptions, Ui, WidgetInfo, pos2, vec2};
 
 use super::tail;
 use crate::app::command::Command;
+use crate::app::document::ImageFile;
 use crate::app::icon::{self, Icon};
 use crate::app::picture::Pictures;
 use crate::app::state::State;
@@ -25,7 +25,7 @@ pub(crate) const NOTE: f32 = 26.0;
 /// The strip and its textures.
 #[derive(Default)]
 pub(crate) struct Filmstrip {
-    textures: HashMap<PathBuf, TextureHandle>,
+    textures: HashMap<ImageFile, TextureHandle>,
     /// The place that was brought into sight, of how many, and the width of the strip, in points, in which it was.
     shown: Option<(usize, usize, u32)>,
     /// Whether it is in sight: a strip goes no further in a frame than it could in the one before.
@@ -89,8 +89,8 @@ impl Filmstrip {
         let fill = if response.hovered() { colors.hovered } else { colors.raised };
         painter.rect_filled(rect, 6.0, fill);
         let frame = Rect::from_min_max(rect.min + vec2(3.0, 3.0), rect.max - vec2(3.0, 20.0));
-        let path = state.document.image_path(image);
-        if let Some(texture) = self.texture(ui.ctx(), &path, pictures) {
+        let file = state.document.image_file(image);
+        if let Some(texture) = self.texture(ui.ctx(), &file, pictures) {
             let size = texture.size_vec2();
             let scale = (frame.width() / size.x).min(frame.height() / size.y);
             let place = Rect::from_center_size(frame.center(), size * scale);
@@ -113,15 +113,15 @@ impl Filmstrip {
         Some(response.on_hover_text(&image.file_name))
     }
 
-    fn texture(&mut self, ctx: &egui::Context, path: &PathBuf, pictures: &Pictures) -> Option<&TextureHandle> {
-        if !self.textures.contains_key(path) {
+    fn texture(&mut self, ctx: &egui::Context, file: &ImageFile, pictures: &Pictures) -> Option<&TextureHandle> {
+        if !self.textures.contains_key(file) {
             if self.textures.len() >= KEPT {
                 self.textures.clear();
             }
-            let image = pictures.thumbnail(path)?;
-            self.textures.insert(path.clone(), ctx.load_texture("thumbnail", image, TextureOptions::LINEAR));
+            let image = pictures.thumbnail(file)?;
+            self.textures.insert(file.clone(), ctx.load_texture("thumbnail", image, TextureOptions::LINEAR));
         }
-        self.textures.get(path)
+        self.textures.get(file)
     }
 }
 

@@ -109,7 +109,7 @@ pub(crate) fn possible(state: &State, command: &Command) -> bool {
         Command::Undo => state.undo().is_some() || history.next_undo().is_some(),
         Command::Redo => history.next_redo().is_some(),
         Command::ToggleMark(_) => state.shown().is_some() && crate::formats::lvis::is_lvis(state.document.dataset()),
-        Command::Act(Act::Paste) => !state.clipboard.is_empty(),
+        Command::Act(Act::Paste | Act::PasteAnew) => !state.clipboard.is_empty(),
         Command::Nudge(..) => state.tool == Tool::Select && !state.selection.is_empty(),
         Command::Act(Act::Join) => state.selection.len() > 1,
         Command::Act(Act::Split | Act::MakePolygons) | Command::FillHoles => state.selected().any(|object| object.shape != Shape::Box),

@@ -19,11 +19,13 @@ pub(crate) fn ui(ui: &mut Ui, state: &State, height: f32, hovered: Option<Instan
     let objects: Vec<&Instance> = state.objects().collect();
     title(ui, "Objects", &objects.len().to_string(), colors);
     if objects.is_empty() {
-        ui.label(egui::RichText::new("None yet. Press R and draw a box.").size(12.5).color(colors.weak));
+        // What stands below does not move while objects are drawn.
+        ui.vertical(|ui| {
+            ui.set_min_height(height);
+            ui.label(egui::RichText::new("None yet. Press R and draw a box.").size(12.5).color(colors.weak));
+        });
         return None;
     }
-    // A short list leaves room for the classes, which move seldom while objects are drawn.
-    let height = height.min(objects.len().next_multiple_of(4) as f32 * (ROW + 1.0));
     ui.spacing_mut().item_spacing.y = 1.0;
     let area = ScrollArea::vertical().id_salt("objects").min_scrolled_height(height).max_height(height).auto_shrink([false, false]);
     let memory = ui.scope_id().with("followed");

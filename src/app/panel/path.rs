@@ -175,6 +175,8 @@ fn judged(path: &Path, wanted: Option<Wanted>) -> (bool, &'static str) {
         Some(Wanted::File(..)) if path.is_file() => (true, ""),
         Some(Wanted::New(_, None)) if has_folder() && path.file_name().is_some() => (true, ""),
         Some(Wanted::New(_, Some(_))) if path.is_dir() => (false, "This is a folder; add a file name."),
+        // On the way to a file.
+        Some(Wanted::File(..)) if path.is_dir() => (false, ""),
         Some(Wanted::New(..)) if path.is_file() => (true, "There is a file of this name; it is replaced."),
         Some(Wanted::New(..)) if has_folder() => (true, ""),
         None => (false, "There is no such file or folder."),
@@ -234,4 +236,17 @@ pub(super) fn several_ui(ui: &mut Ui, folder: &Path, files: &[Candidate], colors
     });
     ui.add_space(8.0);
     ui.button("Close").clicked() || chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_on_the_way_to_a_file_is_no_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let wanted = Some(Wanted::File("COCO annotations", "json"));
+        assert_eq!(judged(folder.path(), wanted), (false, ""));
+        assert_eq!(judged(&folder.path().join("none"), wanted), (false, "There is no such file."));
+    }
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use egui::{Align, Layout, ProgressBar, RichText, Ui};
+use egui::{Align, Color32, Layout, ProgressBar, RichText, Ui};
 
 use crate::app::assistant::{Aim, Assistant, Preparing, Readiness, Running};
-use crate::app::command::Command;
+use crate::app::chord::spelled;
+use crate::app::command::{Command, Tool, entry};
 use crate::app::panel::polish;
 use crate::app::state::{Message, PolishState, State, Tone};
 use crate::app::task;
@@ -92,19 +93,25 @@ fn said_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut Vec<Com
             commands.push(Command::Check);
         }
     }
-    if let Some((text, color)) = said {
+    if let Some((text, color)) = said.or_else(|| hint(state).map(|hint| (spelled(hint), colors.weak))) {
         ui.add(egui::Label::new(RichText::new(text).size(12.5).color(color)).truncate());
     }
 }
 
+/// What the tool in the hand does, and its keys.
+fn hint(state: &State) -> Option<&'static str> {
+    let is_drawing = state.tool != Tool::Select && state.shown().is_some();
+    entry(&Command::Use(state.tool)).filter(|_| is_drawing).map(|entry| entry.tip)
+}
+
+/// A bar with words on it. Before anything is done it is empty: its round beginning would lie under a part of the words.
+fn bar(share: f32, width: f32, words: String) -> ProgressBar {
+    let bar = ProgressBar::new(share).desired_width(width).desired_height(14.0).text(RichText::new(words).size(11.0));
+    if share > 0.0 { bar } else { bar.fill(Color32::TRANSPARENT) }
+}
+
 /// What the models are asked for, how far it is, and the button that stops it; gives what is to be said besides.
-fn running_ui(
-    ui: &mut Ui,
-    state: &State,
-    running: &Running,
-    facts: &Facts<'_>,
-    commands: &mut Vec<Command>,
-) -> Option<(String, egui::Color32)> {
+fn running_ui(ui: &mut Ui, state: &State, running: &Running, facts: &Facts<'_>, commands: &mut Vec<Command>) -> Option<(String, Color32)> {
     let colors = theme::palette(state.settings.look);
     let what = match running.aim {
         Aim::Refinement => "Refining",
@@ -130,8 +137,7 @@ fn running_ui(
         None => ("", 0.0, how_far(running)),
     };
     ui.label(RichText::new(format!("{what} {masks}{waiting}{until}")).size(12.5).color(colors.accent));
-    let bar = ProgressBar::new(share).desired_width(150.0).desired_height(14.0);
-    ui.add(bar.text(RichText::new(far).size(11.0)));
+    ui.add(bar(share, 150.0, far));
     if ui.small_button("Cancel (Esc)").clicked() {
         commands.push(Command::Cancel);
     }
@@ -187,7 +193,7 @@ fn facts_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>) {
 }
 
 /// The colour that goes with a message.
-const fn tone(message: &Message, colors: &Palette) -> egui::Color32 {
+const fn tone(message: &Message, colors: &Palette) -> Color32 {
     match message.tone {
         Tone::Plain => colors.text,
         Tone::Warning => colors.warn,
@@ -213,8 +219,7 @@ fn task_ui(ui: &mut Ui, progress: &Progress, colors: &Palette, stop: Command, co
         Some(share) => format!("{:.0} %, {left}", share * 100.0),
         None => "…".to_owned(),
     };
-    let bar = ProgressBar::new(progress.fraction().unwrap_or(0.0)).desired_width(170.0).desired_height(14.0);
-    ui.add(bar.text(RichText::new(text).size(11.0)));
+    ui.add(bar(progress.fraction().unwrap_or(0.0), 170.0, text));
     if ui.small_button("Stop").clicked() {
         commands.push(stop);
     }

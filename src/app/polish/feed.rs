@@ -75,7 +75,7 @@ impl Feed {
         let (sender, receiver) = sync_channel(1);
         spawn("polish", move || {
             for Page { path, size, objects } in handed {
-                let pixels = picture::load(&path).inspect_err(|error| tracing::warn!(%error, "an image is not polished")).ok();
+                let pixels = picture::load_for(&path, size).inspect_err(|error| tracing::warn!(%error, "an image is not polished")).ok();
                 let pixels = pixels.filter(|pixels| Size::new(pixels.width(), pixels.height()) == size).map(Arc::new);
                 for objects in objects.chunks(BATCH) {
                     if !send(&sender, pixels.as_ref(), objects, size, &options) {

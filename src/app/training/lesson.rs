@@ -122,7 +122,8 @@ const fn device_name(device: DeviceChoice) -> &'static str {
     match device {
         DeviceChoice::Auto => "auto",
         DeviceChoice::Cpu => "cpu",
-        DeviceChoice::Gpu => "gpu",
+        // Gradients are computed in full precision.
+        DeviceChoice::Gpu | DeviceChoice::GpuHalf => "gpu",
     }
 }
 

@@ -75,10 +75,15 @@ fn a_new_mask_can_be_left_or_taken_before_it_is_whole() {
         window.drag((70.0, 60.0), (100.0, 70.0), Modifiers::NONE);
         window.step_is_shown();
     };
-    enlarge(&mut window);
-    window.press(Key::Escape);
-    assert!(window.first_mask() == before && steps(&window) == count, "{}", window.says());
-    assert!(is_near(drawn(&window).unwrap(), Rect::new(20.0, 20.0, 50.0, 40.0)));
+    for (modifiers, key) in [(Modifiers::NONE, Key::Escape), (Modifiers::COMMAND, Key::Z)] {
+        enlarge(&mut window);
+        window.key(modifiers, key);
+        let is_stopped = !window.app().is_waiting();
+        assert!(is_stopped && window.has_mask() && steps(&window) == count, "{}", window.says());
+        assert_eq!(window.first_mask(), before);
+        assert!(is_near(drawn(&window).unwrap(), Rect::new(20.0, 20.0, 50.0, 40.0)));
+    }
+    assert_eq!(window.says(), "Stopped; the mask stays as it was, and nothing is taken back");
     enlarge(&mut window);
     window.press(Key::Enter);
     assert!(window.first_mask() != before && steps(&window) == count + 1, "{}", window.says());
@@ -110,6 +115,12 @@ fn a_box_that_is_no_box_is_told_of() {
     assert!(window.objects() == 0 && window.says().contains("outside the image"), "{}", window.says());
     window.draw_box((-2.0, 20.0), (30.0, 60.0));
     assert_eq!(window.objects(), 1, "a part of it lies on the image");
+    window.perform(Command::ActualSize);
+    window.draw_box((80.0, 30.0), (83.0, 33.0));
+    assert!(window.objects() == 1 && window.says().contains("Too small for a box"), "a slip of a click: {}", window.says());
+    window.perform(Command::Fit);
+    window.draw_box((80.0, 30.0), (83.0, 33.0));
+    assert_eq!(window.objects(), 2, "who looks closely means it");
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn two_classes_become_one_in_one_step_and_marks_of_lvis_with_them() {
 #[test]
 fn only_a_class_without_objects_is_deleted() {
     let mut window = window();
-    choose(&mut window, "cat", "Delete");
+    choose(&mut window, "cat", "Delete 1 object");
     assert_eq!(names(&window).len(), 4, "an object of another image has it");
     window.press(Key::Escape);
     window.perform(Command::DeleteClass(Some(CategoryId(1))));
@@ -224,6 +224,56 @@ fn enter_alone_takes_the_class_that_was_used_last_and_merges_nothing() {
 }
 
 #[test]
+fn the_class_before_is_chosen_again_where_the_chosen_one_is_taken_back() {
+    let mut window = window();
+    window.perform(Command::Assign(CategoryId(3)));
+    window.draw_box((60.0, 20.0), (90.0, 60.0));
+    window.press(Key::Slash);
+    write(&mut window, "wolf");
+    window.press(Key::Enter);
+    assert_eq!((chosen(&window), undo_label(&window).as_str()), ("wolf", "Add class"));
+    for (key, class) in [(Key::Z, "dog"), (Key::Y, "wolf"), (Key::Z, "dog")] {
+        window.key(Modifiers::COMMAND, key);
+        assert_eq!(chosen(&window), class);
+    }
+    window.perform(Command::Assign(CategoryId(4)));
+    window.perform(Command::Select(Vec::new()));
+    window.perform(Command::DeleteClass(None));
+    assert_eq!(chosen(&window), "bird", "an object has it");
+    window.key(Modifiers::COMMAND, Key::Z);
+    window.perform(Command::DeleteClass(None));
+    assert_eq!((names(&window).len(), chosen(&window)), (3, "dog"));
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!((names(&window).len(), chosen(&window)), (4, "bird"));
+}
+
+#[test]
+fn classes_have_their_colours_in_the_next_session_too() {
+    let mut window = Window::unasked(true);
+    window.all_is_read();
+    for name in ["ant", "bee", "cow"] {
+        window.perform(Command::NewClass(name.to_owned()));
+    }
+    let colors = |window: &Window| {
+        let state = window.app().state();
+        state.document.dataset().categories.iter().map(|class| state.color(class.id)).collect::<Vec<_>>()
+    };
+    let all = colors(&window);
+    let first = window.app().state().document.dataset().categories[0].id;
+    window.perform(Command::DeleteClass(Some(first)));
+    assert_eq!(colors(&window), all[1..]);
+    window.project_is_written();
+    let mut window = window.reopened();
+    assert_eq!((names(&window), colors(&window).as_slice()), (vec!["bee", "cow"], &all[1..]));
+    window.perform(Command::NewClass("dog".to_owned()));
+    assert!(!all.contains(&colors(&window)[2]), "one that went may come back");
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(chosen(&window), "cow", "as in the session before");
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!((names(&window), colors(&window)), (vec!["ant", "bee", "cow"], all));
+}
+
+#[test]
 fn among_many_classes_a_slip_is_no_new_class() {
     let folder = tempfile::tempdir().unwrap();
     RgbImage::new(120, 80).save(folder.path().join("a.png")).unwrap();
@@ -255,4 +305,30 @@ fn text_and_enter_in_one_frame_take_what_the_text_means() {
     window.harness.run_steps(3);
     assert_eq!(chosen(&window), "bird");
     assert_eq!(names(&window).len(), 4);
+}
+
+#[test]
+fn the_menu_of_a_class_opens_below_the_pointer_and_not_beside_it_to_the_left() {
+    let mut window = window();
+    let at = window.harness.get_by_label("Class cat").rect().center();
+    window.harness.get_by_label("Class cat").click_secondary();
+    window.harness.run_steps(4);
+    let entry = window.harness.get_by_label("Rename…").rect();
+    assert!(entry.top() > at.y && entry.right() > at.x + 40.0, "{entry:?} for a click at {at:?}");
+}
+
+#[test]
+fn what_a_class_is_meant_for_is_said() {
+    let mut window = Window::new(false);
+    for name in ["nut", "bolt"] {
+        window.perform(Command::NewClass(name.to_owned()));
+        assert_eq!(window.says(), format!("Next objects: {name}"));
+    }
+    window.draw_box((5.0, 5.0), (40.0, 40.0));
+    window.answered();
+    window.press(Key::Num1);
+    assert_eq!((window.class_of_first().as_str(), window.says().as_str()), ("nut", "Class of 1 object: nut"));
+    window.press(Key::Enter);
+    window.press(Key::Num2);
+    assert_eq!((window.class_of_first().as_str(), window.says().as_str()), ("nut", "Next objects: bolt"));
 }

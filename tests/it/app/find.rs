@@ -115,6 +115,36 @@ fn a_class_that_comes_back_has_its_digit_and_its_exemplars() {
 }
 
 #[test]
+fn a_class_that_comes_back_after_a_restart_has_its_digit_and_its_exemplars() {
+    let mut window = Window::new(false);
+    window.draw_box((10.0, 20.0), (40.0, 50.0));
+    window.answered();
+    window.press(Key::K);
+    let class = window.app().state().category.unwrap();
+    window.perform(Command::SetDigit(class, Some(7)));
+    window.perform(Command::Select(Vec::new()));
+    window.perform(Command::NewClass("other".to_owned()));
+    let heir = window.app().state().document.dataset().categories[1].id;
+    let known = |window: &Window| {
+        let state = window.app().state();
+        (state.class_of_digit(7), state.document.exemplars().len())
+    };
+    assert_eq!(known(&window), (Some(class), 1));
+    window.perform(Command::MergeClass(class, heir));
+    assert_eq!(known(&window), (None, 0));
+    for _ in 0..2 {
+        window.project_is_written();
+        window = window.reopened();
+        assert_eq!(known(&window), (None, 0));
+        window.perform(Command::Undo);
+        assert_eq!(known(&window), (Some(class), 1), "{}", window.says());
+        window.until("the crop is made", move |app| !app.state().exemplars.of(class).is_empty());
+        window.perform(Command::Redo);
+        assert_eq!(known(&window), (None, 0), "{}", window.says());
+    }
+}
+
+#[test]
 fn a_search_is_shown_and_escape_stops_it() {
     let mut window = Window::new(true);
     window.press(Key::B);

@@ -56,6 +56,35 @@ fn a_polygon_is_drawn_and_its_vertices_move_come_and_go() {
 }
 
 #[test]
+fn the_vertices_of_a_small_outline_may_be_near_each_other() {
+    let mut window = Window::new(true);
+    window.perform(Command::ActualSize);
+    window.press(Key::P);
+    for at in [(20.0, 20.0), (25.0, 20.0), (20.0, 25.0)] {
+        click(&mut window, at, Modifiers::NONE);
+    }
+    window.press(Key::Enter);
+    assert_eq!(window.objects(), 1, "{}", window.says());
+    assert_eq!(polygons(&window)[0].len(), 6);
+    for at in [(60.0, 40.0), (60.0, 40.0), (70.0, 40.0), (70.0, 46.0), (70.0, 46.0)] {
+        click(&mut window, at, Modifiers::NONE);
+    }
+    assert_eq!(window.objects(), 2, "twice in one place closes it");
+}
+
+#[test]
+fn the_brush_gets_no_wider_than_the_image() {
+    let mut window = Window::new(true);
+    window.press(Key::B);
+    for _ in 0..20 {
+        window.press(Key::CloseBracket);
+    }
+    assert!((window.app().state().brush_radius_px - 60.0).abs() < 1e-9, "{}", window.app().state().brush_radius_px);
+    window.press(Key::OpenBracket);
+    assert!((window.app().state().brush_radius_px - 48.0).abs() < 1e-9);
+}
+
+#[test]
 fn an_outline_that_is_not_finished_waits_on_its_image() {
     let mut window = Window::new(true);
     window.press(Key::P);

@@ -208,3 +208,21 @@ fn the_folder_of_the_images_can_be_chosen_and_is_kept() {
         assert_eq!(window.app().state().document.image_folder, pictures);
     }
 }
+
+#[test]
+fn a_picture_is_found_by_its_last_name_and_shown_as_its_record_sees_it() {
+    for (width, height) in [(120, 80), (80, 120)] {
+        let folder = tempfile::tempdir().unwrap();
+        let turned = crate::picture::png(&RgbImage::new(80, 120), image::metadata::Orientation::Rotate90);
+        std::fs::write(folder.path().join("a.png"), turned).unwrap();
+        let image = serde_json::json!({"id": 7, "file_name": "/elsewhere/pictures/a.png", "width": width, "height": height});
+        let json = serde_json::json!({"images": [image], "annotations": [], "categories": []});
+        let mut window = Window::over_json(folder, &json);
+        window.draw_box((20.0, 20.0), (70.0, 60.0));
+        window.answered();
+        let found = window.app().state().objects().next().unwrap().mask(Size::new(width, height));
+        assert!(window.has_mask() && found.is_ok(), "{}", window.says());
+        let notice = window.harness.query_by_label_contains("Shown as stored");
+        assert_eq!(notice.is_some(), width < height, "viewers turn what is upright here no more");
+    }
+}

@@ -88,3 +88,25 @@ fn a_mask_that_was_accepted_has_a_mark() {
     window.press(Key::Enter);
     window.harness.get_by_label("Object 1: object, accepted");
 }
+
+#[test]
+fn the_classes_stay_where_they_are_while_objects_are_drawn_and_go_with_the_line_above_them() {
+    let mut window = Window::unasked(true);
+    let top = |window: &Window| window.harness.get_by_label("Classes").rect().top();
+    let before = top(&window);
+    for number in 0..9 {
+        window.perform(Command::AddBox(Rect::new(f64::from(number) * 12.0, 20.0, 10.0, 30.0)));
+        let now = top(&window);
+        assert!((now - before).abs() < 0.5, "{now} with {} objects, {before} without", window.objects());
+    }
+    let line = window.harness.get_by_label("Between objects and classes").rect().center();
+    let end = line - egui::vec2(0.0, 60.0);
+    let button = |pos, pressed| Event::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers: Modifiers::NONE };
+    for event in [Event::PointerMoved(line), button(line, true), Event::PointerMoved(end), button(end, false)] {
+        window.harness.event(event);
+        window.harness.step();
+    }
+    window.harness.run_steps(2);
+    let moved = before - top(&window);
+    assert!((moved - 60.0).abs() < 2.0, "{moved}");
+}

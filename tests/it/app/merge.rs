@@ -9,7 +9,7 @@ const OPENED: &str = r#"{"images":[{"id":1,"file_name":"a.png","width":120,"heig
 
 const OTHER: &str = r#"{"images":[{"id":5,"file_name":"a.png","width":120,"height":80},
     {"id":6,"file_name":"b.png","width":80,"height":120},{"id":7,"file_name":"z.png","width":9,"height":9}],
-    "annotations":[{"id":1,"image_id":5,"category_id":2,"bbox":[10,10,20,20],"area":400,"iscrowd":0},
+    "annotations":[{"id":1,"image_id":5,"category_id":2,"bbox":[10,10,20,20],"area":400,"iscrowd":0,"hue":3},
     {"id":2,"image_id":5,"category_id":1,"bbox":[40,40,20,20],"area":400,"iscrowd":0,"note":"theirs"},
     {"id":3,"image_id":6,"category_id":1,"bbox":[40,40,20,20],"area":400,"iscrowd":0},
     {"id":4,"image_id":7,"category_id":1,"bbox":[1,1,4,4],"area":16,"iscrowd":0}],
@@ -28,6 +28,7 @@ fn objects_of_another_file_come_in_one_step_and_what_is_left_out_is_listed() {
     window.harness.get_by_label_contains("1 images are not in the data set and were left out: image 7 (z.png)");
     window.harness.get_by_label_contains("2 objects lie on images that were left out");
     window.harness.get_by_label_contains("1 objects are there already");
+    window.harness.get_by_label_contains("`hue` of annotation 1");
     window.harness.get_by_label("Close").click();
     window.harness.run_steps(2);
     assert_eq!(counts(&window), (2, 2));

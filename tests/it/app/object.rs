@@ -45,6 +45,24 @@ fn hidden_objects_are_neither_selected_nor_visited() {
 }
 
 #[test]
+fn boxes_of_what_was_copied_get_new_masks_on_the_next_image() {
+    let mut window = Window::new(false);
+    paint(&mut window, 40.0);
+    window.harness.event(Event::Copy);
+    window.harness.step();
+    let copied = window.app().state().only_selected().unwrap().clone();
+    window.press(Key::D);
+    window.until("the image is shown", App::is_image_ready);
+    window.key(Modifiers::SHIFT, Key::V);
+    window.answered();
+    let pasted = window.app().state().objects().next().unwrap().clone();
+    assert!(pasted.shape != Shape::Box && pasted.category_id == copied.category_id);
+    assert_eq!(window.app().state().document.judgement(pasted.id).expected_iou.map(|sure| sure > 0.0), Some(true));
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.app().state().objects().next().map(|object| (object.bbox, &object.shape)), Some((copied.bbox, &Shape::Box)));
+}
+
+#[test]
 fn objects_are_copied_to_another_image_and_beside_themselves() {
     let mut window = Window::unasked(true);
     paste(&mut window);

@@ -460,3 +460,16 @@ fn a_data_set_is_polished_paused_and_gone_on_with() {
     window.perform(Command::PausePolish);
     window.until("it went on", reviewing);
 }
+
+#[test]
+fn what_is_refined_to_no_avail_is_told_in_plain_words() {
+    let mut window = Window::unasked(false);
+    let whole = Mask::filled(Size::new(120, 80), Rect::new(0.0, 0.0, 120.0, 80.0));
+    window.perform(Command::Paint(None, Shape::from_mask(&whole)));
+    let same = "The mask stays as it is: nothing clearly better was found";
+    for more in [". G once more changes it more freely", ""] {
+        window.press(Key::G);
+        window.answered();
+        assert_eq!(window.says(), format!("{same}{more}"));
+    }
+}

@@ -288,3 +288,19 @@ fn a_small_object_is_shown_large_in_a_review_and_left_where_it_is_by_tab() {
     assert!(window.app().state().review.is_some());
     assert!(scale(&window) > 1.1 * fitted, "{} and {fitted}", scale(&window));
 }
+
+#[test]
+fn a_tool_that_draws_tells_its_keys_as_long_as_nothing_else_is_said() {
+    let mut window = Window::unasked(true);
+    let hints = [(Key::P, "Enter or the first point closes it"), (Key::B, "drag erases"), (Key::M, "takes it out")];
+    for (key, hint) in hints {
+        window.press(key);
+        window.harness.get_by_label_contains(hint);
+    }
+    window.perform(Command::ToggleReviewed);
+    assert!(window.harness.query_by_label_contains("takes it out").is_none(), "{}", window.says());
+    window.press(Key::V);
+    for (_, hint) in hints {
+        assert!(window.harness.query_by_label_contains(hint).is_none(), "{hint}");
+    }
+}

@@ -83,13 +83,13 @@ fn an_object_that_was_selected_on_the_canvas_leaves_nothing_selected() {
 #[test]
 fn a_row_that_is_in_sight_stays_where_it_is_when_its_object_is_selected_elsewhere() {
     let mut window = window(40);
-    let at = row(&window, 6).unwrap();
-    window.perform(Command::Select(vec![InstanceId(6)]));
+    let at = row(&window, 5).unwrap();
+    window.perform(Command::Select(vec![InstanceId(5)]));
     window.harness.run_steps(2);
-    assert_eq!(row(&window, 6), Some(at));
+    assert_eq!(row(&window, 5), Some(at));
     window.perform(Command::Select(vec![InstanceId(30)]));
     window.harness.run_steps(2);
-    assert!(row(&window, 30).is_some() && row(&window, 6).is_none());
+    assert!(row(&window, 30).is_some() && row(&window, 5).is_none());
 }
 
 /// A window with forty classes of which the last one is chosen.

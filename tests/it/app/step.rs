@@ -1,7 +1,7 @@
 //! Steps of the history that were done elsewhere.
 
 use super::*;
-use annotator::annotation::CategoryId;
+use annotator::annotation::{CategoryId, InstanceId};
 use annotator::app::chord::Chord;
 use annotator::app::command::entry;
 
@@ -65,6 +65,27 @@ fn a_step_of_many_images_is_named_first_unless_it_was_just_done() {
 }
 
 #[test]
+fn a_step_about_classes_is_taken_back_where_it_was_done() {
+    let mut window = Window::over_lvis(TEXT);
+    let now = |window: &Window| (classes(window), window.app().state().image);
+    window.perform(Command::GoTo(1));
+    window.perform(Command::Select(vec![InstanceId(2)]));
+    window.perform(Command::Assign(CategoryId(1)));
+    window.perform(Command::GoTo(2));
+    window.perform(Command::MergeClass(CategoryId(2), CategoryId(1)));
+    assert_eq!(now(&window), (1, 2));
+    window.perform(Command::Undo);
+    assert_eq!((now(&window), window.says().as_str()), ((2, 2), "Taken back: Merge class"), "its object is on another image");
+    window.perform(Command::Redo);
+    assert_eq!(now(&window), (1, 2));
+    window.perform(Command::GoTo(1));
+    window.perform(Command::Undo);
+    assert_eq!((now(&window), window.says().as_str()), ((1, 1), "Ctrl+Z again takes back, on 1 image: Merge class"));
+    window.perform(Command::Undo);
+    assert_eq!(now(&window), (2, 1));
+}
+
+#[test]
 fn a_message_names_the_key_that_the_person_has_chosen() {
     let mut window = Window::unasked(true);
     let draw = |window: &mut Window, keys: &[&str]| {
@@ -122,4 +143,38 @@ fn a_mark_of_review_is_taken_back_where_it_is_the_newest() {
     assert_eq!((now(&window), window.says().as_str()), ((1, 1), "Ctrl+Z again takes back: Draw box"));
     undo(&mut window);
     assert_eq!(now(&window), (0, 1), "what was announced is done");
+}
+
+#[test]
+fn what_was_said_of_a_step_goes_with_the_next_change_or_selection() {
+    let mut window = Window::unasked(true);
+    window.all_is_read();
+    window.perform(Command::AddBox(Rect::new(50.0, 20.0, 40.0, 30.0)));
+    window.press(Key::V);
+    let taken_back = |window: &mut Window| {
+        window.perform(Command::Undo);
+        assert_eq!(window.says(), "Taken back: Move object");
+    };
+    window.perform(Command::Nudge(3, 0));
+    taken_back(&mut window);
+    window.perform(Command::ZoomIn);
+    assert_eq!(window.says(), "Taken back: Move object", "looking closer changes nothing");
+    window.perform(Command::Nudge(0, 3));
+    assert_eq!(window.says(), "");
+    taken_back(&mut window);
+    window.perform(Command::Select(Vec::new()));
+    assert_eq!(window.says(), "");
+}
+
+#[test]
+fn a_box_whose_mask_is_taken_back_is_selected_where_nothing_is() {
+    let mut window = Window::new(false);
+    window.draw_box((20.0, 20.0), (70.0, 60.0));
+    window.answered();
+    window.press(Key::Enter);
+    assert!(window.has_mask() && window.app().state().selection.is_empty());
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert!(!window.has_mask());
+    window.press(Key::Delete);
+    assert_eq!(window.objects(), 0);
 }

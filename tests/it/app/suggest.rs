@@ -46,11 +46,11 @@ fn strokes_correct_the_mask_and_stay_obeyed() {
     window.answered();
     assert!(window.first_mask().get(21, 21) && !window.first_mask().get(45, 40));
     let id = window.app().state().objects().next().unwrap().id;
-    assert_eq!(window.app().state().scribbles[&id].len(), 2);
+    assert_eq!(window.app().state().strokes[&id].len(), 2);
     window.key(Modifiers::COMMAND, Key::Z);
     window.drag((60.0, 30.0), (61.0, 30.0), Modifiers::NONE);
     window.answered();
-    assert_eq!(window.app().state().scribbles[&id].len(), 2, "the stroke that was taken back is forgotten");
+    assert_eq!(window.app().state().strokes[&id].len(), 2, "the stroke that was taken back is forgotten");
     assert!(window.first_mask().get(45, 40));
 }
 
@@ -247,12 +247,15 @@ fn what_is_known_of_a_mask_goes_when_a_hand_changes_it() {
     window.drag((45.0, 40.0), (46.0, 40.0), Modifiers::ALT);
     window.answered();
     assert!(judgement(&window).expected_iou.is_none(), "of a mask that it was given the model always thinks well");
-    assert_eq!(window.app().state().scribbles[&id].len(), 1);
+    assert_eq!(window.app().state().strokes[&id].len(), 1);
+    assert!(!judgement(&window).looked_at, "only Enter accepts");
+    window.press(Key::Enter);
+    window.perform(Command::Select(vec![id]));
     window.press(Key::V);
     window.press(Key::Delete);
-    assert!(window.app().state().scribbles.is_empty() && !judgement(&window).looked_at, "the id may come to another object");
+    assert!(window.app().state().strokes.is_empty() && !judgement(&window).looked_at, "the id may come to another object");
     window.key(Modifiers::COMMAND, Key::Z);
-    assert!(judgement(&window).looked_at, "a person corrected the mask that is there again");
+    assert!(judgement(&window).looked_at, "a person accepted the mask that is there again");
 }
 
 /// A window on what `window`, which is closed, had open.
@@ -382,7 +385,7 @@ fn a_stroke_is_obeyed_though_one_goes_on_before_the_model_answers() {
     window.perform(Command::Scribble(Some(second), stroke(90.0, 70.0)));
     assert!(window.first_mask().get(90, 20), "a stroke on another object comes first");
     window.perform(Command::Scribble(Some(first), stroke(100.0, 20.0)));
-    let count = |id: InstanceId| window.app().state().scribbles[&id].len();
+    let count = |id: InstanceId| window.app().state().strokes[&id].len();
     assert_eq!((count(first), count(second)), (3, 1), "none is forgotten");
 
     let before = window.first_mask();
@@ -405,4 +408,35 @@ fn what_refines_a_mask_or_closes_the_document_obeys_a_stroke_first() {
     window.perform(Command::Scribble(Some(first), stroke(90.0, 20.0)));
     let window = window.reopened();
     assert!(window.first_mask().get(90, 20));
+}
+
+#[test]
+fn a_stroke_that_changes_nothing_is_no_step_and_leaves_a_polygon_one() {
+    for slow in [false, true] {
+        let mut window = Window::new(slow);
+        window.all_is_read();
+        window.until("the image is shown", App::is_image_ready);
+        let corners = [(20.0, 20.0), (70.0, 20.0), (70.0, 60.0), (20.0, 60.0)];
+        window.perform(Command::AddPolygon(corners.map(|(x, y)| Point::new(x, y)).to_vec()));
+        let now = |window: &Window| {
+            let state = window.app().state();
+            (state.objects().next().unwrap().clone(), state.document.history().done().len())
+        };
+        let before = now(&window);
+        assert!(matches!(before.0.shape, Shape::Polygons(_)));
+        window.perform(Command::Scribble(Some(before.0.id), stroke(45.0, 40.0)));
+        if slow {
+            window.step_is_shown();
+            window.press(Key::Enter);
+            assert!(window.says().starts_with("1 mask accepted as shown"), "{}", window.says());
+        } else {
+            window.answered();
+            assert_eq!(window.says(), "The mask has what you painted on this side already");
+            let whole = Scribble { radius_px: 200.0, inside: false, ..stroke(45.0, 40.0) };
+            window.perform(Command::Scribble(Some(before.0.id), whole));
+            window.answered();
+            assert_eq!(window.says(), "Nothing would be left of the object, so it stays as it was");
+        }
+        assert_eq!(now(&window), before);
+    }
 }
