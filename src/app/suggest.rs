@@ -76,16 +76,15 @@ impl App {
         object.and_then(|object| object.mask(mask.size()).ok()).is_some_and(|present| present == *mask)
     }
 
-    /// Gives an object its corrected mask, which is as much accepted as the one before; whether it has it now.
+    /// Gives an object its corrected mask, which nobody has accepted yet; whether it has it now.
     fn correct(&mut self, image: ImageId, id: InstanceId, mask: &Mask, expected_iou: Option<f32>) -> bool {
         let Some(is_proposal) = self.state.document.instance(id).map(|instance| self.is_proposal(instance)) else { return false };
         let before = self.state.document.judgement(id);
         if self.state.set_masks("Correct mask", image, &[(id, mask)]).is_empty() {
             return false;
         }
-        let expected = expected_iou.or(before.expected_iou).filter(|_| is_proposal).map(Judgement::expected);
-        let judged = if before.looked_at { Some(Judgement::LOOKED_AT) } else { expected };
-        self.state.document.judge(judged.map(|judged| (id, judged)));
+        let expected = expected_iou.or(before.expected_iou).filter(|_| is_proposal);
+        self.state.document.judge(expected.map(|iou| (id, Judgement::expected(iou))));
         self.state.suggestions.remove(&id);
         true
     }

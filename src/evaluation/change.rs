@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Agreement, Overlap, Scale, Scores, Stopped, Watch, agreement, precision_by, stands_for};
+use super::{Agreement, Overlap, Scale, Scores, Stopped, Watch, agreement, has_their_ids, precision_by, stands_for};
 use crate::annotation::{Dataset, Instance, InstanceId, Verbatim};
 
 /// Sources with a row of their own, those with the most objects.
@@ -17,8 +17,10 @@ pub struct Row {
     /// What the group has in common.
     pub name: String,
     /// Before.
+    #[serde(skip_serializing_if = "Scores::is_empty")]
     pub before: Scores,
     /// After.
+    #[serde(skip_serializing_if = "Scores::is_empty")]
     pub after: Scores,
     /// Boundary average precision before and after, of the group alone. A mask without a score counts with 1.
     pub boundary_ap: [f64; 2],
@@ -47,14 +49,16 @@ struct Compared<'a> {
     instances: [&'a Instance; 3],
 }
 
-/// Compares `before` and `after` with `truth`, object by object. Crowds are left out.
+/// Compares `before` and `after` with `truth`, object by object. Crowds are left out, and all where the ids of one are those
+/// of other objects.
 ///
 /// # Errors
 /// When the comparison was stopped.
 pub fn change<'a>(truth: &'a Dataset, before: &'a Dataset, after: &'a Dataset, watch: &mut Watch<'_>) -> Result<Change, Stopped> {
     let sizes = truth.sizes();
     let index = |dataset: &'_ Dataset| -> HashMap<InstanceId, usize> {
-        dataset.instances.iter().enumerate().map(|(place, instance)| (instance.id, place)).collect()
+        let with_ids: &[Instance] = if has_their_ids(truth, dataset) { &dataset.instances } else { &[] };
+        with_ids.iter().enumerate().map(|(place, instance)| (instance.id, place)).collect()
     };
     let (old, new) = (index(before), index(after));
     let sources: HashMap<InstanceId, String> =

@@ -16,7 +16,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::annotation::{Dataset, Instance, InstanceId, Shape};
+use crate::annotation::{CategoryId, Dataset, ImageId, Instance, InstanceId, Shape};
+use crate::geometry::Rect;
 pub use crate::job::{Stopped, Watch};
 
 pub use alignment::align;
@@ -25,6 +26,11 @@ pub use change::{Change, Row, change};
 pub use object::{Agreement, agreement};
 pub use precision::{Precision, PrecisionError, box_precision, precision};
 pub use reliability::{Bin, Reliability};
+
+/// Fewer predictions with the ids of other objects are mistakes of their own.
+const FEWEST_FOREIGN: usize = 3;
+/// So small a share of them likewise.
+const FOREIGN_SHARE: f64 = 0.02;
 
 /// The size of an object by its stored area, in COCO's classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -67,6 +73,11 @@ pub struct Scores {
 }
 
 impl Scores {
+    /// Whether the group has no objects, of which no mean tells anything.
+    fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     fn of<'a>(agreements: impl Iterator<Item = &'a Agreement>) -> Self {
         let mut sum = Self::default();
         for one in agreements {
@@ -91,12 +102,16 @@ impl Scores {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Table {
     /// All objects.
+    #[serde(skip_serializing_if = "Scores::is_empty")]
     pub all: Scores,
     /// Small ones.
+    #[serde(skip_serializing_if = "Scores::is_empty")]
     pub small: Scores,
     /// Medium ones.
+    #[serde(skip_serializing_if = "Scores::is_empty")]
     pub medium: Scores,
     /// Large ones.
+    #[serde(skip_serializing_if = "Scores::is_empty")]
     pub large: Scores,
     /// Objects of the truth for which there is no prediction with their id, or only a box in place of a mask; they count
     /// with 0.
@@ -150,13 +165,41 @@ pub fn compare(truth: &Dataset, prediction: &Dataset, watch: &mut Watch<'_>) -> 
     Ok(table)
 }
 
-/// Whether the ids of most predictions are not plainly those of other objects, on other images or in other places.
+/// Whether the ids of the predictions are not plainly those of other objects, on other images or in other places: of most, or
+/// of some of which another prediction has the place, as where objects were deleted and the rest numbered anew.
 fn has_their_ids(truth: &Dataset, prediction: &Dataset) -> bool {
     let objects: HashMap<InstanceId, &Instance> = truth.instances.iter().map(|object| (object.id, object)).collect();
-    let places = prediction.instances.iter().filter_map(|other| Some((other, *objects.get(&other.id)?)));
+    let places: Vec<(&Instance, &Instance)> =
+        prediction.instances.iter().filter_map(|other| Some((other, *objects.get(&other.id)?))).collect();
     let touches = |a: &Instance, b: &Instance| a.bbox.expanded(1.0).shared(b.bbox.expanded(1.0)) > 0.0;
-    let are_here: Vec<bool> = places.map(|(other, object)| other.image_id == object.image_id && touches(other, object)).collect();
-    2 * are_here.iter().filter(|is_here| **is_here).count() >= are_here.len()
+    let is_here = |(other, object): &(&Instance, &Instance)| other.image_id == object.image_id && touches(other, object);
+    let strayed: Vec<&Instance> = places.iter().filter(|pair| !is_here(pair)).map(|(_, object)| *object).collect();
+    if 2 * strayed.len() > places.len() {
+        return false;
+    }
+    if strayed.len() < FEWEST_FOREIGN {
+        return true;
+    }
+    let mut groups: HashMap<(ImageId, CategoryId), Vec<&Instance>> = HashMap::new();
+    let mut by_side: Vec<&Instance> = prediction.instances.iter().collect();
+    by_side.sort_by(|a, b| a.bbox.x.total_cmp(&b.bbox.x));
+    for other in by_side {
+        groups.entry((other.image_id, other.category_id)).or_default().push(other);
+    }
+    let has_other = |object: &Instance| {
+        let Some(group) = groups.get(&(object.image_id, object.category_id)) else { return false };
+        // Boxes that share half of their union start no farther apart.
+        let Rect { x, width, .. } = object.bbox;
+        let first = group.partition_point(|other| other.bbox.x < x - 1.5 * width);
+        group[first..].iter().take_while(|other| other.bbox.x <= x + width / 2.0).any(|other| {
+            let overlap = object.bbox.iou(other.bbox);
+            // One that fits the object with its own id better belongs to that.
+            let own = objects.get(&other.id).filter(|own| own.image_id == other.image_id);
+            overlap > 0.5 && own.is_none_or(|own| own.bbox.iou(other.bbox) < overlap)
+        })
+    };
+    let foreign = strayed.into_iter().filter(|object| has_other(object)).count();
+    foreign < FEWEST_FOREIGN || foreign as f64 <= FOREIGN_SHARE * places.len() as f64
 }
 
 /// An object of the truth, the prediction with its id, and how well they agree; `None` where they cannot be compared.

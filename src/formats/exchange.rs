@@ -222,7 +222,7 @@ fn usable(dataset: &mut Dataset, tally: &mut Tally) {
 fn lost_members(dataset: &Dataset, format: Format, tally: &mut Tally) {
     let names: Vec<&str> = dataset.document.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name.as_str()).collect();
     tally.add_many(Kind::Member, names.len(), names.join(", "));
-    if matches!(format, Format::Masks | Format::Semantic) || !is_counted(dataset) {
+    if matches!(format, Format::Masks | Format::Semantic) || !is_counted(dataset, format) {
         let ids = dataset.images.len() + dataset.instances.len() + dataset.categories.len();
         tally.add_many(Kind::Id, ids, "of images, annotations and classes");
     }
@@ -257,14 +257,14 @@ fn lost_members(dataset: &Dataset, format: Format, tally: &mut Tally) {
 }
 
 /// Whether a reader that counts records from 1, images by their names, objects image by image and classes of one name as one,
-/// gives them the ids that they have.
-fn is_counted(dataset: &Dataset) -> bool {
+/// gives them the ids that they have. CVAT's one file keeps the images in their order.
+fn is_counted(dataset: &Dataset, format: Format) -> bool {
     let Dataset { images, categories, instances, .. } = dataset;
     let is_after =
         |a: &Image, b: &Image| Path::new(&a.file_name) < Path::new(&b.file_name) && folder::natural(&a.file_name, &b.file_name).is_lt();
     let names: HashSet<&str> = categories.iter().map(|category| category.name.as_str()).collect();
     names.len() == categories.len()
-        && images.is_sorted_by(is_after)
+        && (format == Format::Cvat || images.is_sorted_by(is_after))
         && instances.is_sorted_by_key(|instance| instance.image_id)
         && images.iter().zip(1..).all(|(image, count)| image.id == ImageId(count))
         && categories.iter().zip(1..).all(|(category, count)| category.id == CategoryId(count))
@@ -382,6 +382,14 @@ impl Builder {
         let id = ImageId(self.dataset.images.len() as i64 + 1);
         self.dataset.images.push(Image { id, file_name, size, source: None });
         id
+    }
+
+    /// Gives an image another size.
+    pub fn resize(&mut self, id: ImageId, size: Size) {
+        let place = usize::try_from(id.0 - 1).ok();
+        if let Some(image) = place.and_then(|place| self.dataset.images.get_mut(place)) {
+            image.size = size;
+        }
     }
 
     /// The class of this name, added where it is new.

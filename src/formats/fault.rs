@@ -142,6 +142,12 @@ pub enum Fault {
     /// No YAML.
     #[error("{0}")]
     Yaml(#[from] yaml_rust2::ScanError),
+    /// An XML file that ends too early.
+    #[error("ends before its `</annotation>`")]
+    CutOff,
+    /// An image of a size that neither its record nor a picture tells.
+    #[error("has no usable `size`, and no picture of its name in JPEGImages, in images or beside the file tells it")]
+    NoSize,
     /// No text.
     #[error("is not UTF-8 text")]
     Text,

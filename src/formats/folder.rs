@@ -98,6 +98,14 @@ impl Finder {
         let own = folder.join(name);
         if own.is_file() { own } else { path }
     }
+
+    /// Why the picture of the image with this name is not taken from `folder` itself although a file of the last part of its
+    /// name lies there; `None` where none lies there or none is needed.
+    pub fn refusal(&self, folder: &Path, file_name: &str) -> Option<String> {
+        let name = last_part(file_name);
+        let is_refused = has_folder(file_name) && self.shared.contains(name) && !folder.join(file_name).exists();
+        (is_refused && folder.join(name).is_file()).then(|| format!("{name} is there, but more than one record ends in it"))
+    }
 }
 
 /// Whether the name leads into another folder, by the separators of any system.
@@ -200,6 +208,8 @@ mod tests {
         for name in &names[2..] {
             assert_eq!(found(name), at(name), "two images have it, it is there, or nothing is");
         }
+        let told = names.map(|name| finder.refusal(folder.path(), name).is_some());
+        assert_eq!(told, [false, false, true, true, false, false], "only where a file is there that two names end in");
         assert_eq!(Finder::new(&images[..3]).path(folder.path(), names[2]), at("c.jpg"));
         assert_eq!(Finder::new(&[image("c.jpg"), image(names[2])]).path(folder.path(), names[2]), at(names[2]));
     }

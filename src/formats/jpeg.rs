@@ -14,15 +14,10 @@ pub(super) fn size<R: Read + Seek>(file: &mut BufReader<R>) -> Option<Size> {
         return None;
     }
     loop {
-        let [0xff, mut marker] = bytes::<2>(file)? else { return None };
-        // Any number of these may stand before a marker.
-        while marker == 0xff {
-            [marker] = bytes::<1>(file)?;
-        }
-        let length = match marker {
-            0x01 | 0xd0..=0xd7 => continue,
-            0xd8..=0xda => return None,
-            _ => u16::from_be_bytes(bytes(file)?),
+        let (marker, length) = match marker(file)? {
+            (0x01 | 0xd0..=0xd7, _) => continue,
+            (_, None) => return None,
+            (marker, Some(length)) => (marker, length),
         };
         // Frame headers, but not Huffman tables, extensions and arithmetic conditioning, which share their range.
         if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
@@ -32,7 +27,7 @@ pub(super) fn size<R: Read + Seek>(file: &mut BufReader<R>) -> Option<Size> {
             // A height of 0 stands at the end of the picture.
             return (size.has_pixels()).then_some(size);
         }
-        file.seek_relative(i64::from(length.checked_sub(2)?)).ok()?;
+        file.seek_relative(i64::from(length)).ok()?;
     }
 }
 
@@ -44,16 +39,11 @@ pub(super) fn scan_start<R: Read + Seek>(file: &mut BufReader<R>) -> Option<u64>
     }
     loop {
         let start = file.stream_position().ok()?;
-        let [0xff, mut marker] = bytes::<2>(file)? else { return Some(start) };
-        while marker == 0xff {
-            [marker] = bytes::<1>(file)?;
+        match marker(file)? {
+            (0x01 | 0xd0..=0xd7, _) => {}
+            (_, None) => return Some(start),
+            (_, Some(length)) => file.seek_relative(i64::from(length)).ok()?,
         }
-        let length = match marker {
-            0x01 | 0xd0..=0xd7 => continue,
-            0x00 | 0xd8..=0xda => return Some(start),
-            _ => u16::from_be_bytes(bytes(file)?),
-        };
-        file.seek_relative(i64::from(length.checked_sub(2)?)).ok()?;
     }
 }
 
@@ -65,15 +55,11 @@ pub(super) fn orientation<R: Read + Seek>(file: &mut BufReader<R>) -> Option<Ori
     }
     let mut found = Orientation::NoTransforms;
     loop {
-        let [0xff, mut marker] = bytes::<2>(file)? else { return None };
-        while marker == 0xff {
-            [marker] = bytes::<1>(file)?;
-        }
-        let length = match marker {
-            0x01 | 0xd0..=0xd7 => continue,
-            0xda => return Some(found),
-            0x00 | 0xd8 | 0xd9 => return None,
-            _ => u16::from_be_bytes(bytes(file)?).checked_sub(2)?,
+        let (marker, length) = match marker(file)? {
+            (0x01 | 0xd0..=0xd7, _) => continue,
+            (0xda, _) => return Some(found),
+            (_, None) => return None,
+            (marker, Some(length)) => (marker, length),
         };
         if marker == 0xe1 {
             let mut segment = vec![0; usize::from(length)];
@@ -85,6 +71,21 @@ pub(super) fn orientation<R: Read + Seek>(file: &mut BufReader<R>) -> Option<Ori
             file.seek_relative(i64::from(length)).ok()?;
         }
     }
+}
+
+/// The marker that stands next, 0 where none does, and how long the segment is that follows; `None` for one that stands alone and
+/// for the marks of the picture's beginning, end and scans (ITU-T T.81, B.1.1.3).
+fn marker(file: &mut impl Read) -> Option<(u8, Option<u16>)> {
+    let [0xff, mut marker] = bytes::<2>(file)? else { return Some((0, None)) };
+    // Any number of these may stand before a marker.
+    while marker == 0xff {
+        [marker] = bytes::<1>(file)?;
+    }
+    let length = match marker {
+        0x00 | 0x01 | 0xd0..=0xda => None,
+        _ => Some(u16::from_be_bytes(bytes(file)?).checked_sub(2)?),
+    };
+    Some((marker, length))
 }
 
 fn bytes<const N: usize>(file: &mut impl Read) -> Option<[u8; N]> {

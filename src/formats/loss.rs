@@ -98,6 +98,10 @@ pub enum Kind {
     Unreadable,
     /// A count of classes that is not that of their names.
     ClassCount,
+    /// A picture that EXIF turns, beside labels that lie on its stored pixels.
+    Turned,
+    /// A mask with a few values that were taken as one object.
+    Fused,
 }
 
 impl Kind {
@@ -142,11 +146,13 @@ impl Kind {
             Self::NotFound => "pictures or folders that the file names were not found and were left out",
             Self::Several => "PNG files number the objects of a whole image: each value but 0 became an object",
             Self::Redrawn => "turned boxes and ellipses became polygons",
-            Self::SameName => "images have the name of another one; their subset or task is its folder where that tells them apart",
+            Self::SameName => "images have the name of another one; of CVAT, a subset or task becomes their folder",
             Self::Difficult => "difficult objects became crowds, which the assistant leaves alone",
             Self::Elsewhere => "folders outside of the file's own were read, because it names them",
             Self::Unreadable => "lines, records, masks or files cannot be used and were left out",
             Self::ClassCount => "counts of classes are not those of the names",
+            Self::Turned => "pictures are turned by EXIF, but labels lie on the stored pixels: wrong for trainers that turn them",
+            Self::Fused => "masks have several values besides 0 and were taken as one object each",
         }
     }
 }

@@ -8,7 +8,7 @@
 //! `classes.txt` tells that the folder is named after the image.
 //!
 //! A mask that cannot be read, or is of another size than its picture, is left out and counted; where nothing else is there,
-//! it is the error.
+//! it is the error. Beside a picture that EXIF turns, the first mask tells whether all lie on the stored or the upright one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ use super::exchange::{Builder, ExchangeError, Fault, Imported, Watch, class_plac
 use super::label_map::LabelMap;
 use super::loss::{Kind, Tally};
 use super::stage::filled;
-use super::{folder, label_map};
+use super::{folder, label_map, picture};
 use crate::annotation::{CategoryId, Dataset, Image, ImageId, Instance, Shape};
 use crate::geometry::{Rect, Size};
 use crate::job::Meter;
@@ -33,6 +33,9 @@ const BACKGROUND: &str = "background";
 const OBJECT: &str = "object";
 /// The value of pixels that belong to no class for certain, in Pascal VOC and after it.
 const VOID: u16 = 255;
+
+/// So many values beside 0 are few: a soft edge has more.
+const FEW_VALUES: usize = 8;
 
 /// Writes `STEM/NUMBER_CLASS.png`, white on black, for each object.
 pub(super) fn write_objects(dataset: &Dataset, path: &Path, tally: &mut Tally, watch: &mut Watch<'_>) -> Result<(), ExchangeError> {
@@ -170,6 +173,10 @@ pub(super) fn read_objects(path: &Path, images: Option<&Path>, watch: &mut Watch
             None => source.builder.class(OBJECT),
         };
         if is_of_one {
+            if (2..=FEW_VALUES).contains(&numbers.len()) {
+                let values: Vec<String> = numbers.iter().map(|(value, _)| value.to_string()).collect();
+                source.tally.add(Kind::Fused, format_args!("{} ({})", file.display(), values.join(", ")));
+            }
             source.object(image, class, &map, |value| value != 0, &file);
             continue;
         }
@@ -210,12 +217,20 @@ pub(super) fn read_semantic(path: &Path, images: Option<&Path>, watch: &mut Watc
     source.imported()
 }
 
+/// An image whose masks are read.
+struct Place {
+    id: ImageId,
+    size: Size,
+    /// Its file, until a mask has told whether all lie on the stored or the upright picture.
+    picture: Option<PathBuf>,
+}
+
 /// A folder of masks that is being read.
 struct Source {
     files: Vec<String>,
     classes: Vec<CategoryId>,
     has_classes: bool,
-    images: BTreeMap<String, (ImageId, Size)>,
+    images: BTreeMap<String, Place>,
     has_pictures: bool,
     builder: Builder,
     tally: Tally,
@@ -251,7 +266,8 @@ impl Source {
             let (scanned, _) = folder::scan(pictures).map_err(ExchangeError::io(pictures))?;
             for image in scanned.images {
                 let id = source.builder.image(image.file_name.clone(), image.size);
-                source.images.insert(stem(&image.file_name), (id, image.size));
+                let picture = Some(pictures.join(&image.file_name));
+                source.images.insert(stem(&image.file_name), Place { id, size: image.size, picture });
             }
         }
         Ok(source)
@@ -277,23 +293,27 @@ impl Source {
     /// The image called `stem`; `None`, and counted, where there are pictures but none of that name, or it is of another size
     /// than the mask.
     fn image(&mut self, stem: &str, size: Size, file: &Path) -> Option<ImageId> {
-        let (id, known) = match self.images.get(stem) {
-            Some(known) => *known,
-            None if self.has_pictures => {
+        if !self.images.contains_key(stem) {
+            if self.has_pictures {
                 self.tally.add(Kind::Picture, file.display());
                 return None;
             }
-            None => {
-                let id = self.builder.image(format!("{stem}.png"), size);
-                self.images.insert(stem.to_owned(), (id, size));
-                (id, size)
-            }
-        };
-        if known != size {
-            self.unusable(file, Fault::Size { mask: size, place: known });
-            return None;
+            let id = self.builder.image(format!("{stem}.png"), size);
+            self.images.insert(stem.to_owned(), Place { id, size, picture: None });
         }
-        Some(id)
+        let place = self.images.get_mut(stem)?;
+        let is_seen = |picture: &Path| picture::header(picture).is_ok_and(|header| header.seen_by(size).size == size);
+        if place.size != size && place.picture.as_deref().is_some_and(is_seen) {
+            place.size = size;
+            self.builder.resize(place.id, size);
+        }
+        if place.size == size {
+            place.picture = None;
+            return Some(place.id);
+        }
+        let known = place.size;
+        self.unusable(file, Fault::Size { mask: size, place: known });
+        None
     }
 
     fn class(&mut self, number: u64, file: &Path) -> Result<CategoryId, ExchangeError> {

@@ -124,26 +124,41 @@ impl Additions {
 
     fn add_licences(&mut self, dataset: &Dataset, other: &Dataset) -> Licences {
         let (own, others) = (licences(dataset), licences(other));
-        let mut taken: Option<HashSet<i64>> = own.as_ref().map(|own| own.iter().map(|(licence, _)| licence.id).collect());
+        let mut taken: Option<HashSet<String>> = own.as_ref().map(|own| own.iter().filter_map(|(licence, _)| key(&licence.id)).collect());
         let (Some(own), Some(others)) = (own, others) else { return Licences { taken, ..Licences::default() } };
-        let used = own.iter().map(|(licence, _)| licence.id).chain(dataset.images.iter().filter_map(licence_of));
-        let mut ids = Ids::new(used, others.iter().map(|(licence, _)| licence.id));
-        let (mut here, mut news) = (HashMap::new(), Vec::new());
+        let mut used: HashSet<String> = dataset.images.iter().filter_map(licence_of).chain(taken.iter().flatten().cloned()).collect();
+        let numbers = |key: &String| key.parse::<i64>().ok();
+        let wanted = others.iter().filter_map(|(licence, _)| key(&licence.id));
+        let mut ids = Ids::new(used.iter().filter_map(numbers), wanted.filter_map(|key| numbers(&key)));
+        let (mut here, mut news) = (HashMap::<String, String>::new(), Vec::new());
         for (licence, record) in &others {
-            if here.contains_key(&licence.id) {
+            let mut same = own.iter().filter(|(own, _)| own.name == licence.name && own.url == licence.url).map(|(own, _)| key(&own.id));
+            let Some(named) = key(&licence.id) else {
+                // No image can name it.
+                if same.next().is_none() {
+                    news.extend(patched(record.get(), &[]));
+                }
+                continue;
+            };
+            if here.contains_key(&named) {
                 continue;
             }
-            let mut same = own.iter().filter(|(own, _)| own.name == licence.name && own.url == licence.url).map(|(own, _)| own.id);
-            let id = same.clone().find(|id| *id == licence.id).or_else(|| same.next());
+            let mut same = same.flatten();
+            let id = same.clone().find(|id| *id == named).or_else(|| same.next());
             let id = id.unwrap_or_else(|| {
-                let id = ids.take(licence.id);
-                news.extend(patched(record.get(), new_id(licence.id, id).as_slice()));
+                let id = match numbers(&named) {
+                    Some(number) => ids.take(number).to_string(),
+                    None if used.insert(named.clone()) => named.clone(),
+                    None => ids.take(ids.last.saturating_add(1)).to_string(),
+                };
+                let change = (id != named).then(|| ("id", Change::Set(id.clone())));
+                news.extend(patched(record.get(), change.as_slice()));
                 id
             });
-            here.insert(licence.id, id);
+            here.insert(named, id);
         }
         if let Some(taken) = &mut taken {
-            taken.extend(here.values());
+            taken.extend(here.values().cloned());
         }
         if !news.is_empty() {
             let kept = member(dataset, LICENCES).filter(|_| !own.is_empty()).and_then(|text| text.trim_end().strip_suffix(']'));
@@ -240,7 +255,7 @@ impl Additions {
     }
 
     fn add_image(&mut self, id: ImageId, image: &Image, classes: &Classes, licences: &Licences) {
-        let licence = licence_of(image).and_then(|licence| licences.change(licence));
+        let licence = licence_of(image).and_then(|licence| licences.change(&licence));
         if matches!(licence, Some(Change::Remove)) {
             self.tally.add(Kind::Licence, named(image));
         }
@@ -329,9 +344,10 @@ enum Fate {
 }
 
 /// What is told apart about a licence.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Licence {
-    id: i64,
+    #[serde(default)]
+    id: Value,
     #[serde(default)]
     name: Value,
     #[serde(default)]
@@ -344,17 +360,17 @@ struct Licences {
     /// Whether both lists can be read.
     are_read: bool,
     /// The id here of each licence of the other data set.
-    here: HashMap<i64, i64>,
+    here: HashMap<String, String>,
     /// The ids that have a record here; `None` where that is not known.
-    taken: Option<HashSet<i64>>,
+    taken: Option<HashSet<String>>,
 }
 
 impl Licences {
     /// What changes for an image that names `licence`. One without a record must not come under that of another.
-    fn change(&self, licence: i64) -> Option<Change> {
-        match self.here.get(&licence) {
-            Some(id) => (*id != licence).then(|| Change::Set(id.to_string())),
-            None => self.taken.as_ref().is_none_or(|taken| taken.contains(&licence)).then_some(Change::Remove),
+    fn change(&self, licence: &str) -> Option<Change> {
+        match self.here.get(licence) {
+            Some(id) => (id != licence).then(|| Change::Set(id.clone())),
+            None => self.taken.as_ref().is_none_or(|taken| taken.contains(licence)).then_some(Change::Remove),
         }
     }
 }
@@ -363,17 +379,24 @@ impl Licences {
 fn licences(dataset: &Dataset) -> Option<Vec<(Licence, &RawValue)>> {
     let Some(text) = member(dataset, LICENCES) else { return Some(Vec::new()) };
     let records: Option<Vec<&RawValue>> = serde_json::from_str(text).ok()?;
-    records.unwrap_or_default().into_iter().map(|record| Some((serde_json::from_str(record.get()).ok()?, record))).collect()
+    // One that is no record is no reason to lose the others.
+    Some(records.unwrap_or_default().into_iter().map(|record| (serde_json::from_str(record.get()).unwrap_or_default(), record)).collect())
 }
 
-/// The licence that an image's record names.
-fn licence_of(image: &Image) -> Option<i64> {
+/// A licence's id as JSON, however a whole number is written; `None` where there is none.
+fn key(id: &Value) -> Option<String> {
+    let whole = id.as_f64().filter(|number| id.as_i64().is_none() && number.fract() == 0.0 && number.abs() < 1e15);
+    if id.is_null() { None } else { Some(whole.map_or_else(|| id.to_string(), |number| format!("{number:.0}"))) }
+}
+
+/// The id of the licence that an image's record names.
+fn licence_of(image: &Image) -> Option<String> {
     #[derive(Deserialize)]
     struct Record {
-        license: Option<i64>,
+        license: Value,
     }
     let text = image.source.as_ref()?.text();
-    if text.contains("\"license\"") { serde_json::from_str::<Record>(text).ok()?.license } else { None }
+    if text.contains("\"license\"") { key(&serde_json::from_str::<Record>(text).ok()?.license) } else { None }
 }
 
 /// A top-level member's text.
@@ -751,7 +774,7 @@ mod tests {
             let lost = [Kind::Licence, Kind::TopLevel].map(|kind| additions.tally.count(kind));
             additions.add_to(&mut merged);
             let licences = member(&merged, LICENCES).unwrap_or_default().to_owned();
-            (licence_of(&merged.images[1]), licences, lost)
+            (licence_of(&merged.images[1]).and_then(|id| id.parse::<i64>().ok()), licences, lost)
         };
         let first = file("a.png", &free, 1);
         let both = format!("[ {}, {}]", licence(1, "free"), licence(4, "own"));
@@ -769,6 +792,47 @@ mod tests {
         assert_eq!(merged(&nowhere, &file("b.png", &free, 1)), (Some(2), both, [0, 0]), "the image here must not get one");
         assert!(added(&first, &first, true).is_empty());
         assert!(added(&first, &file("b.png", &list(&[licence(1, "own")]), 1), false).licences.is_none());
+    }
+
+    #[test]
+    fn a_licence_with_an_odd_id_costs_no_other_its_images() {
+        let file = |licences: &str, images: &[(&str, &str)]| {
+            let image = |(place, (name, licence)): (usize, &(&str, &str))| {
+                format!(r#"{{"id":{place},"file_name":"{name}","width":4,"height":4,"license":{licence}}}"#)
+            };
+            let images: Vec<String> = images.iter().enumerate().map(image).collect();
+            parsed(&format!(r#"{{"licenses":[{licences}],"images":[{}],"annotations":[],"categories":[]}}"#, images.join(",")))
+        };
+        let names = |dataset: &Dataset| -> Vec<Option<Value>> {
+            let licences = licences(dataset).unwrap();
+            let name = |id: &String| {
+                licences.iter().find(|(licence, _)| key(&licence.id).as_ref() == Some(id)).map(|(licence, _)| licence.name.clone())
+            };
+            // Null for an id that has no record.
+            dataset.images.iter().map(|image| licence_of(image).map(|id| name(&id).unwrap_or_default())).collect()
+        };
+        let named = |names: &[&str]| names.iter().map(|name| Some(Value::from(*name))).collect::<Vec<_>>();
+        let first = file(r#"{"id":1,"name":"cc"},{"id":3,"name":"pd"}"#, &[("a.png", "1")]);
+        let odd = file(
+            r#"{"id":1,"name":"pd"},{"id":"q","name":"odd"},{"id":3.0,"name":"own"},{"name":"none"},5"#,
+            &[("b.png", "1"), ("c.png", r#""q""#), ("d.png", "3"), ("e.png", "77")],
+        );
+        let merged = |first: &Dataset, other: &Dataset| {
+            let (mut merged, additions) = (first.clone(), added(first, other, true));
+            let lost = additions.tally.count(Kind::Licence);
+            additions.add_to(&mut merged);
+            (names(&merged), lost)
+        };
+        let mut expected = named(&["cc", "pd", "odd", "own"]);
+        expected.push(Some(Value::Null));
+        assert_eq!(merged(&first, &odd), (expected, 0));
+        let (found, lost) = merged(&odd, &first);
+        assert_eq!((&found[4], lost), (&Some(Value::from("cc")), 0));
+        let other = file(r#"{"id":"q","name":"other"}"#, &[("f.png", r#""q""#)]);
+        assert_eq!(merged(&odd, &other).0[4], Some(Value::from("other")), "the id is taken");
+        let lost = file("", &[("f.png", r#""q""#)]);
+        assert_eq!((merged(&odd, &lost).0.pop(), merged(&odd, &lost).1), (Some(None), 1), "it would come under the one here");
+        assert!(added(&odd, &odd, true).is_empty());
     }
 
     #[test]

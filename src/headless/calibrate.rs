@@ -125,7 +125,8 @@ mod tests {
     #[test]
     fn as_many_objects_as_asked_for_are_spread_over_all() {
         let left = |most: usize| {
-            let task = |first: usize| Task { path: PathBuf::new(), size: Size::new(1, 1), instances: (first..first + 7).collect() };
+            let task =
+                |first: usize| Task { path: PathBuf::new(), size: Size::new(1, 1), instances: (first..first + 7).collect(), refusal: None };
             let tasks = thinned((0..43).map(|index| task(7 * index)).collect(), most);
             tasks.into_iter().flat_map(|task| task.instances).collect::<Vec<usize>>()
         };

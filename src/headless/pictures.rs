@@ -28,6 +28,8 @@ pub(super) struct Task {
     pub(super) size: Size,
     /// Which instances of the data set lie on it, by index.
     pub(super) instances: Vec<usize>,
+    /// Why a file of its name is not taken for it.
+    pub(super) refusal: Option<String>,
 }
 
 /// The images that hold at least one instance that is `wanted`, in file order. Instances whose image the data set
@@ -42,7 +44,8 @@ pub(super) fn tasks(dataset: &Dataset, folder: &Path, wanted: impl Fn(&Instance)
     let finder = Finder::new(&dataset.images);
     let task = |image: &Image| {
         let instances = by_image.remove(&image.id)?;
-        Some(Task { path: finder.path(folder, &image.file_name), size: image.size, instances })
+        let (path, refusal) = (finder.path(folder, &image.file_name), finder.refusal(folder, &image.file_name));
+        Some(Task { path, size: image.size, instances, refusal })
     };
     dataset.images.iter().filter_map(task).collect()
 }
@@ -161,7 +164,10 @@ fn decode(tasks: Vec<Task>, cancel: &Cancel) -> std::io::Result<Receiver<(Task, 
 }
 
 fn load(task: &Task) -> Result<Picture, String> {
-    let picture = picture::open_for(&task.path, task.size).map_err(|error| error.to_string())?;
+    let picture = picture::open_for(&task.path, task.size).map_err(|error| match &task.refusal {
+        Some(refusal) => format!("{error}; {refusal}"),
+        None => error.to_string(),
+    })?;
     let found = picture.header().size;
     if found == task.size {
         return Ok(picture);

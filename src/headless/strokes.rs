@@ -20,8 +20,8 @@ use crate::mask::component::{Components, Connectivity};
 use crate::mask::distance::signed;
 use crate::mask::{Mask, metric};
 
-/// Half the width of a stroke, as a share of the image's longer side.
-const RADIUS: f64 = 0.006;
+/// Half the width of a stroke, as a share of the object's longer side, and no more than the error has room for.
+const RADIUS: f64 = 0.02;
 /// A stroke that takes more than this of the `IoU` made the mask worse.
 const WORSE: f64 = 0.003;
 
@@ -109,13 +109,21 @@ fn next_stroke(truth: &Mask, mask: &Mask) -> Option<Scribble> {
     let size = truth.size();
     let error = |inside| Mask::from_fn(size, |x, y| truth.get(x, y) == inside && mask.get(x, y) != inside);
     let largest = |inside| Some((largest_middle(&error(inside))?, inside));
-    let ((_, at), inside) = [largest(true), largest(false)].into_iter().flatten().max_by_key(|((area, _), inside)| (*area, *inside))?;
-    let radius_px = RADIUS * f64::from(size.width.max(size.height));
-    Some(Scribble { points: vec![at], radius_px, inside })
+    let (middle, inside) = [largest(true), largest(false)].into_iter().flatten().max_by_key(|(middle, inside)| (middle.area, *inside))?;
+    let side = truth.bbox().map_or(0.0, |rect| rect.width.max(rect.height));
+    let radius_px = (RADIUS * side).min(middle.depth_px).max(0.5);
+    Some(Scribble { points: vec![middle.at], radius_px, inside })
 }
 
-/// The area of the largest part of `error`, and its pixel that lies deepest in it.
-fn largest_middle(error: &Mask) -> Option<(u64, Point)> {
+/// The middle of a part of an error.
+struct Middle {
+    area: u64,
+    at: Point,
+    depth_px: f64,
+}
+
+/// The pixel of the largest part of `error` that lies deepest in it.
+fn largest_middle(error: &Mask) -> Option<Middle> {
     let parts = Components::of(error, Connectivity::Four);
     let (largest, &area) = parts.areas().iter().enumerate().max_by_key(|(_, area)| **area)?;
     let (window, part) = parts.parts().swap_remove(largest);
@@ -126,7 +134,8 @@ fn largest_middle(error: &Mask) -> Option<(u64, Point)> {
     let depths = signed(&inside, width as usize);
     let deepest = (0..depths.len()).max_by(|&a, &b| depths[a].total_cmp(&depths[b]))?;
     let along = |start: u32, place: usize| f64::from(start) + place as f64 - 0.5;
-    Some((area, Point::new(along(window.x, deepest % width as usize), along(window.y, deepest / width as usize))))
+    let at = Point::new(along(window.x, deepest % width as usize), along(window.y, deepest / width as usize));
+    Some(Middle { area, at, depth_px: f64::from(depths[deepest]) - 0.5 })
 }
 
 #[cfg(test)]
@@ -141,7 +150,7 @@ mod tests {
         let of = |x: f64, width: f64| Mask::filled(size, Rect::new(x, 5.0, width, 20.0));
         let missing = next_stroke(&truth, &of(11.0, 29.0)).unwrap();
         assert_eq!((missing.inside, missing.points[0].x), (true, 5.5));
-        assert!((10.0..20.0).contains(&missing.points[0].y), "{missing:?}");
+        assert!((10.0..20.0).contains(&missing.points[0].y) && missing.radius_px < 1.0, "{missing:?}");
         let extra = next_stroke(&truth, &of(0.0, 51.0)).unwrap();
         assert_eq!((extra.inside, extra.points[0].x), (false, 45.5));
         assert_eq!(next_stroke(&truth, &truth), None);

@@ -271,3 +271,21 @@ fn ids_of_other_objects_tell_nothing() {
     let one_moved = squares(&[(1, 1, 10, None), (2, 2, 10, None), (3, 1, 40, None)], true);
     assert_eq!(compare(&truth, &one_moved).unwrap().missing, 1);
 }
+
+#[test]
+fn some_ids_of_other_objects_tell_nothing_either() {
+    // The ids are those of the truth on the first image; on the second one object was deleted and the rest numbered anew.
+    let object = |id: i64, image: i64, place: i64| (id, image, 12 * place, None);
+    let here = |image: i64, first: i64| (0..5).map(move |place| object(first + place, image, place));
+    let truth = squares(&here(1, 1).chain(here(2, 6)).collect::<Vec<_>>(), true);
+    let anew = squares(&here(1, 1).chain((1..5).map(|place| object(5 + place, 2, place))).collect::<Vec<_>>(), true);
+    let table = compare(&truth, &anew).unwrap();
+    assert_eq!((table.all.count, table.missing), (0, 10), "{table}");
+    assert!(table.to_string().contains("the ids of the predictions are those of other objects"), "{table}");
+    let shown = serde_json::to_value(&table).unwrap();
+    assert!(shown.get("all").is_none() && shown.get("large").is_none(), "no mean of nothing: {shown}");
+    // Where nothing else fits the objects, the predictions are bad ones of theirs.
+    let bad = squares(&here(1, 1).chain((6..11).map(|id| object(id, 2, 4))).collect::<Vec<_>>(), true);
+    assert_eq!(compare(&truth, &bad).unwrap().all.count, 10);
+    assert_eq!(change(&truth, &truth, &anew).left_out, 10);
+}

@@ -184,7 +184,7 @@ impl Canvas {
                 None
             }
             Tool::Brush | Tool::Eraser => self.begin_stroke(start, modifiers, state, commands),
-            Tool::Prompt => Some(self.begin_scribble(at, !modifiers.alt, state, commands)),
+            Tool::Prompt => self.begin_scribble(at, !modifiers.alt, state, commands),
             Tool::Select => {
                 let adds = modifiers.shift || modifiers.command;
                 if let Some((id, from, handle)) = self.handle_at(at, state).filter(|_| !adds) {
@@ -213,14 +213,18 @@ impl Canvas {
         }
     }
 
-    fn begin_scribble(&self, at: Pos2, inside: bool, state: &State, commands: &mut Vec<Command>) -> Gesture {
-        let point = self.view.image_inside(at);
+    /// A stroke from `at` on, unless that lies outside of the image.
+    fn begin_scribble(&self, at: Pos2, inside: bool, state: &State, commands: &mut Vec<Command>) -> Option<Gesture> {
+        let (start, point) = (self.view.image(at), self.view.image_inside(at));
+        let radius_px = (f64::from(SCRIBBLE_RADIUS) / self.view.scale()).max(0.71);
+        if (start.x - point.x).hypot(start.y - point.y) > radius_px {
+            return None;
+        }
         let target = state.only_selected().map(|instance| instance.id).or_else(|| self.hit(point, state));
         if let Some(id) = target.filter(|&id| !state.is_selected(id)) {
             commands.push(Command::Select(vec![id]));
         }
-        let radius_px = (f64::from(SCRIBBLE_RADIUS) / self.view.scale()).max(0.71);
-        Gesture::Scribble { target, scribble: Scribble { points: vec![point], radius_px, inside } }
+        Some(Gesture::Scribble { target, scribble: Scribble { points: vec![point], radius_px, inside } })
     }
 
     fn begin_stroke(&self, at: Point, modifiers: Modifiers, state: &State, commands: &mut Vec<Command>) -> Option<Gesture> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::names::{Classes, classes, file};
-use super::{GRAIN_PX, label_of, split};
+use super::{GRAIN_PX, label_of, split, upright};
 use crate::annotation::{CategoryId, Dataset, Image, ImageId, InstanceId, Shape};
 use crate::formats::exchange::{Builder, ExchangeError, Fault, Imported, Watch, read_text, stem};
 use crate::formats::loss::{Kind, Tally};
@@ -24,7 +24,7 @@ const FARTHEST: f64 = 1e3;
 pub(super) struct Picture {
     /// Its name in the data set.
     pub(super) file_name: String,
-    /// Its pixels.
+    /// Its pixels when it is upright.
     pub(super) size: Size,
     /// The first of these that is there is its label.
     pub(super) labels: Vec<PathBuf>,
@@ -55,7 +55,7 @@ pub(in crate::formats) fn read(path: &Path, images: Option<&Path>, watch: &mut W
     let mut tally = Tally::default();
     let Classes { names, pose } = classes(&file, &mut tally)?;
     let named = if images.is_none() { split::named(&file, &mut tally, watch)? } else { None };
-    let source = named.map_or_else(|| around(root, images), Ok)?;
+    let source = named.map_or_else(|| around(root, images, watch), Ok)?;
     if source.pictures.is_empty() {
         return Err(ExchangeError::Nothing { what: "picture, which would tell the sizes,", path: source.place });
     }
@@ -96,18 +96,20 @@ pub(in crate::formats) fn read(path: &Path, images: Option<&Path>, watch: &mut W
 }
 
 /// The pictures in `images`, else in the folder `images` inside of `root`, else in `root`.
-fn around(root: &Path, images: Option<PathBuf>) -> Result<Source, ExchangeError> {
+fn around(root: &Path, images: Option<PathBuf>, watch: &mut Watch<'_>) -> Result<Source, ExchangeError> {
     let first = |name| [root.join(name), root.to_owned()].into_iter().find(|folder| folder.is_dir()).unwrap_or_default();
     let labels = first("labels");
     let place = images.unwrap_or_else(|| first("images"));
     let (scanned, report) = folder::scan(&place).map_err(ExchangeError::io(&place))?;
-    let picture = |image: Image| {
+    let look = |image: &Image| upright(&place.join(&image.file_name)).unwrap_or(image.size);
+    let sizes = watch.map("Looking at images", &scanned.images, look)?;
+    let picture = |(image, size): (Image, Size)| {
         let own = labels.join(format!("{}.txt", stem(&image.file_name)));
         let inside = root.join(label_of(&Path::new("images").join(&image.file_name)));
         let labels = vec![own, inside, label_of(&place.join(&image.file_name))];
-        Picture { file_name: image.file_name, size: image.size, labels }
+        Picture { file_name: image.file_name, size, labels }
     };
-    let pictures: Vec<Picture> = scanned.images.into_iter().map(picture).collect();
+    let pictures: Vec<Picture> = scanned.images.into_iter().zip(sizes).map(picture).collect();
     // Without a picture nothing is read.
     let texts = if pictures.is_empty() { Vec::new() } else { text_files(&labels)? };
     Ok(Source { report, pictures, texts, is_mixed: labels == root, place })

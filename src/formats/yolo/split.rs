@@ -5,12 +5,13 @@ use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-use super::label_of;
 use super::names::strings;
 use super::read::{Picture, Source, text_files};
+use super::{label_of, upright};
+use crate::annotation::Image;
 use crate::formats::exchange::{ExchangeError, Fault, Watch, read_text};
 use crate::formats::loss::{Kind, Tally};
-use crate::formats::{Problem, Record, Report, Warning, folder, picture};
+use crate::formats::{Problem, Record, Report, Warning, folder};
 use crate::geometry::Size;
 
 /// The members that name pictures.
@@ -49,7 +50,7 @@ pub(super) fn named(file: &Path, tally: &mut Tally, watch: &mut Watch<'_>) -> Re
     let mut seen = HashSet::new();
     for (name, place) in splits {
         match led_to(&root, &place) {
-            Some(place) if place.is_dir() && seen.insert(place.clone()) => found.folder(&place)?,
+            Some(place) if place.is_dir() && seen.insert(place.clone()) => found.folder(&place, watch)?,
             Some(place) if !place.is_dir() && seen.insert(place.clone()) => found.list(&place, &root, tally, watch)?,
             Some(_) => {}
             None if name == TEST => tally.add(Kind::NotFound, cleaned(&root.join(place)).display()),
@@ -102,11 +103,13 @@ impl Found {
     }
 
     /// Adds the pictures of a folder and the folders in it.
-    fn folder(&mut self, place: &Path) -> Result<(), ExchangeError> {
+    fn folder(&mut self, place: &Path, watch: &mut Watch<'_>) -> Result<(), ExchangeError> {
         let (scanned, report) = folder::scan(place).map_err(ExchangeError::io(place))?;
         self.report.append(report);
-        for image in scanned.images {
-            self.add(place.join(image.file_name), image.size);
+        let look = |image: &Image| upright(&place.join(&image.file_name)).unwrap_or(image.size);
+        let sizes = watch.map("Looking at images", &scanned.images, look)?;
+        for (image, size) in scanned.images.into_iter().zip(sizes) {
+            self.add(place.join(image.file_name), size);
         }
         let label = label_of(&place.join("any"));
         self.labels.extend(label.parent().filter(|folder| folder.is_dir()).map(Path::to_path_buf));
@@ -125,7 +128,7 @@ impl Found {
                 None => tally.add(Kind::NotFound, line),
             }
         }
-        let sizes = watch.map("Looking at images", &paths, |path| picture::size(path))?;
+        let sizes = watch.map("Looking at images", &paths, |path| upright(path))?;
         for (path, size) in paths.into_iter().zip(sizes) {
             match size {
                 Ok(size) => self.add(path, size),

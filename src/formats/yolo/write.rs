@@ -12,6 +12,7 @@ use crate::formats::exchange::{ExchangeError, Watch, class_places, counted_polyg
 use crate::formats::folder::{Finder, is_picture};
 use crate::formats::library::Names;
 use crate::formats::loss::{Kind, Tally};
+use crate::formats::picture::{self, Header, turn};
 use crate::formats::stage::{Stage, filled};
 use crate::geometry::{Rect, Size};
 
@@ -49,7 +50,7 @@ pub(in crate::formats) fn write(
         }
         let picture = picture_name(image, stem);
         stage.write(&label_of(Path::new(&picture)).to_string_lossy(), text.as_bytes())?;
-        pictures.map_or(Ok(()), |folder| copied(stage, &finder.path(folder, &image.file_name), &picture, tally))
+        pictures.map_or(Ok(()), |folder| copied(stage, &finder.path(folder, &image.file_name), &picture, image, tally))
     })?;
     stage.write("data.yaml", data_yaml(dataset, tally).as_bytes())?;
     stage.publish()
@@ -61,11 +62,16 @@ fn picture_name(image: &Image, stem: &str) -> String {
     ending.map_or_else(|| format!("images/{stem}"), |ending| format!("images/{stem}.{ending}"))
 }
 
-fn copied(stage: &Stage, from: &Path, picture: &str, tally: &mut Tally) -> Result<(), ExchangeError> {
+fn copied(stage: &Stage, from: &Path, picture: &str, image: &Image, tally: &mut Tally) -> Result<(), ExchangeError> {
     // A data set may name any file of the disk, and an export is given away.
     if !is_picture(picture) || !from.is_file() {
         tally.add(Kind::MissingPicture, from.display());
         return Ok(());
+    }
+    // Where the size does not tell, nothing is known.
+    let is_turned = |header: Header| turn(header.exif_orientation).is_some() && !header.is_unsure() && header.size == image.size;
+    if picture::header(from).is_ok_and(is_turned) {
+        tally.add(Kind::Turned, format_args!("image {} ({})", image.id, image.file_name));
     }
     stage.copy(picture, from)
 }

@@ -190,3 +190,65 @@ fn a_file_or_shape_of_labelme_that_cannot_be_used_is_left_out_and_named() {
     let error = import(Format::Labelme, root, None).unwrap_err().to_string();
     assert!(error.starts_with("the file: ") && error.ends_with("b.json"), "{error}");
 }
+
+#[test]
+fn a_voc_file_that_is_bad_leaves_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let write = |file: &str, text: &str| fs::write(root.join("Annotations").join(file), text).unwrap();
+    fs::create_dir(root.join("Annotations")).unwrap();
+    let bbox = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox>";
+    let text = |name: &str, class: &str| {
+        let size = "<size><width>4</width><height>3</height></size>";
+        format!(
+            "<annotation><filename>{name}</filename>{size}<object><name>{class}</name><difficult>1</difficult>{bbox}</object></annotation>"
+        )
+    };
+    let good = text("a.jpg", "x");
+    for bad in [
+        good.replace("<width>4", "<width>x"),
+        good.replace("<name>x</name>", ""),
+        good.replace("<xmin>1", "<xmin>nan"),
+        good.replace("</annotation>", ""),
+        good.split_once("<ymin>").unwrap().0.to_owned(),
+        good.split_once("<size>").unwrap().0.to_owned() + "</annotation>",
+        "<annotation><filename>q.jpg".to_owned(),
+    ] {
+        write("bad.xml", &bad);
+        let read = || import(Format::Voc, root, None);
+        let error = read().unwrap_err().to_string();
+        assert!(error.contains("Annotations/bad.xml"), "{bad}: {error}");
+        write("a.xml", &text("a.jpg", "y"));
+        write("c.xml", &text("c.jpg", "x"));
+        let Imported { dataset, tally, .. } = read().unwrap();
+        let found: Vec<_> = dataset.instances.iter().map(|object| (file_name(&dataset, object), class(&dataset, object))).collect();
+        assert_eq!(found, [("a.jpg", "y"), ("c.jpg", "x")].map(|(name, class)| (name.to_owned(), class.to_owned())), "{bad}");
+        assert_eq!(dataset.categories.iter().map(|class| class.name.as_str()).collect::<Vec<_>>(), ["x", "y"]);
+        assert_eq!((tally.count(Kind::Unreadable), tally.count(Kind::Difficult)), (1, 2), "{bad}: {tally}");
+        assert!(tally.to_string().contains("Annotations/bad.xml"), "{tally}");
+        fs::remove_file(root.join("Annotations/a.xml")).unwrap();
+        fs::remove_file(root.join("Annotations/c.xml")).unwrap();
+    }
+}
+
+#[test]
+fn voc_files_of_one_image_are_told_and_a_lacking_size_is_that_of_the_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for name in ["Annotations", "JPEGImages"] {
+        fs::create_dir(root.join(name)).unwrap();
+    }
+    let bbox = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox>";
+    let text = format!("<annotation><filename>a.png</filename><object><name>x</name>{bbox}</object></annotation>");
+    for file in ["a.xml", "b.xml"] {
+        fs::write(root.join("Annotations").join(file), &text).unwrap();
+    }
+    let error = import(Format::Voc, root, None).unwrap_err().to_string();
+    assert!(error.contains("image a.png: has no usable `size`") && error.ends_with("a.xml"), "{error}");
+    image::RgbImage::new(7, 5).save(root.join("JPEGImages/a.png")).unwrap();
+    for path in [root.to_owned(), root.join("Annotations")] {
+        let Imported { dataset, tally, .. } = import(Format::Voc, &path, None).unwrap();
+        assert_eq!(dataset.images.iter().map(|image| image.size).collect::<Vec<_>>(), [Size::new(7, 5); 2]);
+        assert!(tally.count(Kind::SameName) == 2 && tally.to_string().contains("b.xml"), "{tally}");
+    }
+}

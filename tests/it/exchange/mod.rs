@@ -165,6 +165,13 @@ fn ids_count_as_lost_where_they_do_not_come_back() {
         let (after, tally, _folder) = through(&before, format);
         assert_eq!((ids(&after.dataset), tally.count(Kind::Id)), (ids(&before), 0), "{format:?}");
     }
+    // A file of its own for each image is found by its name, and CVAT's one file has the images in their order.
+    let mut unsorted = before.clone();
+    "z.png".clone_into(&mut unsorted.images[0].file_name);
+    for (format, lost) in [(Format::Cvat, 0), (Format::Labelme, 11)] {
+        let (after, tally, _folder) = through(&unsorted, format);
+        assert_eq!((ids(&after.dataset) == ids(&unsorted), tally.count(Kind::Id)), (lost == 0, lost), "{format:?}");
+    }
     let name = before.categories[0].name.clone();
     before.categories[1].name = name;
     let (after, tally, _folder) = through(&before, Format::Labelme);

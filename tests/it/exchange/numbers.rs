@@ -1,6 +1,7 @@
 //! PNG files whose values number several objects, as other programs write them, beside masks of one object.
 
 use super::*;
+use image::metadata::Orientation;
 use image::{GrayImage, ImageBuffer, Luma};
 
 const EDGE: u32 = 20;
@@ -82,7 +83,41 @@ fn soft_edges_are_no_objects() {
     let imported = import(Format::Masks, root, None).unwrap();
     let areas = [116.0, 36.0, 36.0, 108.0].map(|area| ("a.png".to_owned(), area));
     assert_eq!(found(&imported.dataset), areas);
-    assert!(imported.tally.is_empty(), "{}", imported.tally);
+    // Few values may as well be objects, which is for a person to see.
+    assert_eq!((imported.tally.kinds.len(), imported.tally.count(Kind::Fused)), (1, 2), "{}", imported.tally);
+    assert!(imported.tally.to_string().contains("1.png (20, 128, 255)"), "{}", imported.tally);
+    let soft = GrayImage::from_fn(EDGE, EDGE, |x, _| Luma([if x < 10 { 255 } else { x as u8 * 10 }]));
+    let alone = root.join("smooth/a");
+    fs::create_dir_all(&alone).unwrap();
+    soft.save(alone.join("1.png")).unwrap();
+    let imported = import(Format::Masks, &root.join("smooth"), None).unwrap();
+    assert!(imported.dataset.instances.len() == 1 && imported.tally.is_empty(), "{}", imported.tally);
+}
+
+#[test]
+fn masks_lie_on_the_stored_or_the_upright_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let (masks, pictures) = (folder.path().join("masks"), folder.path().join("pictures"));
+    fs::create_dir(&pictures).unwrap();
+    let (stored, upright) = ((8, 4), (4, 8));
+    for (name, orientation, sizes) in [
+        ("a", Orientation::Rotate90, [upright, stored]),
+        ("b", Orientation::Rotate270, [stored, upright]),
+        ("c", Orientation::Rotate180, [upright, stored]),
+    ] {
+        let picture = crate::picture::png(&image::RgbImage::new(stored.0, stored.1), orientation);
+        fs::write(pictures.join(format!("{name}.png")), picture).unwrap();
+        fs::create_dir_all(masks.join(name)).unwrap();
+        for (number, (width, height)) in (1..).zip(sizes) {
+            let mask = GrayImage::from_pixel(width, height, Luma([255]));
+            mask.save(masks.join(format!("{name}/{number}.png"))).unwrap();
+        }
+    }
+    let imported = import(Format::Masks, &masks, Some(&pictures)).unwrap();
+    let sizes: Vec<_> = imported.dataset.images.iter().map(|image| (image.size.width, image.size.height)).collect();
+    assert_eq!(sizes, [upright, stored, stored]);
+    assert_eq!(found(&imported.dataset), ["a.png", "b.png", "c.png"].map(|name| (name.to_owned(), 32.0)));
+    assert_eq!(imported.tally.count(Kind::Unreadable), 3, "{}", imported.tally);
 }
 
 #[test]

@@ -82,6 +82,41 @@ fn trainers_find_the_pictures_and_their_labels() {
 }
 
 #[test]
+fn shares_are_those_of_the_upright_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, pictures) = (folder.path(), folder.path().join("images"));
+    for name in ["labels", "images"] {
+        fs::create_dir(root.join(name)).unwrap();
+    }
+    let turned = crate::picture::png(&image::RgbImage::new(8, 4), image::metadata::Orientation::Rotate90);
+    fs::write(pictures.join("a.png"), turned).unwrap();
+    fs::write(root.join("labels/a.txt"), "0 0.5 0.5 0.25 0.5\n").unwrap();
+    let mut found = Vec::new();
+    for (name, text) in [
+        ("classes.txt", "cat\n"),
+        ("data.yaml", "train: images\nval: images\nnames:\n  0: cat\n"),
+        ("data.yaml", "train: list.lst\nval: list.lst\nnames:\n  0: cat\n"),
+    ] {
+        fs::write(root.join("list.lst"), "images/a.png\n").unwrap();
+        fs::write(root.join(name), text).unwrap();
+        let imported = import(Format::YoloBoxes, root, None).unwrap().dataset;
+        assert_eq!((imported.images[0].size, imported.instances[0].bbox), (Size::new(4, 8), Rect::new(1.5, 2.0, 1.0, 4.0)), "{text}");
+        fs::remove_file(root.join(name)).unwrap();
+        found.push(imported);
+    }
+
+    let mut before = found.swap_remove(0);
+    let (cancel, progress) = (Cancel::new(), &mut |_| ());
+    let watch = &mut Watch { cancel: &cancel, progress };
+    let tally = with_pictures(&before, &root.join("upright"), &pictures, watch).unwrap();
+    assert_eq!(tally.count(Kind::Turned), 0, "{tally}");
+    assert_eq!(import(Format::YoloBoxes, &root.join("upright"), None).unwrap().dataset, before);
+    before.images[0].size = Size::new(8, 4);
+    let tally = with_pictures(&before, &root.join("stored"), &pictures, watch).unwrap();
+    assert!(tally.count(Kind::Turned) == 1 && tally.to_string().contains("(a.png)"), "{tally}");
+}
+
+#[test]
 fn no_file_but_a_picture_is_copied_and_a_stopped_copy_leaves_nothing() {
     let mut before = dataset();
     let folder = tempfile::tempdir().unwrap();
