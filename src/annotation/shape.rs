@@ -97,6 +97,11 @@ impl Instance {
         self.shape.mask(self.bbox, size)
     }
 
+    /// [`Self::mask`]; `None` where only the box is known, or where that has none.
+    pub fn outlined(&self, size: Size) -> Option<Mask> {
+        if self.shape == Shape::Box { None } else { self.mask(size).ok() }
+    }
+
     /// A number that hardly any other outline has, on this image or another; `None` where only the box is known.
     pub fn fingerprint(&self) -> Option<u64> {
         let outline = match &self.shape {

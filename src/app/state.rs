@@ -291,13 +291,8 @@ impl State {
 
     /// The selected objects of the shown image.
     pub fn selected(&self) -> impl Iterator<Item = &Instance> {
-        self.shown_of(&self.selection)
-    }
-
-    /// Those of some objects that are on the shown image.
-    fn shown_of<'a>(&'a self, ids: &'a [InstanceId]) -> impl Iterator<Item = &'a Instance> {
         let image = self.shown().map(|image| image.id);
-        ids.iter().filter_map(|&id| self.document.instance(id)).filter(move |instance| Some(instance.image_id) == image)
+        self.selection.iter().filter_map(|&id| self.document.instance(id)).filter(move |instance| Some(instance.image_id) == image)
     }
 
     /// The one selected object, where there is exactly one.

@@ -2,7 +2,7 @@
 
 use crate::annotation::Instance;
 use crate::assist::Scribble;
-use crate::mask::Mask;
+use crate::geometry::Size;
 
 /// A stroke, and the outline that it was painted on.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,12 +13,13 @@ pub struct Stroke {
     pub onto: Option<u64>,
 }
 
-/// Which of `strokes`, in the order of painting, the object's mask follows. Where its outline is one that a stroke was painted on,
+/// Which of `strokes`, in the order of painting, the mask of an object on an image of `size` follows. Where its outline is one that a stroke was painted on,
 /// that stroke and those after it were taken back, though they may have agreed with it all along.
-pub fn in_force(strokes: &[Stroke], object: &Instance, mask: Option<&Mask>) -> Vec<bool> {
+pub fn in_force(strokes: &[Stroke], object: &Instance, size: Size) -> Vec<bool> {
     let outline = object.fingerprint();
     let kept = strokes.iter().position(|stroke| stroke.onto == outline).unwrap_or(strokes.len());
-    let mut in_force = mask.map_or_else(Vec::new, |mask| Scribble::followed(&scribbles(&strokes[..kept]), mask));
+    let mask = object.outlined(size);
+    let mut in_force = mask.map_or_else(Vec::new, |mask| Scribble::followed(&scribbles(&strokes[..kept]), &mask));
     in_force.resize(strokes.len(), false);
     in_force
 }

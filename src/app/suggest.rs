@@ -59,9 +59,8 @@ impl App {
 
     /// What the segmenter is told to correct an object's mask by its strokes.
     fn correction(&self, instance: &Instance, size: Size) -> Prompt {
-        let present = if instance.shape == Shape::Box { None } else { instance.mask(size).ok() };
         let scribbles = self.state.scribbles(instance.id);
-        Prompt { mask: present.map(Arc::new), keeps_mask: !self.is_proposal(instance), scribbles, ..self.prompt(instance) }
+        Prompt { mask: instance.outlined(size).map(Arc::new), keeps_mask: !self.is_proposal(instance), scribbles, ..self.prompt(instance) }
     }
 
     /// Whether an object's mask is a model's that nobody has accepted, or still to come.
@@ -72,8 +71,8 @@ impl App {
 
     /// Whether an object has this mask already.
     fn has_mask(&self, id: InstanceId, mask: &Mask) -> bool {
-        let object = self.state.document.instance(id).filter(|object| object.shape != Shape::Box);
-        object.and_then(|object| object.mask(mask.size()).ok()).is_some_and(|present| present == *mask)
+        let present = self.state.document.instance(id).and_then(|object| object.outlined(mask.size()));
+        present.is_some_and(|present| present == *mask)
     }
 
     /// Gives an object its corrected mask, which nobody has accepted yet; whether it has it now.
@@ -92,8 +91,7 @@ impl App {
     /// Forgets the strokes of an object that were taken back or painted over.
     pub(super) fn keep_in_force(&mut self, object: &Instance, size: Size) {
         let Some(strokes) = self.state.strokes.get_mut(&object.id) else { return };
-        let mask = if object.shape == Shape::Box { None } else { object.mask(size).ok() };
-        let mut in_force = in_force(strokes, object, mask.as_ref()).into_iter();
+        let mut in_force = in_force(strokes, object, size).into_iter();
         strokes.retain(|_| in_force.next().unwrap_or(false));
     }
 

@@ -32,7 +32,8 @@ fn apply(result: &mut Mask, present: &Mask, corrected: &Mask, stroke: &Scribble)
     let mut painted = Mask::new(present.size());
     Scribble { inside: true, ..stroke.clone() }.paint(&mut painted);
     let bounds = [present, corrected, &painted].into_iter().filter_map(Mask::bounds).reduce(PixelRect::union).unwrap_or_default();
-    let neck = ((f64::from(bounds.width.max(bounds.height)) * NECK).round() as u32).max(1);
+    let side = f64::from(bounds.width.max(bounds.height));
+    let neck = ((side * NECK).round() as u32).max(1);
     let window = bounds.grown(neck + 1, present.size());
     let [before, after, painted] = [present, corrected, &painted].map(|mask| mask.cropped(window));
     let is_changed = |x, y| before.get(x, y) != stroke.inside && after.get(x, y) == stroke.inside;
@@ -42,15 +43,9 @@ fn apply(result: &mut Mask, present: &Mask, corrected: &Mask, stroke: &Scribble)
     let parts = Components::of(&whole, Connectivity::Eight);
     let mut is_asked_for = vec![false; parts.len()];
     parts.for_each_run(|y, start, end, part| is_asked_for[part] |= (start..end).any(|x| painted.get(x, y)));
-    let mut near = Mask::new(window.size());
-    parts.for_each_run(|y, start, end, part| {
-        if is_asked_for[part] {
-            near.row_mut(y)[start as usize..end as usize].fill(1);
-        }
-    });
-    // The rims that the thickness cut off.
-    let near = dilated(&near, neck + 1);
-    let reach = (f64::from(bounds.width.max(bounds.height)) * REACH).max(2.0 * stroke.radius_px).round() as u32;
+    // With the rims that the thickness cut off.
+    let near = dilated(&parts.drawn(window.size(), |part| is_asked_for[part]), neck + 1);
+    let reach = (side * REACH).max(2.0 * stroke.radius_px).round() as u32;
     let reached = dilated_round(&painted, reach);
     for y in 0..window.height {
         for x in (0..window.width).filter(|&x| near.get(x, y) && changed.get(x, y) && reached.get(x, y)) {

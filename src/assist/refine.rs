@@ -15,7 +15,7 @@ use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
 use crate::mask::component::{Components, Connectivity};
 use crate::mask::distance::signed;
-use crate::mask::{Mask, PixelRect, metric, morphology};
+use crate::mask::{Mask, metric, morphology};
 use crate::model::diffusion::process::{StepsError, Walk};
 use crate::model::diffusion::schedule::FineShare;
 use crate::model::noise::Noise;
@@ -491,14 +491,8 @@ fn keep_thin_parts(original: &Mask, refined: &mut Mask) {
         }
     }
     let parts = Components::of(&thin, Connectivity::Eight);
-    let mut bounds = vec![PixelRect::default(); parts.len()];
-    parts.for_each_run(|y, start, end, part| bounds[part] = bounds[part].union(PixelRect::new(start, y, end - start, 1)));
-    let mut long = Mask::new(window.size());
-    parts.for_each_run(|y, start, end, part| {
-        if bounds[part].width.max(bounds[part].height) >= LEAST_LENGTH_OF_THIN {
-            long.row_mut(y)[start as usize..end as usize].fill(1);
-        }
-    });
+    let bounds = parts.bounds();
+    let long = parts.drawn(window.size(), |part| bounds[part].width.max(bounds[part].height) >= LEAST_LENGTH_OF_THIN);
     if long.is_empty() {
         return;
     }

@@ -1,6 +1,7 @@
 //! Connected parts of a mask, found over row runs with a union-find, so that the cost follows the outline.
 
 use super::{Mask, PixelRect};
+use crate::geometry::Size;
 
 /// Which pixels touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,11 +99,27 @@ impl Components {
         row.get(index).filter(|run| run.start <= x).map(|run| run.part)
     }
 
-    /// Each part on a grid of its own bounds, and where those lie.
-    pub fn parts(&self) -> Vec<(PixelRect, Mask)> {
+    /// The bounds of each part.
+    pub(crate) fn bounds(&self) -> Vec<PixelRect> {
         let mut bounds = vec![PixelRect::default(); self.len()];
         self.for_each_run(|y, start, end, part| bounds[part] = bounds[part].union(PixelRect::new(start, y, end - start, 1)));
-        let mut parts: Vec<(PixelRect, Mask)> = bounds.into_iter().map(|bounds| (bounds, Mask::new(bounds.size()))).collect();
+        bounds
+    }
+
+    /// Those parts that are wanted, on a grid of the mask's `size`.
+    pub(crate) fn drawn(&self, size: Size, is_wanted: impl Fn(usize) -> bool) -> Mask {
+        let mut drawn = Mask::new(size);
+        self.for_each_run(|y, start, end, part| {
+            if is_wanted(part) {
+                drawn.row_mut(y)[start as usize..end as usize].fill(1);
+            }
+        });
+        drawn
+    }
+
+    /// Each part on a grid of its own bounds, and where those lie.
+    pub fn parts(&self) -> Vec<(PixelRect, Mask)> {
+        let mut parts: Vec<(PixelRect, Mask)> = self.bounds().into_iter().map(|bounds| (bounds, Mask::new(bounds.size()))).collect();
         self.for_each_run(|y, start, end, part| {
             let (bounds, mask) = &mut parts[part];
             mask.row_mut(y - bounds.y)[(start - bounds.x) as usize..(end - bounds.x) as usize].fill(1);

@@ -6,7 +6,7 @@ use egui::{Color32, Painter, Pos2, Stroke};
 
 use super::Canvas;
 use super::gesture::Gesture;
-use crate::annotation::{Instance, InstanceId, Shape};
+use crate::annotation::{Instance, InstanceId};
 use crate::app::assistant::{Aim, Assistant};
 use crate::app::state::State;
 use crate::app::stroke;
@@ -50,9 +50,7 @@ impl Canvas {
         let followed = if waits {
             vec![true; strokes.len()]
         } else {
-            let image = state.shown().filter(|_| instance.shape != Shape::Box);
-            let mask = image.and_then(|image| instance.mask(image.size).ok());
-            stroke::in_force(strokes, instance, mask.as_ref())
+            state.shown().map_or_else(|| vec![false; strokes.len()], |image| stroke::in_force(strokes, instance, image.size))
         };
         let strokes: Arc<[bool]> = followed.into();
         self.force = Some(Force { id: instance.id, revision, waits, strokes: Arc::clone(&strokes) });
@@ -74,6 +72,7 @@ impl Canvas {
 mod tests {
     use super::super::tests::empty_image;
     use super::*;
+    use crate::annotation::Shape;
     use crate::geometry::Point;
     use crate::mask::Mask;
 
