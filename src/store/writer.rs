@@ -192,7 +192,7 @@ mod tests {
     fn until(writer: &Writer, holds: impl Fn(&State) -> bool) {
         let start = Instant::now();
         while !holds(&writer.state()) {
-            assert!(start.elapsed() < Duration::from_secs(20), "still {:?}", writer.state());
+            assert!(start.elapsed() < Duration::from_mins(2), "still {:?}", writer.state());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -248,7 +248,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_project_that_others_remove_is_made_anew_but_replaces_nothing() {
-        const LIMIT: Duration = Duration::from_secs(20);
+        const LIMIT: Duration = Duration::from_mins(2);
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let places = Places::of(&data.join("a.json"), folder.path());

@@ -491,7 +491,7 @@ fn refine_nothing() -> Request {
 /// The replies up to the first that `last` accepts.
 fn replies(service: &Service, last: impl Fn(&Reply) -> bool) -> Vec<Reply> {
     let (start, mut all) = (Instant::now(), Vec::new());
-    while start.elapsed() < Duration::from_secs(20) {
+    while start.elapsed() < Duration::from_mins(2) {
         match service.poll() {
             Some(reply) => {
                 all.push(reply);
@@ -544,7 +544,7 @@ fn cancelling_silences_a_request_and_dropping_the_service_ends_it() {
     service.request(propose(ENDLESS, 1.0));
     let start = Instant::now();
     drop(service);
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(30));
 }
 
 #[test]

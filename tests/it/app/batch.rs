@@ -28,7 +28,6 @@ fn over_boxes(slow: bool) -> Window {
     std::fs::write(&path, json.to_string()).unwrap();
     let mut window = Window::over(folder, path.clone(), slow);
     window.open(&path);
-    window.all_is_read();
     window
 }
 

@@ -4,7 +4,7 @@ use super::*;
 
 /// Why what is open would be lost if it was closed now; `None` where it would not.
 fn at_risk(app: &App) -> Option<String> {
-    match app.state().document.kept_within(Duration::from_secs(20)) {
+    match app.state().document.kept_within(LIMIT) {
         State::Written => None,
         State::Writing => Some("the disk does not answer".to_owned()),
         State::Failing(why) => Some(why),
@@ -30,7 +30,6 @@ fn work_is_kept_without_saving_and_comes_back() {
     drop(harness);
     let mut again = Window::over(folder, data.clone(), false);
     again.open(&data);
-    again.until("all is read", |app| !app.state().document.is_loading());
     assert!(again.says().contains("Reopened"), "{}", again.says());
     assert_eq!(again.first_mask(), masks);
     assert_eq!(again.app().state().document.reviewed.len(), 1);
@@ -64,7 +63,6 @@ fn saving_writes_coco_beside_the_images() {
     std::fs::write(&file, &text).unwrap();
     let mut again = Window::over(folder, data.clone(), false);
     again.open(&data);
-    again.until("all is read", |app| !app.state().document.is_loading());
     assert_eq!((again.class_of_first().as_str(), again.objects()), ("other thing", 1));
     again.press(Key::Tab);
     again.press(Key::Delete);
@@ -149,7 +147,6 @@ fn work_goes_on_in_memory_where_nothing_can_be_written_and_is_not_lost_by_closin
     drop(harness);
     let mut again = Window::over(folder, data.clone(), false);
     again.open(&data);
-    again.until("all is read", |app| !app.state().document.is_loading());
     assert_eq!(again.first_mask(), masks);
 }
 
@@ -226,7 +223,7 @@ fn a_folder_with_several_coco_files_asks_which() {
         window.perform(Command::Open(data.clone()));
         let start = Instant::now();
         while window.harness.query_by_label("Which annotations?").is_none() {
-            assert!(start.elapsed() < Duration::from_secs(30), "it never asked: {}", window.says());
+            assert!(start.elapsed() < LIMIT, "it never asked: {}", window.says());
             window.harness.step();
         }
         window.harness.run_steps(2);
@@ -334,7 +331,6 @@ fn a_data_set_that_is_copied_is_saved_where_the_copy_is() {
     std::fs::write(data.join("set.json"), text).unwrap();
     let mut window = Window::over(folder, data.join("set.json"), false);
     window.open(&data.join("set.json"));
-    window.all_is_read();
     window.project_is_written();
     let folder = window.close();
     let [copy, other] = ["copy", "other"].map(|name| folder.path().join(name));
@@ -348,7 +344,6 @@ fn a_data_set_that_is_copied_is_saved_where_the_copy_is() {
     std::fs::write(other.join("set.json"), text.replace("\"x\"", "\"y\"")).unwrap();
     let mut window = Window::over(folder, copy.clone(), false);
     window.open(&copy.join("set.json"));
-    window.all_is_read();
     assert!(window.says().contains("Reopened"), "{}", window.says());
     window.press(Key::Tab);
     window.press(Key::Delete);
@@ -358,7 +353,6 @@ fn a_data_set_that_is_copied_is_saved_where_the_copy_is() {
     assert_eq!(std::fs::read_to_string(data.join("set.json")).unwrap(), text, "the first one is as it was");
 
     window.open(&other.join("set.json"));
-    window.all_is_read();
     assert_eq!(window.class_of_first(), "y", "as long as the first one, and another one");
 }
 
@@ -368,7 +362,6 @@ fn reviewed_marks_follow_the_files_of_images() {
     let file = folder.path().join("instances.json");
     let mut window = Window::over(folder, file.clone(), false);
     window.open(&file);
-    window.all_is_read();
     window.perform(Command::ToggleReviewed);
     window.project_is_written();
     let folder = window.close();
@@ -377,7 +370,6 @@ fn reviewed_marks_follow_the_files_of_images() {
     std::fs::write(&file, text.replace("\"images\": [", added)).unwrap();
     let mut window = Window::over(folder, file.clone(), false);
     window.open(&file);
-    window.all_is_read();
     let reviewed: Vec<i64> = window.app().state().document.reviewed.iter().map(|id| id.0).collect();
     assert_eq!((reviewed, window.app().state().document.dataset().images.len()), (vec![8], 2));
 }
@@ -388,7 +380,6 @@ fn unsaved_work_outlives_a_file_that_others_change() {
     let file = folder.path().join("instances.json");
     let mut window = Window::over(folder, file.clone(), false);
     window.open(&file);
-    window.all_is_read();
     window.draw_box((60.0, 20.0), (100.0, 60.0));
     window.answered();
     window.project_is_written();
@@ -397,7 +388,6 @@ fn unsaved_work_outlives_a_file_that_others_change() {
     std::fs::write(&file, text.replace("kite", "other thing")).unwrap();
     let mut window = Window::over(folder, file.clone(), false);
     window.open(&file);
-    window.all_is_read();
     assert_eq!((window.objects(), window.class_of_first().as_str()), (2, "kite"));
     assert!(window.says().contains("changed by others"), "{}", window.says());
 }
@@ -440,7 +430,6 @@ fn a_project_opens_though_its_file_is_broken_or_gone() {
     let file = folder.path().join("instances.json");
     let mut window = Window::over(folder, file.clone(), false);
     window.open(&file);
-    window.all_is_read();
     let objects = window.app().state().document.dataset().instances.len();
     window.project_is_written();
     let mut folder = window.close();
@@ -452,7 +441,6 @@ fn a_project_opens_though_its_file_is_broken_or_gone() {
         }
         let mut window = Window::over(folder, file.clone(), false);
         window.open(&file);
-        window.all_is_read();
         assert!(window.says().contains(said), "{}", window.says());
         assert_eq!(window.app().state().document.dataset().instances.len(), objects);
         folder = window.close();
@@ -463,7 +451,7 @@ fn a_project_opens_though_its_file_is_broken_or_gone() {
 fn click(window: &mut Window, label: &str) {
     let start = Instant::now();
     while window.harness.query_by_label(label).is_none() {
-        assert!(start.elapsed() < Duration::from_secs(30), "no {label}: {}", window.says());
+        assert!(start.elapsed() < LIMIT, "no {label}: {}", window.says());
         window.harness.step();
     }
     window.harness.get_by_label(label).click();
@@ -475,7 +463,6 @@ fn click(window: &mut Window, label: &str) {
 fn drawn_in(folder: TempDir, data: &Path, from: (f64, f64), to: (f64, f64)) -> TempDir {
     let mut window = Window::over(folder, data.to_path_buf(), false);
     window.open(data);
-    window.all_is_read();
     window.draw_box(from, to);
     window.answered();
     window.project_is_written();
@@ -535,7 +522,6 @@ fn names_that_are_no_text_are_opened_saved_and_typed() {
     std::fs::write(&other, text.replace("kite", "other thing")).unwrap();
     let mut window = Window::over(folder, file.clone(), false);
     window.open(&file);
-    window.all_is_read();
     window.press(Key::Tab);
     window.press(Key::Delete);
     window.key(Modifiers::COMMAND, Key::S);
@@ -544,7 +530,6 @@ fn names_that_are_no_text_are_opened_saved_and_typed() {
     assert_eq!((window.objects(), window.app().state().document.target.as_deref()), (0, Some(file.as_path())));
     assert_eq!(coco::read(&file).unwrap().0.instances.len(), 0);
     window.open(&other);
-    window.all_is_read();
     assert_eq!((window.objects(), window.class_of_first().as_str()), (1, "other thing"), "each has a project of its own");
 
     std::fs::remove_file(&file).unwrap();

@@ -11,7 +11,7 @@ const THEIRS: &str = r#"{"images": [{"id": 7, "file_name": "a.png", "width": 120
 fn card_is_shown(window: &mut Window) {
     let start = Instant::now();
     while window.harness.query_by_label("Choose image folder…").is_none() {
-        assert!(start.elapsed() < Duration::from_secs(30), "no card: {}", window.says());
+        assert!(start.elapsed() < LIMIT, "no card: {}", window.says());
         window.harness.step();
     }
 }

@@ -6,8 +6,6 @@ use annotator::store::{Contents, Judgement, Places, Project, Writer};
 
 use super::*;
 
-const LIMIT: Duration = Duration::from_secs(20);
-
 /// A document with one mask, and the file that keeps its project out of its folder.
 fn document(folder: &Path) -> (Document, PathBuf) {
     let (data, state) = (folder.join("data"), folder.join("state"));

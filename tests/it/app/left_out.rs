@@ -33,7 +33,6 @@ fn window(images: &[usize], objects: &[usize]) -> (Window, PathBuf) {
     std::fs::write(&file, text(images, objects)).unwrap();
     let mut window = Window::over(folder, file.clone(), false);
     window.open(&file);
-    window.all_is_read();
     (window, file)
 }
 

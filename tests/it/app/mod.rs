@@ -62,6 +62,9 @@ use egui_kittest::kittest::Queryable as _;
 use image::RgbImage;
 use tempfile::TempDir;
 
+/// What has not come by then never does, on however busy a machine.
+const LIMIT: Duration = Duration::from_mins(3);
+
 /// A stand-in for the models, with the name of its weights: the ellipse inside each box; refining widens a mask by one
 /// pixel on each side, by two where it is coarse. With `slow`, masks never come, only a step. While its device is `away`,
 /// nothing is refined.
@@ -257,7 +260,6 @@ impl Window {
         std::fs::write(&path, json.to_string()).unwrap();
         let mut window = Self::over(folder, path.clone(), false);
         window.open(&path);
-        window.all_is_read();
         window
     }
 
@@ -273,7 +275,6 @@ impl Window {
         std::fs::write(&file, text).unwrap();
         let mut window = Self::over(folder, data, true);
         window.open(&file);
-        window.all_is_read();
         window
     }
 
@@ -282,20 +283,21 @@ impl Window {
         let (data, folder) = (self.data.clone(), self.close());
         let mut window = Self::over(folder, data.clone(), false);
         window.open(&data);
-        window.all_is_read();
         window
     }
 
+    /// Opens it and waits until all of it is read: before that no edit is possible.
     fn open(&mut self, path: &Path) {
         self.perform(Command::Open(path.to_path_buf()));
         self.until("the image is shown", |app| app.is_image_ready() && !app.is_leaving());
+        self.all_is_read();
     }
 
     /// Steps until `holds`; frames stand for little time, so that no timer runs off meanwhile.
     fn until(&mut self, what: &str, holds: impl Fn(&App) -> bool) {
         let start = Instant::now();
         while !holds(self.app()) {
-            assert!(start.elapsed() < Duration::from_secs(30), "never: {what}");
+            assert!(start.elapsed() < LIMIT, "never: {what}");
             self.harness.step();
             std::thread::sleep(Duration::from_millis(5));
         }

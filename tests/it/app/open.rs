@@ -17,7 +17,6 @@ fn data_sets_are_offered_again_until_they_are_gone() {
     let mut window = Window::over(folder, first.clone(), true);
     for data in [&first, &second] {
         window.open(data);
-        window.all_is_read();
     }
     assert_eq!(window.app().state().recent, [second.clone(), first.clone()]);
     std::fs::remove_dir_all(&first).unwrap();

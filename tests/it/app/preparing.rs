@@ -15,7 +15,6 @@ fn a_box_that_is_drawn_while_the_models_are_prepared_gets_its_mask_when_they_are
     };
     let mut window = Window::with(window.close(), data.clone(), Service::start_with(load, ModelPaths::default(), || {}).unwrap());
     window.open(&data);
-    window.all_is_read();
     assert!(window.harness.query_by_label_contains("Preparing the models: ").is_some());
 
     window.draw_box((20.0, 20.0), (60.0, 60.0));

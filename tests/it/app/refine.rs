@@ -400,7 +400,6 @@ fn polishing_rests_while_the_models_are_gone_and_leaves_nothing_out() {
     let (data, folder, away) = (window.data.clone(), window.close(), Arc::new(AtomicBool::new(false)));
     let mut window = Window::with(folder, data.clone(), Stand::start(false, Arc::clone(&away)));
     window.open(&data);
-    window.all_is_read();
     window.until("the models are ready", |app| matches!(app.readiness(), Readiness::Ready(_)));
     let rests = |app: &App| {
         let untouched = matches!(&app.state().polish, PolishState::Running { progress, paused: true } if progress.done == 0);

@@ -210,7 +210,6 @@ fn the_scroll_bar_of_the_film_strip_lies_under_the_images() {
     }
     let mut window = Window::over(folder, data.clone(), true);
     window.open(&data);
-    window.all_is_read();
     window.harness.run_steps(4);
     let strip = place(&window, "Image 10.png");
     let bars: Vec<Place> = window.harness.query_all_by_role(egui::Role::ScrollBar).map(|bar| bar.rect()).collect();
@@ -266,7 +265,7 @@ fn the_export_dialog_stays_where_it_is_and_lists_what_loses() {
     window.harness.get_by_label("Polygons").click();
     let start = Instant::now();
     while window.harness.query_by_label_contains("keep every pixel: 0 of 1").is_none() {
-        assert!(start.elapsed() < Duration::from_secs(30), "it is never measured");
+        assert!(start.elapsed() < LIMIT, "it is never measured");
         window.harness.step();
         assert_eq!(place(&window, "Close"), before);
     }

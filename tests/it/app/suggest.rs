@@ -263,7 +263,6 @@ fn reopened(window: Window) -> Window {
     let data = window.data.clone();
     let mut window = Window::over(window.close(), data.clone(), false);
     window.open(&data);
-    window.all_is_read();
     window
 }
 
