@@ -63,7 +63,7 @@ use image::RgbImage;
 use tempfile::TempDir;
 
 /// What has not come by then never does, on however busy a machine.
-const LIMIT: Duration = Duration::from_mins(3);
+const LIMIT: Duration = Duration::from_mins(10);
 
 /// A stand-in for the models, with the name of its weights: the ellipse inside each box; refining widens a mask by one
 /// pixel on each side, by two where it is coarse. With `slow`, masks never come, only a step. While its device is `away`,
