@@ -78,6 +78,12 @@ def decode_mask(segmentation: dict | list, height: int, width: int) -> np.ndarra
     return coco_mask.decode(rle)
 
 
+def encode_mask(mask: np.ndarray) -> dict:
+    """Full-frame u8 mask -> compressed COCO RLE."""
+    rle = coco_mask.encode(np.asfortranarray(mask))
+    return {**rle, "counts": rle["counts"].decode()}
+
+
 def load_coco(folder: Path, min_area: int = 0) -> list[Scene]:
     """Scenes of a folder with ``instances.json`` and ``images/``; crowds are left out."""
     data = json.loads((folder / "instances.json").read_text())

@@ -14,9 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
-from pycocotools import mask as coco_mask
 
-from data import cut, decode_mask
+from data import cut, decode_mask, encode_mask
 
 
 # Masks are drawn to the picture's edges from this many pixels a side on, ...
@@ -54,11 +53,16 @@ def to_edges(source: Path, masks: list[np.ndarray], reach: float) -> list[np.nda
     return masks
 
 
-def edged(mask: np.ndarray, image: np.ndarray, reach: float) -> np.ndarray:
+def around(mask: np.ndarray) -> tuple[slice, slice]:
+    """The part of the picture whose colours count for a mask's outline."""
     x, y, w, h = cv2.boundingRect(mask)
-    if min(w, h) < SMALLEST_EDGED:
+    return np.s_[max(0, y - AROUND) : y + h + AROUND, max(0, x - AROUND) : x + w + AROUND]
+
+
+def edged(mask: np.ndarray, image: np.ndarray, reach: float) -> np.ndarray:
+    if min(cv2.boundingRect(mask)[2:]) < SMALLEST_EDGED:
         return mask
-    window = np.s_[max(0, y - AROUND) : y + h + AROUND, max(0, x - AROUND) : x + w + AROUND]
+    window = around(mask)
     before = np.ascontiguousarray(mask[window])
     inner, outer = (cv2.distanceTransform(m, cv2.DIST_L2, 5) for m in (before, 1 - before))
     thick = cv2.morphologyEx(before, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
@@ -78,8 +82,7 @@ def shrink_masks(source: Path, target: Path, longest: int, quality: int, segment
     size = shrink(source, target, longest, quality)
     if size != (width, height):
         masks = [(cv2.resize(m * 255, size, interpolation=cv2.INTER_AREA) >= 128).astype(np.uint8) for m in masks]
-    runs = [coco_mask.encode(np.asfortranarray(m)) for m in masks]
-    return [{**r, "counts": r["counts"].decode()} for r in runs]
+    return [encode_mask(m) for m in masks]
 
 
 def pack_coco(pool: ProcessPoolExecutor, source: Path, target: Path, longest: int, quality: int, reach: float) -> None:

@@ -17,11 +17,10 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from data import cut
+from data import cut, encode_mask
+from pack import around
 
 PET, BACKGROUND = 1, 2
-# The colours of the picture's part up to this many pixels around a pet count.
-AROUND = 25
 # Pets that cover less than this share of the picture are mistakes of the trimaps.
 LEAST_SHARE = 0.01
 
@@ -33,26 +32,21 @@ def pet(image: np.ndarray, trimap: np.ndarray) -> np.ndarray | None:
         return None
     to_pet, to_background = (cv2.distanceTransform(1 - side.astype(np.uint8), cv2.DIST_L2, 5) for side in (is_pet, is_background))
     middle = (to_pet <= to_background).astype(np.uint8)
-    x, y, w, h = cv2.boundingRect(middle)
-    window = np.s_[max(0, y - AROUND) : y + h + AROUND, max(0, x - AROUND) : x + w + AROUND]
+    window = around(middle)
     between = np.where(middle > 0, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
     labels = np.where(is_pet, cv2.GC_FGD, np.where(is_background, cv2.GC_BGD, between)).astype(np.uint8)[window]
-    mask = middle
     if (labels == cv2.GC_BGD).any():
-        mask[window] = cut(np.ascontiguousarray(image[window]), np.ascontiguousarray(labels), 1)
-    return mask
+        middle[window] = cut(np.ascontiguousarray(image[window]), np.ascontiguousarray(labels), 1)
+    return middle
 
 
-def record(image: Path, trimap: Path) -> dict | None:
-    """Size and mask of one photo; nothing where it shows no pet."""
+def segmentation(image: Path, trimap: Path) -> dict | None:
+    """The mask of one photo as compressed RLE; nothing where it shows no pet."""
     pixels, sides = cv2.imread(str(image), cv2.IMREAD_COLOR), cv2.imread(str(trimap), cv2.IMREAD_GRAYSCALE)
     if pixels is None or sides is None or pixels.shape[:2] != sides.shape:
         return None
     mask = pet(pixels, sides)
-    if mask is None:
-        return None
-    rle = coco_mask.encode(np.asfortranarray(mask))
-    return {"size": mask.shape, "segmentation": {**rle, "counts": rle["counts"].decode()}}
+    return None if mask is None else encode_mask(mask)
 
 
 def main() -> None:
@@ -71,16 +65,16 @@ def main() -> None:
     found = {p.stem: (p, trimaps / f"{p.stem}.png") for images, trimaps in pairs for p in sorted(images.glob("*.jpg"))}
     chosen = [name for name in sorted(names) if name in found and name not in left_out]
     with ProcessPoolExecutor() as pool:
-        records = list(pool.map(record, *zip(*(found[name] for name in chosen)), chunksize=16))
+        masks = list(pool.map(segmentation, *zip(*(found[name] for name in chosen)), chunksize=16))
     images, annotations = [], []
-    for name, r in zip(chosen, records):
-        if r is None:
+    for name, rle in zip(chosen, masks):
+        if rle is None:
             continue
         shutil.copyfile(found[name][0], args.out / "images" / f"{name}.jpg")
-        of = {"id": len(images) + 1, "width": r["size"][1], "height": r["size"][0], "file_name": f"{name}.jpg"}
-        rle, own = r["segmentation"], {"id": of["id"], "image_id": of["id"], "category_id": names[name], "iscrowd": 0}
+        number, (height, width) = len(images) + 1, rle["size"]
+        images.append({"id": number, "width": width, "height": height, "file_name": f"{name}.jpg", "exhaustive": False})
+        own = {"id": number, "image_id": number, "category_id": names[name], "iscrowd": 0}
         area, box = float(coco_mask.area(rle)), coco_mask.toBbox(rle).tolist()
-        images.append({**of, "exhaustive": False})
         annotations.append({**own, "area": area, "bbox": box, "segmentation": rle})
     categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
     out = {"images": images, "annotations": annotations, "categories": categories}
