@@ -5,6 +5,7 @@
 
 pub mod alternatives;
 pub mod calibration;
+mod colours;
 pub mod crop;
 pub mod evidence;
 mod find;

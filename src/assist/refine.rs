@@ -4,7 +4,9 @@
 
 use burn::tensor::Device;
 use image::RgbImage;
+use rayon::prelude::*;
 
+use super::colours;
 use super::crop::{frame, mask_crop, mask_region};
 use super::patch::threshold;
 use super::second::{Doubt, is_everywhere, logit};
@@ -61,6 +63,8 @@ const LEAST_LENGTH_OF_THIN: u32 = 12;
 const MOST_BETWEEN_THIN: u32 = 14;
 /// A mask that merely fills its box stays where the segmenter would change less than this of it: some objects do fill theirs.
 const LEAST_DOUBT_OF_BOX: f64 = 0.2;
+/// A mask that colours alone would draw counts as coarse where so much of it changes by that: some objects have colours of their own.
+const LEAST_DOUBT_OF_COLOURS: f64 = 0.06;
 /// No network's word counts more than this logit where a mask is drawn anew.
 const LOUDEST: f32 = 4.0;
 /// How much the segmenter's word counts where a mask is drawn anew; the rest is the refiner's.
@@ -280,8 +284,7 @@ impl Finisher<'_> {
             return Err(AssistError::MaskSize { index, mask: mask.size(), image: size });
         }
         self.walk(options, 0)?;
-        let has_two = options.timesteps.len() > 1;
-        if options.mode == Mode::HighResolution && !has_two {
+        if options.mode == Mode::HighResolution && options.timesteps.len() < 2 {
             return Err(StepsError::OnlyOne.into());
         }
         let mut results: Vec<Refinement> = masks.iter().map(kept).collect();
@@ -292,22 +295,67 @@ impl Finisher<'_> {
         for (&index, seen) in boxes.iter().zip(self.seen_in(image, masks, &boxes, options, cancel, each)?) {
             results[index] = unboxed(&masks[index], seen, options);
         }
-        let (network, side) = (&self.refiner.config, self.refiner.config.image);
-        let (mut close, mut large) = (Vec::new(), Vec::new());
         let is_left = |mask: &Mask| !options.plain && !options.coarse && is_everywhere(mask);
         let has_outline = |(index, mask): &(usize, &Mask)| mask.area() >= SMALLEST_AREA && !boxes.contains(index) && !is_left(mask);
-        for (index, mask) in masks.iter().enumerate().filter(has_outline) {
-            let shrink = mask.bbox().map_or(0.0, |bbox| shrink(region(bbox, size, network, options), side));
-            let closely = options.mode == Mode::HighResolution || options.mode == Mode::Auto && has_two && shrink > MOST_SHRINK;
-            if closely { close.push(index) } else { large.push(index) }
+        let outlined: Vec<usize> = masks.iter().enumerate().filter(has_outline).map(|(index, _)| index).collect();
+        let (coloured, mut others) = self.drawn_by_colours(image, masks, outlined, options, cancel)?;
+        let coarse = RefineOptions { coarse: true, ..options.clone() };
+        for (index, refinement) in self.outlines(image, masks, &coloured, &coarse, cancel, each)? {
+            if options.leaves(refinement.change, LEAST_DOUBT_OF_COLOURS) {
+                others.push(index);
+            } else {
+                results[index] = refinement;
+            }
         }
+        for (index, refinement) in self.outlines(image, masks, &others, options, cancel, each)? {
+            results[index] = refinement;
+        }
+        Ok(results)
+    }
+
+    /// Those of `indices` whose `masks` colours alone would draw, and all others; nobody is asked where there is no segmenter to
+    /// say more.
+    fn drawn_by_colours(
+        &self,
+        image: &RgbImage,
+        masks: &[Mask],
+        indices: Vec<usize>,
+        options: &RefineOptions,
+        cancel: &Cancel,
+    ) -> Result<(Vec<usize>, Vec<usize>), AssistError> {
+        if self.segmenter.is_none() || options.plain || options.coarse {
+            return Ok((Vec::new(), indices));
+        }
+        let judged = |index: usize| stop_if(cancel).map(|()| (index, colours::would_draw(image, &masks[index])));
+        let judged: Vec<(usize, bool)> = indices.into_par_iter().map(judged).collect::<Result<_, _>>()?;
+        let of = |side: bool| judged.iter().filter(|(_, by_colours)| *by_colours == side).map(|(index, _)| *index).collect();
+        Ok((of(true), of(false)))
+    }
+
+    /// A finer mask for each of `masks` that `indices` name, with its index, in any order.
+    fn outlines(
+        &self,
+        image: &RgbImage,
+        masks: &[Mask],
+        indices: &[usize],
+        options: &RefineOptions,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(RefineStep),
+    ) -> Result<Vec<(usize, Refinement)>, AssistError> {
+        let (network, side, size) = (&self.refiner.config, self.refiner.config.image, size_of(image)?);
+        let is_close = |&index: &usize| {
+            let shrink = masks[index].bbox().map_or(0.0, |bbox| shrink(region(bbox, size, network, options), side));
+            options.mode == Mode::HighResolution || options.mode == Mode::Auto && options.timesteps.len() > 1 && shrink > MOST_SHRINK
+        };
+        let (close, large): (Vec<usize>, Vec<usize>) = indices.iter().partition(|index| is_close(index));
+        let mut results = Vec::with_capacity(indices.len());
         for indices in large.chunks(self.at_once()) {
             let jobs: Vec<Job> = indices.iter().filter_map(|&index| Job::new(image, index, &masks[index], network, options)).collect();
             let patches = self.batch(&jobs, options, cancel, each)?;
             let doubts = self.doubts(image, masks, &jobs, &patches, options)?;
             for ((job, doubt), patch) in jobs.iter().zip(doubts).zip(patches) {
                 let mask = &masks[job.index];
-                results[job.index] = if options.plain {
+                let refinement = if options.plain {
                     settled(mask, patch.mask(size), 0, options)
                 } else if let Some(patch) = doubt.as_ref().and_then(|doubt| job.redrawn(mask, &patch.soft, doubt, options)) {
                     settled(mask, aligned(patch.corrected(mask, 0.0), &patch, image, frame(size)), 0, options)
@@ -315,12 +363,13 @@ impl Finisher<'_> {
                     let reach = options.least_reach(shrink(job.view.region, side));
                     settled(mask, agreed(mask, patch.corrected(mask, options.margin()), doubt.as_ref()), reach, options)
                 };
+                results.push((job.index, refinement));
             }
         }
         for index in close {
             let mask = &masks[index];
             if let Some(refined) = self.high_resolution(image, (index, masks), options, cancel, each)? {
-                results[index] = settled(mask, refined, options.least_reach(1.0), options);
+                results.push((index, settled(mask, refined, options.least_reach(1.0), options)));
             }
         }
         Ok(results)

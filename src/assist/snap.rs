@@ -83,7 +83,7 @@ pub(super) fn aligned(mut mask: Mask, patch: &Patch, image: &RgbImage, within: R
     let free: Vec<bool> = (0..pixels.len()).map(is_free).collect();
     let sides: Vec<f32> =
         before.bytes().iter().zip(&free).map(|(&inside, &free)| if free { 0.0 } else { 2.0 * f32::from(inside) - 1.0 }).collect();
-    let apart = Apart::new(&pixels, width, SHARPER, |cell| free[cell]);
+    let apart = Apart::new(&pixels, width, SMOOTHNESS, SHARPER, |cell| free[cell]);
     let cells = least_cost(&sides, width, |cell| free[cell], |a, b| apart.cost(a, b));
     let after = Mask::from_fn(window.size(), |x, y| cells[y as usize * width + x as usize]);
     mask.paste(&after, window.x, window.y);
@@ -135,7 +135,7 @@ fn decided(leaning: &[f32], soft: &[f32], view: &View, doubt: f32) -> Vec<bool> 
         (true, false) => value,
     };
     let sides: Vec<f32> = leaning.iter().zip(&colour).zip(&view.boxed).map(side).collect();
-    let apart = Apart::new(view.colours.as_chunks().0, view.side, 1.0, |_| true);
+    let apart = Apart::new(view.colours.as_chunks().0, view.side, SMOOTHNESS, 1.0, |_| true);
     least_cost(&sides, view.side, |cell| view.boxed[cell] && leaning[cell].abs() < doubt, |a, b| apart.cost(a, b))
 }
 
@@ -147,15 +147,16 @@ pub(crate) fn object(logits: &[f32], view: &View) -> Vec<bool> {
 
 /// What two neighbouring cells pay for lying on different sides: less, the more their colours differ by the measure of their
 /// surroundings.
-struct Apart<'a> {
+pub(super) struct Apart<'a> {
     pixels: &'a [[f32; 3]],
     width: usize,
+    smoothness: f32,
     sharpness: f32,
 }
 
 impl<'a> Apart<'a> {
-    /// By the mean difference of the neighbours of which one `counts`, `times` as sharp as usual.
-    fn new(pixels: &'a [[f32; 3]], width: usize, times: f32, counts: impl Fn(usize) -> bool) -> Self {
+    /// `smoothness` for the same colour, and by the mean difference of the neighbours of which one `counts`, `times` as sharp as usual.
+    pub(super) fn new(pixels: &'a [[f32; 3]], width: usize, smoothness: f32, times: f32, counts: impl Fn(usize) -> bool) -> Self {
         let pairs = (0..pixels.len()).flat_map(|cell| {
             let right = (cell % width + 1 < width).then_some((cell, cell + 1));
             let below = (cell + width < pixels.len()).then_some((cell, cell + width));
@@ -163,13 +164,13 @@ impl<'a> Apart<'a> {
         });
         let counted = pairs.filter(|&(a, b)| counts(a) || counts(b));
         let (sum, count) = counted.fold((0.0_f32, 0.0_f32), |(sum, count), (a, b)| (sum + distance(pixels[a], pixels[b]), count + 1.0));
-        Self { pixels, width, sharpness: times / (2.0 * sum / count.max(1.0) + 1e-6) }
+        Self { pixels, width, smoothness, sharpness: times / (2.0 * sum / count.max(1.0) + 1e-6) }
     }
 
-    fn cost(&self, a: usize, b: usize) -> f32 {
+    pub(super) fn cost(&self, a: usize, b: usize) -> f32 {
         let is_diagonal = a % self.width != b % self.width && a / self.width != b / self.width;
         let near = if is_diagonal { std::f32::consts::FRAC_1_SQRT_2 } else { 1.0 };
-        SMOOTHNESS * near * (-self.sharpness * distance(self.pixels[a], self.pixels[b])).exp()
+        self.smoothness * near * (-self.sharpness * distance(self.pixels[a], self.pixels[b])).exp()
     }
 }
 
