@@ -45,8 +45,7 @@ pub(super) fn would_draw(image: &RgbImage, mask: &Mask) -> bool {
     };
     let pixels: Vec<[f32; 3]> = places().map(|(x, y)| image.get_pixel(x, y).0.map(f32::from)).collect();
     let before: Vec<bool> = places().map(|(x, y)| mask.get(x, y)).collect();
-    let boxed: Vec<bool> =
-        places().map(|(x, y)| (bounds.x..bounds.right()).contains(&x) && (bounds.y..bounds.bottom()).contains(&y)).collect();
+    let boxed: Vec<bool> = places().map(|(x, y)| bounds.contains(x, y)).collect();
     let of_side = |side: bool| pixels.iter().zip(&before).filter(|(_, inside)| **inside == side).map(|(pixel, _)| *pixel).collect();
     let learned = rayon::join(|| Mixture::of(of_side(true)), || Mixture::of(of_side(false)));
     let (Some(object), Some(around)) = learned else { return false };
@@ -85,10 +84,10 @@ impl Mixture {
         }
         for _ in 0..ROUNDS {
             let means: Vec<[f64; 3]> = split(&pixels, &parts).iter().map(|part| mean(part)).collect();
-            parts = nearest(&pixels, means.len(), |pixel, part| -squared(pixel, means[part]));
+            parts = likeliest(&pixels, means.len(), |pixel, part| -squared(pixel, means[part]));
         }
         let first = Self::learned(&pixels, &parts);
-        parts = nearest(&pixels, first.0.len(), |pixel, part| first.0[part].density(pixel));
+        parts = likeliest(&pixels, first.0.len(), |pixel, part| first.0[part].density(pixel));
         Some(Self::learned(&pixels, &parts))
     }
 
@@ -141,7 +140,7 @@ fn split(pixels: &[[f64; 3]], parts: &[usize]) -> Vec<Vec<[f64; 3]>> {
 }
 
 /// Which of so many parts has the largest `value` for each pixel.
-fn nearest(pixels: &[[f64; 3]], parts: usize, value: impl Fn([f64; 3], usize) -> f64) -> Vec<usize> {
+fn likeliest(pixels: &[[f64; 3]], parts: usize, value: impl Fn([f64; 3], usize) -> f64) -> Vec<usize> {
     let largest = |&pixel: &[f64; 3]| {
         let values = (0..parts).map(|part| (part, value(pixel, part)));
         values.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(part, _)| part)

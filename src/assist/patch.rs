@@ -43,7 +43,7 @@ impl Patch {
     pub(super) fn surest(&self, size: Size, window: PixelRect) -> f32 {
         let mut surest = 0.0;
         self.each_pixel(size, Beyond::Zero, |x, y, soft| {
-            if (window.x..window.right()).contains(&x) && (window.y..window.bottom()).contains(&y) {
+            if window.contains(x, y) {
                 surest = f32::max(surest, soft);
             }
         });

@@ -51,6 +51,11 @@ impl PixelRect {
         Size::new(self.width, self.height)
     }
 
+    /// Whether the pixel in column `x` and row `y` lies inside.
+    pub const fn contains(self, x: u32, y: u32) -> bool {
+        x >= self.x && x < self.right() && y >= self.y && y < self.bottom()
+    }
+
     /// Whether no pixel lies inside.
     pub const fn is_empty(self) -> bool {
         self.width == 0 || self.height == 0
