@@ -207,7 +207,8 @@ impl App {
         self.pictures.clear();
         self.canvas.view.fit();
         self.arrive();
-        self.state.say(Tone::Plain, opened.note);
+        self.state.begin_walk();
+        self.state.say(Tone::Plain, [Some(opened.note), self.state.left_to_look_at()].into_iter().flatten().collect::<Vec<_>>().join("; "));
         ctx.send_viewport_cmd(egui::ViewportCommand::Title(self.title()));
     }
 
@@ -218,6 +219,7 @@ impl App {
         }
         self.state.document = opened.document;
         self.arrive();
+        self.state.begin_walk();
         tracing::debug!("the rest is read");
         self.remember_shown();
         self.state.say(Tone::Plain, opened.note);

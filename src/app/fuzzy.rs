@@ -27,6 +27,8 @@ pub(super) enum Typed {
     Beginning,
     /// All of it but for one letter.
     Nearly,
+    /// A part of it.
+    Part,
     /// Letters of it, if any.
     Letters,
 }
@@ -38,6 +40,7 @@ impl Typed {
         match name.strip_prefix(&query) {
             Some("") => Self::Whole,
             Some(_) => Self::Beginning,
+            None if name.contains(&query) => Self::Part,
             None => Self::Letters,
         }
     }
@@ -45,7 +48,7 @@ impl Typed {
     /// As [`Self::of`], and whether it is all of the name but for one letter.
     pub(super) fn with_slips(query: &str, name: &str) -> Self {
         match Self::of(query, name) {
-            Self::Letters if is_near(query, name) => Self::Nearly,
+            Self::Part | Self::Letters if is_near(query, name) => Self::Nearly,
             typed => typed,
         }
     }
@@ -101,7 +104,8 @@ mod tests {
     fn a_whole_name_and_its_beginning_come_before_scattered_letters() {
         let names = ["a b", "about", "AB", "abacus"];
         assert_eq!(ranked("ab", names.into_iter()), [2, 1, 3, 0]);
-        assert_eq!([" aB ", "ABO", "b"].map(|query| Typed::of(query, "ab")), [Typed::Whole, Typed::Letters, Typed::Letters]);
+        assert_eq!([" aB ", "ABO", "b"].map(|query| Typed::of(query, "ab")), [Typed::Whole, Typed::Letters, Typed::Part]);
+        assert_eq!(ranked("49", ["4a9", "4x_9 long", "x49"].into_iter()), [2, 0, 1], "what stands in a name comes before its letters");
         assert_eq!(Typed::of("AB", "about"), Typed::Beginning);
     }
 

@@ -363,19 +363,26 @@ impl App {
         self.canvas.put_aside(before);
         self.keep_strokes();
         let waiting = self.boxes_waiting();
-        self.stop_models();
+        let stopped = self.stop_models().map(|running| running.aim);
         self.awaited.clear();
         self.state.image = index;
         self.canvas.view.leave();
         self.remember_shown();
         self.state.selection.clear();
-        self.state.change_walk(before);
+        self.state.begin_walk();
         self.put_review_off();
         if self.state.tool == Tool::Polygon {
             self.canvas.resume(self.state.shown().map(|image| image.id));
         }
         self.state.message = None;
-        self.state.say_left();
+        if let Some(text) = self.state.left_to_look_at() {
+            self.state.say(Tone::Plain, text);
+        }
+        match stopped {
+            Some(Aim::Others(_)) => self.state.say(Tone::Warning, "The search for others stopped, as its image was left"),
+            Some(Aim::Refinement) => self.state.say(Tone::Warning, "Refining stopped, as its image was left"),
+            _ => {}
+        }
         if let Some(before) = before {
             self.propose_later(before, waiting);
         }

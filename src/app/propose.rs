@@ -241,26 +241,21 @@ impl State {
         self.proposed.extend(ids);
     }
 
-    /// Keeps the masks that nobody accepted yet for the image that was shown `before`, until it is shown again; those of the
-    /// one that is shown now are gone on with.
-    pub(super) fn change_walk(&mut self, before: Option<ImageId>) {
-        let left = std::mem::take(&mut self.proposed);
-        self.left.extend(before.filter(|_| !left.is_empty()).map(|before| (before, left)));
-        let image = self.shown().map(|image| image.id);
-        self.proposed = image.and_then(|image| self.left.remove(&image)).unwrap_or_default();
-        // An id may have come to another object, and a person may have seen to a mask from elsewhere.
+    /// Goes on with the masks of the shown image that a model proposed and nobody accepted, whenever that was.
+    pub(super) fn begin_walk(&mut self) {
         let document = &self.document;
-        let is_here = |id| document.instance(id).is_some_and(|object| Some(object.image_id) == image);
-        self.proposed.retain(|&id| is_here(id) && !document.judgement(id).looked_at);
-        self.leave_proposed(&[]);
+        let is_reviewed = self.shown().is_some_and(|image| document.reviewed.contains(&image.id));
+        let is_open = |object: &&Instance| {
+            let judgement = document.judgement(object.id);
+            !is_reviewed && object.shape != Shape::Box && judgement.expected_iou.is_some() && !judgement.looked_at
+        };
+        self.proposed = self.objects().filter(is_open).map(|object| object.id).collect();
     }
 
-    /// Says how many masks of the shown image nobody has accepted yet, where there are any.
-    pub(super) fn say_left(&mut self) {
+    /// How many masks of the shown image nobody has accepted yet, in words; `None` where there are none.
+    pub(super) fn left_to_look_at(&self) -> Option<String> {
         let count = self.proposed.len();
-        if count > 0 {
-            self.say(Tone::Plain, format!("{count} proposed mask{} still to look at", plural(count)));
-        }
+        (count > 0).then(|| format!("{count} proposed mask{} still to look at", plural(count)))
     }
 
     /// Leaves masks out of those that nobody accepted yet, and what is gone or a box again.

@@ -147,8 +147,6 @@ pub struct State {
     pub clipboard: Vec<(Instance, bool)>,
     /// Proposed objects of the shown image that nobody accepted yet.
     pub proposed: Vec<InstanceId>,
-    /// Those of other images, until they are shown again.
-    pub left: HashMap<ImageId, Vec<InstanceId>>,
     /// The tool.
     pub tool: Tool,
     /// The tool that drew last.
@@ -220,7 +218,6 @@ impl State {
             stepped: None,
             clipboard: Vec::new(),
             proposed: Vec::new(),
-            left: HashMap::new(),
             tool: Tool::Select,
             last_tool: Tool::Box,
             brush_radius_px: 12.0,

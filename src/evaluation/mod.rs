@@ -154,6 +154,9 @@ pub fn compare(truth: &Dataset, prediction: &Dataset, watch: &mut Watch<'_>) -> 
     note(scored > 0 && scored < all, format!("{} predictions have no score and do not count for average precision", all - scored));
     let filled = boxes > 0 && !are_boxes && has_masks && scored > 0;
     note(filled, format!("{boxes} predictions have only a box and count as masks of all its pixels for average precision"));
+    let bare = truth.instances.iter().filter(|object| object.shape == Shape::Box && !object.crowd).count();
+    let is_bare = bare > 0 && !are_boxes && all > 0;
+    note(is_bare, format!("{bare} objects of the truth have only a box, and count as masks of all its pixels"));
     let is_foreign = !has_their_ids(truth, prediction);
     note(is_foreign, "the ids of the predictions are those of other objects: nothing is measured by object".to_owned());
     if scored > 0 && are_boxes {

@@ -99,12 +99,13 @@ fn measured(truth: &Dataset, prediction: &Dataset, kind: IouType, watch: &mut Wa
             ..Annotation::default()
         })
     };
-    // A result with a box would be taken for one of boxes, and its area for that of the box.
+    // A result with a box would be taken for one of boxes, and its area for that of the box. What its record says of its area
+    // does not count, as in `COCO.loadRes`.
     let result = |image_id: u64, instance: &Instance| {
         let result = annotation(image_id, instance)?;
         Some(match kind {
             IouType::Bbox => Annotation { segmentation: None, area: Some(instance.bbox.area()), ..result },
-            _ => Annotation { bbox: None, ..result },
+            _ => Annotation { bbox: None, area: instance.shape.area().or(result.area), ..result },
         })
     };
     let mode = if federation.is_some() { EvalMode::Lvis } else { EvalMode::Coco };

@@ -307,7 +307,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, ExchangeError> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// The name of each image's file of labels: its own without the ending.
+/// The name of each image's file of labels: its own without the ending, or "image" and its id where it has none.
 ///
 /// # Errors
 /// When two images would have the same.
@@ -315,7 +315,10 @@ pub(super) fn stems(dataset: &Dataset) -> Result<Vec<String>, ExchangeError> {
     let mut seen: HashMap<String, &str> = HashMap::new();
     let mut stems = Vec::with_capacity(dataset.images.len());
     for image in &dataset.images {
-        let stem = stem(&image.file_name);
+        let stem = match stem(&image.file_name) {
+            stem if stem.is_empty() => format!("image {}", image.id),
+            stem => stem,
+        };
         if let Some(first) = seen.insert(stem.to_lowercase(), &image.file_name) {
             return Err(ExchangeError::SameName { first: first.to_owned(), second: image.file_name.clone(), name: stem });
         }
@@ -326,7 +329,7 @@ pub(super) fn stems(dataset: &Dataset) -> Result<Vec<String>, ExchangeError> {
 
 /// A file name without its ending, kept inside the folder that it is joined to.
 pub(super) fn stem(file_name: &str) -> String {
-    let inside: Vec<&str> = file_name.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
+    let inside: Vec<&str> = file_name.split('/').filter(|part| !matches!(*part, "" | "." | "..") && !part.ends_with(':')).collect();
     let mut name = inside.join("/");
     let start = name.rfind('/').map_or(0, |slash| slash + 1);
     if let Some(dot) = name[start..].rfind('.').filter(|dot| *dot > 0) {

@@ -62,6 +62,8 @@ pub enum Kind {
     Copy,
     /// An object that is there already, whose record has members that the one here lacks or has otherwise.
     CopyMember,
+    /// A member of an image's or class's record that the one here lacks or has otherwise.
+    OtherMember,
     /// An image that was taken for one whose name only ends like its own.
     Ending,
     /// An image whose licence has no record in its file.
@@ -132,6 +134,7 @@ impl Kind {
             Self::Void => "images have void pixels, which became background",
             Self::Picture => "labels have no picture and were left out",
             Self::Copy => "objects are there already and were left out",
+            Self::OtherMember => "members of images and classes that are here already, which these lack or have otherwise, are lost",
             Self::CopyMember => "of them have members that the objects here lack or have otherwise, and these are lost",
             Self::Ending => "images were taken for those here by the ends of their names alone",
             Self::Licence => "images lost their licence: it has no record in their file",

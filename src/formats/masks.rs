@@ -169,9 +169,10 @@ pub(super) fn read_objects(path: &Path, images: Option<&Path>, watch: &mut Watch
         let Some(image) = source.image(stem_of_image, map.size, &file) else { continue };
         let number = stem(leaf).rsplit_once('_').and_then(|(_, class)| class.parse().ok()).filter(|_| source.has_classes);
         let class = match number {
-            Some(number) => source.class(number, &file)?,
-            None => source.builder.class(OBJECT),
+            Some(number) => source.class(number, &file),
+            None => Some(source.builder.class(OBJECT)),
         };
+        let Some(class) = class else { continue };
         if is_of_one {
             if (2..=FEW_VALUES).contains(&numbers.len()) {
                 let values: Vec<String> = numbers.iter().map(|(value, _)| value.to_string()).collect();
@@ -210,7 +211,7 @@ pub(super) fn read_semantic(path: &Path, images: Option<&Path>, watch: &mut Watc
                 source.tally.add(Kind::Void, file.display());
                 continue;
             }
-            let class = source.class(u64::from(value), &file)?;
+            let Some(class) = source.class(u64::from(value), &file) else { continue };
             source.object(image, class, &map, |other| other == value, &file);
         }
     }
@@ -316,13 +317,17 @@ impl Source {
         None
     }
 
-    fn class(&mut self, number: u64, file: &Path) -> Result<CategoryId, ExchangeError> {
+    /// The class with this number; `None`, and counted, where the list of classes has none.
+    fn class(&mut self, number: u64, file: &Path) -> Option<CategoryId> {
         if !self.has_classes {
-            return Ok(self.builder.class(&format!("class {number}")));
+            return Some(self.builder.class(&format!("class {number}")));
         }
         let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
         let class = place.and_then(|place| self.classes.get(place)).copied();
-        class.ok_or_else(|| ExchangeError::record(file, "the mask", Fault::Class(number)))
+        if class.is_none() {
+            self.unusable(file, Fault::Class(number));
+        }
+        class
     }
 
     /// Adds the object whose pixels have the values that `holds`; counted where there are none.

@@ -5,6 +5,7 @@
 //! is left out is counted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Display;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -30,6 +31,11 @@ type Place = (ImageId, CategoryId, [u64; 4]);
 const LICENCES: &str = "licenses";
 /// Members of an object's record that its instance holds, or that a merge sets.
 const HELD: [&str; 8] = ["id", "image_id", "category_id", "segmentation", "bbox", "area", "iscrowd", "score"];
+
+/// Members of a class's record that a merge goes by or sets.
+const HELD_BY_CLASSES: [&str; 6] = ["id", "name", "synset", "image_count", "instance_count", "frequency"];
+/// Members of an image's record that a merge goes by or sets.
+const HELD_BY_IMAGES: [&str; 7] = ["id", "file_name", "width", "height", "license", "neg_category_ids", "not_exhaustive_category_ids"];
 
 /// What a data set gets from another one.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -190,6 +196,9 @@ impl Additions {
             let mut same = alike.map(|(own, _)| own.id);
             // Of several with its name the one with its id.
             let id = same.clone().find(|id| *id == category.id).or_else(|| same.next());
+            if let Some(own) = id.and_then(|id| dataset.categories.iter().find(|own| own.id == id)) {
+                self.count_lost(own.source.as_ref(), category.source.as_ref(), &HELD_BY_CLASSES, format_args!("class {}", category.name));
+            }
             let id = id.unwrap_or_else(|| {
                 let id = CategoryId(ids.take(category.id.0));
                 let source = with(category.source.as_ref(), new_id(category.id.0, id.0).as_slice());
@@ -251,7 +260,16 @@ impl Additions {
         if is_missing(&here.absent, &there.absent) || is_missing(&here.not_exhaustive, &there.not_exhaustive) {
             self.tally.add(Kind::Mark, named(image));
         }
+        self.count_lost(own.source.as_ref(), image.source.as_ref(), &HELD_BY_IMAGES, named(image));
         Some(own.id)
+    }
+
+    /// Counts the members of the record `other` that the record of the same thing here lacks or has otherwise.
+    fn count_lost(&mut self, own: Option<&Verbatim>, other: Option<&Verbatim>, held: &[&str], place: impl Display) {
+        let lost: BTreeMap<String, usize> = missing_members(own, other, held).into_iter().map(|name| (name, 1)).collect();
+        if !lost.is_empty() {
+            self.tally.add_named(Kind::OtherMember, place, &lost);
+        }
     }
 
     fn add_image(&mut self, id: ImageId, image: &Image, classes: &Classes, licences: &Licences) {
@@ -549,18 +567,23 @@ fn lost_members(own: &Instance, copy: &Instance) -> Vec<String> {
     let is_score_lost = copy.score.is_some() && own.score.map(f64::to_bits) != copy.score.map(f64::to_bits);
     let held = [("area", own.area.total_cmp(&copy.area).is_ne()), ("iscrowd", own.crowd != copy.crowd), ("score", is_score_lost)];
     let mut lost: Vec<String> = held.into_iter().filter(|(_, is_lost)| *is_lost).map(|(name, _)| name.to_owned()).collect();
-    if own.source != copy.source {
-        let here = members(own);
-        let is_here = |name: &str, value: &Value| here.get(name).is_some_and(|own| is_same_value(own, value));
-        let others = members(copy).into_iter().filter(|(name, value)| !HELD.contains(&name.as_str()) && !value.is_null());
-        lost.extend(others.filter(|(name, value)| !is_here(name, value)).map(|(name, _)| name));
-    }
+    lost.extend(missing_members(own.source.as_ref(), copy.source.as_ref(), &HELD));
     lost
 }
 
-/// The members of an object's record.
-fn members(instance: &Instance) -> Map<String, Value> {
-    let Some(source) = &instance.source else { return Map::new() };
+/// The members of the record `other`, but those that are `held`, that the record `own` lacks or has otherwise.
+fn missing_members(own: Option<&Verbatim>, other: Option<&Verbatim>, held: &[&str]) -> Vec<String> {
+    if own == other {
+        return Vec::new();
+    }
+    let here = members(own);
+    let is_here = |name: &str, value: &Value| here.get(name).is_some_and(|own| is_same_value(own, value));
+    let others = members(other).into_iter().filter(|(name, value)| !held.contains(&name.as_str()) && !value.is_null());
+    others.filter(|(name, value)| !is_here(name, value)).map(|(name, _)| name).collect()
+}
+
+fn members(source: Option<&Verbatim>) -> Map<String, Value> {
+    let Some(source) = source else { return Map::new() };
     let text = source.text();
     serde_json::from_str(standard(text).as_deref().unwrap_or(text)).unwrap_or_default()
 }
@@ -848,5 +871,17 @@ mod tests {
         assert_eq!(lost(r#""iscrowd":0"#), (0, String::new()), "nothing is lost that the copy does not have");
         let told = "`score`, `attributes`, `keypoints` of annotation 5 and 1 more".to_owned();
         assert_eq!(lost(r#""iscrowd":0,"score":0.5,"attributes":{"t":2},"keypoints":[1,2,2]"#), (2, told));
+    }
+
+    #[test]
+    fn members_that_images_and_classes_lose_are_named() {
+        let first = parsed(&SECOND.replace(r#""hue":3"#, r#""hue":3,"supercategory":"pet""#));
+        let lost = |other: &str| {
+            let tally = added(&first, &parsed(other), true).tally;
+            tally.kinds.get(&Kind::OtherMember).map(|lost| (lost.count, lost.examples.join("; "))).unwrap_or_default()
+        };
+        assert_eq!(lost(SECOND), (0, String::new()), "nothing is lost that is here");
+        let other = SECOND.replace(r#""hue":3"#, r#""hue":4,"keypoints":["nose"]"#).replace(r#""camera":"old""#, r#""camera":"new""#);
+        assert_eq!(lost(&other), (3, "class dog: hue (1), keypoints (1); image 1 (b.png): camera (1)".to_owned()));
     }
 }

@@ -246,7 +246,7 @@ pub enum Problem {
 
 fn fault(numbers: usize, far: bool) -> &'static str {
     match numbers {
-        _ if far => "holds a number far outside any image",
+        _ if far => "holds something that is no number, or lies far outside any image",
         0..6 => "has fewer than three points",
         _ => "has an odd number of coordinates",
     }

@@ -17,6 +17,12 @@ pub enum SaveError {
         /// The file.
         path: PathBuf,
     },
+    /// Something else than a file has the name, such as a device.
+    #[error("this is no regular file, and stays as it is: {}", path.display())]
+    NoFile {
+        /// What it is.
+        path: PathBuf,
+    },
     /// No file can be made in the folder.
     #[error("cannot write in the folder: {source}: {}", folder.display())]
     Folder {
@@ -77,9 +83,14 @@ pub fn writable(path: &Path) -> Result<(), SaveError> {
 
 /// The file that `path` leads to, its folder, and an empty file there that is to take its place.
 fn begun(path: &Path) -> Result<(PathBuf, PathBuf, NamedTempFile), SaveError> {
-    // A link stays a link: the file that it leads to is replaced.
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let old = fs::metadata(&path).ok().map(|old| old.permissions());
+    // A link stays a link: the file that it leads to is replaced, or made.
+    let led_to = || Some(path.parent()?.join(fs::read_link(path).ok()?));
+    let path = path.canonicalize().ok().or_else(led_to).unwrap_or_else(|| path.to_owned());
+    let old = fs::metadata(&path).ok();
+    if old.as_ref().is_some_and(|old| !old.is_file()) {
+        return Err(SaveError::NoFile { path });
+    }
+    let old = old.map(|old| old.permissions());
     if old.as_ref().is_some_and(Permissions::readonly) {
         return Err(SaveError::ReadOnly { path });
     }

@@ -22,6 +22,9 @@ use crate::job::Meter;
 
 /// What VOC's files say of an object and a data set of masks has no place for.
 const FOREIGN: [&str; 4] = ["<truncated>1", "<occluded>1", "<part>", "<actions>"];
+/// What an object stands between.
+const OBJECT: &str = "<object>";
+const OBJECT_END: &str = "</object>";
 /// The end of a whole file.
 const END: &[u8] = b"</annotation";
 
@@ -98,7 +101,10 @@ fn read_file(file: &Path, places: &[PathBuf], tally: &mut Tally) -> Result<Datas
     let copy = copies.path().join(file.file_name().unwrap_or_default());
     copy_without_references(file, &copy, &FOREIGN, tally)?;
     let folder = file.parent().unwrap_or(file);
-    let library = voc_to_coco(copies.path()).map_err(|refusal| error(folder, Some(copies.path()), refusal))?;
+    let library = voc_to_coco(copies.path()).or_else(|refusal| {
+        let whole = error(folder, Some(copies.path()), refusal);
+        keep_usable_objects(&copy, file, tally).then(|| voc_to_coco(copies.path()).ok()).flatten().ok_or(whole)
+    })?;
     // The library takes what is cut off for whole.
     let text = fs::read(&copy).map_err(ExchangeError::io(file))?;
     if !text.windows(END.len()).rev().any(|part| part == END) {
@@ -110,6 +116,35 @@ fn read_file(file: &Path, places: &[PathBuf], tally: &mut Tally) -> Result<Datas
         image.size = size.ok_or_else(|| ExchangeError::record(file, format!("image {}", image.file_name), Fault::NoSize))?;
     }
     Ok(dataset)
+}
+
+/// Leaves those objects in the file `copy` that the library takes, and counts the others of `file`; false where these are not
+/// what it stumbles over.
+fn keep_usable_objects(copy: &Path, file: &Path, tally: &mut Tally) -> bool {
+    let (Ok(text), Some(folder)) = (fs::read_to_string(copy), copy.parent()) else { return false };
+    let mut parts = text.split(OBJECT);
+    let start = parts.next().unwrap_or_default();
+    let mut objects: Vec<&str> = parts.collect();
+    let Some((last, end)) = objects.pop().and_then(|last| last.split_once(OBJECT_END)) else { return false };
+    objects.push(last);
+    let refusal = |objects: &[&str]| {
+        let objects = objects.iter().map(|object| format!("{OBJECT}{}{OBJECT_END}", object.trim_end().trim_end_matches(OBJECT_END)));
+        match fs::write(copy, format!("{start}{}{end}", objects.collect::<String>())) {
+            Ok(()) => voc_to_coco(folder).err().map(|refusal| error(file.parent().unwrap_or(file), Some(folder), refusal).to_string()),
+            Err(error) => Some(error.to_string()),
+        }
+    };
+    if refusal(&[]).is_some() {
+        return false;
+    }
+    let mut usable = Vec::new();
+    for (number, object) in objects.into_iter().enumerate() {
+        match refusal(&[object]) {
+            None => usable.push(object),
+            Some(reason) => tally.add(Kind::Unreadable, format_args!("object {} of {reason}", number + 1)),
+        }
+    }
+    refusal(&usable).is_none()
 }
 
 /// The data sets of the files as one. The classes are those of the list `labels`, then the others as they come; without a list

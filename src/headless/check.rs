@@ -95,6 +95,7 @@ impl<'a> From<&'a Warning> for Finding<'a> {
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     arguments.images.as_deref().map_or(Ok(()), dataset::folder)?;
     dataset::writable(&arguments.json)?;
+    dataset::apart(&arguments.json, [&arguments.data])?;
     let data = coco::file_of(&arguments.data)?;
     let read = coco::read_with(&data, cancel, &mut |progress| terminal.progress(&progress));
     terminal.finish();

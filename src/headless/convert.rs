@@ -128,6 +128,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
         dataset::writable([&arguments.out])?;
     }
     dataset::writable(&arguments.report)?;
+    dataset::apart(&arguments.report, [&arguments.data, &arguments.out].into_iter().chain(&arguments.reference))?;
     let reference = arguments.reference.as_ref().map(|path| dataset::read(path, terminal, cancel)).transpose()?;
     let imported = read(arguments, from, reference.as_ref(), terminal, cancel)?;
     dataset::warn(&imported.report, &arguments.data, terminal);

@@ -63,6 +63,23 @@ pub(super) fn writable<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> anyh
     Ok(())
 }
 
+/// Looks at once whether the files of some options stand for themselves alone.
+///
+/// # Errors
+/// When one of `written` is another one of them, or one of `others`, which are read or written too.
+pub(super) fn apart<'a>(
+    written: impl IntoIterator<Item = &'a PathBuf>,
+    others: impl IntoIterator<Item = &'a PathBuf>,
+) -> anyhow::Result<()> {
+    let place = |path: &PathBuf| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.clone());
+    let mut taken: Vec<PathBuf> = others.into_iter().map(place).collect();
+    for path in written {
+        anyhow::ensure!(!taken.contains(&place(path)), "two options name one file, which would be overwritten: {}", path.display());
+        taken.push(place(path));
+    }
+    Ok(())
+}
+
 /// Looks at once whether the folder of the images is there.
 ///
 /// # Errors

@@ -46,6 +46,8 @@ pub struct Arguments {
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     arguments.images.as_deref().map_or(Ok(()), dataset::folder)?;
     dataset::writable(&arguments.json)?;
+    let read = [&arguments.pred, &arguments.before, &arguments.alternatives];
+    dataset::apart(&arguments.json, read.into_iter().flatten().chain([&arguments.data]))?;
     arguments.gallery.writable()?;
     let images = arguments.images.clone().unwrap_or_default();
     let truth = dataset::read(&arguments.data, terminal, cancel)?;

@@ -55,6 +55,7 @@ pub struct Arguments {
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     dataset::folder(&arguments.images)?;
     dataset::writable(std::iter::once(&arguments.out).chain(&arguments.alternatives))?;
+    dataset::apart(&arguments.alternatives, [&arguments.data, &arguments.out])?;
     let mut data = dataset::read(&arguments.data, terminal, cancel)?;
     let mut found = Vec::new();
     let models = Models::load(arguments, terminal, cancel)?;

@@ -136,6 +136,7 @@ impl Arguments {
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cancel) -> anyhow::Result<Outcome> {
     dataset::folder(&arguments.images)?;
     dataset::writable(std::iter::once(&arguments.out).chain(&arguments.report))?;
+    dataset::apart(&arguments.report, [&arguments.data, &arguments.out])?;
     let mut data = dataset::read(&arguments.data, terminal, cancel)?;
     let categories = arguments.categories(&data)?;
     let assistant = arguments.models.load(terminal)?;

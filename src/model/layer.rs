@@ -66,11 +66,15 @@ pub(super) fn is_inferred<const D: usize>(x: &Tensor<D>) -> bool {
     x.dtype() == DType::F32 && !x.device().is_autodiff() && !x.is_require_grad()
 }
 
-/// What `conv` makes of `x`; faster than its own `forward` on an adapter, and where it is a 3x3 convolution on the CPU.
+/// What `conv` makes of `x`; faster than its own `forward` on an adapter, where it is a 3x3 convolution on the CPU, and where
+/// gradients are recorded there.
 pub fn convolved(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     if let Some(filter) = on_cpu(conv, &x) {
         let [_, y] = cpu::convolved(x, filter, None);
         return y;
+    }
+    if let Some(filter) = recorded_on_cpu(conv, &x) {
+        return cpu::recorded::convolved(x, filter);
     }
     on_adapter(conv, &x, None).unwrap_or_else(|| whole(conv).forward(x))
 }
@@ -90,7 +94,7 @@ pub fn convolved_onto(conv: &Conv2d, x: Tensor<4>, onto: Tensor<4>) -> Tensor<4>
             let [_, y] = cpu::convolved(x, filter, Some(onto));
             y
         }
-        _ => on_adapter(conv, &x, Some(&onto)).unwrap_or_else(|| onto + whole(conv).forward(x)),
+        _ => on_adapter(conv, &x, Some(&onto)).unwrap_or_else(|| onto + convolved(conv, x)),
     }
 }
 
@@ -123,6 +127,12 @@ fn on_cpu(conv: &Conv2d, x: &Tensor<4>) -> Option<Filter<4>> {
     let filter = Filter::of(conv)?;
     let is_fit = filter.side == 3 && matches!(filter.stride, 1 | 2) && cpu::takes(x) && cpu::takes(&filter.weight);
     is_fit.then_some(filter)
+}
+
+/// `conv` for the CPU's own code with gradients, where that can have it of `x`.
+fn recorded_on_cpu(conv: &Conv2d, x: &Tensor<4>) -> Option<Filter<4>> {
+    let filter = Filter::of(conv)?;
+    (matches!(filter.stride, 1 | 2) && cpu::recorded::takes(x, &filter.weight)).then_some(filter)
 }
 
 /// What an adapter's own kernel makes of it, where it can.
@@ -162,6 +172,9 @@ pub fn normed_silu(norm: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
     if is_fit(norm, &x) {
         return cpu::normed_silu(norm, x, None);
     }
+    if let Some(affine) = recorded_affine(norm, &x) {
+        return cpu::recorded::normed_silu(norm, affine, x, None);
+    }
     normed_on_adapter(norm, &x, None, true).unwrap_or_else(|| silu(norm.forward(x)))
 }
 
@@ -179,6 +192,9 @@ pub fn film_silu(norm: &GroupNorm, x: Tensor<4>, scale: Tensor<4>, shift: Tensor
     if is_fit(norm, &x) && cpu::takes(&scale) && cpu::takes(&shift) {
         return cpu::normed_silu(norm, x, Some([scale, shift]));
     }
+    if let Some(affine) = recorded_affine(norm, &x) {
+        return cpu::recorded::normed_silu(norm, affine, x, Some([scale, shift]));
+    }
     let film = Some([&scale, &shift]);
     normed_on_adapter(norm, &x, film, true).unwrap_or_else(|| silu(norm.forward(x) * (scale + 1.0) + shift))
 }
@@ -190,6 +206,12 @@ fn normed_on_adapter(norm: &GroupNorm, x: &Tensor<4>, film: Option<[&Tensor<4>; 
 /// Whether the CPU's own code can have `norm` of `x`.
 fn is_fit(norm: &GroupNorm, x: &Tensor<4>) -> bool {
     norm.gamma.as_ref().is_none_or(|gamma| cpu::takes(&gamma.val())) && cpu::takes(x)
+}
+
+/// Gamma and beta of `norm`, where the CPU's own code with gradients can have it of `x`.
+fn recorded_affine(norm: &GroupNorm, x: &Tensor<4>) -> Option<[Tensor<1>; 2]> {
+    let affine = [norm.gamma.as_ref()?.val(), norm.beta.as_ref()?.val()];
+    cpu::recorded::takes(x, &affine[0]).then_some(affine)
 }
 
 /// Nearest-neighbour enlargement by 2.

@@ -251,6 +251,16 @@ fn boxes_are_measured_as_boxes() {
 }
 
 #[test]
+fn a_result_is_as_large_as_its_mask_whatever_its_record_says() {
+    let truth = squares(&[(1, 1, 10, None)], true);
+    let mut found = squares(&[(7, 1, 10, Some(0.9))], true);
+    found.instances[0].area = 1e6;
+    let precision = compare(&truth, &found).unwrap().precision.unwrap();
+    // Half a square of ten pixels is small.
+    assert!((precision.small - 1.0).abs() < 1e-6 && precision.large < 0.0, "{precision:?}");
+}
+
+#[test]
 fn what_is_missing_is_said() {
     let truth = squares(&[(1, 1, 10, None), (2, 2, 10, None), (3, 2, 40, None)], true);
     let empty = compare(&truth, &squares(&[], true)).unwrap().to_string();
@@ -259,6 +269,8 @@ fn what_is_missing_is_said() {
     assert!(same.all.count == 3 && same.to_string().contains("no prediction has a score"), "{same}");
     let part = compare(&truth, &squares(&[(1, 1, 10, Some(0.5)), (2, 2, 10, None)], true)).unwrap().to_string();
     assert!(part.contains("1 predictions have no score and do not count for average precision"), "{part}");
+    let bare = compare(&squares(&[(1, 1, 10, None)], false), &truth).unwrap().to_string();
+    assert!(bare.contains("1 objects of the truth have only a box"), "{bare}");
 }
 
 #[test]

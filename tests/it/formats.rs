@@ -329,7 +329,7 @@ fn saving_replaces_the_whole_file() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     let missing = folder.path().join("no/such/a.json");
     assert!(matches!(coco::save(&dataset, &missing), Err(SaveError::Folder { .. })));
-    assert!(matches!(coco::save(&dataset, folder.path()), Err(SaveError::Replace { .. } | SaveError::Folder { .. })));
+    assert!(matches!(coco::save(&dataset, folder.path()), Err(SaveError::NoFile { .. })));
     let mut permissions = fs::metadata(&path).unwrap().permissions();
     permissions.set_readonly(true);
     fs::set_permissions(&path, permissions).unwrap();
@@ -351,6 +351,14 @@ fn links_and_permissions_survive_saving() {
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
     assert_eq!(coco::read(&real).unwrap().0.instances.len(), 5);
+    fs::remove_file(&real).unwrap();
+    coco::save(&parsed(ODD_BUT_RIGHT).0, &link).unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink() && real.is_file(), "the file that a link leads to is made");
+    let socket = folder.path().join("socket");
+    let _open = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let error = coco::save(&Dataset::default(), &socket).unwrap_err();
+    assert!(matches!(error, SaveError::NoFile { .. }) && error.to_string().contains("socket"), "{error}");
+    assert!(!fs::metadata(&socket).unwrap().is_file());
 }
 
 /// Any JSON, shallow.

@@ -560,6 +560,27 @@ fn a_read_only_output_is_an_error_before_the_work() {
 }
 
 #[test]
+fn a_report_replaces_nothing_that_is_read_or_written_too() {
+    let folder = project(|_| ());
+    let before = std::fs::read(folder.path().join("in.json")).unwrap();
+    for words in [
+        "check in.json --json in.json",
+        "eval --data in.json --pred other.json --json in.json",
+        "eval --data other.json --pred in.json --json in.json",
+        "convert --data in.json --out out.json --report in.json",
+        "convert --data in.json --out out.json --report ./out.json",
+        "refine --data in.json --images images --out out.json --report out.json",
+        "propose --data in.json --images images --out out.json --alternatives out.json",
+    ] {
+        let output = run(folder.path(), &format!("--headless {words}"));
+        assert_code(&output, 1);
+        assert!(err(&output).contains("two options name one file"), "{words}: {}", err(&output));
+    }
+    assert_eq!(std::fs::read(folder.path().join("in.json")).unwrap(), before);
+    assert!(!folder.path().join("out.json").exists());
+}
+
+#[test]
 fn options_without_effect_are_refused() {
     let folder = project(|_| ());
     for words in [

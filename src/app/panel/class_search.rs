@@ -22,7 +22,7 @@ pub(super) fn choose_ui(ui: &mut Ui, search: &mut Search, state: &State, colors:
     if !query.is_empty() && !categories.iter().any(|category| category.name == query) {
         // Whoever types a new name and Enter means no class that only has its letters somewhere.
         let typed = if categories.len() > MANY { Typed::with_slips } else { Typed::of };
-        let is_meant = found.first().is_some_and(|class| typed(&query, &class.name) != Typed::Letters);
+        let is_meant = found.first().is_some_and(|class| !matches!(typed(&query, &class.name), Typed::Part | Typed::Letters));
         let place = if is_meant { rows.len() } else { 0 };
         rows.insert(place, (format!("Add class “{query}”"), "new".to_owned()));
         ids.insert(place, None);

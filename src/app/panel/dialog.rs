@@ -384,7 +384,7 @@ fn settings_grid(ui: &mut Ui, settings: &mut Settings, started_on: DeviceChoice,
         });
         ui.end_row();
         let name = ui.label("Size of text").id;
-        ui.add(egui::Slider::new(&mut settings.zoom, 0.7..=2.0).step_by(0.1).fixed_decimals(1)).labelled_by(name);
+        zoom_ui(ui, &mut settings.zoom).labelled_by(name);
         ui.end_row();
         let name = ui.label("Strength of masks").id;
         ui.add(egui::Slider::new(&mut settings.opacity, 0.05..=0.9).step_by(0.05).fixed_decimals(2)).labelled_by(name);
@@ -397,6 +397,20 @@ fn settings_grid(ui: &mut Ui, settings: &mut Settings, started_on: DeviceChoice,
         });
         ui.end_row();
     });
+}
+
+/// The size of text, which changes when the handle is let go: the slider would move under the pointer.
+fn zoom_ui(ui: &mut Ui, zoom: &mut f32) -> egui::Response {
+    let id = ui.scope_id().with("zoom");
+    let mut shown = ui.data(|data| data.get_temp(id)).unwrap_or(*zoom);
+    let slider = ui.add(egui::Slider::new(&mut shown, 0.7..=2.0).step_by(0.1).fixed_decimals(1));
+    if slider.dragged() {
+        ui.data_mut(|data| data.insert_temp(id, shown));
+    } else {
+        ui.data_mut(|data| data.remove::<f32>(id));
+        *zoom = shown;
+    }
+    slider
 }
 
 fn overtaken_ui(ui: &mut Ui, path: &Path, commands: &mut Vec<Command>) -> bool {

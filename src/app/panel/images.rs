@@ -1,6 +1,8 @@
 //! The search for an image, by its name or its place. Only a few rows are laid out, and names are compared only when the
 //! text has changed, so that a folder of 100,000 images costs nothing.
 
+use std::path::Path;
+
 use egui::{RichText, Ui};
 
 use super::dialog::{SHOWN, Search};
@@ -44,7 +46,7 @@ impl ImageSearch {
     }
 }
 
-/// The images that fit what was typed: that of this number, then those with such a name; without any text all, from the
+/// The images that fit what was typed: that of this number, then the one that this number names, then those with such a name; without any text all, from the
 /// shown one on.
 fn found(query: &str, state: &State) -> Vec<usize> {
     let count = state.document.image_count();
@@ -53,7 +55,11 @@ fn found(query: &str, state: &State) -> Vec<usize> {
     }
     let number = query.strip_prefix('#').unwrap_or(query);
     let place = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1)).filter(|&place| place < count);
-    let names = state.document.dataset().images.iter().map(|image| image.file_name.as_str());
-    let named = fuzzy::ranked(query, names).into_iter().filter(|&index| Some(index) != place);
+    let names: Vec<&str> = state.document.dataset().images.iter().map(|image| image.file_name.as_str()).collect();
+    let mut named = fuzzy::ranked(query, names.iter().copied());
+    named.retain(|&index| Some(index) != place);
+    // Many names are numbers with zeros before them.
+    let is_number = |name: &str| Path::new(name).file_stem().is_some_and(|stem| stem.to_string_lossy().trim_start_matches('0') == number);
+    named.sort_by_key(|&index| !is_number(names[index]));
     place.into_iter().chain(named).collect()
 }

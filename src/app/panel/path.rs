@@ -22,6 +22,8 @@ const SHOWN: usize = 8;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PathForm {
     command: Command,
+    /// Where what is typed begins, unless it is a whole path.
+    folder: PathBuf,
     text: String,
     /// What was typed last, and the path that it means.
     typed: (String, PathBuf),
@@ -41,7 +43,7 @@ impl PathForm {
         }
         let typed = (text.clone(), folder.to_path_buf());
         let cursor = Some(CCursorRange::select_all_str(&text));
-        Self { command, text, typed, in_place, listed: (PathBuf::new(), Vec::new()), cursor }
+        Self { command, folder: folder.to_path_buf(), text, typed, in_place, listed: (PathBuf::new(), Vec::new()), cursor }
     }
 
     /// Shows the form; whether it closes.
@@ -96,7 +98,7 @@ impl PathForm {
             let text = self.text.trim();
             let path = match text.strip_prefix("~/").zip(directories::BaseDirs::new()) {
                 Some((rest, folders)) => folders.home_dir().join(rest),
-                None => PathBuf::from(text),
+                None => self.folder.join(text),
             };
             self.typed = (self.text.clone(), disk::meant(&path));
         }

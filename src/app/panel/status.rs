@@ -100,6 +100,9 @@ fn said_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut Vec<Com
 
 /// What the tool in the hand does, and its keys.
 fn hint(state: &State) -> Option<&'static str> {
+    if state.tool == Tool::Brush && state.only_selected().is_some_and(|object| state.is_visible(object.id)) {
+        return Some("Paints onto the selected object; Esc leaves it, and what is painted then is a new one");
+    }
     let is_drawing = state.tool != Tool::Select && state.shown().is_some();
     entry(&Command::Use(state.tool)).filter(|_| is_drawing).map(|entry| entry.tip)
 }

@@ -16,7 +16,7 @@ const COMPARED: usize = 8;
 const PARTS: usize = 16;
 
 /// The COCO file that `path` stands for: itself, or for a folder the one in it, in the folder `annotations` in it, or, where
-/// it holds the images of that file, one level up. `annotations.json` in the folder goes before all others.
+/// it holds most images of that file, one level up. `annotations.json` in the folder goes before all others.
 ///
 /// # Errors
 /// [`ReadError::NoFile`] and [`ReadError::Several`], for a folder without or with several such files.
@@ -34,7 +34,8 @@ pub fn file_of(path: &Path) -> Result<PathBuf, ReadError> {
     if files.is_empty()
         && let Some(above) = path.parent()
     {
-        files = data_sets(above, |names| names.iter().any(|name| is_inside(path, above, name)));
+        let others: Vec<PathBuf> = listed(above).into_iter().filter(|other| other.is_dir() && other != path).collect();
+        files = data_sets(above, |names| 2 * names.iter().filter(|name| is_inside(path, above, &others, name)).count() > names.len());
     }
     match files.len() {
         0 => Err(ReadError::NoFile { path: path.to_owned(), below: below(path) }),
@@ -55,11 +56,13 @@ fn listed(folder: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
-/// Whether the image `name` of a file in `above` lies in `folder`.
-fn is_inside(folder: &Path, above: &Path, name: &str) -> bool {
+/// Whether the image `name` of a file in `above` lies in `folder`, and not as well in one of the `others` beside it, as the frames of
+/// several films do.
+fn is_inside(folder: &Path, above: &Path, others: &[PathBuf], name: &str) -> bool {
     let last = name.rsplit('/').next().unwrap_or(name);
+    let has = |folder: &Path| [folder.join(name), folder.join(last)].iter().any(|path| path.is_file());
     let from_above = above.join(name);
-    [folder.join(name), folder.join(last)].iter().any(|path| path.is_file()) || (from_above.starts_with(folder) && from_above.is_file())
+    (from_above.starts_with(folder) && from_above.is_file()) || (has(folder) && !others.iter().any(|other| has(other)))
 }
 
 /// The COCO files of a folder and of `annotations` in it whose first images `wanted` takes, by name.
@@ -176,6 +179,13 @@ mod tests {
         assert_eq!(file_of(folder.path()).unwrap(), at("set.json"));
         assert_eq!(file_of(&at("images")).unwrap(), at("set.json"), "the file above holds this folder's image");
         assert!(file_of(&at("other")).is_err(), "the file above holds no image of this folder");
+        std::fs::write(at("other/a.png"), "").unwrap();
+        assert!(file_of(&at("images")).is_err() && file_of(&at("other")).is_err(), "the image of the file above may be either");
+        std::fs::remove_file(at("other/a.png")).unwrap();
+        let more = SET.replace(r#""images": ["#, r#""images": [{"id": 2, "file_name": "b.png"}, "#);
+        std::fs::write(at("set.json"), &more).unwrap();
+        assert!(file_of(&at("images")).is_err(), "of the file above the half is elsewhere");
+        std::fs::write(at("set.json"), SET).unwrap();
         std::fs::create_dir(at("annotations")).unwrap();
         std::fs::write(at("annotations/val.json"), SET).unwrap();
         let several = file_of(folder.path()).unwrap_err();

@@ -60,6 +60,18 @@ fn masks_that_were_asked_for_come_though_a_person_goes_on() {
     let state = window.app().state();
     assert!(state.document.dataset().instances.iter().all(|object| state.confidence(object).is_some()));
     assert_eq!((state.image, state.selection.clone()), (1, vec![InstanceId(2)]));
+    for (image, id) in [(0, 1), (2, 3)] {
+        window.perform(Command::GoTo(image));
+        assert_eq!(window.says(), "1 proposed mask still to look at");
+        window.press(Key::Enter);
+        assert_eq!(window.app().state().selection, [InstanceId(id)]);
+    }
+    window.press(Key::Enter);
+    assert_eq!(window.says(), "Accepted");
+    for image in [1, 2, 1] {
+        window.perform(Command::GoTo(image));
+        assert_eq!(window.says() == "", image == 2, "what was accepted is not gone through again: {}", window.says());
+    }
     window.key(Modifiers::COMMAND, Key::Z);
     assert_eq!((bare(&window).len(), window.app().state().image), (0, 2), "the image is shown first");
     window.key(Modifiers::COMMAND, Key::Z);

@@ -66,6 +66,23 @@ fn hostile_files_are_named_with_their_record() {
         assert!(error.contains("voc/a.xml") && !error.contains("/tmp/.tmp/"), "{error}");
     }
 
+    let object = |rest: &str| format!("<object><name>x</name>{rest}</object>");
+    let (good, size) = (
+        object("<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>4</xmax><ymax>5</ymax></bndbox>"),
+        "<size><width>9</width><height>9</height></size>",
+    );
+    let bad = [
+        object("<bndbox><xmin>4</xmin><ymin>1</ymin><xmax>1</xmax><ymax>5</ymax></bndbox>"),
+        object("<bndbox><xmin>x</xmin><ymin>1</ymin><xmax>4</xmax><ymax>5</ymax></bndbox>"),
+        object(""),
+    ];
+    let file = format!("<annotation><filename>a.jpg</filename>{size}{}{good}{}\n{}{good}</annotation>", bad[0], bad[1], bad[2]);
+    fs::write(root.join("voc/a.xml"), file).unwrap();
+    let imported = import(Format::Voc, &root.join("voc"), None).unwrap();
+    assert_eq!((imported.dataset.instances.len(), imported.tally.count(Kind::Unreadable)), (2, 3), "{:?}", imported.tally);
+    let told = imported.tally.kinds[&Kind::Unreadable].examples.join("; ");
+    assert!(told.contains("object 1 of") && told.contains("voc/a.xml"), "{told}");
+
     for text in ["", "<annotations>", "<annotations><image id='0'/></annotations>", "<box/>", "<a", "\u{1}"] {
         fs::write(root.join("c.xml"), text).unwrap();
         let error = import(Format::Cvat, &root.join("c.xml"), None).unwrap_err().to_string();
@@ -108,6 +125,9 @@ fn hostile_files_are_named_with_their_record() {
     image::GrayImage::from_pixel(3, 3, image::Luma([9])).save(root.join("masks/a/1_2.png")).unwrap();
     let error = import(Format::Masks, &root.join("masks"), None).unwrap_err().to_string();
     assert!(error.starts_with("the mask: class 2 has no name") && error.ends_with("a/1_2.png"), "{error}");
+    image::GrayImage::from_pixel(3, 3, image::Luma([9])).save(root.join("masks/a/2_1.png")).unwrap();
+    let imported = import(Format::Masks, &root.join("masks"), None).unwrap();
+    assert_eq!((imported.dataset.instances.len(), imported.tally.count(Kind::Unreadable)), (1, 1), "the others stay");
     fs::remove_file(root.join("masks/a/1_2.png")).unwrap();
     fs::write(root.join("masks/a/1_1.png"), b"\x89PNG\r\n").unwrap();
     let error = import(Format::Semantic, &root.join("masks"), None).unwrap_err().to_string();
@@ -250,5 +270,27 @@ fn voc_files_of_one_image_are_told_and_a_lacking_size_is_that_of_the_picture() {
         let Imported { dataset, tally, .. } = import(Format::Voc, &path, None).unwrap();
         assert_eq!(dataset.images.iter().map(|image| image.size).collect::<Vec<_>>(), [Size::new(7, 5); 2]);
         assert!(tally.count(Kind::SameName) == 2 && tally.to_string().contains("b.xml"), "{tally}");
+    }
+}
+
+#[test]
+fn nothing_is_written_beside_the_folder_for_a_name_that_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let square = Shape::from_mask(&Mask::filled(SIZE, Rect::new(2.0, 2.0, 8.0, 8.0)));
+    for (number, name) in ["", ".", "..", "/", "../", "C:/a/.."].into_iter().enumerate() {
+        let mut dataset = dataset();
+        dataset.images = vec![Image { id: ImageId(7), file_name: name.to_owned(), size: SIZE, source: None }];
+        dataset.instances = vec![instance(1, 7, 90, square.clone())];
+        for format in [Format::Masks, Format::Semantic, Format::Labelme, Format::YoloSeg] {
+            let path = folder.path().join(format!("{number}/{}", format.name()));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            export(&dataset, format, &path).unwrap();
+            let around: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(around.len(), number + 1, "{name} as {}: {around:?}", format.name());
+            // YOLO's labels need pictures.
+            if format != Format::YoloSeg {
+                assert_eq!(import(format, &path, None).unwrap().dataset.instances.len(), 1, "{name} as {}", format.name());
+            }
+        }
     }
 }

@@ -3,7 +3,11 @@
 //! Burn's own convolution there turns its weights and its whole input round in one thread at each call, and its sigmoid
 //! is one thread's scalar exponential. Here bands of rows are spread over the threads, each as a block of columns that
 //! stays in the processor's cache, and Burn multiplies the matrices (on those threads: this device keeps no queue). Only
-//! [`super::layer`] calls this, and never where gradients are recorded.
+//! [`super::layer`] calls this; where gradients are recorded it calls [`recorded`].
+
+pub(super) mod recorded;
+
+use std::ops::Range;
 
 use burn::module::Param;
 use burn::nn::GroupNorm;
@@ -23,22 +27,22 @@ pub(super) fn takes<const D: usize>(x: &Tensor<D>) -> bool {
     is_inferred(x) && x.device() == Device::flex()
 }
 
-/// `x`, which is not copied where nothing else holds it, and `onto` with what `filter`, 3x3 with a stride of 1 or 2, makes of
-/// `x` added to it.
+/// `x`, which is not copied where nothing else holds it, and `onto` with what `filter`, of stride 1 or 2, makes of `x` added to
+/// it.
 ///
 /// # Shapes
 /// x [N, from, H, W], onto [N, to, ⌈H / stride⌉, ⌈W / stride⌉], zeros without
 pub(super) fn convolved(x: Tensor<4>, filter: Filter<4>, onto: Option<Tensor<4>>) -> [Tensor<4>; 2] {
-    let (device, Filter { weight, bias, stride, .. }) = (x.device(), filter);
+    let (device, Filter { weight, bias, side, stride }) = (x.device(), filter);
     let [n, from, height, width] = x.dims();
-    let [to, depth] = [weight.dims()[0], 9 * from];
-    let [rows, columns] = [height, width].map(|side| side.div_ceil(stride));
+    let [to, depth] = [weight.dims()[0], side * side * from];
+    let unfolding = Unfolding { from, height, width, side, stride };
+    let [rows, columns] = unfolding.output();
     let weight = weight.reshape([to, depth]);
     let (data, bias) = (x.into_data(), bias.into_data());
     let (input, bias) = (floats(&data), floats(&bias));
 
-    let share = rows.div_ceil(rayon::current_num_threads().div_ceil(n.max(1)));
-    let band = (BLOCK / (depth * columns)).clamp(1, share);
+    let band = unfolding.band(n);
     let bands = rows.div_ceil(band);
     let onto = onto.map_or_else(|| TensorData::new(vec![0.0_f32; n * to * rows * columns], [n, to, rows, columns]), Tensor::into_data);
     let (mut sums, shape, dtype) = onto.into_parts();
@@ -53,19 +57,7 @@ pub(super) fn convolved(x: Tensor<4>, filter: Filter<4>, onto: Option<Tensor<4>>
         let (sample, first) = (index / bands, index % bands * band);
         let planes = &input[sample * from * height * width..][..from * height * width];
         let count = place.first().map_or(0, |part| part.len());
-        let mut block = Vec::with_capacity(depth * count);
-        for tap in 0..depth {
-            let plane = &planes[tap / 9 * height * width..][..height * width];
-            for row in first..first + count / columns {
-                // Row -1 is larger than any.
-                let source = (row * stride + tap % 9 / 3).wrapping_sub(1);
-                let end = block.len() + columns;
-                if source < height {
-                    extend(&mut block, &plane[source * width..][..width], tap % 3, stride, columns);
-                }
-                block.resize(end, 0.0);
-            }
-        }
+        let block = unfolding.block(planes, first..first + count / columns);
         let block = Tensor::<2>::from_data(TensorData::new(block, [depth, count]), &device);
         let sums = weight.clone().matmul(block).into_data();
         let sums = cast_slice::<u8, f32>(sums.as_bytes()).chunks_exact(count);
@@ -74,6 +66,75 @@ pub(super) fn convolved(x: Tensor<4>, filter: Filter<4>, onto: Option<Tensor<4>>
         }
     });
     [data, TensorData::from_bytes(sums, shape, dtype)].map(|data| Tensor::from_data(data, &device))
+}
+
+/// How a sample is unfolded for a convolution (im2col).
+#[derive(Clone, Copy, Debug)]
+struct Unfolding {
+    /// Channels.
+    from: usize,
+    height: usize,
+    width: usize,
+    /// Of the kernel, 1 or 3.
+    side: usize,
+    stride: usize,
+}
+
+impl Unfolding {
+    /// Rows and columns of what comes out.
+    fn output(&self) -> [usize; 2] {
+        [self.height, self.width].map(|length| length.div_ceil(self.stride))
+    }
+
+    /// So many rows of the output are one piece of work where there are `n` samples.
+    fn band(&self, n: usize) -> usize {
+        let [rows, columns] = self.output();
+        let share = rows.div_ceil(rayon::current_num_threads().div_ceil(n.max(1)));
+        (BLOCK / (self.side * self.side * self.from * columns)).clamp(1, share)
+    }
+
+    /// Where the places of the kernel lie in one of 3x3, row by row.
+    fn taps(&self) -> Range<usize> {
+        if self.side == 1 { 4..5 } else { 0..9 }
+    }
+
+    /// What each place of the kernel sees of each channel for some rows of the output, [from * side * side, rows * columns].
+    fn block(&self, planes: &[f32], rows: Range<usize>) -> Vec<f32> {
+        let Self { height, width, stride, .. } = *self;
+        let [_, columns] = self.output();
+        let mut block = Vec::with_capacity(self.from * self.taps().len() * rows.len() * columns);
+        for plane in planes.chunks_exact(height * width) {
+            for tap in self.taps() {
+                for row in rows.clone() {
+                    // Row -1 is larger than any.
+                    let source = (row * stride + tap / 3).wrapping_sub(1);
+                    let end = block.len() + columns;
+                    if source < height {
+                        extend(&mut block, &plane[source * width..][..width], tap % 3, stride, columns);
+                    }
+                    block.resize(end, 0.0);
+                }
+            }
+        }
+        block
+    }
+
+    /// Adds what [`Self::block`] says of one channel and all rows back to where it was seen.
+    fn fold(&self, plane: &mut [f32], block: &[f32]) {
+        let [rows, columns] = self.output();
+        for (tap, values) in self.taps().zip(block.chunks_exact(rows * columns)) {
+            for (row, values) in values.chunks_exact(columns).enumerate() {
+                // Row and column -1 are larger than any.
+                let y = (row * self.stride + tap / 3).wrapping_sub(1);
+                let Some(line) = plane.chunks_exact_mut(self.width).nth(y) else { continue };
+                for (column, value) in values.iter().enumerate() {
+                    if let Some(place) = line.get_mut((column * self.stride + tap % 3).wrapping_sub(1)) {
+                        *place += value;
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Adds what column `tap` of a kernel sees of a row: `row[i * stride + tap - 1]` for i in 0..`count`, but nothing beyond
@@ -113,10 +174,7 @@ pub(super) fn normed_silu(norm: &GroupNorm, x: Tensor<4>, film: Option<[Tensor<4
     let (gamma, beta, film) = (of_channel(&norm.gamma), of_channel(&norm.beta), film.map(|film| film.map(Tensor::into_data)));
     let at = |data: &Option<TensorData>, channel: usize, otherwise| data.as_ref().map_or(otherwise, |data| floats(data)[channel]);
     changed(x, members * plane, |index, values| {
-        let count = values.len() as f64;
-        let mean = (sum(values, |value| value) / count) as f32;
-        let variance = sum(values, |value| (value - mean).powi(2)) / count;
-        let spread = (variance + norm.epsilon).sqrt().recip() as f32;
+        let (mean, spread) = moments(values, norm.epsilon);
         for (member, values) in values.chunks_mut(plane).enumerate() {
             // Of all samples' channels, and of one sample's.
             let place = index * members + member;
@@ -181,23 +239,39 @@ fn changed<const D: usize>(x: Tensor<D>, length: usize, change: impl Fn(usize, &
     Tensor::from_data(TensorData::from_bytes(bytes, shape, dtype), &device)
 }
 
-/// The sum of `of` over `values`, in lanes that a compiler can keep in one register, and those in f64.
-fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f64 {
-    let block = |values: &[f32]| {
+/// The mean of `values`, and 1 by their standard deviation.
+fn moments(values: &[f32], epsilon: f64) -> (f32, f32) {
+    let count = values.len() as f64;
+    let mean = (sum(values, values, |value, _| value) / count) as f32;
+    let variance = sum(values, values, |value, _| (value - mean).powi(2)) / count;
+    (mean, (variance + epsilon).sqrt().recip() as f32)
+}
+
+/// The sum of `of` over pairs of values, in lanes that a compiler can keep in one register, and those in f64.
+fn sum(values: &[f32], others: &[f32], of: impl Fn(f32, f32) -> f32) -> f64 {
+    let block = |(values, others): (&[f32], &[f32])| {
         let mut lanes = [0.0_f32; 16];
-        let (whole, rest) = values.as_chunks::<16>();
-        for values in whole {
-            lanes.iter_mut().zip(values).for_each(|(lane, value)| *lane += of(*value));
+        let ((whole, rest), (others, other_rest)) = (values.as_chunks::<16>(), others.as_chunks::<16>());
+        for (values, others) in whole.iter().zip(others) {
+            lanes.iter_mut().zip(values.iter().zip(others)).for_each(|(lane, (&value, &other))| *lane += of(value, other));
         }
-        f64::from(lanes.iter().sum::<f32>() + rest.iter().map(|value| of(*value)).sum::<f32>())
+        let rest = rest.iter().zip(other_rest).map(|(&value, &other)| of(value, other));
+        f64::from(lanes.iter().sum::<f32>() + rest.sum::<f32>())
     };
-    values.chunks(1024).map(block).sum()
+    values.chunks(1024).zip(others.chunks(1024)).map(block).sum()
 }
 
 /// `x * sigmoid(x)` of one number, without a branch so that loops over it are vectorised.
 #[inline]
 fn activated(x: f32) -> f32 {
     x / (1.0 + exp(-x))
+}
+
+/// The derivative of [`activated`].
+#[inline]
+fn slope(x: f32) -> f32 {
+    let share = 1.0 / (1.0 + exp(-x));
+    share * (1.0 + x * (1.0 - share))
 }
 
 /// e^x to a relative 1e-5, for x cut to [-87, 88]: 2^n by the exponent's bits, times the series of 2^f for f in [-½, ½].
