@@ -105,7 +105,7 @@ mod tests {
         let names = ["a b", "about", "AB", "abacus"];
         assert_eq!(ranked("ab", names.into_iter()), [2, 1, 3, 0]);
         assert_eq!([" aB ", "ABO", "b"].map(|query| Typed::of(query, "ab")), [Typed::Whole, Typed::Letters, Typed::Part]);
-        assert_eq!(ranked("49", ["4a9", "4x_9 long", "x49"].into_iter()), [2, 0, 1], "what stands in a name comes before its letters");
+        assert_eq!(ranked("49", ["4a9", "4x9 long", "x49"].into_iter()), [2, 0, 1], "what stands in a name comes before its letters");
         assert_eq!(Typed::of("AB", "about"), Typed::Beginning);
     }
 

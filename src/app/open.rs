@@ -8,6 +8,7 @@ use anyhow::Context as _;
 
 use super::document::{Document, Source};
 use super::image_folder;
+use super::perform::plural;
 use crate::annotation::{CategoryId, Dataset, History, Image, ImageId};
 use crate::disk::name;
 use crate::formats::coco::ReadError;
@@ -240,12 +241,16 @@ fn own_file(path: &Path) -> Option<PathBuf> {
 }
 
 fn counted(contents: &Contents) -> String {
-    format!("Opened {} images, {} objects", contents.dataset.images.len(), contents.dataset.instances.len())
+    format!("Opened {}", sizes(contents))
+}
+
+fn sizes(Contents { dataset: Dataset { images, instances, .. }, .. }: &Contents) -> String {
+    format!("{} image{}, {} object{}", images.len(), plural(images.len()), instances.len(), plural(instances.len()))
 }
 
 /// What is said of a project that goes on as it was left.
 fn reopened(contents: &Contents, path: &Path, is_saved: bool, is_outdated: bool) -> String {
-    let counted = format!("Reopened {} images, {} objects", contents.dataset.images.len(), contents.dataset.instances.len());
+    let counted = format!("Reopened {}", sizes(contents));
     match &contents.target {
         Some(target) if is_outdated => {
             let how = if target.path.exists() { "was changed by others" } else { "is gone" };

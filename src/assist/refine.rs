@@ -64,7 +64,7 @@ const MOST_BETWEEN_THIN: u32 = 14;
 /// A mask that merely fills its box stays where the segmenter would change less than this of it: some objects do fill theirs.
 const LEAST_DOUBT_OF_BOX: f64 = 0.2;
 /// A mask that colours alone would draw counts as coarse where so much of it changes by that: some objects have colours of their own.
-const LEAST_DOUBT_OF_COLOURS: f64 = 0.06;
+const LEAST_DOUBT_OF_COLOURS: f64 = 0.09;
 /// No network's word counts more than this logit where a mask is drawn anew.
 const LOUDEST: f32 = 4.0;
 /// How much the segmenter's word counts where a mask is drawn anew; the rest is the refiner's.

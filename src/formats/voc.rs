@@ -118,33 +118,33 @@ fn read_file(file: &Path, places: &[PathBuf], tally: &mut Tally) -> Result<Datas
     Ok(dataset)
 }
 
-/// Leaves those objects in the file `copy` that the library takes, and counts the others of `file`; false where these are not
-/// what it stumbles over.
+/// Leaves those objects in the file `copy` that the library takes, and counts the others of `file`; false where it takes none, or
+/// stumbles over something else.
 fn keep_usable_objects(copy: &Path, file: &Path, tally: &mut Tally) -> bool {
     let (Ok(text), Some(folder)) = (fs::read_to_string(copy), copy.parent()) else { return false };
-    let mut parts = text.split(OBJECT);
-    let start = parts.next().unwrap_or_default();
-    let mut objects: Vec<&str> = parts.collect();
+    let mut objects = text.split(OBJECT);
+    let start = objects.next().unwrap_or_default();
+    let mut objects: Vec<&str> = objects.collect();
     let Some((last, end)) = objects.pop().and_then(|last| last.split_once(OBJECT_END)) else { return false };
     objects.push(last);
     let refusal = |objects: &[&str]| {
         let objects = objects.iter().map(|object| format!("{OBJECT}{}{OBJECT_END}", object.trim_end().trim_end_matches(OBJECT_END)));
         match fs::write(copy, format!("{start}{}{end}", objects.collect::<String>())) {
-            Ok(()) => voc_to_coco(folder).err().map(|refusal| error(file.parent().unwrap_or(file), Some(folder), refusal).to_string()),
+            Ok(()) => voc_to_coco(folder).err().map(|refusal| refusal.to_string()),
             Err(error) => Some(error.to_string()),
         }
     };
-    if refusal(&[]).is_some() {
-        return false;
-    }
     let mut usable = Vec::new();
     for (number, object) in objects.into_iter().enumerate() {
         match refusal(&[object]) {
             None => usable.push(object),
-            Some(reason) => tally.add(Kind::Unreadable, format_args!("object {} of {reason}", number + 1)),
+            Some(reason) => {
+                let reason = reason.split_once(&format!("{}: ", copy.display())).map_or(reason.as_str(), |(_, reason)| reason);
+                tally.add(Kind::Unreadable, format_args!("object {} of {} ({reason})", number + 1, file.display()));
+            }
         }
     }
-    refusal(&usable).is_none()
+    !usable.is_empty() && refusal(&usable).is_none()
 }
 
 /// The data sets of the files as one. The classes are those of the list `labels`, then the others as they come; without a list

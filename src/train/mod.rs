@@ -104,7 +104,7 @@ impl Default for Config {
             coarse: None,
             epochs: 10,
             batch: 4,
-            learning_rate: 5e-5,
+            learning_rate: 2e-4,
             seed: 0,
             resume: false,
             holdout: 0.2,

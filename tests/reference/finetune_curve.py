@@ -51,7 +51,7 @@ def main() -> None:
     p.add_argument("--counts", type=int, nargs="*", default=[0, 5, 10, 20, 50, 100])
     p.add_argument("--scope", default="last")
     p.add_argument("--samples", type=int, default=300, help="objects that are seen in all, rounds times objects")
-    p.add_argument("--rate", default="5e-5")
+    p.add_argument("--rate", default="2e-4")
     p.add_argument("--per-image", type=int, default=5)
     p.add_argument("--measured", type=int, default=100)
     p.add_argument("--seed", type=int, default=0)
