@@ -46,8 +46,8 @@ impl ImageSearch {
     }
 }
 
-/// The images that fit what was typed: that of this number, then the one that this number names, then those with such a name; without any text all, from the
-/// shown one on.
+/// The images that fit what was typed: that of this number, then one whose name is this number, then those with such a name;
+/// without any text all, from the shown one on.
 fn found(query: &str, state: &State) -> Vec<usize> {
     let count = state.document.image_count();
     if query.is_empty() {

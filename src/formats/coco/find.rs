@@ -34,7 +34,9 @@ pub fn file_of(path: &Path) -> Result<PathBuf, ReadError> {
     if files.is_empty()
         && let Some(above) = path.parent()
     {
-        let others: Vec<PathBuf> = listed(above).into_iter().filter(|other| other.is_dir() && other != path).collect();
+        let mut others = listed(above);
+        // Beside a folder of this name lie masks and the like under the same names.
+        others.retain(|other| !path.ends_with("images") && other != path && other.is_dir());
         files = data_sets(above, |names| 2 * names.iter().filter(|name| is_inside(path, above, &others, name)).count() > names.len());
     }
     match files.len() {
@@ -179,9 +181,10 @@ mod tests {
         assert_eq!(file_of(folder.path()).unwrap(), at("set.json"));
         assert_eq!(file_of(&at("images")).unwrap(), at("set.json"), "the file above holds this folder's image");
         assert!(file_of(&at("other")).is_err(), "the file above holds no image of this folder");
-        std::fs::write(at("other/a.png"), "").unwrap();
-        assert!(file_of(&at("images")).is_err() && file_of(&at("other")).is_err(), "the image of the file above may be either");
-        std::fs::remove_file(at("other/a.png")).unwrap();
+        std::fs::create_dir_all(at("film")).unwrap();
+        std::fs::write(at("film/a.png"), "").unwrap();
+        assert!(file_of(&at("film")).is_err(), "the image of the file above may be another of this name");
+        assert_eq!(file_of(&at("images")).unwrap(), at("set.json"));
         let more = SET.replace(r#""images": ["#, r#""images": [{"id": 2, "file_name": "b.png"}, "#);
         std::fs::write(at("set.json"), &more).unwrap();
         assert!(file_of(&at("images")).is_err(), "of the file above the half is elsewhere");
