@@ -208,7 +208,11 @@ impl App {
         self.canvas.view.fit();
         self.arrive();
         self.state.begin_walk();
-        self.state.say(Tone::Plain, [Some(opened.note), self.state.left_to_look_at()].into_iter().flatten().collect::<Vec<_>>().join("; "));
+        let note = match self.state.left_to_look_at() {
+            Some(left) => format!("{}; {left}", opened.note),
+            None => opened.note,
+        };
+        self.state.say(Tone::Plain, note);
         ctx.send_viewport_cmd(egui::ViewportCommand::Title(self.title()));
     }
 

@@ -245,10 +245,7 @@ impl State {
     pub(super) fn begin_walk(&mut self) {
         let document = &self.document;
         let is_reviewed = self.shown().is_some_and(|image| document.reviewed.contains(&image.id));
-        let is_open = |object: &&Instance| {
-            let judgement = document.judgement(object.id);
-            !is_reviewed && object.shape != Shape::Box && judgement.expected_iou.is_some() && !judgement.looked_at
-        };
+        let is_open = |object: &&Instance| !is_reviewed && object.shape != Shape::Box && document.judgement(object.id).is_open();
         self.proposed = self.objects().filter(is_open).map(|object| object.id).collect();
     }
 

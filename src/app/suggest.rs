@@ -65,8 +65,7 @@ impl App {
 
     /// Whether an object's mask is a model's that nobody has accepted, or still to come.
     fn is_proposal(&self, instance: &Instance) -> bool {
-        let judged = self.state.document.judgement(instance.id);
-        instance.shape == Shape::Box || judged.expected_iou.is_some() && !judged.looked_at
+        instance.shape == Shape::Box || self.state.document.judgement(instance.id).is_open()
     }
 
     /// Whether an object has this mask already.

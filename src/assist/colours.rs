@@ -46,7 +46,7 @@ pub(super) fn would_draw(image: &RgbImage, mask: &Mask) -> bool {
     let pixels: Vec<[f32; 3]> = places().map(|(x, y)| image.get_pixel(x, y).0.map(f32::from)).collect();
     let before: Vec<bool> = places().map(|(x, y)| mask.get(x, y)).collect();
     let boxed: Vec<bool> = places().map(|(x, y)| bounds.contains(x, y)).collect();
-    let of_side = |side: bool| pixels.iter().zip(&before).filter(|(_, inside)| **inside == side).map(|(pixel, _)| *pixel).collect();
+    let of_side = |side: bool| pixels.iter().zip(&before).filter(move |(_, inside)| **inside == side).map(|(pixel, _)| *pixel);
     let learned = rayon::join(|| Mixture::of(of_side(true)), || Mixture::of(of_side(false)));
     let (Some(object), Some(around)) = learned else { return false };
     let leaning = |(pixel, &boxed): (&[f32; 3], &bool)| if boxed { (object.log(*pixel) - around.log(*pixel)) as f32 } else { -1.0 };
@@ -69,9 +69,9 @@ struct Gaussian {
 
 impl Mixture {
     /// What describes `pixels`; `None` where these are fewer than the parts.
-    fn of(pixels: Vec<[f32; 3]>) -> Option<Self> {
-        let step = pixels.len().div_ceil(MOST_SAMPLES).max(1);
-        let pixels: Vec<[f64; 3]> = pixels.into_iter().step_by(step).map(|pixel| pixel.map(f64::from)).collect();
+    fn of(pixels: impl Iterator<Item = [f32; 3]> + Clone) -> Option<Self> {
+        let step = pixels.clone().count().div_ceil(MOST_SAMPLES).max(1);
+        let pixels: Vec<[f64; 3]> = pixels.step_by(step).map(|pixel| pixel.map(f64::from)).collect();
         if pixels.len() < PARTS {
             return None;
         }

@@ -193,18 +193,18 @@ impl Additions {
                 (Some(synset), Some(own_synset)) => synset == own_synset,
                 _ => own.name == category.name,
             });
-            let mut same = alike.map(|(own, _)| own.id);
+            let mut same = alike.map(|(own, _)| own);
             // Of several with its name the one with its id.
-            let id = same.clone().find(|id| *id == category.id).or_else(|| same.next());
-            if let Some(own) = id.and_then(|id| dataset.categories.iter().find(|own| own.id == id)) {
+            let own = same.clone().find(|own| own.id == category.id).or_else(|| same.next());
+            let id = if let Some(own) = own {
                 self.count_lost(own.source.as_ref(), category.source.as_ref(), &HELD_BY_CLASSES, format_args!("class {}", category.name));
-            }
-            let id = id.unwrap_or_else(|| {
+                own.id
+            } else {
                 let id = CategoryId(ids.take(category.id.0));
                 let source = with(category.source.as_ref(), new_id(category.id.0, id.0).as_slice());
                 self.categories.push(Category { id, source, ..category.clone() });
                 id
-            });
+            };
             classes.insert(category.id, id);
         }
         classes

@@ -103,7 +103,7 @@ fn read_file(file: &Path, places: &[PathBuf], tally: &mut Tally) -> Result<Datas
     let folder = file.parent().unwrap_or(file);
     let library = voc_to_coco(copies.path()).or_else(|refusal| {
         let whole = error(folder, Some(copies.path()), refusal);
-        keep_usable_objects(&copy, file, tally).then(|| voc_to_coco(copies.path()).ok()).flatten().ok_or(whole)
+        usable_objects(&copy, file, tally).ok_or(whole)
     })?;
     // The library takes what is cut off for whole.
     let text = fs::read(&copy).map_err(ExchangeError::io(file))?;
@@ -118,33 +118,31 @@ fn read_file(file: &Path, places: &[PathBuf], tally: &mut Tally) -> Result<Datas
     Ok(dataset)
 }
 
-/// Leaves those objects in the file `copy` that the library takes, and counts the others of `file`; false where it takes none, or
-/// stumbles over something else.
-fn keep_usable_objects(copy: &Path, file: &Path, tally: &mut Tally) -> bool {
-    let (Ok(text), Some(folder)) = (fs::read_to_string(copy), copy.parent()) else { return false };
+/// What the library makes of those objects in the file `copy` that it takes; the others of `file` are counted. `None` where it takes
+/// none, or stumbles over something else.
+fn usable_objects(copy: &Path, file: &Path, tally: &mut Tally) -> Option<hotcoco::Dataset> {
+    let (text, folder) = (fs::read_to_string(copy).ok()?, copy.parent()?);
     let mut objects = text.split(OBJECT);
     let start = objects.next().unwrap_or_default();
     let mut objects: Vec<&str> = objects.collect();
-    let Some((last, end)) = objects.pop().and_then(|last| last.split_once(OBJECT_END)) else { return false };
+    let (last, end) = objects.pop()?.split_once(OBJECT_END)?;
     objects.push(last);
-    let refusal = |objects: &[&str]| {
+    let read = |objects: &[&str]| {
         let objects = objects.iter().map(|object| format!("{OBJECT}{}{OBJECT_END}", object.trim_end().trim_end_matches(OBJECT_END)));
-        match fs::write(copy, format!("{start}{}{end}", objects.collect::<String>())) {
-            Ok(()) => voc_to_coco(folder).err().map(|refusal| refusal.to_string()),
-            Err(error) => Some(error.to_string()),
-        }
+        fs::write(copy, format!("{start}{}{end}", objects.collect::<String>())).map_err(|error| error.to_string())?;
+        voc_to_coco(folder).map_err(|refusal| refusal.to_string())
     };
     let mut usable = Vec::new();
     for (number, object) in objects.into_iter().enumerate() {
-        match refusal(&[object]) {
-            None => usable.push(object),
-            Some(reason) => {
+        match read(&[object]) {
+            Ok(_) => usable.push(object),
+            Err(reason) => {
                 let reason = reason.split_once(&format!("{}: ", copy.display())).map_or(reason.as_str(), |(_, reason)| reason);
                 tally.add(Kind::Unreadable, format_args!("object {} of {} ({reason})", number + 1, file.display()));
             }
         }
     }
-    !usable.is_empty() && refusal(&usable).is_none()
+    if usable.is_empty() { None } else { read(&usable).ok() }
 }
 
 /// The data sets of the files as one. The classes are those of the list `labels`, then the others as they come; without a list

@@ -30,6 +30,11 @@ impl Judgement {
         Self { expected_iou: Some(iou), looked_at: false, painted: false }
     }
 
+    /// Whether a model has judged the mask and nobody has looked at it.
+    pub const fn is_open(self) -> bool {
+        self.expected_iou.is_some() && !self.looked_at
+    }
+
     /// What is known once `later` was said too.
     #[must_use]
     pub fn and(self, later: Self) -> Self {

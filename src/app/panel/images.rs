@@ -56,10 +56,9 @@ fn found(query: &str, state: &State) -> Vec<usize> {
     let number = query.strip_prefix('#').unwrap_or(query);
     let place = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1)).filter(|&place| place < count);
     let names: Vec<&str> = state.document.dataset().images.iter().map(|image| image.file_name.as_str()).collect();
-    let mut named = fuzzy::ranked(query, names.iter().copied());
-    named.retain(|&index| Some(index) != place);
+    let named = fuzzy::ranked(query, names.iter().copied()).into_iter().filter(|&index| Some(index) != place);
     // Many names are numbers with zeros before them.
     let is_number = |name: &str| Path::new(name).file_stem().is_some_and(|stem| stem.to_string_lossy().trim_start_matches('0') == number);
-    named.sort_by_key(|&index| !is_number(names[index]));
-    place.into_iter().chain(named).collect()
+    let (numbers, others): (Vec<usize>, Vec<usize>) = named.partition(|&index| is_number(names[index]));
+    place.into_iter().chain(numbers).chain(others).collect()
 }

@@ -98,8 +98,7 @@ pub enum Training {
 /// The masks of a document that can be learned from. What a model proposed and nobody looked at is none of them.
 pub(super) fn labels(document: &Document) -> impl Iterator<Item = &Instance> {
     document.dataset().instances.iter().filter(move |instance| {
-        let judgement = document.judgement(instance.id);
-        let is_proposed = judgement.expected_iou.is_some() && !judgement.looked_at && !document.reviewed.contains(&instance.image_id);
+        let is_proposed = document.judgement(instance.id).is_open() && !document.reviewed.contains(&instance.image_id);
         train::is_usable(instance) && !is_proposed
     })
 }

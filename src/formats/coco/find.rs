@@ -2,7 +2,9 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -34,9 +36,10 @@ pub fn file_of(path: &Path) -> Result<PathBuf, ReadError> {
     if files.is_empty()
         && let Some(above) = path.parent()
     {
-        let mut others = listed(above);
         // Beside a folder of this name lie masks and the like under the same names.
-        others.retain(|other| !path.ends_with("images") && other != path && other.is_dir());
+        let is_other = |other: &PathBuf| !path.ends_with("images") && other != path && other.is_dir();
+        // Only looked for where a file names an image that is here.
+        let others = LazyLock::new(|| listed(above).into_iter().filter(is_other).collect::<Vec<_>>());
         files = data_sets(above, |names| 2 * names.iter().filter(|name| is_inside(path, above, &others, name)).count() > names.len());
     }
     match files.len() {
@@ -60,7 +63,7 @@ fn listed(folder: &Path) -> Vec<PathBuf> {
 
 /// Whether the image `name` of a file in `above` lies in `folder`, and not as well in one of the `others` beside it, as the frames of
 /// several films do.
-fn is_inside(folder: &Path, above: &Path, others: &[PathBuf], name: &str) -> bool {
+fn is_inside(folder: &Path, above: &Path, others: &impl Deref<Target = Vec<PathBuf>>, name: &str) -> bool {
     let last = name.rsplit('/').next().unwrap_or(name);
     let has = |folder: &Path| [folder.join(name), folder.join(last)].iter().any(|path| path.is_file());
     let from_above = above.join(name);

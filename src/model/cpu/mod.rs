@@ -35,9 +35,8 @@ pub(super) fn takes<const D: usize>(x: &Tensor<D>) -> bool {
 pub(super) fn convolved(x: Tensor<4>, filter: Filter<4>, onto: Option<Tensor<4>>) -> [Tensor<4>; 2] {
     let (device, Filter { weight, bias, side, stride }) = (x.device(), filter);
     let [n, from, height, width] = x.dims();
-    let [to, depth] = [weight.dims()[0], side * side * from];
     let unfolding = Unfolding { from, height, width, side, stride };
-    let [rows, columns] = unfolding.output();
+    let ([rows, columns], to, depth) = (unfolding.output(), weight.dims()[0], unfolding.depth());
     let weight = weight.reshape([to, depth]);
     let (data, bias) = (x.into_data(), bias.into_data());
     let (input, bias) = (floats(&data), floats(&bias));
@@ -86,11 +85,16 @@ impl Unfolding {
         [self.height, self.width].map(|length| length.div_ceil(self.stride))
     }
 
+    /// How many values make one of the output.
+    const fn depth(&self) -> usize {
+        self.from * self.side * self.side
+    }
+
     /// So many rows of the output are one piece of work where there are `n` samples.
     fn band(&self, n: usize) -> usize {
         let [rows, columns] = self.output();
         let share = rows.div_ceil(rayon::current_num_threads().div_ceil(n.max(1)));
-        (BLOCK / (self.side * self.side * self.from * columns)).clamp(1, share)
+        (BLOCK / (self.depth() * columns)).clamp(1, share)
     }
 
     /// Where the places of the kernel lie in one of 3x3, row by row.
@@ -102,7 +106,7 @@ impl Unfolding {
     fn block(&self, planes: &[f32], rows: Range<usize>) -> Vec<f32> {
         let Self { height, width, stride, .. } = *self;
         let [_, columns] = self.output();
-        let mut block = Vec::with_capacity(self.from * self.taps().len() * rows.len() * columns);
+        let mut block = Vec::with_capacity(self.depth() * rows.len() * columns);
         for plane in planes.chunks_exact(height * width) {
             for tap in self.taps() {
                 for row in rows.clone() {

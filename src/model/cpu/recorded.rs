@@ -123,8 +123,7 @@ impl Backward<Flex, 3> for Convolution {
 /// x [N, from, H, W], gradient [N, to, rows, columns] in `shape` -> [to, from * side * side]
 fn of_weight(unfolding: Unfolding, x: &[f32], gradient: &[f32], [n, to, rows, columns]: [usize; 4]) -> Tensor<2> {
     let sample = unfolding.from * unfolding.height * unfolding.width;
-    let depth = unfolding.from * unfolding.taps().len();
-    let band = unfolding.band(n);
+    let (depth, band) = (unfolding.depth(), unfolding.band(n));
     let bands = rows.div_ceil(band);
     let matrix = |values, shape: [usize; 2]| Tensor::<2>::from_data(TensorData::new(values, shape), &Device::flex());
     let product = |index: usize| {
@@ -152,7 +151,7 @@ fn of_input(unfolding: Unfolding, kernel: Tensor<4>, gradient: Tensor<4>) -> Ten
         return spread;
     }
     let ([n, to, rows, columns], cells) = (gradient.dims(), height * width);
-    let weight = kernel.reshape([to, from * side * side]).transpose();
+    let weight = kernel.reshape([to, unfolding.depth()]).transpose();
     let gradient = gradient.into_data();
     let mut spread = vec![0.0_f32; n * from * cells];
     spread.par_chunks_mut(from * cells).zip(floats(&gradient).par_chunks(to * rows * columns)).for_each(|(planes, wanted)| {
@@ -184,69 +183,64 @@ impl Backward<Flex, 5> for Norm {
 
     fn backward(self, ops: Ops<Normed, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = Tensor::<4>::from_primitive::<Flex>(grads.consume::<Flex>(&ops.node));
-        let ([x, gamma, beta, scale, shift], state) = (ops.parents.map(|parent| Some(parent?.id)), ops.state);
-        let (scaled, of_scale) = (state.scale.clone() + 1.0, [state.gamma.clone(), state.beta.clone()]);
-        let [of_x, of_gain, of_offset] = state.gradients(gradient);
-        let of_channels = |of_planes: &Tensor<4>| {
-            let channels = of_planes.dims()[1];
-            (of_planes.clone() * scaled.clone()).sum_dim(0).reshape([channels])
-        };
+        let Normed { x: input, gamma: g, beta: b, scale: by, shift: off, groups, epsilon } = ops.state;
+        let [x, gamma, beta, scale, shift] = ops.parents.map(|parent| Some(parent?.id));
+        let (channels, by) = (input.dims()[1], by + 1.0);
+        let (gain, offset) = (g.clone() * by.clone(), b.clone() * by.clone() + off);
+        let [of_x, of_gain, of_offset] = of_norm([input, gradient, gain, offset], groups, epsilon);
+        let of_channels = |of_planes: &Tensor<4>| (of_planes.clone() * by.clone()).sum_dim(0).reshape([channels]);
         register(gamma, grads, || of_channels(&of_gain));
         register(beta, grads, || of_channels(&of_offset));
-        let [gain, offset] = of_scale;
-        register(scale, grads, || of_gain * gain + of_offset.clone() * offset);
+        register(scale, grads, || of_gain * g + of_offset.clone() * b);
         register(shift, grads, || of_offset);
         register(x, grads, || of_x);
     }
 }
 
-impl Normed {
-    /// The gradients of x and, by planes, of what norm(x) without its affine part is multiplied with and what is added to it.
-    ///
-    /// # Shapes
-    /// [N, C, H, W] -> [N, C, H, W], [N, C, 1, 1], [N, C, 1, 1]
-    fn gradients(self, gradient: Tensor<4>) -> [Tensor<4>; 3] {
-        let (device, [n, channels, height, width]) = (gradient.device(), gradient.dims());
-        let (plane, members) = (height * width, channels / self.groups);
-        let by = self.scale + 1.0;
-        let [gain, offset] = [self.gamma * by.clone(), self.beta * by + self.shift];
-        let [x, gain, offset] = [self.x, gain, offset].map(Tensor::into_data);
-        let [x, gain, offset] = [&x, &gain, &offset].map(floats);
-        let (mut bytes, shape, dtype) = gradient.into_data().into_parts();
-        let values: &mut [f32] = cast_slice_mut(&mut bytes);
-        let mut sums = vec![[0.0_f32; 2]; n * channels];
-        let groups = values.par_chunks_mut(members * plane).zip(x.par_chunks(members * plane)).zip(sums.par_chunks_mut(members));
-        groups.enumerate().for_each(|(index, ((values, x), sums))| {
-            let (mean, spread) = moments(x, self.epsilon);
-            let (mut level, mut tilt) = (0.0, 0.0);
-            let first = index * members;
-            for (member, (values, x)) in values.chunks_mut(plane).zip(x.chunks(plane)).enumerate() {
-                let (gain, offset) = (gain[first + member], offset[first + member]);
-                for (value, x) in values.iter_mut().zip(x) {
-                    *value *= slope((x - mean) * spread * gain + offset);
-                }
-                let of_gain = sum(values, x, |value, x| value * (x - mean)) * f64::from(spread);
-                let of_offset = sum(values, x, |value, _| value);
-                sums[member] = [of_gain as f32, of_offset as f32];
-                tilt += f64::from(gain) * of_gain;
-                level += f64::from(gain) * of_offset;
+/// The gradients of x and, by planes, of the `gain` and the `offset` in silu(z * gain + offset), where z is x normed over each of
+/// so many `groups`.
+///
+/// # Shapes
+/// \[x, gradient, gain, offset\] are [N, C, H, W] twice and [N, C, 1, 1] twice -> [N, C, H, W], [N, C, 1, 1], [N, C, 1, 1]
+fn of_norm([x, gradient, gain, offset]: [Tensor<4>; 4], groups: usize, epsilon: f64) -> [Tensor<4>; 3] {
+    let (device, [n, channels, height, width]) = (gradient.device(), gradient.dims());
+    let (plane, members) = (height * width, channels / groups);
+    let [x, gain, offset] = [x, gain, offset].map(Tensor::into_data);
+    let [x, gain, offset] = [&x, &gain, &offset].map(floats);
+    let (mut bytes, shape, dtype) = gradient.into_data().into_parts();
+    let values: &mut [f32] = cast_slice_mut(&mut bytes);
+    let mut sums = vec![[0.0_f32; 2]; n * channels];
+    let groups = values.par_chunks_mut(members * plane).zip(x.par_chunks(members * plane)).zip(sums.par_chunks_mut(members));
+    groups.enumerate().for_each(|(index, ((values, x), sums))| {
+        let (mean, spread) = moments(x, epsilon);
+        let (mut level, mut tilt) = (0.0, 0.0);
+        let first = index * members;
+        for (member, (values, x)) in values.chunks_mut(plane).zip(x.chunks(plane)).enumerate() {
+            let (gain, offset) = (gain[first + member], offset[first + member]);
+            for (value, x) in values.iter_mut().zip(x) {
+                *value *= slope((x - mean) * spread * gain + offset);
             }
-            let count = x.len() as f64;
-            let (level, tilt) = ((level / count) as f32, (tilt / count) as f32 * spread);
-            for (member, (values, x)) in values.chunks_mut(plane).zip(x.chunks(plane)).enumerate() {
-                let gain = gain[first + member];
-                for (value, x) in values.iter_mut().zip(x) {
-                    *value = spread * (gain * *value - level - (x - mean) * tilt);
-                }
+            let of_gain = sum(values, x, |value, x| value * (x - mean)) * f64::from(spread);
+            let of_offset = sum(values, x, |value, _| value);
+            sums[member] = [of_gain as f32, of_offset as f32];
+            tilt += f64::from(gain) * of_gain;
+            level += f64::from(gain) * of_offset;
+        }
+        let count = x.len() as f64;
+        let (level, tilt) = ((level / count) as f32, (tilt / count) as f32 * spread);
+        for (member, (values, x)) in values.chunks_mut(plane).zip(x.chunks(plane)).enumerate() {
+            let gain = gain[first + member];
+            for (value, x) in values.iter_mut().zip(x) {
+                *value = spread * (gain * *value - level - (x - mean) * tilt);
             }
-        });
-        let of_planes = |which: usize| {
-            let sums = sums.iter().map(|sums| sums[which]).collect();
-            Tensor::from_data(TensorData::new(sums, [n, channels, 1, 1]), &device)
-        };
-        let (of_gain, of_offset) = (of_planes(0), of_planes(1));
-        [Tensor::from_data(TensorData::from_bytes(bytes, shape, dtype), &device), of_gain, of_offset]
-    }
+        }
+    });
+    let of_planes = |which: usize| {
+        let sums = sums.iter().map(|sums| sums[which]).collect();
+        Tensor::from_data(TensorData::new(sums, [n, channels, 1, 1]), &device)
+    };
+    let (of_gain, of_offset) = (of_planes(0), of_planes(1));
+    [Tensor::from_data(TensorData::from_bytes(bytes, shape, dtype), &device), of_gain, of_offset]
 }
 
 #[cfg(test)]
