@@ -8,6 +8,7 @@ pub mod calibration;
 mod colours;
 pub mod crop;
 pub mod evidence;
+mod exclusive;
 mod find;
 mod grow;
 mod highres;
@@ -164,6 +165,22 @@ impl Assistant {
     /// The refiner.
     pub const fn refiner(&self) -> &Refiner {
         &self.refiner
+    }
+
+    /// See [`Proposer::propose_in_turn`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn propose_in_turn(
+        &self,
+        image: &RgbImage,
+        prompts: &[Prompt],
+        options: &ProposeOptions,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(ProposeStep),
+        found: &mut dyn FnMut(Vec<Proposal>) -> Result<(), AssistError>,
+    ) -> Result<(), AssistError> {
+        self.proposer(&self.compute.device()).propose_in_turn(image, prompts, options, cancel, each, found)
     }
 
     const fn proposer<'a>(&'a self, device: &'a Device) -> Proposer<'a> {

@@ -11,13 +11,14 @@ use rayon::prelude::*;
 
 use super::alternatives::Alternative;
 use super::calibration::Calibration;
-use super::crop::shares;
+use super::crop::{box_region, shares};
+use super::exclusive::{Claim, settled};
 use super::memory::Memory;
 use super::patch::stretched;
 use super::prompt::{ExemplarCrop, Prompt};
 use super::view::View;
-use super::walk::{Encoded, Work};
-use super::{AssistError, Patch, planes, read, size_of};
+use super::walk::{Encoded, Walked, Work};
+use super::{AssistError, Patch, planes, read, size_of, stop_if};
 use crate::geometry::{Rect, Size};
 use crate::job::Cancel;
 use crate::mask::Mask;
@@ -103,7 +104,7 @@ impl Proposer<'_> {
     /// A mask for each of `prompts`, in the same order.
     ///
     /// `each` sees every step of every batch. The noise depends on the seed alone, so a box gives the same mask whatever
-    /// else is asked for with it.
+    /// else is asked for with it, but where its object shares a part with another one: see [`settled`].
     ///
     /// # Errors
     /// When a box has no area, the image no pixels, a mask another size, `cancel` was raised, or the device failed.
@@ -115,21 +116,59 @@ impl Proposer<'_> {
         cancel: &Cancel,
         each: &mut dyn FnMut(ProposeStep),
     ) -> Result<Vec<Proposal>, AssistError> {
+        let mut proposals = Vec::with_capacity(prompts.len());
+        self.propose_in_turn(image, prompts, options, cancel, each, &mut |some| {
+            proposals.extend(some);
+            Ok(())
+        })?;
+        Ok(proposals)
+    }
+
+    /// [`Self::propose`], a few masks at a time: `found` gets those that come next in order. However many objects an image
+    /// has, masks as large as it are there for a few of them only.
+    ///
+    /// # Errors
+    /// See there; and those of `found`.
+    pub fn propose_in_turn(
+        &self,
+        image: &RgbImage,
+        prompts: &[Prompt],
+        options: &ProposeOptions,
+        cancel: &Cancel,
+        each: &mut dyn FnMut(ProposeStep),
+        found: &mut dyn FnMut(Vec<Proposal>) -> Result<(), AssistError>,
+    ) -> Result<(), AssistError> {
         let size = size_of(image)?;
         let near = |(index, prompt): (usize, &Prompt)| near(prompt.area(), size).ok_or(AssistError::BadBox(index));
         let boxes = prompts.iter().enumerate().map(near).collect::<Result<Vec<Rect>, _>>()?;
-        let alone = options.samples > 1 || prompts.iter().any(Prompt::is_edit);
-        let batch = if alone { 1 } else { BATCH };
-        let mut proposals = Vec::with_capacity(prompts.len());
-        for (index, (prompts, boxes)) in prompts.chunks(batch).zip(boxes.chunks(batch)).enumerate() {
-            let first = index * batch;
-            let work = Work { proposer: self, image, size, options: *options, cancel, first };
-            match prompts {
-                [prompt] => proposals.push(work.one(prompt, boxes, each)?),
-                _ => proposals.extend(work.several(prompts, boxes, each)?),
-            }
+        let work = |first| Work { proposer: self, image, size, options: *options, cancel, first };
+        if options.samples > 1 || prompts.len() == 1 || prompts.iter().any(Prompt::is_edit) {
+            return prompts.iter().enumerate().try_for_each(|(index, prompt)| {
+                let proposal = work(index).one(prompt, &boxes[index..=index], each)?;
+                found(vec![proposal])
+            });
         }
-        Ok(proposals)
+        let mut said = Vec::with_capacity(prompts.len().div_ceil(BATCH));
+        for (index, (prompts, boxes)) in prompts.chunks(BATCH).zip(boxes.chunks(BATCH)).enumerate() {
+            said.push(work(index * BATCH).said(prompts, boxes, each)?);
+        }
+        self.settle(&mut said, &boxes);
+        said.iter().zip(boxes.chunks(BATCH)).enumerate().try_for_each(|(index, (walked, boxes))| {
+            stop_if(cancel)?;
+            found(work(index * BATCH).drawn(walked, boxes))
+        })
+    }
+
+    /// Gives what several objects claim to one of them.
+    fn settle(&self, said: &mut [Walked], boxes: &[Rect]) {
+        let cells = self.segmenter.config.mask.pow(2);
+        let logits = said.iter().flat_map(|walked| walked.logits.chunks_exact(cells));
+        let claims: Vec<Claim<'_>> =
+            boxes.iter().zip(logits).map(|(&rect, logits)| Claim { rect, region: box_region(rect), logits }).collect();
+        let settled = settled(&claims);
+        for (walked, settled) in said.iter_mut().zip(settled.chunks(BATCH)) {
+            walked.logits = settled.concat();
+        }
     }
 
     /// Encodes what is seen of the boxes; a single one may be remembered.

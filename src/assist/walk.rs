@@ -51,9 +51,9 @@ struct Origin {
 }
 
 /// What one walk found.
-struct Walked {
-    logits: Vec<f32>,
-    quality: Vec<f32>,
+pub(super) struct Walked {
+    pub(super) logits: Vec<f32>,
+    pub(super) quality: Vec<f32>,
 }
 
 /// Who hears of steps: the step of one walk, and its logits.
@@ -71,26 +71,25 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Fresh boxes, one sample each.
-    pub(super) fn several(
-        &self,
-        prompts: &[Prompt],
-        boxes: &[Rect],
-        each: &mut dyn FnMut(ProposeStep),
-    ) -> Result<Vec<Proposal>, AssistError> {
+    /// What the network says of fresh boxes, one sample each.
+    pub(super) fn said(&self, prompts: &[Prompt], boxes: &[Rect], each: &mut dyn FnMut(ProposeStep)) -> Result<Walked, AssistError> {
         let views = self.views(boxes);
         let of = self.looks() * self.steps();
         let mut show = |step, logits: &[f32]| {
             each(ProposeStep { step, of, first: self.first, masks: softened(logits, &views, self.grid()) });
         };
-        let (_, walked) = self.fresh(&views, prompts, boxes, &mut show)?;
+        Ok(self.fresh(&views, prompts, boxes, &mut show)?.1)
+    }
+
+    /// The masks of fresh boxes from what the network said of them.
+    pub(super) fn drawn(&self, walked: &Walked, boxes: &[Rect]) -> Vec<Proposal> {
         let proposal = |((patch, mask), &quality): ((Patch, Mask), &f32)| {
             let expected = self.proposer.calibration.expected(f64::from(quality), None);
             Proposal::single(mask, patch, expected as f32)
         };
-        let patches = self.outlined(&walked.logits, &views);
+        let patches = self.outlined(&walked.logits, &self.views(boxes));
         let masks = self.masks(&patches, boxes);
-        Ok(patches.into_iter().zip(masks).zip(&walked.quality).map(proposal).collect())
+        patches.into_iter().zip(masks).zip(&walked.quality).map(proposal).collect()
     }
 
     /// What the network makes of boxes alone: a look at each and, where edges are asked for, several more that know the

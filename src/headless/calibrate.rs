@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use super::pictures::{Task, each_batch, tasks};
+use super::pictures::{FEW, Task, each_batch, tasks};
 use super::propose::prompt;
 use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, dataset, unless_cancelled};
@@ -48,11 +48,11 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     let chosen = thinned(tasks(&data, &arguments.images, usable), arguments.limit as usize);
     let options = ProposeOptions { samples: arguments.samples as usize, seed: arguments.models.seed, ..ProposeOptions::default() };
     let mut observations = Vec::new();
-    let walk = each_batch(chosen, "measuring masks", terminal, cancel, |picture, task, batch, terminal| {
+    let walk = each_batch(chosen, FEW, "measuring masks", terminal, cancel, |picture, task, batch, turn| {
         for &index in batch {
             let instance = &data.instances[index];
             let Ok(truth) = instance.mask(task.size) else {
-                terminal.warning(&format!("the mask of annotation {} cannot be drawn: {}", instance.id, task.path.display()));
+                turn.terminal.warning(&format!("the mask of annotation {} cannot be drawn: {}", instance.id, task.path.display()));
                 continue;
             };
             let Some(rect) = truth.bbox() else { continue };

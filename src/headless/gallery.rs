@@ -9,7 +9,7 @@ use image::imageops::{FilterType, crop_imm, overlay, resize};
 use image::{ExtendedColorType, ImageEncoder as _, Rgb, RgbImage};
 
 use super::eval::watched;
-use super::pictures::{each_batch, tasks};
+use super::pictures::{FEW, each_batch, tasks};
 use super::terminal::Terminal;
 use super::{Outcome, dataset};
 use crate::annotation::{Dataset, Instance, InstanceId};
@@ -70,7 +70,7 @@ pub(super) fn run(
     let rows = (found.len() as u32).div_ceil(COLUMNS).max(1);
     let mut sheet = RgbImage::new(COLUMNS * (TILE + GAP) - GAP, rows * (TILE + GAP) - GAP);
     let wanted = tasks(truth, images, |instance| place(instance.id).is_some());
-    let walk = each_batch(wanted, "gallery", terminal, cancel, |picture, _, batch, _| {
+    let walk = each_batch(wanted, FEW, "gallery", terminal, cancel, |picture, _, batch, _| {
         for &index in batch {
             let object = &truth.instances[index];
             let (Some(place), Some(other)) = (place(object.id), predictions.instances.iter().find(|other| other.id == object.id)) else {

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::pictures::{Task, each_batch, tasks};
+use super::pictures::{FEW, Task, each_batch, tasks};
 use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, unless_cancelled};
 use crate::annotation::{CategoryId, Dataset, Field, Instance, Shape};
@@ -121,7 +121,7 @@ pub(super) fn run(
     let mut protocol = Protocol { data, settings, chosen, crops: BTreeMap::new(), measured: Vec::new() };
 
     let shown: BTreeSet<usize> = protocol.chosen.values().flatten().copied().collect();
-    let cut = each_batch(only(data, images, &shown), "exemplars", terminal, cancel, |picture, task, batch, _| {
+    let cut = each_batch(only(data, images, &shown), FEW, "exemplars", terminal, cancel, |picture, task, batch, _| {
         for &index in batch {
             let mask = data.instances[index].mask(task.size).ok();
             protocol.crops.extend(mask.and_then(|mask| ExemplarCrop::new(picture, &mask)).map(|crop| (index, Arc::new(crop))));
@@ -131,7 +131,7 @@ pub(super) fn run(
     if cut.outcome == Outcome::Cancelled {
         return Ok(cut.outcome);
     }
-    let walk = each_batch(only(data, images, &targets), "box to mask", terminal, cancel, |picture, task, batch, _| {
+    let walk = each_batch(only(data, images, &targets), FEW, "box to mask", terminal, cancel, |picture, task, batch, _| {
         for &index in batch {
             let instance = &data.instances[index];
             let Some(truth) = instance.mask(task.size).ok().filter(|mask| !mask.is_empty()) else { continue };

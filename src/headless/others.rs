@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::pictures::{each_readable, tasks};
+use super::pictures::{FEW, each_readable, tasks};
 use super::terminal::Terminal;
 use super::{Outcome, unless_cancelled};
 use crate::annotation::{CategoryId, Dataset, ImageId, Instance, InstanceId, Shape};
@@ -31,7 +31,7 @@ pub(super) fn add(
         boxes.entry(instance.image_id).or_default().push(instance.bbox);
     }
     let mut found: Vec<(ImageId, CategoryId, Rect)> = Vec::new();
-    let walk = each_readable(tasks, "looking for others", terminal, cancel, |picture, task, batch, _| {
+    let walk = each_readable(tasks, FEW, "looking for others", terminal, cancel, |picture, task, batch, _| {
         // An image is looked at once, for all of its objects.
         if batch.first() != task.instances.first() {
             return Ok(Outcome::Done);

@@ -17,7 +17,9 @@ use crate::geometry::Size;
 use crate::job::{Cancel, Meter, spawn};
 
 /// So many instances go to the models at a time: enough to be fast, few enough to stop soon.
-const BATCH: usize = 8;
+pub(super) const FEW: usize = 8;
+/// All instances of an image go to the models together.
+pub(super) const ALL: usize = usize::MAX;
 
 /// An image that is to be worked on.
 #[derive(Clone, Debug)]
@@ -78,20 +80,36 @@ impl Walk {
     }
 }
 
-/// Calls `work` with each image and the indices of some of its instances, until all instances had their turn.
+/// What a piece of work on one image tells the person.
+pub(super) struct Turn<'a> {
+    pub(super) terminal: &'a mut Terminal,
+    meter: &'a Meter,
+    /// Instances that had their turn before.
+    before: u64,
+}
+
+impl Turn<'_> {
+    /// Tells that the first `done` instances of this piece are done.
+    pub(super) fn progress(&mut self, done: usize) {
+        self.terminal.progress(&self.meter.at(self.before + done as u64));
+    }
+}
+
+/// Calls `work` with each image and the indices of some of its instances, `most` of them at a time, until all had their turn.
 /// An image that cannot be read is a warning.
 ///
 /// # Errors
 /// Those of `work`, with the image's name; and when no image could be read.
 pub(super) fn each_batch(
     tasks: Vec<Task>,
+    most: usize,
     label: &str,
     terminal: &mut Terminal,
     cancel: &Cancel,
-    work: impl FnMut(&RgbImage, &Task, &[usize], &mut Terminal) -> anyhow::Result<Outcome>,
+    work: impl FnMut(&RgbImage, &Task, &[usize], &mut Turn<'_>) -> anyhow::Result<Outcome>,
 ) -> anyhow::Result<Walk> {
     let images = tasks.len();
-    let walk = each_readable(tasks, label, terminal, cancel, work)?;
+    let walk = each_readable(tasks, most, label, terminal, cancel, work)?;
     let is_whole = walk.outcome == Outcome::Done && images > 0;
     anyhow::ensure!(!is_whole || walk.unreadable < images, "none of the {images} images could be read");
     Ok(walk)
@@ -103,10 +121,11 @@ pub(super) fn each_batch(
 /// Those of `work`, with the image's name.
 pub(super) fn each_readable(
     tasks: Vec<Task>,
+    most: usize,
     label: &str,
     terminal: &mut Terminal,
     cancel: &Cancel,
-    mut work: impl FnMut(&RgbImage, &Task, &[usize], &mut Terminal) -> anyhow::Result<Outcome>,
+    mut work: impl FnMut(&RgbImage, &Task, &[usize], &mut Turn<'_>) -> anyhow::Result<Outcome>,
 ) -> anyhow::Result<Walk> {
     let total = tasks.iter().map(|task| task.instances.len() as u64).sum();
     let meter = Meter::start(label, total);
@@ -118,10 +137,11 @@ pub(super) fn each_readable(
                 if picture.header().is_unsure() {
                     walk.unsure.push(task.path.clone());
                 }
-                for batch in task.instances.chunks(BATCH) {
-                    terminal.progress(&meter.at(done));
+                for batch in task.instances.chunks(most) {
+                    let mut turn = Turn { terminal: &mut *terminal, meter: &meter, before: done };
+                    turn.progress(0);
                     if !cancel.is_cancelled() {
-                        walk.outcome = work(&picture.pixels, &task, batch, terminal).with_context(|| task.path.display().to_string())?;
+                        walk.outcome = work(&picture.pixels, &task, batch, &mut turn).with_context(|| task.path.display().to_string())?;
                     }
                     if cancel.is_cancelled() || walk.outcome == Outcome::Cancelled {
                         return Ok(Walk { outcome: Outcome::Cancelled, ..walk });

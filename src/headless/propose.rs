@@ -4,15 +4,16 @@
 //! never passes for a prediction. Everything else of the file stays: ids, order, unknown members, the text of records that
 //! are not touched. Crowds (`iscrowd: 1`) are skipped.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use image::RgbImage;
 
-use super::pictures::{Task, each_batch, stray, tasks};
+use super::pictures::{ALL, Task, Turn, each_batch, stray, tasks};
 use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, alternatives, dataset, others, unless_cancelled};
 use crate::annotation::{Dataset, Instance};
-use crate::assist::{AssistError, Assistant, Engine as _, MOST_SAMPLES, Prompt, Proposal, ProposeOptions, RefineOptions};
+use crate::assist::{Assistant, Engine as _, MOST_SAMPLES, Prompt, Proposal, ProposeOptions, ProposeStep, RefineOptions};
 use crate::formats::{coco, lvis};
 use crate::geometry::Rect;
 use crate::job::Cancel;
@@ -64,12 +65,13 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     let wanted = |instance: &Instance| !instance.crowd;
     let (tasks, stray) = (tasks(&data, &arguments.images, wanted), stray(&data, wanted));
     let (mut has_new, mut unusable) = (vec![false; data.instances.len()], 0);
-    let walk = each_batch(tasks, "boxes to masks", terminal, cancel, |picture, task, batch, terminal| {
-        let usable = usable(&data, task, batch, terminal);
-        unusable += batch.len() - usable.len();
+    let walk = each_batch(tasks, ALL, "boxes to masks", terminal, cancel, |picture, task, all, turn| {
+        let usable = usable(&data, task, all, turn.terminal);
+        unusable += all.len() - usable.len();
         let prompts: Vec<Prompt> = usable.iter().map(|&index| prompt(&data, &data.instances[index])).collect();
-        let Some(masks) = models.masks(picture, &prompts)? else { return Ok(Outcome::Cancelled) };
-        for (index, (proposal, mask)) in usable.into_iter().zip(masks) {
+        let mut left = usable.into_iter();
+        models.masks(picture, &prompts, turn, &mut |turn, proposal, mask| {
+            let Some(index) = left.next() else { return };
             let instance = &mut data.instances[index];
             let score = f64::from(proposal.expected_iou);
             if dataset::set_mask(instance, &mask, Some(score)) {
@@ -79,10 +81,10 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
                 }
             } else {
                 unusable += 1;
-                terminal.warning(&format!("no object was found in the box of annotation {}: {}", instance.id, task.path.display()));
+                let message = format!("no object was found in the box of annotation {}: {}", instance.id, task.path.display());
+                turn.terminal.warning(&message);
             }
-        }
-        Ok(Outcome::Done)
+        })
     })?;
     if walk.outcome == Outcome::Cancelled {
         return Ok(Outcome::Cancelled);
@@ -160,16 +162,25 @@ impl Models {
         })
     }
 
-    /// A proposal for each prompt with its mask as it is to be written; `None` where the person asked to stop.
-    fn masks(&self, picture: &RgbImage, prompts: &[Prompt]) -> Result<Option<Vec<(Proposal, Mask)>>, AssistError> {
-        let proposed = self.assistant.propose(picture, prompts, &self.propose, &self.cancel, &mut |_| ());
-        let Some(proposals) = unless_cancelled(proposed)? else { return Ok(None) };
-        let mut masks = proposals.iter().map(|proposal| proposal.mask.clone()).collect::<Vec<_>>();
-        if let Some(options) = &self.refine {
-            let refined = self.assistant.refine(picture, &masks, options, &self.cancel, &mut |_| ());
-            let Some(refinements) = unless_cancelled(refined)? else { return Ok(None) };
-            masks = refinements.into_iter().map(|refinement| refinement.mask).collect();
-        }
-        Ok(Some(proposals.into_iter().zip(masks).collect()))
+    /// Gives `found` a proposal for each prompt, in order, with its mask as it is to be written.
+    fn masks(
+        &self,
+        picture: &RgbImage,
+        prompts: &[Prompt],
+        turn: &mut Turn<'_>,
+        found: &mut dyn FnMut(&mut Turn<'_>, Proposal, Mask),
+    ) -> anyhow::Result<Outcome> {
+        let (turn, cancel) = (RefCell::new(turn), &self.cancel);
+        let mut each = |step: ProposeStep| turn.borrow_mut().progress(step.first);
+        let proposed = self.assistant.propose_in_turn(picture, prompts, &self.propose, cancel, &mut each, &mut |proposals| {
+            let mut masks = proposals.iter().map(|proposal| proposal.mask.clone()).collect::<Vec<_>>();
+            if let Some(options) = &self.refine {
+                let refinements = self.assistant.refine(picture, &masks, options, cancel, &mut |_| ())?;
+                masks = refinements.into_iter().map(|refinement| refinement.mask).collect();
+            }
+            proposals.into_iter().zip(masks).for_each(|(proposal, mask)| found(&mut turn.borrow_mut(), proposal, mask));
+            Ok(())
+        });
+        Ok(if unless_cancelled(proposed)?.is_some() { Outcome::Done } else { Outcome::Cancelled })
     }
 }

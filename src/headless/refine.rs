@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use image::RgbImage;
 
-use super::pictures::{Task, each_batch, stray, tasks};
+use super::pictures::{FEW, Task, each_batch, stray, tasks};
 use super::refinement::{Outcome as Fate, Record, Report};
 use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, dataset, unless_cancelled};
@@ -151,9 +151,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     assistant.refine(&RgbImage::new(1, 1), &[], &options, cancel, &mut |_| ())?;
     let (tasks, stray) = (tasks(&data, &arguments.images, wanted), stray(&data, wanted));
     let mut report = Report::new(&options, arguments.min_area);
-    let walk = each_batch(tasks, "masks to better masks", terminal, cancel, |picture, task, batch, terminal| {
+    let walk = each_batch(tasks, FEW, "masks to better masks", terminal, cancel, |picture, task, batch, turn| {
         let (mut indices, mut masks) = (Vec::new(), Vec::new());
-        for (index, mask) in usable(&data, task, batch, terminal, &mut report) {
+        for (index, mask) in usable(&data, task, batch, turn.terminal, &mut report) {
             if mask.area() < arguments.min_area {
                 report.add(Record::untouched(&data.instances[index], mask.area(), Fate::Small));
             } else {
@@ -167,7 +167,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
             // Tiles of a large object, which come in the last of several steps: a person must see that it goes on.
             if options.timesteps.len() > 1 && step.of > options.timesteps.len() {
                 let meter = meter.get_or_insert_with(|| Meter::start(format!("tiles of {name}"), step.of as u64));
-                terminal.progress(&meter.at(step.step as u64));
+                turn.terminal.progress(&meter.at(step.step as u64));
             }
         };
         let refined = assistant.refine(picture, &masks, &options, cancel, &mut each);

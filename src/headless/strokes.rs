@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::pictures::{each_batch, tasks};
+use super::pictures::{FEW, each_batch, tasks};
 use super::terminal::Terminal;
 use super::{ModelOptions, Outcome, unless_cancelled};
 use crate::annotation::{Dataset, Instance, InstanceId, Shape};
@@ -61,7 +61,7 @@ pub(super) fn run(
         has_masks(instance) && known.get(&instance.id).is_some_and(|other| has_masks(other) && other.image_id == instance.image_id)
     };
     let (mut sums, mut count) = (vec![Sum::default(); strokes as usize + 1], 0_usize);
-    let walk = each_batch(tasks(truth, images, is_measured), "strokes", terminal, cancel, |picture, task, batch, _| {
+    let walk = each_batch(tasks(truth, images, is_measured), FEW, "strokes", terminal, cancel, |picture, task, batch, _| {
         for instance in batch.iter().map(|&index| &truth.instances[index]) {
             let mask = |instance: &Instance| instance.mask(task.size).ok().filter(|mask| !mask.is_empty());
             let Some((truth, mut mask)) = mask(instance).zip(mask(known[&instance.id])) else { continue };
