@@ -1,5 +1,7 @@
 //! Changes of the classes themselves: another name, one class for two, none where no object has it.
 
+use std::collections::BTreeSet;
+
 use super::App;
 use super::command::Command;
 use super::edit::with_class;
@@ -38,6 +40,14 @@ impl State {
     /// A class, or the chosen one.
     pub(super) fn class(&self, id: Option<CategoryId>) -> Option<&Category> {
         self.document.category(id.or(self.category)?)
+    }
+
+    /// Selects the objects of the image that are seen and of a class of the selected ones, or of the chosen class where nothing
+    /// is selected.
+    pub(super) fn select_class(&mut self) {
+        let of_selected: BTreeSet<CategoryId> = self.selected().map(|instance| instance.category_id).collect();
+        let classes = if of_selected.is_empty() { self.category.into_iter().collect() } else { of_selected };
+        self.selection = self.visible().filter(|instance| classes.contains(&instance.category_id)).map(|instance| instance.id).collect();
     }
 
     /// The objects of a class on all images. It looks at every object: nothing for each frame.

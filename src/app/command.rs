@@ -142,6 +142,8 @@ pub enum Command {
     BringBack,
     /// Selects every object of the image that is seen.
     SelectAll,
+    /// Selects those of them that are of a class of the selected ones, or of the chosen class.
+    SelectClass,
     /// Does something with the selected objects as they are.
     Act(Act),
     /// Selects these objects and nothing else.
@@ -248,10 +250,14 @@ pub enum Command {
     ToggleHidden,
     /// Hides one object or shows it.
     SetHidden(InstanceId, bool),
+    /// Hides every object but the selected ones.
+    HideOthers,
     /// Shows everything.
     ShowAll,
     /// Fits the image into the canvas.
     Fit,
+    /// Brings the selected objects close.
+    FitSelected,
     /// One image pixel a screen pixel.
     ActualSize,
     /// Zooms in at the middle.
@@ -413,6 +419,7 @@ pub static TABLE: &[Entry] = table! {
     Edit Command::Undo, "Undo", [ctrl(Key::Z)], "Takes the last step back; one of another image is shown first";
     Edit Command::Redo, "Redo", [ctrl_shift(Key::Z), ctrl(Key::Y)], "Does the step again that was taken back";
     Edit Command::SelectAll, "Select all objects", [ctrl(Key::A)], "Selects every object of this image that is not hidden";
+    Edit Command::SelectClass, "Select all of this class", [ctrl_shift(Key::A)], "Selects every object of the selected one's class, or of the chosen class, on this image";
     Edit Command::Act(Act::Copy), "Copy", [ctrl(Key::C)], "Copies the selected objects, for other images too";
     Edit Command::Act(Act::Paste), "Paste", [ctrl(Key::V)], "Puts what was copied onto this image, at the same place; beside it where it lies there already";
     Edit Command::Act(Act::PasteAnew), "Paste with new masks", [shift(Key::V)], "Puts the boxes of what was copied onto this image, and proposes a mask in each: for the next frame of a film";
@@ -432,6 +439,7 @@ pub static TABLE: &[Entry] = table! {
     Object Command::Act(Act::MakePolygons), "Make polygons", [], "Makes polygons of the selected masks, whose vertices can be moved";
     Object Command::Act(Act::ToggleCrowd), "Mark as crowd", [], "COCO: each selected outline covers a crowd rather than one object, or takes that mark off";
     Object Command::ToggleHidden, "Hide or show", [bare(Key::H)], "Hides the selected objects, or all where none is selected; held down, only as long";
+    Object Command::HideOthers, "Hide all others", [ctrl(Key::H)], "Hides every object but the selected ones";
     Object Command::ShowAll, "Show all", [shift(Key::H)], "Shows every hidden object";
     Object Command::ToggleMark(Mark::Absent), "Class verified absent", [shift(Key::N)], "LVIS: there is no object of the chosen class on this image, or takes that mark off";
     Object Command::ToggleMark(Mark::NotExhaustive), "Class not exhaustively labelled", [shift(Key::X)], "LVIS: there are more objects of the chosen class on this image than are labelled, or takes that mark off";
@@ -481,6 +489,7 @@ pub static TABLE: &[Entry] = table! {
     Filter Command::ListAll, "Show all images", [], "Lists and goes through all images again";
     View Command::ToggleReviewed, "Mark image reviewed", [shift(Key::M)], "Marks this image as reviewed, or takes the mark off";
     View Command::Fit, "Fit image", [bare(Key::F)], "Fits the whole image into the canvas";
+    View Command::FitSelected, "Fit selection", [shift(Key::F)], "Brings the selected objects close";
     View Command::ActualSize, "Zoom 100 %", [ctrl(Key::Num0)], "Shows one image pixel as one screen pixel";
     View Command::ZoomIn, "Zoom in", [ctrl(Key::Plus), ctrl(Key::Equals)], "Zooms in; the wheel zooms at the cursor";
     View Command::ZoomOut, "Zoom out", [ctrl(Key::Minus)], "Zooms out; the wheel zooms at the cursor";

@@ -134,7 +134,7 @@ impl App {
     }
 
     /// Hides what is selected, or all, or shows it again.
-    pub(super) fn toggle_hidden(&mut self, ctx: &egui::Context) {
+    fn toggle_hidden(&mut self, ctx: &egui::Context) {
         let since = ctx.input(|input| input.time);
         self.peek = Some(Peek { since, before: self.state.visibility.clone() });
         let ids: Vec<InstanceId> = self.state.selected().map(|instance| instance.id).collect();
@@ -147,8 +147,27 @@ impl App {
         }
     }
 
+    /// What hides objects or shows them.
+    pub(super) fn perform_on_hidden(&mut self, command: &Command, ctx: &egui::Context) {
+        match *command {
+            Command::ToggleHidden => self.toggle_hidden(ctx),
+            Command::SetHidden(id, hides) => self.set_hidden(id, hides),
+            Command::HideOthers => self.hide_others(),
+            Command::ShowAll => self.state.visibility = Visibility::default(),
+            _ => {}
+        }
+    }
+
+    /// Hides every object of the image but the selected ones.
+    fn hide_others(&mut self) {
+        let all: Vec<InstanceId> = self.state.objects().map(|instance| instance.id).collect();
+        for id in all {
+            self.set_hidden(id, !self.state.is_selected(id));
+        }
+    }
+
     /// Hides one object or shows it.
-    pub(super) fn set_hidden(&mut self, id: InstanceId, hides: bool) {
+    fn set_hidden(&mut self, id: InstanceId, hides: bool) {
         if hides {
             self.state.visibility.hide(id);
         } else {

@@ -10,7 +10,6 @@ use super::panel::dialog::{Dialog, ImageSearch, KeysForm, Search};
 use super::picture::Loaded;
 use super::state::Tone;
 use super::theme;
-use super::visibility::Visibility;
 use crate::annotation::{ImageId, InstanceId};
 use crate::assist::ModelPaths;
 use crate::assist::service::Request;
@@ -58,6 +57,7 @@ impl App {
             Command::Delete => self.delete(),
             Command::LeaveOut | Command::BringBack => self.perform_on_left_out(&command, ctx),
             Command::SelectAll => self.state.selection = self.state.visible().map(|instance| instance.id).collect(),
+            Command::SelectClass => self.state.select_class(),
             Command::Act(act) => self.act(act, ctx),
             Command::Select(ids) => (self.state.selection, self.state.stepped) = (ids, None),
             Command::SelectRow(id) => self.state.step_to(id),
@@ -97,12 +97,12 @@ impl App {
             Command::BrushSmaller | Command::BrushLarger => self.resize_tool(command == Command::BrushLarger),
             Command::WandTolerance(tolerance) => self.wand_tolerance(tolerance),
             Command::BrushRadius(radius_px) => self.brush_radius(radius_px),
-            Command::ToggleHidden => self.toggle_hidden(ctx),
-            Command::SetHidden(id, hides) => self.set_hidden(id, hides),
-            Command::ShowAll => self.state.visibility = Visibility::default(),
-            Command::Fit => self.canvas.view.fit(),
-            Command::ActualSize => self.canvas.view.zoom_to(1.0 / f64::from(ctx.pixels_per_point())),
-            Command::ZoomIn | Command::ZoomOut => self.zoom(command == Command::ZoomIn),
+            Command::ToggleHidden | Command::SetHidden(..) | Command::HideOthers | Command::ShowAll => {
+                self.perform_on_hidden(&command, ctx);
+            }
+            Command::Fit | Command::FitSelected | Command::ActualSize | Command::ZoomIn | Command::ZoomOut => {
+                self.perform_on_view(&command, ctx);
+            }
             Command::ClassNumber(_) | Command::SetDigit(..) => self.perform_on_digit(&command),
             Command::Assign(id) => self.state.assign(id),
             Command::NewClass(name) => self.state.assign_new(name.trim()),
@@ -131,9 +131,21 @@ impl App {
         }
     }
 
-    /// Zooms a step in or out, around the middle.
-    fn zoom(&mut self, is_in: bool) {
-        self.canvas.view.zoom(if is_in { 1.25 } else { 0.8 }, self.canvas.view.center());
+    /// Zooms, a step around the middle or to what a command names.
+    fn perform_on_view(&mut self, command: &Command, ctx: &egui::Context) {
+        let (objects, view) = (self.state.selected(), &mut self.canvas.view);
+        match command {
+            Command::Fit => view.fit(),
+            Command::FitSelected => {
+                if let Some(rect) = objects.map(|object| object.bbox).reduce(Rect::united) {
+                    view.show_closely(rect);
+                }
+            }
+            Command::ActualSize => view.zoom_to(1.0 / f64::from(ctx.pixels_per_point())),
+            Command::ZoomIn => view.zoom(1.25, view.center()),
+            Command::ZoomOut => view.zoom(0.8, view.center()),
+            _ => {}
+        }
     }
 
     /// Opens the dialog that a command is about.

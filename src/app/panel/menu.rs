@@ -114,9 +114,14 @@ pub(crate) fn possible(state: &State, command: &Command) -> bool {
         Command::Act(Act::Join) => state.selection.len() > 1,
         Command::Act(Act::Split | Act::MakePolygons) | Command::FillHoles => state.selected().any(|object| object.shape != Shape::Box),
         Command::ListAll => state.listed.is_some(),
-        Command::Act(_) | Command::Delete | Command::Refine | Command::NextAlternative | Command::UseAsExemplar => {
-            !state.selection.is_empty()
-        }
+        Command::Act(_)
+        | Command::Delete
+        | Command::Refine
+        | Command::NextAlternative
+        | Command::UseAsExemplar
+        | Command::HideOthers
+        | Command::FitSelected => !state.selection.is_empty(),
+        Command::SelectClass => !state.selection.is_empty() || state.class(None).is_some(),
         Command::AskName(id) | Command::AskColor(id) | Command::DeleteClass(id) => state.class(*id).is_some(),
         Command::AskMerge(id) => state.class(*id).is_some() && state.document.dataset().categories.len() > 1,
         Command::OpenRecent => state.others_opened().next().is_some(),

@@ -110,3 +110,31 @@ fn the_classes_stay_where_they_are_while_objects_are_drawn_and_go_with_the_line_
     let moved = before - top(&window);
     assert!((moved - 60.0).abs() < 2.0, "{moved}");
 }
+
+#[test]
+fn objects_of_one_class_are_selected_shown_alone_and_brought_close() {
+    let (mut window, ids) = window();
+    window.perform(Command::AddBox(Rect::new(40.0, 60.0, 20.0, 10.0)));
+    window.perform(Command::NewClass("cat".to_owned()));
+    let cat = window.app().state().selection[0];
+    window.perform(Command::SelectAll);
+    assert_eq!(window.app().state().selection.len(), 3);
+    window.perform(Command::Select(vec![ids[1]]));
+    window.perform(Command::SelectClass);
+    assert_eq!(window.app().state().selection, ids, "the other class is left out");
+    window.perform(Command::HideOthers);
+    let seen = |window: &Window, id| window.app().state().is_visible(id);
+    assert!(seen(&window, ids[0]) && seen(&window, ids[1]) && !seen(&window, cat));
+    window.perform(Command::Select(vec![cat]));
+    window.perform(Command::HideOthers);
+    assert!(!seen(&window, ids[0]) && seen(&window, cat), "a selected one is shown");
+    window.perform(Command::SelectClass);
+    window.perform(Command::ShowAll);
+    assert!(ids.iter().all(|&id| seen(&window, id)));
+    window.perform(Command::Fit);
+    let width = |window: &Window| window.position(60.0, 60.0).x - window.position(40.0, 60.0).x;
+    let before = width(&window);
+    window.perform(Command::FitSelected);
+    window.harness.run_steps(2);
+    assert!(width(&window) > 2.0 * before, "{before} -> {}", width(&window));
+}
