@@ -138,7 +138,7 @@ impl App {
             Command::Fit => view.fit(),
             Command::FitSelected => {
                 if let Some(rect) = objects.map(|object| object.bbox).reduce(Rect::united) {
-                    view.show_closely(rect);
+                    view.fit_to(rect);
                 }
             }
             Command::ActualSize => view.zoom_to(1.0 / f64::from(ctx.pixels_per_point())),

@@ -142,11 +142,25 @@ impl View {
         self.wanted = Some((rect, 0.3));
     }
 
+    /// Zooms so that `rect` takes most of the canvas.
+    pub(crate) fn fit_to(&mut self, rect: Rect) {
+        let scale = (0.8 * self.filling(rect)).min(CLOSEST);
+        if scale <= self.fitting().scale {
+            return self.fit();
+        }
+        self.zoom_to(scale);
+        self.pan(self.center() - self.ui(rect.center()));
+    }
+
+    /// The scale at which `rect` is as large as the canvas.
+    fn filling(&self, rect: Rect) -> f64 {
+        (self.area.width / rect.width.max(1.0)).min(self.area.height / rect.height.max(1.0))
+    }
+
     /// Brings `rect` into sight; where it takes less than the share `least` of the canvas, or more than all, it takes about
     /// half then.
     fn bring(&mut self, rect: Rect, least: f64) {
-        let (width, height) = (rect.width.max(1.0), rect.height.max(1.0));
-        let half = 0.5 * (self.area.width / width).min(self.area.height / height);
+        let half = 0.5 * self.filling(rect);
         let fit = self.fitting().scale;
         let scale = half.min(CLOSEST).max(fit);
         let share = 0.5 * self.scale() / half;

@@ -136,5 +136,11 @@ fn objects_of_one_class_are_selected_shown_alone_and_brought_close() {
     let before = width(&window);
     window.perform(Command::FitSelected);
     window.harness.run_steps(2);
-    assert!(width(&window) > 2.0 * before, "{before} -> {}", width(&window));
+    let close = width(&window);
+    assert!(close > 2.0 * before, "{before} -> {close}");
+    window.perform(Command::Select(ids.to_vec()));
+    window.perform(Command::FitSelected);
+    window.harness.run_steps(2);
+    let seen = window.position(10.0, 20.0).x..window.position(110.0, 20.0).x;
+    assert!(width(&window) < close && seen.start > 0.0 && seen.end < 1180.0, "{seen:?}");
 }
