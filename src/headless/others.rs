@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::pictures::{FEW, each_readable, tasks};
+use super::pictures::{ALL, each_readable, tasks};
 use super::terminal::Terminal;
 use super::{Outcome, unless_cancelled};
 use crate::annotation::{CategoryId, Dataset, ImageId, Instance, InstanceId, Shape};
@@ -31,20 +31,16 @@ pub(super) fn add(
         boxes.entry(instance.image_id).or_default().push(instance.bbox);
     }
     let mut found: Vec<(ImageId, CategoryId, Rect)> = Vec::new();
-    let walk = each_readable(tasks, FEW, "looking for others", terminal, cancel, |picture, task, batch, _| {
-        // An image is looked at once, for all of its objects.
-        if batch.first() != task.instances.first() {
-            return Ok(Outcome::Done);
-        }
+    let walk = each_readable(tasks, ALL, "looking for others", terminal, cancel, |picture, task, all, _| {
         let mut like = BTreeMap::<CategoryId, Vec<Arc<ExemplarCrop>>>::new();
-        for instance in task.instances.iter().map(|&index| &data.instances[index]) {
+        for instance in all.iter().map(|&index| &data.instances[index]) {
             let few = like.entry(instance.category_id).or_default();
             if few.len() < MOST_EXEMPLARS {
                 let mask = instance.mask(task.size).ok();
                 few.extend(mask.and_then(|mask| ExemplarCrop::new(picture, &mask)).map(Arc::new));
             }
         }
-        let image = data.instances[task.instances[0]].image_id;
+        let image = data.instances[all[0]].image_id;
         let taken = boxes.entry(image).or_default();
         for (class, like) in like {
             let searched = assistant.find(picture, &like, taken, cancel, &mut |_, _| ());
