@@ -22,7 +22,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use annotator::assist::snap::snapped;
+use annotator::assist::snap::redrawn;
 use annotator::assist::{Assistant, Engine as _, ModelPaths, ProposeOptions, RefineOptions, View};
 use annotator::geometry::{Rect, Size};
 use annotator::job::Cancel;
@@ -233,10 +233,10 @@ impl Row {
             Work::Outline => {
                 let view = View::new(&picture(), OBJECT, config.crop);
                 // A disc, sure but near its outline.
-                let half = config.mask as f32 / 2.0;
-                let far = |cell: usize| ((cell % config.mask) as f32 - half).hypot((cell / config.mask) as f32 - half);
-                let logits: Vec<f32> = (0..config.mask * config.mask).map(|cell| 0.2 * (0.6 * half - far(cell))).collect();
-                median(|_| drop(std::hint::black_box(snapped(&logits, &view))))
+                let (side, half) = (config.crop, config.crop as f32 / 2.0);
+                let far = |cell: usize| ((cell % side) as f32 - half).hypot((cell / side) as f32 - half);
+                let leaning: Vec<f32> = (0..side * side).map(|cell| 0.1 * (0.6 * half - far(cell))).collect();
+                median(|_| drop(std::hint::black_box(redrawn(&leaning, &view))))
             }
             Work::Refine => {
                 let (picture, mask) = (picture(), Mask::filled(Size::new(640, 480), OBJECT));

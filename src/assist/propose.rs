@@ -39,8 +39,8 @@ pub struct ProposeOptions {
     pub samples: usize,
     /// Strength of classifier-free guidance by exemplars and class; 1 is none.
     pub guidance: f64,
-    /// Whether the network looks again, at several crops and with the colours of the first mask, and the outline is drawn to
-    /// the picture's edges; see [`snapped`](super::snap::snapped).
+    /// Whether the network looks again, at several crops and with the colours of the first mask, and the outline comes to the
+    /// picture's own pixels.
     pub edges: bool,
 }
 

@@ -1,9 +1,7 @@
-//! The network's outline drawn to the picture's edges: where the network is in doubt, each pixel goes to the side that its
-//! colour, its neighbours and the network's leaning speak for together.
-//!
-//! The network sees a mask on a coarser grid than the picture's and was trained on outlines that are often coarse
-//! themselves; the colours on both sides of this one picture's outline know more. In spirit of `GrabCut` (Rother,
-//! Kolmogorov, Blake 2004), with the network's logits in place of hard labels and histograms in place of mixtures.
+//! Outlines drawn to the picture's edges. Where a rough mask is drawn anew, each cell that the networks are in doubt of goes to
+//! the side that its colour, its neighbours and their leaning speak for together, in spirit of `GrabCut` (Rother, Kolmogorov,
+//! Blake 2004), with logits in place of hard labels and histograms in place of mixtures. Every other outline comes from a
+//! crop's grid to the picture's own pixels, which blurs less than the grid does; the networks' own outlines need no more.
 
 use std::ops::RangeInclusive;
 
@@ -18,10 +16,8 @@ use crate::mask::Mask;
 use crate::mask::cut::least_cost;
 use crate::mask::morphology::{Border, dilated, eroded};
 
-/// A cell whose logit is farther from 0 than this keeps its side ...
-const DOUBT: f32 = 1.0;
-/// ... and farther than this where a rough mask is drawn anew.
-const DOUBT_OF_ROUGH: f32 = 2.0;
+/// A cell whose logit is farther from 0 than this keeps its side.
+const DOUBT: f32 = 2.0;
 /// Neighbours of the same colour pay so much for lying on different sides.
 const SMOOTHNESS: f32 = 8.0;
 /// A colour speaks no louder than this.
@@ -32,22 +28,18 @@ const NEAR: f32 = 12.0;
 const SHARPER: f32 = 8.0;
 /// Pixels of the picture along a cell of a crop that hides where edges lie, while one pixel of an outline still counts.
 const BLURRED: RangeInclusive<f64> = 0.7..=4.0;
-/// How much of the final map is the chosen side; the rest is the network's own probability.
-const DECIDED: f32 = 0.75;
-
-/// Soft values of the view's cells, at least .5 for the object, from the `logits` of a square grid over the same crop.
-pub fn snapped(logits: &[f32], view: &View) -> Vec<f32> {
-    let fine = stretched(logits, view.side, view.side);
-    let soft: Vec<f32> = fine.iter().copied().map(sigmoid).collect();
-    let labels = decided(&fine, &soft, view, DOUBT);
-    let settled = |(&object, soft): (&bool, f32)| (1.0 - DECIDED) * soft + if object { DECIDED } else { 0.0 };
-    labels.iter().zip(soft).map(settled).collect()
-}
-
 /// The view's cells that belong to the object by `leaning`, logits for each cell, and by the picture's edges.
-pub(super) fn redrawn(leaning: &[f32], view: &View) -> Vec<bool> {
+pub fn redrawn(leaning: &[f32], view: &View) -> Vec<bool> {
     let soft: Vec<f32> = leaning.iter().copied().map(sigmoid).collect();
-    decided(leaning, &soft, view, DOUBT_OF_ROUGH)
+    let colour = colour_log_ratio(&view.colours, &soft, &view.inside);
+    let side = |((&value, &colour), &boxed): ((&f32, &f32), &bool)| match (boxed, value.abs() < DOUBT) {
+        (false, _) => -LOUDEST,
+        (true, true) => value + colour.clamp(-LOUDEST, LOUDEST),
+        (true, false) => value,
+    };
+    let sides: Vec<f32> = leaning.iter().zip(&colour).zip(&view.boxed).map(side).collect();
+    let apart = Apart::new(view.colours.as_chunks().0, view.side, SMOOTHNESS, 1.0, |_| true);
+    least_cost(&sides, view.side, |cell| view.boxed[cell] && leaning[cell].abs() < DOUBT, |a, b| apart.cost(a, b))
 }
 
 /// `mask`, which was cut from `patch`, with the pixels along its outline on the side whose colours they have in `image`: a
@@ -125,20 +117,6 @@ fn steepness(view: &View) -> Vec<f32> {
     (0..side).flat_map(|y| (0..side).map(move |x| (x, y))).map(|(x, y)| step(x, y)).collect()
 }
 
-/// The cells of the object: those that `leaning` is sure of, by more than `doubt`, and of the others those that cost least,
-/// with colours by `soft`.
-fn decided(leaning: &[f32], soft: &[f32], view: &View, doubt: f32) -> Vec<bool> {
-    let colour = colour_log_ratio(&view.colours, soft, &view.inside);
-    let side = |((&value, &colour), &boxed): ((&f32, &f32), &bool)| match (boxed, value.abs() < doubt) {
-        (false, _) => -LOUDEST,
-        (true, true) => value + colour.clamp(-LOUDEST, LOUDEST),
-        (true, false) => value,
-    };
-    let sides: Vec<f32> = leaning.iter().zip(&colour).zip(&view.boxed).map(side).collect();
-    let apart = Apart::new(view.colours.as_chunks().0, view.side, SMOOTHNESS, 1.0, |_| true);
-    least_cost(&sides, view.side, |cell| view.boxed[cell] && leaning[cell].abs() < doubt, |a, b| apart.cost(a, b))
-}
-
 /// The view's cells that `logits`, a square grid over the same crop, give to the object; those of the box where that is none.
 pub(crate) fn object(logits: &[f32], view: &View) -> Vec<bool> {
     let object: Vec<bool> = stretched(logits, view.side, view.side).into_iter().map(|logit| logit > 0.0).collect();
@@ -203,7 +181,7 @@ mod tests {
         let (view, logits, truth) = disc(2.0);
         let wrong = |labels: &mut dyn Iterator<Item = bool>| labels.zip(&truth).filter(|(label, truth)| label != *truth).count();
         assert!(wrong(&mut logits.iter().map(|&logit| logit > 0.0)) > 100);
-        assert_eq!(wrong(&mut snapped(&logits, &view).into_iter().map(|soft| soft >= 0.5)), 0);
+        assert_eq!(wrong(&mut redrawn(&logits, &view).into_iter()), 0);
     }
 
     /// A red disc with a tail of one pixel on green, its mask, and a patch with cells of so many pixels.
@@ -237,11 +215,11 @@ mod tests {
     }
 
     #[test]
-    fn what_the_network_is_sure_of_stays_and_the_box_holds() {
+    fn what_the_networks_are_sure_of_stays_and_the_box_holds() {
         let (view, logits, _) = disc(20.0);
-        for (cell, soft) in snapped(&logits, &view).into_iter().enumerate() {
-            assert!(view.boxed[cell] || soft < 0.5);
-            assert!(!view.boxed[cell] || logits[cell].abs() < DOUBT || (soft >= 0.5) == (logits[cell] > 0.0));
+        for (cell, object) in redrawn(&logits, &view).into_iter().enumerate() {
+            assert!(view.boxed[cell] || !object);
+            assert!(!view.boxed[cell] || logits[cell].abs() < DOUBT || object == (logits[cell] > 0.0));
         }
     }
 

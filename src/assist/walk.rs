@@ -12,9 +12,10 @@ use super::alternatives::{Alternative, agreement, ranked, spread};
 use super::crop::mask_crop;
 use super::grow::grow;
 use super::looks::{LOOKS, Looks, carried, means, with_mirrors};
+use super::patch::stretched;
 use super::prompt::{Prompt, Scribble};
 use super::propose::{MOST_SAMPLES, Proposal, ProposeOptions, ProposeStep, Proposer};
-use super::snap::{aligned, object, snapped};
+use super::snap::{aligned, object};
 use super::view::View;
 use super::{AssistError, Patch, planes, read, sigmoid, stop_if};
 use crate::geometry::{Rect, Size};
@@ -126,23 +127,27 @@ impl Work<'_> {
         1 + usize::from(self.options.edges)
     }
 
-    /// The soft maps of `logits`, a whole number of grids for each view, drawn to the picture's edges where asked for.
+    /// The soft maps of `logits`, a whole number of grids for each view, on the view's own finer one where edges are asked for.
     fn outlined(&self, logits: &[f32], views: &[View]) -> Vec<Patch> {
         let grid = self.grid();
         if !self.options.edges {
             return softened(logits, views, grid);
         }
-        let outlined = |(logits, view): (&[f32], &View)| Patch { rect: view.region, side: view.side, soft: snapped(logits, view) };
+        let outlined = |(logits, view): (&[f32], &View)| {
+            let soft = stretched(logits, view.side, view.side).into_iter().map(sigmoid).collect();
+            Patch { rect: view.region, side: view.side, soft }
+        };
         let pairs: Vec<_> = logits.chunks_exact(grid * grid).zip(views.iter().cycle()).collect();
         pairs.into_par_iter().map(outlined).collect()
     }
 
-    /// The mask of each of `patches` about a box, with the outline on the picture's own pixels where edges are asked for.
+    /// The mask of each of `patches` about a box, within that and with the outline on the picture's own pixels where edges are
+    /// asked for.
     fn masks(&self, patches: &[Patch], boxes: &[Rect]) -> Vec<Mask> {
         let (image, size, edges) = (self.image, self.size, self.options.edges);
         let mask = |(patch, &rect): (&Patch, &Rect)| {
             let mask = likeliest(patch, rect, size);
-            if edges { aligned(mask, patch, image, rect) } else { mask }
+            if edges { aligned(kept(&mask, boxed(rect, size)), patch, image, rect) } else { mask }
         };
         patches.par_iter().zip(boxes).map(mask).collect()
     }
@@ -301,9 +306,14 @@ fn likeliest(patch: &Patch, rect: Rect, size: Size) -> Mask {
     }
     let surest = patch.surest(size, window);
     let likely = if surest > 0.0 { patch.mask_above(size, 0.5 * surest) } else { Mask::filled(size, window.to_rect()) };
-    let mut mask = Mask::new(size);
-    mask.paste(&likely.cropped(window), window.x, window.y);
-    mask
+    kept(&likely, window)
+}
+
+/// The part of `mask` within `window`.
+fn kept(mask: &Mask, window: PixelRect) -> Mask {
+    let mut kept = Mask::new(mask.size());
+    kept.paste(&mask.cropped(window), window.x, window.y);
+    kept
 }
 
 /// The pixels whose centre lies in `rect`; those that it touches where it is too thin for any.
