@@ -56,11 +56,10 @@ impl Claim<'_> {
 /// sure, the one that is surer by more than that keeps a pixel.
 pub(super) fn settled(claims: &[Claim<'_>]) -> Vec<Vec<f32>> {
     let areas: Vec<f64> = claims.par_iter().map(Claim::area_px).collect();
-    let meets = |a: Rect, b: Rect| a.x < b.right() && b.x < a.right() && a.y < b.bottom() && b.y < a.bottom();
     let of = |index: usize| {
         let own = &claims[index];
         let mut theirs = vec![0.0_f32; own.logits.len()];
-        for (rival, claim) in claims.iter().enumerate().filter(|&(rival, claim)| rival != index && meets(own.rect, claim.rect)) {
+        for (rival, claim) in claims.iter().enumerate().filter(|&(rival, claim)| rival != index && own.rect.shared(claim.rect) > 0.0) {
             let (small, large) = if own.cell_px() <= claim.cell_px() { (own, claim) } else { (claim, own) };
             let both = small.seen_by(small).into_iter().zip(large.seen_by(small)).filter(|&(a, b)| a > 0.0 && b > 0.0).count();
             let shared_px = small.cell_px() * both as f64;

@@ -9,7 +9,7 @@ use image::RgbImage;
 use rayon::prelude::*;
 
 use super::alternatives::{Alternative, agreement, ranked, spread};
-use super::crop::mask_crop;
+use super::crop::{box_region, mask_crop};
 use super::grow::grow;
 use super::looks::{LOOKS, Looks, carried, means, with_mirrors};
 use super::patch::stretched;
@@ -74,10 +74,10 @@ pub(super) struct Work<'a> {
 impl Work<'_> {
     /// What the network says of fresh boxes, one sample each.
     pub(super) fn said(&self, prompts: &[Prompt], boxes: &[Rect], each: &mut dyn FnMut(ProposeStep)) -> Result<Walked, AssistError> {
-        let views = self.views(boxes);
+        let (views, regions) = (self.views(boxes), regions(boxes));
         let of = self.looks() * self.steps();
         let mut show = |step, logits: &[f32]| {
-            each(ProposeStep { step, of, first: self.first, masks: softened(logits, &views, self.grid()) });
+            each(ProposeStep { step, of, first: self.first, masks: softened(logits, &regions, self.grid()) });
         };
         Ok(self.fresh(&views, prompts, boxes, &mut show)?.1)
     }
@@ -88,7 +88,7 @@ impl Work<'_> {
             let expected = self.proposer.calibration.expected(f64::from(quality), None);
             Proposal::single(mask, patch, expected as f32)
         };
-        let patches = self.outlined(&walked.logits, &self.views(boxes));
+        let patches = self.outlined(&walked.logits, &regions(boxes));
         let masks = self.masks(&patches, boxes);
         patches.into_iter().zip(masks).zip(&walked.quality).map(proposal).collect()
     }
@@ -127,17 +127,19 @@ impl Work<'_> {
         1 + usize::from(self.options.edges)
     }
 
-    /// The soft maps of `logits`, a whole number of grids for each view, on the view's own finer one where edges are asked for.
-    fn outlined(&self, logits: &[f32], views: &[View]) -> Vec<Patch> {
+    /// The soft maps of `logits`, a whole number of grids for each region, on the finer one of a crop where edges are
+    /// asked for.
+    fn outlined(&self, logits: &[f32], regions: &[Rect]) -> Vec<Patch> {
         let grid = self.grid();
         if !self.options.edges {
-            return softened(logits, views, grid);
+            return softened(logits, regions, grid);
         }
-        let outlined = |(logits, view): (&[f32], &View)| {
-            let soft = stretched(logits, view.side, view.side).into_iter().map(sigmoid).collect();
-            Patch { rect: view.region, side: view.side, soft }
+        let side = self.proposer.segmenter.config.crop;
+        let outlined = |(logits, &rect): (&[f32], &Rect)| {
+            let soft = stretched(logits, side, side).into_iter().map(sigmoid).collect();
+            Patch { rect, side, soft }
         };
-        let pairs: Vec<_> = logits.chunks_exact(grid * grid).zip(views.iter().cycle()).collect();
+        let pairs: Vec<_> = logits.chunks_exact(grid * grid).zip(regions.iter().cycle()).collect();
         pairs.into_par_iter().map(outlined).collect()
     }
 
@@ -161,7 +163,7 @@ impl Work<'_> {
         let walks = self.looks() + usize::from(prompt.is_edit()) + usize::from(varies);
         let (of, done) = (walks * self.steps(), Cell::new(0));
         let mut show = |step, logits: &[f32]| {
-            let masks = softened(&logits[..grid * grid], &views, grid);
+            let masks = softened(&logits[..grid * grid], &[region], grid);
             each(ProposeStep { step: done.get() + step, of, first: self.first, masks });
         };
         let present = match &prompt.mask {
@@ -194,7 +196,7 @@ impl Work<'_> {
             found.logits.extend(walked.logits);
             found.quality.extend(walked.quality);
         }
-        Ok(self.proposal(&found, prompt, boxes[0], &views))
+        Ok(self.proposal(&found, prompt, boxes[0]))
     }
 
     /// Where alternatives to a mask begin.
@@ -207,18 +209,19 @@ impl Work<'_> {
         Origin { level: EDIT_LEVEL, masks: Some(masks), sides: sides.map(<[f32]>::to_vec), seed: self.options.seed }
     }
 
-    fn proposal(&self, found: &Walked, prompt: &Prompt, rect: Rect, views: &[View]) -> Proposal {
-        let soft = softened(&found.logits, views, self.grid());
+    fn proposal(&self, found: &Walked, prompt: &Prompt, rect: Rect) -> Proposal {
+        let region = box_region(rect);
+        let soft = softened(&found.logits, &[region], self.grid());
         let maps: Vec<&[f32]> = soft.iter().map(|patch| patch.soft.as_slice()).collect();
         let several = maps.len() > 1;
         let agreement = several.then(|| agreement(&maps));
-        let spread = several.then(|| Patch { rect: views[0].region, side: self.grid(), soft: spread(&maps, self.grid()) });
+        let spread = several.then(|| Patch { rect: region, side: self.grid(), soft: spread(&maps, self.grid()) });
         let alternative = |((patch, mut mask), &quality): ((Patch, Mask), &f32)| {
             prompt.settle(&mut mask);
             let expected = self.proposer.calibration.expected(f64::from(quality), agreement);
             Alternative { mask, patch, expected_iou: expected as f32 }
         };
-        let patches = self.outlined(&found.logits, views);
+        let patches = self.outlined(&found.logits, &[region]);
         let masks = self.masks(&patches, &vec![rect; patches.len()]);
         let mut all = patches.into_iter().zip(masks).zip(&found.quality).map(alternative).collect::<Vec<_>>().into_iter();
         let first = all.next().unwrap_or_else(|| unsampled(rect, self.size));
@@ -330,11 +333,16 @@ fn unsampled(rect: Rect, size: Size) -> Alternative {
     Alternative { mask: Mask::filled(size, rect), patch: Patch { rect, side: 1, soft: vec![1.0] }, expected_iou: 0.0 }
 }
 
-/// The soft maps of `logits`, a whole number of grids of `side` cells a side for each view.
-fn softened(logits: &[f32], views: &[View], side: usize) -> Vec<Patch> {
+/// The parts of the image that the crops around `boxes` cover.
+fn regions(boxes: &[Rect]) -> Vec<Rect> {
+    boxes.iter().copied().map(box_region).collect()
+}
+
+/// The soft maps of `logits`, a whole number of grids of `side` cells a side for each region.
+fn softened(logits: &[f32], regions: &[Rect], side: usize) -> Vec<Patch> {
     let soft = |logits: &[f32]| logits.iter().copied().map(sigmoid).collect();
-    let patch = |(logits, view): (&[f32], &View)| Patch { rect: view.region, side, soft: soft(logits) };
-    logits.chunks_exact(side * side).zip(views.iter().cycle()).map(patch).collect()
+    let patch = |(logits, &rect): (&[f32], &Rect)| Patch { rect, side, soft: soft(logits) };
+    logits.chunks_exact(side * side).zip(regions.iter().cycle()).map(patch).collect()
 }
 
 #[cfg(test)]

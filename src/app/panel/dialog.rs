@@ -325,7 +325,7 @@ fn settings_ui(ui: &mut Ui, settings: &mut Settings, started_on: DeviceChoice, c
         ui.add_space(6.0);
         ui.checkbox(&mut settings.propose_after_box, "Propose masks a moment after the last box");
         ui.checkbox(&mut settings.edges, "Draw proposed outlines to the picture's edges").on_hover_text(
-            "The network looks again at several crops, and the pixels in doubt go where colours and edges say; several times slower",
+            "The network looks again at several crops, and the outline comes to the picture's own pixels; several times slower",
         );
     });
     ui.add_space(6.0);
