@@ -11,6 +11,10 @@ use crate::geometry::Rect;
 
 /// How much of each side the crops hold beyond the box, on every side, besides that of a first look.
 const SHARES: [f64; 2] = [0.12, 0.45];
+/// The same for long boxes, of whose outlines a crop shows more the less it holds beside them.
+const CLOSE_SHARES: [f64; 2] = [0.12, 0.05];
+/// A box is long from so many times a crop's side on, in pixels.
+const LONG: f64 = 0.8;
 /// Looks at one object: the crops and their mirror images.
 pub(super) const LOOKS: usize = 2 * (1 + SHARES.len());
 
@@ -18,15 +22,18 @@ pub(super) const LOOKS: usize = 2 * (1 + SHARES.len());
 pub(super) struct Looks<'a> {
     /// The crop of each object at a first look, about which [`Self::merged`] speaks.
     first: &'a [View],
-    /// For each of [`SHARES`] the crop of each object.
+    /// For each of [`shares`] the crop of each object.
     others: Vec<Vec<View>>,
 }
 
 impl<'a> Looks<'a> {
     /// The crops around each of `rects`, of which those of a first look are there already.
     pub(super) fn new(image: &RgbImage, rects: &[Rect], first: &'a [View]) -> Self {
-        let around = |&share: &f64| rects.par_iter().zip(first).map(|(&rect, view)| View::around(image, rect, share, view.side)).collect();
-        Self { first, others: SHARES.par_iter().map(around).collect() }
+        let around = |of: usize| {
+            let crop = |(&rect, view): (&Rect, &View)| View::around(image, rect, shares(rect, view.side)[of], view.side);
+            rects.par_iter().zip(first).map(crop).collect()
+        };
+        Self { first, others: (0..SHARES.len()).into_par_iter().map(around).collect() }
     }
 
     /// The crops of all objects, one width after another.
@@ -55,6 +62,11 @@ impl<'a> Looks<'a> {
         let parts: Vec<Vec<f32>> = crops.into_par_iter().map(of_crop).collect();
         means(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
+}
+
+/// What the crops around `rect`, of `side` x `side` cells, hold beyond it, besides that of a first look.
+fn shares(rect: Rect, side: usize) -> [f64; 2] {
+    if rect.width.max(rect.height) < LONG * side as f64 { SHARES } else { CLOSE_SHARES }
 }
 
 /// Crops, or what belongs to them, and after them their mirror images.
@@ -111,6 +123,18 @@ mod tests {
                 assert!((back[at] - slope[at]).abs() < 0.1, "{at}: {} for {}", back[at], slope[at]);
             }
         }
+    }
+
+    #[test]
+    fn a_long_box_is_looked_at_from_closer() {
+        assert_eq!(shares(Rect::new(0.0, 0.0, 255.0, 90.0), 320), SHARES);
+        assert_eq!(shares(Rect::new(0.0, 0.0, 90.0, 257.0), 320), CLOSE_SHARES);
+        let image = RgbImage::new(600, 600);
+        let rects = [Rect::new(250.0, 150.0, 100.0, 300.0), Rect::new(250.0, 250.0, 100.0, 100.0)];
+        let first = rects.map(|rect| View::new(&image, rect, 320));
+        let looks = Looks::new(&image, &rects, &first);
+        let heights = [0, 1].map(|object| looks.crops().map(|views| views[object].region.height.round()).collect::<Vec<f64>>());
+        assert_eq!(heights, [[450.0, 372.0, 332.0], [150.0, 132.0, 190.0]]);
     }
 
     #[test]

@@ -50,6 +50,19 @@ impl Patch {
         surest
     }
 
+    /// How sure each pixel of `window` is, row-major, sampled bilinearly; the grid's edge cells reach on to the patch's edge, and
+    /// what lies beyond that is 0.
+    pub(super) fn over(&self, window: PixelRect) -> Vec<f32> {
+        let mut sure = vec![0.0; window.width as usize * window.height as usize];
+        let far = Size::new(window.x + window.width, window.y + window.height);
+        self.each_pixel(far, Beyond::Edge, |x, y, soft| {
+            if window.contains(x, y) {
+                sure[(y - window.y) as usize * window.width as usize + (x - window.x) as usize] = soft;
+            }
+        });
+        sure
+    }
+
     /// `original` with the pixels changed of which the soft map is sure: more than `margin` to the other side of .5. What
     /// lies outside the patch stays; the grid's edge cells reach on to the patch's edge.
     pub fn corrected(&self, original: &Mask, margin: f32) -> Mask {

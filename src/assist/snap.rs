@@ -1,7 +1,7 @@
 //! Outlines drawn to the picture's edges. Where a rough mask is drawn anew, each cell that the networks are in doubt of goes to
 //! the side that its colour, its neighbours and their leaning speak for together, in spirit of `GrabCut` (Rother, Kolmogorov,
-//! Blake 2004), with logits in place of hard labels and histograms in place of mixtures. Every other outline comes from a
-//! crop's grid to the picture's own pixels, which blurs less than the grid does; the networks' own outlines need no more.
+//! Blake 2004), with logits in place of hard labels and histograms in place of mixtures. Every outline then comes to edges
+//! that lie within a few of the picture's own pixels, as a crop's grid blurs them.
 
 use std::ops::RangeInclusive;
 
@@ -9,6 +9,7 @@ use image::RgbImage;
 
 use super::evidence::colour_log_ratio;
 use super::patch::{Patch, stretched};
+use super::second::logit;
 use super::sigmoid;
 use super::view::View;
 use crate::geometry::{Point, Rect};
@@ -24,8 +25,6 @@ const SMOOTHNESS: f32 = 8.0;
 const LOUDEST: f32 = 4.0;
 /// Colours around an outline are looked at within so many cells of it.
 const NEAR: f32 = 12.0;
-/// How much sharper than those of a crop the differences of colours are taken that only outline pixels are measured by.
-const SHARPER: f32 = 8.0;
 /// Pixels of the picture along a cell of a crop that hides where edges lie, while one pixel of an outline still counts.
 const BLURRED: RangeInclusive<f64> = 0.7..=4.0;
 /// The view's cells that belong to the object by `leaning`, logits for each cell, and by the picture's edges.
@@ -42,44 +41,69 @@ pub fn redrawn(leaning: &[f32], view: &View) -> Vec<bool> {
     least_cost(&sides, view.side, |cell| view.boxed[cell] && leaning[cell].abs() < DOUBT, |a, b| apart.cost(a, b))
 }
 
-/// `mask`, which was cut from `patch`, with the pixels along its outline on the side whose colours they have in `image`: a
-/// crop's grid is rarely the picture's own, and blurs its edges by about a pixel. Nothing beyond `within` is added, and
-/// parts of the mask too thin to hold a 3x3 square stay as they are, as does all of it where the crop was enlarged, or so
-/// much reduced that a pixel is little.
+/// `mask`, which was cut from `patch`, with its outline on the edges of `image` that lie close by: a crop's grid is rarely the
+/// picture's own, and blurs its edges. First the outline moves by up to three pixels, where that goes against little of what
+/// `patch` says, then by one more wherever the colours say so. Nothing beyond `within` is added, and parts of the mask too
+/// thin for that stay as they are, as does all of it where the crop was enlarged, or so much reduced that a pixel is little.
 ///
 /// # Panics
 /// When `mask` and `image` differ in size.
-pub(super) fn aligned(mut mask: Mask, patch: &Patch, image: &RgbImage, within: Rect) -> Mask {
+pub(super) fn aligned(mask: Mask, patch: &Patch, image: &RgbImage, within: Rect) -> Mask {
     let cell_px = patch.rect.width.max(patch.rect.height) / patch.side as f64;
-    let Some(window) = mask.bounds().filter(|_| BLURRED.contains(&cell_px)) else { return mask };
-    let window = window.grown(2, mask.size());
-    let (before, width) = (mask.cropped(window), window.width as usize);
-    let (outer, inner) = (dilated(&before, 1), eroded(&before, 1, Border::Neutral));
-    let thick = dilated(&inner, 1);
-    let place = |cell: usize| (window.x + (cell % width) as u32, window.y + (cell / width) as u32);
-    let is_free = |cell: usize| {
-        let (x, y) = place(cell);
-        let may_change = if before.bytes()[cell] > 0 {
-            thick.bytes()[cell] > 0
-        } else {
-            within.contains(Point::new(f64::from(x) + 0.5, f64::from(y) + 0.5))
-        };
-        outer.bytes()[cell] > inner.bytes()[cell] && may_change
-    };
-    let pixels: Vec<[f32; 3]> = (0..before.bytes().len())
-        .map(|cell| {
+    if BLURRED.contains(&cell_px) { NUDGE.applied(PULL.applied(mask, patch, image, within), patch, image, within) } else { mask }
+}
+
+/// A move of an outline to the edges of the picture.
+struct Move {
+    /// How many pixels it may go.
+    reach: u32,
+    /// Parts of the mask that hold no square of side 2 `holds` + 1 stay.
+    holds: u32,
+    /// How much a soft map's logits count; 0 for colours alone.
+    trust: f32,
+    /// How much sharper than those of a crop the differences of colours are taken that only outline pixels are measured by.
+    sharper: f32,
+}
+
+const PULL: Move = Move { reach: 3, holds: 2, trust: 1.5, sharper: 8.0 };
+const NUDGE: Move = Move { reach: 1, holds: 1, trust: 0.0, sharper: 4.0 };
+
+impl Move {
+    fn applied(&self, mut mask: Mask, patch: &Patch, image: &RgbImage, within: Rect) -> Mask {
+        let Some(bounds) = mask.bounds() else { return mask };
+        let window = bounds.grown(self.reach + 1, mask.size());
+        let (before, width) = (mask.cropped(window), window.width as usize);
+        let (outer, inner) = (dilated(&before, self.reach), eroded(&before, self.reach, Border::Neutral));
+        let thick = dilated(&eroded(&before, self.holds, Border::Neutral), self.holds);
+        let place = |cell: usize| (window.x + (cell % width) as u32, window.y + (cell / width) as u32);
+        let is_free = |cell: usize| {
             let (x, y) = place(cell);
-            image.get_pixel(x, y).0.map(f32::from)
-        })
-        .collect();
-    let free: Vec<bool> = (0..pixels.len()).map(is_free).collect();
-    let sides: Vec<f32> =
-        before.bytes().iter().zip(&free).map(|(&inside, &free)| if free { 0.0 } else { 2.0 * f32::from(inside) - 1.0 }).collect();
-    let apart = Apart::new(&pixels, width, SMOOTHNESS, SHARPER, |cell| free[cell]);
-    let cells = least_cost(&sides, width, |cell| free[cell], |a, b| apart.cost(a, b));
-    let after = Mask::from_fn(window.size(), |x, y| cells[y as usize * width + x as usize]);
-    mask.paste(&after, window.x, window.y);
-    mask
+            let may_change = if before.bytes()[cell] > 0 {
+                thick.bytes()[cell] > 0
+            } else {
+                within.contains(Point::new(f64::from(x) + 0.5, f64::from(y) + 0.5))
+            };
+            outer.bytes()[cell] > inner.bytes()[cell] && may_change
+        };
+        let pixels: Vec<[f32; 3]> = (0..before.bytes().len())
+            .map(|cell| {
+                let (x, y) = place(cell);
+                image.get_pixel(x, y).0.map(f32::from)
+            })
+            .collect();
+        let free: Vec<bool> = (0..pixels.len()).map(is_free).collect();
+        let said = if self.trust > 0.0 { patch.over(window) } else { vec![0.5; pixels.len()] };
+        let side = |((&inside, &free), soft): ((&u8, &bool), f32)| match free {
+            true => self.trust * logit(soft),
+            false => 2.0 * f32::from(inside) - 1.0,
+        };
+        let sides: Vec<f32> = before.bytes().iter().zip(&free).zip(said).map(side).collect();
+        let apart = Apart::new(&pixels, width, SMOOTHNESS, self.sharper, |cell| free[cell]);
+        let cells = least_cost(&sides, width, |cell| free[cell], |a, b| apart.cost(a, b));
+        let after = Mask::from_fn(window.size(), |x, y| cells[y as usize * width + x as usize]);
+        mask.paste(&after, window.x, window.y);
+        mask
+    }
 }
 
 /// How much more the colours change along the outline that each cell has its signed `distance` from than around it: near
@@ -184,13 +208,13 @@ mod tests {
         assert_eq!(wrong(&mut redrawn(&logits, &view).into_iter()), 0);
     }
 
-    /// A red disc with a tail of one pixel on green, its mask, and a patch with cells of so many pixels.
+    /// A red disc with a tail of one pixel on green, its mask, and an undecided patch with cells of so many pixels.
     fn tailed_disc(cell_px: f64) -> (RgbImage, Mask, Patch) {
         let size = Size::new(64, 64);
         let disc = Mask::from_fn(size, |x, y| x.abs_diff(32).pow(2) + y.abs_diff(32).pow(2) < 256 || y == 32 && x > 40);
         let image = RgbImage::from_fn(64, 64, |x, y| image::Rgb(if disc.get(x, y) { [200, 40, 40] } else { [40, 160, 60] }));
-        let rect = Rect::new(0.0, 0.0, 8.0 * cell_px, 8.0 * cell_px);
-        (image, disc, Patch { rect, side: 8, soft: vec![0.0; 64] })
+        let side = (64.0 / cell_px) as usize;
+        (image, disc, Patch { rect: Rect::new(0.0, 0.0, 64.0, 64.0), side, soft: vec![0.5; side * side] })
     }
 
     #[test]
@@ -212,6 +236,20 @@ mod tests {
             assert_eq!(aligned(grown.clone(), &patch, &image, everywhere), grown, "{cell_px}");
         }
         assert!(aligned(Mask::new(disc.size()), &patch, &image, everywhere).is_empty());
+    }
+
+    #[test]
+    fn an_outline_is_pulled_to_an_edge_close_by_unless_the_networks_are_sure() {
+        let (image, disc, patch) = tailed_disc(1.0);
+        let everywhere = Rect::new(0.0, 0.0, 64.0, 64.0);
+        let body = dilated(&eroded(&disc, 3, Border::Neutral), 3);
+        let grown = dilated(&body, 3);
+        let brought = |sureness: f32| {
+            let soft = grown.bytes().iter().map(|&inside| if inside > 0 { sureness } else { 1.0 - sureness }).collect();
+            iou(&aligned(grown.clone(), &Patch { soft, ..patch.clone() }, &image, everywhere), &body)
+        };
+        assert!(brought(0.5) > 0.97 && brought(0.6) > 0.97);
+        assert!(brought(0.9999) < iou(&dilated(&body, 1), &body), "one pixel at most");
     }
 
     #[test]
