@@ -93,9 +93,8 @@ impl Move {
             .collect();
         let free: Vec<bool> = (0..pixels.len()).map(is_free).collect();
         let said = if self.trust > 0.0 { patch.over(window) } else { vec![0.5; pixels.len()] };
-        let side = |((&inside, &free), soft): ((&u8, &bool), f32)| match free {
-            true => self.trust * logit(soft),
-            false => 2.0 * f32::from(inside) - 1.0,
+        let side = |((&inside, &free), soft): ((&u8, &bool), f32)| {
+            if free { self.trust * logit(soft) } else { 2.0 * f32::from(inside) - 1.0 }
         };
         let sides: Vec<f32> = before.bytes().iter().zip(&free).zip(said).map(side).collect();
         let apart = Apart::new(&pixels, width, SMOOTHNESS, self.sharper, |cell| free[cell]);
