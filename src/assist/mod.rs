@@ -264,7 +264,24 @@ fn sigmoid(logit: f32) -> f32 {
     1.0 / (1.0 + (-logit).exp())
 }
 
+/// The inverse of [`sigmoid`], within [-9, 9].
+fn logit(share: f32) -> f32 {
+    let share = share.clamp(1.234e-4, 1.0 - 1.234e-4);
+    (share / (1.0 - share)).ln()
+}
+
 /// A name for weights that have no file.
 fn inside_the_program() -> &'static Path {
     Path::new("(inside the program)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logit_is_the_inverse_of_its_share() {
+        assert!([-7.0, 0.0, 2.5].into_iter().all(|value: f32| (logit(sigmoid(value)) - value).abs() < 0.01));
+        assert!(logit(0.0).is_finite() && logit(1.0).is_finite());
+    }
 }

@@ -124,20 +124,3 @@ impl Finisher<'_> {
 pub(super) fn is_everywhere(mask: &Mask) -> bool {
     mask.area() as f64 >= EVERYWHERE * mask.size().pixels() as f64
 }
-
-/// The inverse of [`sigmoid`], within [-9, 9].
-pub(super) fn logit(share: f32) -> f32 {
-    let share = share.clamp(1.234e-4, 1.0 - 1.234e-4);
-    (share / (1.0 - share)).ln()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_logit_is_the_inverse_of_its_share() {
-        assert!([-7.0, 0.0, 2.5].into_iter().all(|value: f32| (logit(sigmoid(value)) - value).abs() < 0.01));
-        assert!(logit(0.0).is_finite() && logit(1.0).is_finite());
-    }
-}

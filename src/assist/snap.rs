@@ -9,9 +9,8 @@ use image::RgbImage;
 
 use super::evidence::colour_log_ratio;
 use super::patch::{Patch, stretched};
-use super::second::logit;
-use super::sigmoid;
 use super::view::View;
+use super::{logit, sigmoid};
 use crate::geometry::{Point, Rect};
 use crate::mask::Mask;
 use crate::mask::cut::least_cost;
@@ -27,6 +26,7 @@ const LOUDEST: f32 = 4.0;
 const NEAR: f32 = 12.0;
 /// Pixels of the picture along a cell of a crop that hides where edges lie, while one pixel of an outline still counts.
 const BLURRED: RangeInclusive<f64> = 0.7..=4.0;
+
 /// The view's cells that belong to the object by `leaning`, logits for each cell, and by the picture's edges.
 pub fn redrawn(leaning: &[f32], view: &View) -> Vec<bool> {
     let soft: Vec<f32> = leaning.iter().copied().map(sigmoid).collect();
@@ -48,9 +48,28 @@ pub fn redrawn(leaning: &[f32], view: &View) -> Vec<bool> {
 ///
 /// # Panics
 /// When `mask` and `image` differ in size.
-pub(super) fn aligned(mask: Mask, patch: &Patch, image: &RgbImage, within: Rect) -> Mask {
+pub(super) fn aligned(mut mask: Mask, patch: &Patch, image: &RgbImage, within: Rect) -> Mask {
     let cell_px = patch.rect.width.max(patch.rect.height) / patch.side as f64;
-    if BLURRED.contains(&cell_px) { NUDGE.applied(PULL.applied(mask, patch, image, within), patch, image, within) } else { mask }
+    let Some(bounds) = mask.bounds().filter(|_| BLURRED.contains(&cell_px)) else { return mask };
+    let window = bounds.grown(PULL.reach + NUDGE.reach + 1, mask.size());
+    let places = || (window.y..window.bottom()).flat_map(|y| (window.x..window.right()).map(move |x| (x, y)));
+    let ground = Ground {
+        pixels: places().map(|(x, y)| image.get_pixel(x, y).0.map(f32::from)).collect(),
+        logits: patch.over(window).into_iter().map(logit).collect(),
+        open: places().map(|(x, y)| within.contains(Point::new(f64::from(x) + 0.5, f64::from(y) + 0.5))).collect(),
+    };
+    let moved = NUDGE.applied(&PULL.applied(&mask.cropped(window), &ground), &ground);
+    mask.paste(&moved, window.x, window.y);
+    mask
+}
+
+/// What a part of the picture holds, pixel by pixel, whatever the mask there is.
+struct Ground {
+    pixels: Vec<[f32; 3]>,
+    /// What a soft map says.
+    logits: Vec<f32>,
+    /// Where a mask may grow.
+    open: Vec<bool>,
 }
 
 /// A move of an outline to the edges of the picture.
@@ -69,39 +88,23 @@ const PULL: Move = Move { reach: 3, holds: 2, trust: 1.5, sharper: 8.0 };
 const NUDGE: Move = Move { reach: 1, holds: 1, trust: 0.0, sharper: 4.0 };
 
 impl Move {
-    fn applied(&self, mut mask: Mask, patch: &Patch, image: &RgbImage, within: Rect) -> Mask {
-        let Some(bounds) = mask.bounds() else { return mask };
-        let window = bounds.grown(self.reach + 1, mask.size());
-        let (before, width) = (mask.cropped(window), window.width as usize);
-        let (outer, inner) = (dilated(&before, self.reach), eroded(&before, self.reach, Border::Neutral));
-        let thick = dilated(&eroded(&before, self.holds, Border::Neutral), self.holds);
-        let place = |cell: usize| (window.x + (cell % width) as u32, window.y + (cell / width) as u32);
+    /// `mask` with its outline moved on the `ground` under it.
+    fn applied(&self, mask: &Mask, ground: &Ground) -> Mask {
+        let width = mask.size().width as usize;
+        let (outer, inner) = (dilated(mask, self.reach), eroded(mask, self.reach, Border::Neutral));
+        let thick = dilated(&eroded(mask, self.holds, Border::Neutral), self.holds);
         let is_free = |cell: usize| {
-            let (x, y) = place(cell);
-            let may_change = if before.bytes()[cell] > 0 {
-                thick.bytes()[cell] > 0
-            } else {
-                within.contains(Point::new(f64::from(x) + 0.5, f64::from(y) + 0.5))
-            };
+            let may_change = if mask.bytes()[cell] > 0 { thick.bytes()[cell] > 0 } else { ground.open[cell] };
             outer.bytes()[cell] > inner.bytes()[cell] && may_change
         };
-        let pixels: Vec<[f32; 3]> = (0..before.bytes().len())
-            .map(|cell| {
-                let (x, y) = place(cell);
-                image.get_pixel(x, y).0.map(f32::from)
-            })
-            .collect();
-        let free: Vec<bool> = (0..pixels.len()).map(is_free).collect();
-        let said = if self.trust > 0.0 { patch.over(window) } else { vec![0.5; pixels.len()] };
-        let side = |((&inside, &free), soft): ((&u8, &bool), f32)| {
-            if free { self.trust * logit(soft) } else { 2.0 * f32::from(inside) - 1.0 }
+        let free: Vec<bool> = (0..ground.pixels.len()).map(is_free).collect();
+        let side = |((&inside, &free), &logit): ((&u8, &bool), &f32)| {
+            if free { self.trust * logit } else { 2.0 * f32::from(inside) - 1.0 }
         };
-        let sides: Vec<f32> = before.bytes().iter().zip(&free).zip(said).map(side).collect();
-        let apart = Apart::new(&pixels, width, SMOOTHNESS, self.sharper, |cell| free[cell]);
+        let sides: Vec<f32> = mask.bytes().iter().zip(&free).zip(&ground.logits).map(side).collect();
+        let apart = Apart::new(&ground.pixels, width, SMOOTHNESS, self.sharper, |cell| free[cell]);
         let cells = least_cost(&sides, width, |cell| free[cell], |a, b| apart.cost(a, b));
-        let after = Mask::from_fn(window.size(), |x, y| cells[y as usize * width + x as usize]);
-        mask.paste(&after, window.x, window.y);
-        mask
+        Mask::from_fn(mask.size(), |x, y| cells[y as usize * width + x as usize])
     }
 }
 
