@@ -60,6 +60,33 @@ PETS = (
     "https://creativecommons.org/licenses/by-sa/4.0/",
     "https://www.robots.ox.ac.uk/~vgg/data/pets/",
 )
+PHOTOS = (
+    (
+        "Microcontroller detection",
+        "141 photos",
+        "Gilbert Tanner",
+        "MIT",
+        "",
+        "https://github.com/TannerGilbert/Tensorflow-Object-Detection-API-Train-Model",
+    ),
+    (
+        "Kuih data set",
+        "150 photos",
+        "Roboflow workspace kuih-ketayap",
+        "CC BY 4.0",
+        "https://creativecommons.org/licenses/by/4.0/",
+        "https://universe.roboflow.com/kuih-ketayap/kuih-dataset",
+    ),
+    (
+        "Mushroom Detection",
+        "32 photos",
+        "Pennsylvania State University",
+        "CC BY 4.0",
+        "https://creativecommons.org/licenses/by/4.0/",
+        "https://universe.roboflow.com/pennsylvania-state-university-sofmp/mushroom-detection-smart-bounding-boxes",
+    ),
+)
+"""Photos of which a whole set has one licence."""
 STAMPS = "https://github.com/deepin-community/tuxpaint-stamps"
 COLUMNS = ("set", "file", "author", "licence", "licence_url", "source")
 
@@ -80,9 +107,10 @@ def photo_rows(folder: Path) -> list[tuple[str, ...]]:
 
 
 def open_images_rows(folder: Path) -> list[tuple[str, ...]]:
-    """Photos whose file name is their id in Open Images, which lists their owners."""
+    """Photos whose file name is their id in Open Images, which lists their owners, and gives masks or boxes of their objects."""
     data = json.loads((folder / "instances.json").read_text())
-    licence, url = "CC BY 2.0 (masks CC BY 4.0)", "http://creativecommons.org/licenses/by/2.0/"
+    given = "masks" if all(a.get("segmentation") for a in data["annotations"]) else "boxes"
+    licence, url = f"CC BY 2.0 ({given} CC BY 4.0)", "http://creativecommons.org/licenses/by/2.0/"
     owner = "the photo's owner on Flickr"
     return sorted(("Open Images", i["file_name"], owner, licence, url, OPEN_IMAGES) for i in data["images"])
 
@@ -123,13 +151,14 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--data", type=Path, required=True)
     p.add_argument("--more-photos", type=Path, nargs="*", default=(), help="folders with more photos of COCO")
-    p.add_argument("--open-images", type=Path, required=True, help="folder with photos of Open Images")
+    p.add_argument("--open-images", type=Path, nargs="+", required=True, help="folders with photos of Open Images")
     p.add_argument("--furniture", type=Path, required=True, help="folder with *.sh3f")
     p.add_argument("--stamps", type=Path, required=True, help="list of Tux Paint's stamps")
     p.add_argument("--out", type=Path, required=True)
     args = p.parse_args()
     photos = [args.data / "train" / "photos", *args.more_photos]
-    rows = sorted({row for folder in photos for row in photo_rows(folder)}) + open_images_rows(args.open_images)
+    rows = sorted({row for folder in photos for row in photo_rows(folder)})
+    rows += sorted({row for folder in args.open_images for row in open_images_rows(folder)})
     rows += background_rows(args.data / "train" / "backgrounds") + furniture_rows(args.furniture)
     with args.out.open("w", newline="") as f:
         writer = csv.writer(f)
@@ -137,7 +166,7 @@ def main() -> None:
         writer.writerows(rows)
         writer.writerows([*CUTOUTS, *stamp_rows(args.stamps)])
         writer.writerow(("Fluent Emoji 3D", "all 1,621 cut-outs", "Microsoft", "MIT", "", "https://github.com/microsoft/fluentui-emoji"))
-        writer.writerow(PETS)
+        writer.writerows([PETS, *PHOTOS])
         writer.writerow(("DSB 2018 stage 1 with fixes", "all 120 training images", "", "CC0", "", "https://bbbc.broadinstitute.org/BBBC038"))
 
 

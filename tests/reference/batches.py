@@ -29,6 +29,9 @@ class Crops:
     indicator: Tensor
     mask: Tensor
 
+    def to(self, device: torch.device) -> "Crops":
+        return _each(self, lambda t: t.to(device, non_blocking=True))
+
     @staticmethod
     def of(crops: Sequence[D.Crop]) -> "Crops":
         names = [f.name for f in fields(D.Crop)]
@@ -121,6 +124,8 @@ class Told:
     """Share of batches that are looked at again, with the colours and the shape of a first mask."""
     wrong: float = 0.0
     """Share of batches with wrong labels."""
+    strong: float = 0.0
+    """Share of samples that are turned, and of those whose picture is made worse."""
 
 
 class Batches(IterableDataset):
@@ -140,7 +145,7 @@ class Batches(IterableDataset):
     def draw(self, rng: np.random.Generator) -> Batch:
         told = self.told
         drawn = [self.mixture.draw(rng) for _ in range(self.batch)]
-        crops = [D.augmented_crop(rng, *d, self.size) for d in drawn]
+        crops = [D.augmented_crop(rng, *d, self.size, told.strong) for d in drawn]
         listens = bool(told.classes) and rng.random() < told.listen
         labels, shown, owners = [-1] * self.batch, [], []
         for i, (scene, obj) in enumerate(drawn if listens else ()):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,9 +93,11 @@ def load_coco(folder: Path, min_area: int = 0) -> list[Scene]:
     for a in data["annotations"]:
         if not a.get("iscrowd"):
             by_image.setdefault(a["image_id"], []).append(a)
+    with ThreadPoolExecutor() as pool:
+        pictures = list(pool.map(read_rgb, [folder / "images" / i["file_name"] for i in data["images"]]))
     scenes = []
-    for info in data["images"]:
-        scene = Scene(read_rgb(folder / "images" / info["file_name"]), name=info["file_name"])
+    for info, picture in zip(data["images"], pictures):
+        scene = Scene(picture, name=info["file_name"])
         h, w = scene.image.shape[:2]
         for a in by_image.get(info["id"], []):
             obj = object_from_mask(decode_mask(a["segmentation"], h, w))
@@ -108,9 +111,11 @@ def load_coco(folder: Path, min_area: int = 0) -> list[Scene]:
 
 def load_cutouts(folder: Path) -> list[np.ndarray]:
     """RGBA cut-outs, trimmed to their alpha."""
+    paths = sorted(p for p in folder.iterdir() if p.suffix in (".png", ".webp"))
+    with ThreadPoolExecutor() as pool:
+        pictures = list(pool.map(lambda path: cv2.imread(str(path), cv2.IMREAD_UNCHANGED), paths))
     out = []
-    for path in sorted(p for p in folder.iterdir() if p.suffix in (".png", ".webp")):
-        rgba = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    for rgba in pictures:
         if rgba is None or rgba.ndim != 3 or rgba.shape[2] != 4:
             continue
         x, y, w, h = cv2.boundingRect((rgba[..., 3] > 127).astype(np.uint8))
@@ -336,12 +341,51 @@ def crop_object(scene: Scene, obj: Object, size: int) -> Crop:
     return Crop(fast_crop(scene.image, region, size), *(a.astype(np.uint8) for a in (valid, indicator, mask)))
 
 
-def augmented_crop(rng: np.random.Generator, scene: Scene, obj: Object, size: int) -> Crop:
-    """One object, augmented."""
+def turned(rng: np.random.Generator, scene: Scene, obj: Object, longest: int) -> tuple[Scene, Object]:
+    """What lies around an object turned, sheared and stretched a little, the object's longer side at most ``longest`` pixels;
+    as it was where too little of it would be left."""
+    region = crop_region(obj.box, 0.6)
+    x, y, w, h = region
+    f = min(1.0, longest / max(obj.box[2:]))
+    side = (max(8, round(w * f)), max(8, round(h * f)))
+    top, left = max(0, math.floor(y)), max(0, math.floor(x))
+    window = np.s_[top : math.ceil(y + h), left : math.ceil(x + w)]
+    image, mask = scene.image[window], obj.full(scene.image.shape[:2])[window] * 255
+    shape = mask.shape
+    if f < 0.5:  # shrink properly before the affine warp
+        image, mask = (cv2.resize(a, None, fx=2 * f, fy=2 * f, interpolation=cv2.INTER_AREA) for a in (image, mask))
+    ky, kx = (after / before for after, before in zip(mask.shape, shape))
+    centre = np.array([(x + w / 2 - left) * kx, (y + h / 2 - top) * ky])
+    angle = math.radians(float(np.clip(rng.normal(0, 14), -40, 40)))
+    c, s, shear, stretch = math.cos(angle), math.sin(angle), rng.normal(0, 0.08), math.exp(rng.normal(0, 0.12))
+    a = np.array([[c, -s], [s, c]]) @ np.array([[1, shear], [0, 1]]) @ np.diag([f / kx * stretch, f / ky / stretch])
+    m = np.column_stack([a, np.array(side) / 2 - a @ centre])
+    border = cv2.BORDER_REFLECT_101 if rng.random() < 0.8 else cv2.BORDER_CONSTANT
+    new = object_from_mask(cv2.warpAffine(mask, m, side, flags=cv2.INTER_LINEAR) >= 128)
+    if new is None or new.area < 0.7 * obj.area * f * f or new.area < 64:
+        return scene, obj
+    new.label = obj.label
+    return Scene(cv2.warpAffine(image, m, side, flags=cv2.INTER_LINEAR, borderMode=border), [new], scene.name), new
+
+
+def coarser(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """A picture as if it had had fewer pixels."""
+    f = rng.uniform(0.25, 0.8)
+    small = cv2.resize(image, None, fx=f, fy=f, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_LINEAR if rng.random() < 0.5 else cv2.INTER_CUBIC)
+
+
+def augmented_crop(rng: np.random.Generator, scene: Scene, obj: Object, size: int, strong: float = 0.0) -> Crop:
+    """One object, augmented; by the probability ``strong`` each it is turned, and its picture is worse than it was."""
+    if rng.random() < strong:
+        scene, obj = turned(rng, scene, obj, size)
     box = jitter_box(rng, obj.box)
     region = crop_region(box, 0.25 if rng.random() < 0.5 else float(rng.uniform(0.12, 0.7)))
     flip = bool(rng.random() < 0.5)
-    rgb = jitter_colour(rng, fast_crop(scene.image, region, size, flip))
+    rgb = fast_crop(scene.image, region, size, flip)
+    if rng.random() < strong:
+        rgb = coarser(rng, rgb) if rng.random() < 0.3 else degrade(rng, rgb)
+    rgb = jitter_colour(rng, rgb)
     mask = mask_crop(obj, region, size // 2, flip)
     valid = inside(region, size, scene.image.shape[:2])
     indicator = box_indicator(region, size, box)

@@ -75,40 +75,48 @@ def edged(mask: np.ndarray, image: np.ndarray, reach: float) -> np.ndarray:
     return after if (after & mask).sum() >= LEAST_IOU_EDGED * (after | mask).sum() else mask
 
 
-def shrink_masks(source: Path, target: Path, longest: int, quality: int, segmentations: list, reach: float) -> list[dict]:
-    """A photo smaller, and its masks with it; returns these as compressed RLE."""
+def shrink_photo(source: Path, target: Path, longest: int, quality: int, annotations: list[dict], reach: float) -> tuple:
+    """A photo smaller, and its objects with it: masks as compressed RLE, boxes of those that have none. Returns its
+    (width, height) and the objects."""
     width, height = Image.open(source).size
+    segmentations = [a["segmentation"] for a in annotations if a.get("segmentation")]
     masks = to_edges(source, [decode_mask(s, height, width) for s in segmentations], reach)
     size = shrink(source, target, longest, quality)
     if size != (width, height):
         masks = [(cv2.resize(m * 255, size, interpolation=cv2.INTER_AREA) >= 128).astype(np.uint8) for m in masks]
-    return [encode_mask(m) for m in masks]
+    smaller = (size[0] / width, size[1] / height) * 2
+    objects, left = [], iter(masks)
+    for a in annotations:
+        own = {k: a[k] for k in ("id", "image_id", "category_id")} | {"iscrowd": a.get("iscrowd", 0)}
+        if a.get("segmentation"):
+            objects.append({**own, "segmentation": encode_mask(next(left))})
+        else:
+            objects.append({**own, "bbox": [v * k for v, k in zip(a["bbox"], smaller)]})
+    return size, objects
 
 
 def pack_coco(pool: ProcessPoolExecutor, source: Path, target: Path, longest: int, quality: int, reach: float) -> None:
-    """Photos smaller, and their masks with them."""
+    """Photos smaller, and their objects with them."""
     data = json.loads((source / "instances.json").read_text())
     names = [Path(i["file_name"]) for i in data["images"]]
     of_image = {i["id"]: [] for i in data["images"]}
     for a in data["annotations"]:
         of_image[a["image_id"]].append(a)
     count = len(names)
-    runs = pool.map(
-        shrink_masks,
+    shrunk = pool.map(
+        shrink_photo,
         [source / "images" / n for n in names],
         [target / "images" / f"{n.stem}.webp" for n in names],
         [longest] * count,
         [quality] * count,
-        [[a["segmentation"] for a in of] for of in of_image.values()],
+        of_image.values(),
         [reach] * count,
         chunksize=8,
     )
-    annotations = []
-    for of, rles in zip(of_image.values(), runs):
-        for a, rle in zip(of, rles):
-            own = {k: a[k] for k in ("id", "image_id", "category_id")}
-            annotations.append({**own, "iscrowd": a.get("iscrowd", 0), "segmentation": rle})
-    images = [{"id": i["id"], "file_name": f"{n.stem}.webp"} for i, n in zip(data["images"], names)]
+    images, annotations = [], []
+    for i, name, ((width, height), objects) in zip(data["images"], names, shrunk):
+        images.append({"id": i["id"], "width": width, "height": height, "file_name": f"{name.stem}.webp"})
+        annotations += objects
     out = {"images": images, "annotations": annotations, "categories": data["categories"]}
     (target / "instances.json").write_text(json.dumps(out, separators=(",", ":")))
 
@@ -118,6 +126,7 @@ def main() -> None:
     p.add_argument("--data", type=Path, required=True, help="folder with train/ and nuclei/")
     p.add_argument("--more-cutouts", type=Path, nargs="*", default=())
     p.add_argument("--more-photos", type=Path, nargs="*", default=())
+    p.add_argument("--boxes", type=Path, help="COCO folder of photos that have boxes only")
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--longest", type=int, default=640, help="longest side of photos")
     p.add_argument("--quality", type=int, default=72)
@@ -132,6 +141,8 @@ def main() -> None:
         photos += [(folder, args.out / "more" / str(i)) for i, folder in enumerate(args.more_photos)]
         for source, target in photos:
             pack_coco(pool, source, target, args.longest, args.quality, args.reach)
+        if args.boxes:
+            pack_coco(pool, args.boxes, args.out / "boxes", args.longest, args.quality, 0)
         pack_coco(pool, args.data / "nuclei" / "train", args.out / "nuclei" / "train", args.longest, args.quality, 0)
 
 

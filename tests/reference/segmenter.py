@@ -104,18 +104,22 @@ def zero(module: nn.Module) -> nn.Module:
 
 
 class Res(nn.Module):
-    """x + conv2(silu(gn2(conv1(silu(gn1(x))))))."""
+    """x + conv2(silu(gn2(conv1(silu(gn1(x)))))); in training the share ``drop`` of samples has x alone (stochastic depth)."""
 
     def __init__(self, c: int) -> None:
         super().__init__()
+        self.drop = 0.0
         self.gn1 = group_norm(c)
         self.conv1 = conv3(c, c)
         self.gn2 = group_norm(c)
         self.conv2 = conv3(c, c)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(F.silu(self.gn1(x)))
-        return x + self.conv2(F.silu(self.gn2(h)))
+        h = self.conv2(F.silu(self.gn2(self.conv1(F.silu(self.gn1(x))))))
+        if self.training and self.drop > 0:
+            kept = torch.rand(len(x), 1, 1, 1, device=x.device) >= self.drop
+            h = h * (kept / (1 - self.drop)).to(h.dtype)
+        return x + h
 
 
 class Attn(nn.Module):

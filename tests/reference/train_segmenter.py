@@ -62,22 +62,30 @@ def load_pools(
     more_photos: Sequence[Path] = (),
     only_labelled: bool = False,
     without: frozenset[str] = frozenset(),
+    own_pools: Sequence[tuple[float, Path]] = (),
 ) -> tuple[dict[str, tuple[float, list[D.Scene]]], D.Compositor]:
     start = time.time()
     photos = D.load_coco(root / "train" / "photos", min_area=100)
     nuclei = D.load_coco(root / "nuclei" / "train", min_area=60)
     classes = {o.label for s in photos for o in s.objects}
-    for scene in (s for folder in more_photos for s in D.load_coco(folder, min_area=100)):
-        for o in scene.objects:
+
+    def more(folder: Path) -> list[D.Scene]:
+        scenes = D.load_coco(folder, min_area=100)
+        for o in (o for s in scenes for o in s.objects):
             o.label = o.label if o.label in classes else ""
-        photos.append(scene)
-    for scene in photos + nuclei:
+        return scenes
+
+    photos += [s for folder in more_photos for s in more(folder)]
+    own = {f"own {i}": (share, more(folder)) for i, (share, folder) in enumerate(own_pools)}
+    others = [s for _, scenes in own.values() for s in scenes]
+    for scene in photos + nuclei + others:
         scene.objects = [o for o in scene.objects if o.label not in without]
     photos = [s for s in photos if s.objects]
     cutouts = [D.load_cutouts(f) for f in [root / "train" / "cutouts", *more_cutouts]]
     backgrounds = D.load_backgrounds(root / "train" / "backgrounds")
     print(
-        f"loaded {len(photos)} photos ({sum(len(s.objects) for s in photos)} objects), {len(nuclei)} nuclei images, "
+        f"loaded {len(photos)} photos ({sum(len(s.objects) for s in photos)} objects), {len(others)} in pools of their own "
+        f"({sum(len(s.objects) for s in others)}), {len(nuclei)} nuclei images, "
         f"{sum(map(len, cutouts))} cut-outs, {len(backgrounds)} backgrounds in {time.time() - start:.0f} s",
         flush=True,
     )
@@ -97,6 +105,7 @@ def load_pools(
         "rotated": (0.13, rotated),
         "composed": (0.30, composed),
         "nuclei": (0.05, nuclei),
+        **own,
     }, maker
 
 
@@ -147,6 +156,8 @@ def work(rank: int, pools: dict, maker: D.Compositor, args: argparse.Namespace, 
         told = replace(told, second_look=0.0, wrong=0.0)
         model.encoder.requires_grad_(False)
         model.denoiser.requires_grad_(False)
+    for block in [*model.encoder.stage16, *model.encoder.stage32]:
+        block.drop = args.drop
     model = model.to(device, memory_format=torch.channels_last)
     trainer = Trainer(model, args.out, args.lr, args.decay, args.ema, STARTED if device.type != "cpu" else None)
     if args.resume:
@@ -265,6 +276,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, O
     p.add_argument("--data", type=Path, required=True, help="folder with train/ and nuclei/")
     p.add_argument("--more-cutouts", type=Path, nargs="*", default=(), help="more folders of RGBA pictures")
     p.add_argument("--more-photos", type=Path, nargs="*", default=(), help="more COCO folders; they add no classes")
+    p.add_argument("--own-pools", nargs="*", default=(), help="SHARE:DIR, COCO folders that are drawn from so often beside all others")
     p.add_argument("--out", type=Path, required=True, help="checkpoints go here")
     p.add_argument("--export", type=Path, help="where the f16 EMA weights go (default: OUT)")
     p.add_argument("--stages", default="128x24:50,256x8:20", help="SIZExBATCH:MINUTES, in order")
@@ -296,6 +308,8 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, O
     p.add_argument("--steps", type=int, help="optimiser steps instead of the stages' minutes")
     p.add_argument("--second-look", type=float, default=0.35, help="share of batches that see a first mask")
     p.add_argument("--edges", type=float, default=0.0, help="how much more cells beside an outline count, in times")
+    p.add_argument("--strong", type=float, default=0.0, help="share of samples that are turned, and of those made worse")
+    p.add_argument("--drop", type=float, default=0.0, help="share of samples that skip a block of the encoder at strides 16 and 32")
     p.add_argument("--no-evidence", action="store_true", help="ablation: evidence channel set to 0")
     args = p.parse_args(arguments)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -312,8 +326,14 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, O
         listen=args.listen,
         second_look=args.second_look,
         wrong=1 / args.snp_every if args.noisy_weight > 0 else 0.0,
+        strong=args.strong,
     )
     return args, options, told
+
+
+def own_pools(args: argparse.Namespace) -> list[tuple[float, Path]]:
+    parts = [text.partition(":") for text in args.own_pools]
+    return [(float(share), Path(folder)) for share, _, folder in parts]
 
 
 def main() -> None:
@@ -321,7 +341,7 @@ def main() -> None:
     torch.set_num_threads(1)
     without = D.VOC_CLASSES if args.without_voc else frozenset()
     only_labelled = args.train == "conditioning"
-    pools, maker = load_pools(args.data, args.scenes, args.seed, args.more_cutouts, args.more_photos, only_labelled, without)
+    pools, maker = load_pools(args.data, args.scenes, args.seed, args.more_cutouts, args.more_photos, only_labelled, without, own_pools(args))
     launch(work, (pools, maker, args, options, told), args.workers)
 
 
