@@ -276,7 +276,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, O
     p.add_argument("--data", type=Path, required=True, help="folder with train/ and nuclei/")
     p.add_argument("--more-cutouts", type=Path, nargs="*", default=(), help="more folders of RGBA pictures")
     p.add_argument("--more-photos", type=Path, nargs="*", default=(), help="more COCO folders; they add no classes")
-    p.add_argument("--own-pools", nargs="*", default=(), help="SHARE:DIR, COCO folders that are drawn from so often beside all others")
+    p.add_argument("--own-pools", nargs="*", default=(), help="SHARE:DIR, COCO folders that samples are drawn from besides")
     p.add_argument("--out", type=Path, required=True, help="checkpoints go here")
     p.add_argument("--export", type=Path, help="where the f16 EMA weights go (default: OUT)")
     p.add_argument("--stages", default="128x24:50,256x8:20", help="SIZExBATCH:MINUTES, in order")
@@ -331,8 +331,9 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, O
     return args, options, told
 
 
-def own_pools(args: argparse.Namespace) -> list[tuple[float, Path]]:
-    parts = [text.partition(":") for text in args.own_pools]
+def own_pools(texts: Sequence[str]) -> list[tuple[float, Path]]:
+    """(share, folder) of each "SHARE:DIR"."""
+    parts = [text.partition(":") for text in texts]
     return [(float(share), Path(folder)) for share, _, folder in parts]
 
 
@@ -341,7 +342,9 @@ def main() -> None:
     torch.set_num_threads(1)
     without = D.VOC_CLASSES if args.without_voc else frozenset()
     only_labelled = args.train == "conditioning"
-    pools, maker = load_pools(args.data, args.scenes, args.seed, args.more_cutouts, args.more_photos, only_labelled, without, own_pools(args))
+    pools, maker = load_pools(
+        args.data, args.scenes, args.seed, args.more_cutouts, args.more_photos, only_labelled, without, own_pools(args.own_pools)
+    )
     launch(work, (pools, maker, args, options, told), args.workers)
 
 
