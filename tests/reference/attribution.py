@@ -52,15 +52,15 @@ CUTOUTS = (
     ),
 )
 """Cut-outs of which a whole set has one licence."""
-PETS = (
-    "Oxford-IIIT Pet",
-    "1,895 photos of the trainval list",
-    "O. M. Parkhi, A. Vedaldi, A. Zisserman, C. V. Jawahar; the photos' owners",
-    "CC BY-SA 4.0",
-    "https://creativecommons.org/licenses/by-sa/4.0/",
-    "https://www.robots.ox.ac.uk/~vgg/data/pets/",
-)
 PHOTOS = (
+    (
+        "Oxford-IIIT Pet",
+        "1,895 photos of the trainval list",
+        "O. M. Parkhi, A. Vedaldi, A. Zisserman, C. V. Jawahar; the photos' owners",
+        "CC BY-SA 4.0",
+        "https://creativecommons.org/licenses/by-sa/4.0/",
+        "https://www.robots.ox.ac.uk/~vgg/data/pets/",
+    ),
     (
         "Microcontroller detection",
         "141 photos",
@@ -166,7 +166,7 @@ def main() -> None:
         writer.writerows(rows)
         writer.writerows([*CUTOUTS, *stamp_rows(args.stamps)])
         writer.writerow(("Fluent Emoji 3D", "all 1,621 cut-outs", "Microsoft", "MIT", "", "https://github.com/microsoft/fluentui-emoji"))
-        writer.writerows([PETS, *PHOTOS])
+        writer.writerows(PHOTOS)
         writer.writerow(("DSB 2018 stage 1 with fixes", "all 120 training images", "", "CC0", "", "https://bbbc.broadinstitute.org/BBBC038"))
 
 

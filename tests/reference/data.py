@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -85,6 +86,12 @@ def encode_mask(mask: np.ndarray) -> dict:
     return {**rle, "counts": rle["counts"].decode()}
 
 
+def read_all(read: Callable[[Path], np.ndarray], paths: Sequence[Path]) -> list[np.ndarray]:
+    """What ``read`` makes of each path, several at a time."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(read, paths))
+
+
 def load_coco(folder: Path, min_area: int = 0) -> list[Scene]:
     """Scenes of a folder with ``instances.json`` and ``images/``; crowds are left out."""
     data = json.loads((folder / "instances.json").read_text())
@@ -93,8 +100,7 @@ def load_coco(folder: Path, min_area: int = 0) -> list[Scene]:
     for a in data["annotations"]:
         if not a.get("iscrowd"):
             by_image.setdefault(a["image_id"], []).append(a)
-    with ThreadPoolExecutor() as pool:
-        pictures = list(pool.map(read_rgb, [folder / "images" / i["file_name"] for i in data["images"]]))
+    pictures = read_all(read_rgb, [folder / "images" / i["file_name"] for i in data["images"]])
     scenes = []
     for info, picture in zip(data["images"], pictures):
         scene = Scene(picture, name=info["file_name"])
@@ -112,10 +118,8 @@ def load_coco(folder: Path, min_area: int = 0) -> list[Scene]:
 def load_cutouts(folder: Path) -> list[np.ndarray]:
     """RGBA cut-outs, trimmed to their alpha."""
     paths = sorted(p for p in folder.iterdir() if p.suffix in (".png", ".webp"))
-    with ThreadPoolExecutor() as pool:
-        pictures = list(pool.map(lambda path: cv2.imread(str(path), cv2.IMREAD_UNCHANGED), paths))
     out = []
-    for rgba in pictures:
+    for rgba in read_all(lambda path: cv2.imread(str(path), cv2.IMREAD_UNCHANGED), paths):
         if rgba is None or rgba.ndim != 3 or rgba.shape[2] != 4:
             continue
         x, y, w, h = cv2.boundingRect((rgba[..., 3] > 127).astype(np.uint8))
@@ -125,7 +129,8 @@ def load_cutouts(folder: Path) -> list[np.ndarray]:
 
 
 def load_backgrounds(folder: Path) -> list[np.ndarray]:
-    return [read_rgb(p, 512) for p in sorted(folder.iterdir()) if p.suffix.lower() in (".jpg", ".png", ".webp")]
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".png", ".webp"))
+    return read_all(lambda path: read_rgb(path, 512), paths)
 
 
 # --- compositing -----------------------------------------------------------------------
@@ -215,11 +220,9 @@ class Compositor:
         """Pastes in place; returns the full-frame alpha."""
         h, w = canvas.shape[:2]
         sh, sw = rgba.shape[:2]
+        rgba = before_warp(rgba, side / max(sh, sw))
+        sh, sw = rgba.shape[:2]
         f = side / max(sh, sw)
-        if f < 0.5:  # shrink properly before the affine warp
-            rgba = cv2.resize(rgba, None, fx=2 * f, fy=2 * f, interpolation=cv2.INTER_AREA)
-            sh, sw = rgba.shape[:2]
-            f = side / max(sh, sw)
         angle = math.radians(rng.uniform(-30, 30) if rng.random() < 0.8 else rng.uniform(-180, 180))
         flip = -1.0 if rng.random() < 0.5 else 1.0
         stretch = math.exp(rng.normal(0, 0.12))
@@ -241,6 +244,11 @@ class Compositor:
         canvas *= 1 - k
         canvas += k * colour
         return alpha
+
+
+def before_warp(image: np.ndarray, scale: float) -> np.ndarray:
+    """What an affine warp by ``scale`` may sample: shrunk by areas to at most twice the size that it is to have."""
+    return image if scale >= 0.5 else cv2.resize(image, None, fx=2 * scale, fy=2 * scale, interpolation=cv2.INTER_AREA)
 
 
 def _between(rng: np.random.Generator, low: float, high: float) -> float:
@@ -332,13 +340,18 @@ class Crop:
     mask: np.ndarray
 
 
+def crop_box(image: np.ndarray, box: Box, size: int, ratio: float = 0.25) -> Crop:
+    """A box as it is, with so much around it; without a mask, which is as large as the crop."""
+    region = crop_region(box, ratio)
+    valid, indicator = inside(region, size, image.shape[:2]), box_indicator(region, size, box)
+    mask = np.zeros((size, size), np.uint8)
+    return Crop(fast_crop(image, region, size), valid.astype(np.uint8), indicator.astype(np.uint8), mask)
+
+
 def crop_object(scene: Scene, obj: Object, size: int) -> Crop:
     """One object as it is; its mask as large as the crop."""
-    region = crop_region(obj.box)
-    valid = inside(region, size, scene.image.shape[:2])
-    indicator = box_indicator(region, size, obj.box)
-    mask = mask_crop(obj, region, size) >= 128
-    return Crop(fast_crop(scene.image, region, size), *(a.astype(np.uint8) for a in (valid, indicator, mask)))
+    mask = mask_crop(obj, crop_region(obj.box), size) >= 128
+    return replace(crop_box(scene.image, obj.box, size), mask=mask.astype(np.uint8))
 
 
 def turned(rng: np.random.Generator, scene: Scene, obj: Object, longest: int) -> tuple[Scene, Object]:
@@ -352,8 +365,7 @@ def turned(rng: np.random.Generator, scene: Scene, obj: Object, longest: int) ->
     window = np.s_[top : math.ceil(y + h), left : math.ceil(x + w)]
     image, mask = scene.image[window], obj.full(scene.image.shape[:2])[window] * 255
     shape = mask.shape
-    if f < 0.5:  # shrink properly before the affine warp
-        image, mask = (cv2.resize(a, None, fx=2 * f, fy=2 * f, interpolation=cv2.INTER_AREA) for a in (image, mask))
+    image, mask = (before_warp(a, f) for a in (image, mask))
     ky, kx = (after / before for after, before in zip(mask.shape, shape))
     centre = np.array([(x + w / 2 - left) * kx, (y + h / 2 - top) * ky])
     angle = math.radians(float(np.clip(rng.normal(0, 14), -40, 40)))

@@ -24,7 +24,7 @@ from pycocotools import mask as coco_mask
 
 import data as D
 from batches import Crops, as_input
-from crop import Box, box_indicator, crop_region, inside, paste
+from crop import Box, crop_region, paste
 from evaluate import load_segmenter
 from segmenter import Segmenter, x0_from_logits
 
@@ -52,13 +52,7 @@ class Asked:
 def crops_of(asked: Asked, size: int) -> list[D.Crop]:
     """The crops of a box."""
     image = D.read_rgb(asked.photo)
-    empty = np.zeros((size // 2, size // 2), np.uint8)
-    crops = []
-    for share in SHARES:
-        region = crop_region(asked.box, share)
-        valid, indicator = inside(region, size, asked.shape), box_indicator(region, size, asked.box)
-        crops.append(D.Crop(D.fast_crop(image, region, size), valid.astype(np.uint8), indicator.astype(np.uint8), empty))
-    return crops
+    return [D.crop_box(image, asked.box, size, share) for share in SHARES]
 
 
 @torch.no_grad()
