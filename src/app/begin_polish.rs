@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::App;
+use super::command::Command;
 use super::document::Document;
 use super::panel::dialog::{Dialog, PolishForm};
 use super::panel::polish::Earlier;
@@ -35,8 +36,18 @@ pub(super) struct Reading {
 }
 
 impl App {
+    /// Carries out a command that begins to polish, unless the models work on a whole data set already.
+    pub(super) fn perform_on_polish(&mut self, command: Command, ctx: &egui::Context) {
+        match command {
+            _ if self.is_batch_running() => {}
+            Command::Polish => self.ask_polish(ctx),
+            Command::StartPolish(plan) => self.start_polish(Some(plan), ctx),
+            _ => self.start_polish(None, ctx),
+        }
+    }
+
     /// Asks what is to be polished.
-    pub(super) fn ask_polish(&mut self, ctx: &egui::Context) {
+    fn ask_polish(&mut self, ctx: &egui::Context) {
         if !self.is_loading() && !self.is_polishing() {
             self.unfinished = None;
             self.read_journal(Need::Form, ctx);
@@ -44,7 +55,7 @@ impl App {
     }
 
     /// Starts to polish by `plan`; without one, goes on with the job that was broken off.
-    pub(super) fn start_polish(&mut self, plan: Option<Plan>, ctx: &egui::Context) {
+    fn start_polish(&mut self, plan: Option<Plan>, ctx: &egui::Context) {
         if self.is_loading() || self.is_polishing() {
             return;
         }

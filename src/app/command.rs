@@ -150,6 +150,8 @@ pub enum Command {
     Select(Vec<InstanceId>),
     /// Selects the object of a row of the list and nothing else.
     SelectRow(InstanceId),
+    /// Selects the objects of the list from the one that was selected last to this one.
+    SelectTo(InstanceId),
     /// Puts an object into the selection or takes it out.
     ToggleSelected(InstanceId),
     /// Takes what is proposed, or proposes masks for boxes.
@@ -524,7 +526,8 @@ pub const POINTER: &[(&str, &str)] = &[
     ("Left, right with Q", "Belongs to the object, does not (Alt too)"),
     ("Alt+wheel", "Brush size"),
     ("Ctrl-drag with the brush", "Erase"),
-    ("Shift-click", "Add to the selection"),
+    ("Shift-click", "Add to the selection; in the list, all rows up to this one"),
+    ("Ctrl-click in the list", "Add to the selection"),
     ("Arrows, Shift+arrows", "Move the selection, or the vertex clicked last, by one pixel, by ten"),
     ("Alt-click on a vertex, an edge", "Remove the vertex, add one"),
     ("Right-click on an object", "What can be done with it, with the select tool or in the list"),

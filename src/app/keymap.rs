@@ -6,7 +6,7 @@ use egui::{Event, Key};
 use serde::{Deserialize, Serialize};
 
 use super::chord::Chord;
-use super::command::{Command, Entry, TABLE, entry};
+use super::command::{Command, Entry, Menu, TABLE, entry};
 
 /// Keys as another program has them, where it has the command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,9 +109,20 @@ impl Keymap {
         all
     }
 
-    /// Gives a command one key in place of those that it has.
-    pub fn set(&mut self, entry: &Entry, chord: Chord) {
+    /// Gives a command one key in place of those that it has. Other commands lose it, whose names come back; those that no page
+    /// shows keep theirs, as nobody could give them another.
+    pub fn set(&mut self, entry: &Entry, chord: Chord) -> Vec<&'static str> {
+        let mut losers = Vec::new();
+        for other in TABLE.iter().filter(|other| other.name != entry.name && other.menu != Menu::None) {
+            let mut keys = self.keys(other);
+            if keys.contains(&chord) {
+                keys.retain(|key| *key != chord);
+                self.changed.insert(other.name.to_owned(), keys.iter().map(|key| key.text()).collect());
+                losers.push(other.name);
+            }
+        }
         self.changed.insert(entry.name.to_owned(), vec![chord.text()]);
+        losers
     }
 
     /// Gives a command the keys of the preset again.
@@ -362,10 +373,14 @@ mod tests {
         let mut keys = Keymap { preset: Preset::Cvat, ..Keymap::default() };
         assert_eq!(keys.first(entry("Next image")), "F");
         assert_eq!(keys.first(entry("Box")), "R");
-        keys.set(entry("Brush"), Chord::parsed("R").unwrap());
-        assert_eq!(keys.first(entry("Brush")), "R");
+        assert_eq!(keys.set(entry("Brush"), Chord::parsed("R").unwrap()), ["Box"]);
+        assert_eq!([keys.first(entry("Brush")), keys.first(entry("Box"))], ["R", "W"], "its other key stays");
+        assert_eq!(keys.conflicts(), []);
+        keys.reset(entry("Box"));
         assert_eq!(keys.conflicts(), [(Chord::parsed("R").unwrap(), vec!["Box", "Brush"])]);
         keys.reset(entry("Brush"));
         assert_eq!(keys.first(entry("Brush")), "B");
+        assert_eq!(keys.set(entry("Brush"), Chord::parsed("PgDn").unwrap()), ["Next image"]);
+        assert_eq!(keys.keys(entry("Next image")), [Chord::parsed("F").unwrap()]);
     }
 }

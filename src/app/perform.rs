@@ -56,12 +56,13 @@ impl App {
             Command::Undo | Command::Redo => self.step(command == Command::Redo),
             Command::Delete => self.delete(),
             Command::LeaveOut | Command::BringBack => self.perform_on_left_out(&command, ctx),
-            Command::SelectAll => self.state.selection = self.state.visible().map(|instance| instance.id).collect(),
-            Command::SelectClass => self.state.select_class(),
+            Command::SelectAll
+            | Command::SelectClass
+            | Command::Select(_)
+            | Command::SelectRow(_)
+            | Command::SelectTo(_)
+            | Command::ToggleSelected(_) => self.state.perform_on_selection(command),
             Command::Act(act) => self.act(act, ctx),
-            Command::Select(ids) => (self.state.selection, self.state.stepped) = (ids, None),
-            Command::SelectRow(id) => self.state.step_to(id),
-            Command::ToggleSelected(id) => self.toggle_selected(id),
             Command::Accept => self.accept(),
             Command::Cancel => self.cancel(),
             Command::Propose => self.propose(),
@@ -75,10 +76,7 @@ impl App {
             Command::UseAsExemplar => self.use_as_exemplar(),
             Command::ForgetExemplars => self.forget_exemplars(),
             Command::DecideAll(takes) => self.decide_all(takes),
-            Command::Polish | Command::StartPolish(_) | Command::ResumePolish if self.is_batch_running() => {}
-            Command::Polish => self.ask_polish(ctx),
-            Command::StartPolish(plan) => self.start_polish(Some(plan), ctx),
-            Command::ResumePolish => self.start_polish(None, ctx),
+            Command::Polish | Command::StartPolish(_) | Command::ResumePolish => self.perform_on_polish(command, ctx),
             Command::PausePolish => self.pause_polish(),
             Command::StopPolish => self.stop_polish(),
             Command::ShowChange(index) => self.show_finding(index),
@@ -213,14 +211,6 @@ impl App {
         }
     }
 
-    fn toggle_selected(&mut self, id: InstanceId) {
-        if self.state.is_selected(id) {
-            self.state.selection.retain(|&other| other != id);
-        } else {
-            self.state.selection.push(id);
-        }
-    }
-
     pub(super) fn accept(&mut self) {
         if self.state.review.is_some() {
             return self.decide(true);
@@ -266,6 +256,10 @@ impl App {
         // As the status bar offers it.
         if self.state.review.is_some() && self.assistant.running().is_none() {
             return self.decide(false);
+        }
+        if self.canvas.drop_outline(&self.state) {
+            let key = self.state.key(&Command::Undo);
+            return self.state.say(Tone::Plain, format!("Outline dropped; {key} brings it back"));
         }
         if self.canvas.abort() {
             return;

@@ -3,6 +3,7 @@
 //! nothing selected: a person who looks at the image does not know which comes next.
 
 use super::App;
+use super::command::Command;
 use super::state::{State, Tone};
 use crate::annotation::{Instance, InstanceId};
 
@@ -42,9 +43,36 @@ impl App {
 }
 
 impl State {
+    /// Carries out a command that selects objects.
+    pub(super) fn perform_on_selection(&mut self, command: Command) {
+        match command {
+            Command::SelectAll => self.selection = self.visible().map(|instance| instance.id).collect(),
+            Command::SelectClass => self.select_class(),
+            Command::Select(ids) => (self.selection, self.stepped) = (ids, None),
+            Command::SelectRow(id) => self.step_to(id),
+            Command::SelectTo(id) => self.select_to(id),
+            Command::ToggleSelected(id) if self.is_selected(id) => self.selection.retain(|&other| other != id),
+            Command::ToggleSelected(id) => self.selection.push(id),
+            _ => {}
+        }
+    }
+
     /// Selects an object that a person has come to by going through the objects.
     pub(super) fn step_to(&mut self, id: InstanceId) {
         (self.selection, self.stepped) = (vec![id], Some(id));
+    }
+
+    /// Selects the objects of the list from the one that was selected last to `id`, without hidden ones between them. The former
+    /// stays the last one, so that another end can be chosen.
+    pub(super) fn select_to(&mut self, id: InstanceId) {
+        let objects: Vec<InstanceId> = self.objects().map(|instance| instance.id).collect();
+        let place = |id: InstanceId| objects.iter().position(|&other| other == id);
+        let from = self.selection.iter().rev().copied().find(|&from| place(from).is_some()).unwrap_or(id);
+        let (Some(start), Some(end)) = (place(from), place(id)) else { return };
+        let is_taken = |&other: &InstanceId| other != from && (other == id || self.is_visible(other));
+        let mut taken: Vec<InstanceId> = objects[start.min(end)..=start.max(end)].iter().copied().filter(is_taken).collect();
+        taken.push(from);
+        (self.selection, self.stepped) = (taken, None);
     }
 
     /// The object that is next once the one that a person has come to is deleted: the one behind it in the list, else the one

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::App;
 use super::assistant::Aim;
-use super::command::Command;
+use super::command::{Command, Tool};
 use super::document::Document;
 use super::left_out::images_out;
 use super::perform::plural;
@@ -32,6 +32,10 @@ impl App {
         if self.canvas.drop_gesture() {
             let what = if redo { "done again" } else { "taken back" };
             return self.state.say(Tone::Plain, format!("Dropped what the mouse was doing; nothing is {what}"));
+        }
+        if !redo && self.canvas.bring_back(&self.state) {
+            self.state.tool = Tool::Polygon;
+            return self.state.say(Tone::Plain, "The outline is back");
         }
         // It would be the newest step.
         if !redo && matches!(self.assistant.running().map(|running| running.aim), Some(Aim::Within(_) | Aim::Alternatives)) {

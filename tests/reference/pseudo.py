@@ -27,6 +27,7 @@ from batches import Crops, as_input
 from crop import Box, crop_region, paste
 from evaluate import load_segmenter
 from segmenter import Segmenter, x0_from_logits
+from trainer import half
 
 SHARES = (0.12, 0.25, 0.45)
 """How much of a box its crops show on every side."""
@@ -61,7 +62,7 @@ def looked_at(model: Segmenter, crops: Crops) -> tuple[torch.Tensor, torch.Tenso
     device, size = crops.rgb.device, crops.rgb.shape[1]
 
     def both(prior: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with half(device):
             logits, quality = model.denoiser(model.encoder(x), noise, torch.ones(len(x), device=device), prior)
         straight, mirrored = logits.float().chunk(2)
         return (straight + mirrored.flip(-1)) / 2, quality.float().view(2, -1).mean(0)

@@ -23,7 +23,7 @@ from coarse import CoarseBatches, Pair, collect
 from crop import MEAN, STD
 from refiner import LITE, NANO, PICO, Refiner, noise_mask, refiner_loss, widened
 from train_segmenter import iou, load_pools
-from trainer import Stage, Trainer, export, launch, parse_stages, read_start
+from trainer import Stage, Trainer, export, half, launch, parse_stages, read_start
 
 STARTED = time.time()
 PRESETS = {"pico": PICO, "nano": NANO, "lite": LITE}
@@ -60,7 +60,7 @@ def work(rank: int, pools: dict, maker: D.Compositor, pairs: list[Pair], args: a
         image, fine, coarse = ((rgb - mean) / std).permute(0, 3, 1, 2), fine[:, None], coarse[:, None]
         t = torch.multinomial(weights, stage.batch, replacement=True)
         mask = noise_mask(fine, coarse, t, torch.rand(fine.shape, device=device))
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with half(device):
             logits = model(image, mask, t)
         logits = logits.float()
         loss = refiner_loss(logits, fine, args.texture)

@@ -34,7 +34,7 @@ from segmenter import (
     diffuse,
     x0_from_logits,
 )
-from trainer import Stage, Trainer, export, launch, parse_stages, read_start
+from trainer import Stage, Trainer, export, half, launch, parse_stages, read_start
 
 STARTED = time.time()
 
@@ -171,9 +171,6 @@ def work(rank: int, pools: dict, maker: D.Compositor, args: argparse.Namespace, 
 
     feed = Feed(of, args.loaders, device)
 
-    def half() -> torch.autocast:
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-
     def context_of(batch: Batch) -> Context | None:
         """The tokens of a batch; on an accelerator always as many, so that it is compiled once."""
         padded = own is not None and device.type != "cpu"
@@ -182,7 +179,7 @@ def work(rank: int, pools: dict, maker: D.Compositor, args: argparse.Namespace, 
         exemplars: list[list[Exemplar]] = [[] for _ in batch.labels]
         if batch.exemplars is not None:
             crops = batch.exemplars if device.type == "cpu" else batch.exemplars.repeated(64)
-            with half():
+            with half(device):
                 found = model.exemplars(crops.input(), crops.mask.float())
             for owner, exemplar in zip(batch.owners.tolist(), found):
                 exemplars[owner].append(exemplar)
@@ -198,7 +195,7 @@ def work(rank: int, pools: dict, maker: D.Compositor, args: argparse.Namespace, 
         """First masks as x0; ``x`` gets their colours. Half are masks that the network did not make: of its own
         training objects it makes fewer errors than of others, and it is to judge any mask."""
         n, size = len(x), x.shape[-1]
-        with half():
+        with half(device):
             noise = torch.randn(n, 1, size // 2, size // 2, device=device)
             one = torch.ones(n, device=device)
             logits, _ = eager(model.encoder.forward(x), noise, one, torch.zeros_like(noise), context)
@@ -221,7 +218,7 @@ def work(rank: int, pools: dict, maker: D.Compositor, args: argparse.Namespace, 
         chance = torch.rand(2, n, device=device)
         u = torch.where(chance[0] < options.one_step, torch.ones_like(chance[0]), chance[1])
         x_u = diffuse(x0, u, eps)
-        with half():
+        with half(device):
             features = model.encoder(x)
             prior = seen if rng.random() < 0.8 else torch.zeros_like(mask)
             if not again and options.one_step < 1 and rng.random() < options.self_cond:
@@ -251,7 +248,7 @@ def work(rank: int, pools: dict, maker: D.Compositor, args: argparse.Namespace, 
             # a wrong label is diffused, the right one is asked for
             wrong = batch.wrong[:, None].float()
             v = torch.rand(n, device=device) * 0.9 + 0.05
-            with half():
+            with half(device):
                 other, _ = eager(features, diffuse(SCALE * (2 * wrong - 1), v, eps), v, zero, None)
             loss = loss + options.noisy_weight * mask_loss(other.float(), mask)
         return loss, parts

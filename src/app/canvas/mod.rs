@@ -23,6 +23,7 @@ use self::crop::Crop;
 use self::gesture::Gesture;
 use self::image::ImageTextures;
 use self::object::Objects;
+use self::outline::DroppedOutline;
 use self::scribble::Force;
 use super::assistant::Assistant;
 use super::command::{Command, Vertex};
@@ -43,6 +44,8 @@ pub(super) struct Canvas {
     outline: Vec<Point>,
     /// Outlines that were not finished, by their images.
     put_aside: HashMap<ImageId, Vec<Point>>,
+    /// The outline that was dropped last.
+    dropped: Option<DroppedOutline>,
     pointer: Option<Pos2>,
     hovered: Option<InstanceId>,
     /// The object whose row in the list is under the pointer.
@@ -73,6 +76,7 @@ impl Canvas {
             vertex: None,
             outline: Vec::new(),
             put_aside: HashMap::new(),
+            dropped: None,
             pointer: None,
             hovered: None,
             row: None,
@@ -121,6 +125,7 @@ impl Canvas {
     pub(super) fn forget(&mut self) {
         self.abort();
         self.put_aside.clear();
+        self.dropped = None;
         self.objects = Objects::default();
         self.compared.clear();
         self.force = None;

@@ -1,10 +1,13 @@
 //! Polygons by hand: an outline that is drawn point by point, and the vertices of the selected object.
 
+use std::collections::HashSet;
+
 use egui::{Color32, Painter, Pos2, Shape as Drawn, Stroke, vec2};
 
 use super::Canvas;
 use super::gesture::Gesture;
-use crate::annotation::{InstanceId, Shape};
+use super::paint::{OUTLINE, outline_of};
+use crate::annotation::{ImageId, Instance, InstanceId, Shape};
 use crate::app::command::{Command, Tool, Vertex};
 use crate::app::state::State;
 use crate::geometry::Point;
@@ -14,6 +17,18 @@ use crate::mask::polygon;
 const REACH: f32 = 8.0;
 /// More vertices than this in sight are not drawn as dots, which would hide the object.
 const DOTS: usize = 1500;
+/// Rings are lines where one image pixel has at least so many points, ...
+const LINES_FROM: f64 = 3.0;
+/// ... unless they have more vertices than this.
+const LINES: usize = 20_000;
+
+/// An outline that was dropped before it was closed.
+pub(super) struct DroppedOutline {
+    image: ImageId,
+    /// The data set's revision at that time.
+    revision: u64,
+    points: Vec<Point>,
+}
 
 impl Canvas {
     /// Adds a point to the outline that is drawn; one at its beginning, or twice in one place, closes it.
@@ -24,6 +39,7 @@ impl Canvas {
         if closes || self.outline.last().is_some_and(|&last| !self.is_drag(last, point)) {
             commands.extend(self.finish_outline());
         } else {
+            self.dropped = None;
             self.outline.push(point);
         }
     }
@@ -36,6 +52,23 @@ impl Canvas {
     /// Takes the last point of the outline back; false where none is drawn.
     pub(crate) fn take_point(&mut self) -> bool {
         self.outline.pop().is_some()
+    }
+
+    /// Drops the outline that is drawn on the shown image; whether there was one. [`Self::bring_back`] has it again.
+    pub(crate) fn drop_outline(&mut self, state: &State) -> bool {
+        let Some(image) = state.shown().filter(|_| self.has_outline()) else { return false };
+        let points = std::mem::take(&mut self.outline);
+        self.dropped = Some(DroppedOutline { image: image.id, revision: state.document.revision(), points });
+        true
+    }
+
+    /// Goes on with the outline that was dropped last, where nothing was done since; whether there is one.
+    pub(crate) fn bring_back(&mut self, state: &State) -> bool {
+        let shown = state.shown().map(|image| image.id);
+        let is_newest = |dropped: &mut DroppedOutline| Some(dropped.image) == shown && dropped.revision == state.document.revision();
+        let Some(dropped) = self.dropped.take_if(is_newest) else { return false };
+        self.outline = dropped.points;
+        true
     }
 
     /// Whether an outline is being drawn.
@@ -76,6 +109,27 @@ impl Canvas {
         });
         let (ring, index, _) = edges.filter(|edge| edge.2 <= reach).min_by(|a, b| a.2.total_cmp(&b.2))?;
         Some(Command::InsertVertex(Vertex { id, ring, index: index + 1 }, point))
+    }
+
+    /// Whether the rings of an object are drawn as lines, because pixels are so large on the screen that a mask's outline would
+    /// have steps.
+    pub(super) fn has_lines(&self, instance: &Instance) -> bool {
+        let Shape::Polygons(rings) = &instance.shape else { return false };
+        self.view.scale() >= LINES_FROM && rings.iter().map(|ring| ring.len() / 2).sum::<usize>() <= LINES
+    }
+
+    /// Draws the rings of objects that have them as lines, the selected ones on top.
+    pub(super) fn paint_lines(&self, painter: &Painter, state: &State, selection: &HashSet<InstanceId>) {
+        let (above, below): (Vec<&Instance>, Vec<&Instance>) =
+            self.masked(state).filter(|instance| self.has_lines(instance)).partition(|instance| selection.contains(&instance.id));
+        for instance in below.into_iter().chain(above) {
+            let Shape::Polygons(rings) = &instance.shape else { continue };
+            let stroke = Stroke::new(OUTLINE, outline_of(state.object_color(instance), selection.contains(&instance.id)));
+            for ring in rings.iter() {
+                let points = polygon::points(ring).into_iter().map(|point| self.view.ui(point)).collect();
+                painter.add(Drawn::closed_line(points, stroke));
+            }
+        }
     }
 
     /// Draws the outline under way and the vertices of the selected object.
@@ -147,6 +201,18 @@ mod tests {
     use super::super::tests::empty_image;
     use super::*;
     use crate::app::state::{Change, Review};
+
+    #[test]
+    fn rings_are_lines_where_pixels_are_large() {
+        let (mut state, mut canvas) = empty_image();
+        state.add_polygon(&[Point::new(5.0, 5.0), Point::new(30.0, 5.0), Point::new(30.0, 25.0)]);
+        state.add_box(crate::geometry::Rect::new(2.0, 2.0, 10.0, 10.0));
+        let lines = |canvas: &Canvas| state.objects().filter(|object| canvas.has_lines(object)).count();
+        canvas.view.zoom_to(LINES_FROM / 2.0);
+        assert_eq!(lines(&canvas), 0);
+        canvas.view.zoom_to(LINES_FROM);
+        assert_eq!(lines(&canvas), 1, "a box has none");
+    }
 
     #[test]
     fn an_object_under_review_shows_no_vertices() {

@@ -19,7 +19,7 @@ use crate::mask::Mask;
 use crate::mask::overlay::Overlay;
 
 /// Width of a mask's outline, in points.
-const OUTLINE: f32 = 1.6;
+pub(super) const OUTLINE: f32 = 1.6;
 
 /// The tint of what the samples disagree on.
 const UNCERTAIN: Color32 = Color32::from_rgb(255, 0, 200);
@@ -30,7 +30,8 @@ const NAMED: usize = 40;
 struct Paint {
     color: Color32,
     opacity: f32,
-    outline: Color32,
+    /// `None` where nothing marks the outline.
+    outline: Option<Color32>,
 }
 
 impl Canvas {
@@ -42,25 +43,16 @@ impl Canvas {
         let selection: HashSet<InstanceId> = state.selection.iter().copied().collect();
         let revision = state.document.revision();
         self.objects.begin(image.id, image.size);
-        let painted = match &self.gesture {
-            Some(Gesture::Stroke(stroke)) => stroke.target,
-            _ => None,
-        };
         let reviewed = state.review.as_ref().filter(|review| review.image == image.id);
-        let (below, above): (Vec<&Instance>, Vec<&Instance>) = state
-            .objects()
-            .filter(|instance| instance.shape != Shape::Box && state.is_visible(instance.id) && Some(instance.id) != painted)
-            .filter(|instance| {
-                self.is_seen(instance, visible)
-                    && reviewed.and_then(|review| review.changes.first()).is_none_or(|change| change.id != instance.id)
-            })
-            .partition(|instance| !selection.contains(&instance.id));
+        let (below, above): (Vec<&Instance>, Vec<&Instance>) =
+            self.masked(state).partition(|instance| !selection.contains(&instance.id));
         for instance in below.into_iter().chain(above) {
             let selected = selection.contains(&instance.id);
             let lit = selected || self.lit() == Some(instance.id);
             let color = state.object_color(instance);
             let opacity = state.settings.opacity * if lit { 1.3 } else { 1.0 };
-            let paint = Paint { color, opacity: opacity.min(1.0), outline: if selected { Color32::WHITE } else { color } };
+            let outline = (!self.has_lines(instance)).then(|| outline_of(color, selected));
+            let paint = Paint { color, opacity: opacity.min(1.0), outline };
             for crop in self.objects.crops(instance, revision, selected).iter() {
                 layers.push(self.layer(crop, &paint, visible, pixels_per_point));
             }
@@ -81,7 +73,7 @@ impl Canvas {
                 // A light edge tells what is removed from a picture that is red itself.
                 let paints = [(kept, 0.16, kept), (added, 0.72, added), (removed, 0.72, Color32::from_rgb(255, 200, 200))];
                 for (part, (color, opacity, outline)) in parts.iter().zip(paints) {
-                    let paint = Paint { color, opacity, outline };
+                    let paint = Paint { color, opacity, outline: Some(outline) };
                     layers.extend(part.iter().map(|crop| self.layer(crop, &paint, visible, pixels_per_point)));
                 }
             }
@@ -91,7 +83,7 @@ impl Canvas {
         if let Some(Gesture::Stroke(stroke)) = &self.gesture {
             let target = stroke.target.and_then(|id| state.document.instance(id));
             let color = target.map_or_else(|| state.next_color(), |instance| state.object_color(instance));
-            let paint = Paint { color, opacity: (state.settings.opacity * 1.3).min(1.0), outline: Color32::WHITE };
+            let paint = Paint { color, opacity: (state.settings.opacity * 1.3).min(1.0), outline: Some(Color32::WHITE) };
             let (tiles, capsules) = stroke.tiles();
             for tile in tiles {
                 let layer = self.layer(tile, &paint, visible, pixels_per_point);
@@ -101,7 +93,7 @@ impl Canvas {
         if state.shows_uncertainty {
             let shown = state.objects().filter(|instance| state.is_visible(instance.id));
             let spreads = shown.filter_map(|instance| state.suggestions.get(&instance.id)?.spread.as_ref());
-            let paint = Paint { color: UNCERTAIN, opacity: 0.85, outline: UNCERTAIN };
+            let paint = Paint { color: UNCERTAIN, opacity: 0.85, outline: Some(UNCERTAIN) };
             layers.extend(spreads.map(|patch| self.patch(patch, &paint, pixels_per_point)));
         }
         if assistant.running().is_some_and(|running| running.image == image.id) {
@@ -109,12 +101,28 @@ impl Canvas {
             let soft: Vec<Layer> = instances
                 .filter_map(|(instance, patch)| {
                     let color = state.object_color(instance?);
-                    Some(self.patch(patch, &Paint { color, opacity: 0.6, outline: color }, pixels_per_point))
+                    Some(self.patch(patch, &Paint { color, opacity: 0.6, outline: Some(color) }, pixels_per_point))
                 })
                 .collect();
             layers.extend(soft);
         }
         Masks { layers, format: self.format }
+    }
+
+    /// The objects whose masks are seen as they are: not those that a stroke or a review shows in another way.
+    pub(super) fn masked<'a>(&self, state: &'a State) -> impl Iterator<Item = &'a Instance> {
+        let painted = match &self.gesture {
+            Some(Gesture::Stroke(stroke)) => stroke.target,
+            _ => None,
+        };
+        let image = state.shown().map(|image| image.id);
+        let reviewed = state.review.as_ref().filter(|review| Some(review.image) == image).and_then(|review| review.changes.first());
+        let others = [painted, reviewed.map(|change| change.id)];
+        let visible = self.view.visible();
+        state.objects().filter(move |instance| {
+            let has_mask = instance.shape != Shape::Box && !others.contains(&Some(instance.id));
+            has_mask && state.is_visible(instance.id) && self.is_seen(instance, visible)
+        })
     }
 
     fn is_seen(&self, instance: &Instance, visible: Rect) -> bool {
@@ -158,10 +166,11 @@ impl Canvas {
     fn overlay(&self, origin: Point, unit: f64, area: [f32; 4], paint: &Paint, pixels_per_point: f32) -> Overlay {
         let scale = self.view.scale() * f64::from(pixels_per_point) * unit;
         let corner = self.view.ui(origin);
+        let fill = premultiplied(paint.color, paint.opacity);
         Overlay {
             area,
-            fill: premultiplied(paint.color, paint.opacity),
-            outline: premultiplied(paint.outline, 0.95),
+            fill,
+            outline: paint.outline.map_or(fill, |outline| premultiplied(outline, 0.95)),
             screen_px: [0.0, 0.0],
             origin_px: [corner.x * pixels_per_point, corner.y * pixels_per_point],
             texel_origin: [0.0, 0.0],
@@ -174,6 +183,7 @@ impl Canvas {
     pub(super) fn paint_marks(&mut self, painter: &Painter, state: &State, assistant: &Assistant, colors: &Palette) {
         let visible = self.view.visible();
         let selection: HashSet<InstanceId> = state.selection.iter().copied().collect();
+        self.paint_lines(painter, state, &selection);
         let waiting = |instance: &Instance| assistant.running().is_some_and(|running| running.instances.contains(&instance.id));
         let held = self.held(state);
         let moved = self.moved(state);
@@ -271,6 +281,11 @@ impl Canvas {
             }
         }
     }
+}
+
+/// The colour of an object's outline.
+pub(super) const fn outline_of(color: Color32, selected: bool) -> Color32 {
+    if selected { Color32::WHITE } else { color }
 }
 
 fn premultiplied(color: Color32, opacity: f32) -> [f32; 4] {

@@ -14,6 +14,8 @@ use crate::app::theme::Palette;
 pub(crate) struct KeysForm {
     /// The command that waits for a key.
     waiting: Option<&'static str>,
+    /// Which command lost the key that was given last.
+    taken: Option<String>,
 }
 
 impl KeysForm {
@@ -34,6 +36,9 @@ impl KeysForm {
         });
         let note = "Click a key to change it, with the right button to have it back.";
         ui.label(RichText::new(note).size(12.5).color(colors.weak));
+        if let Some(taken) = &self.taken {
+            ui.label(RichText::new(taken).size(12.5).color(colors.warn));
+        }
         let conflicts = settings.keymap.conflicts();
         for (chord, names) in &conflicts {
             let text = format!("{} stands at {}: only the first is heard", chord.shown(), names.join(" and "));
@@ -113,7 +118,9 @@ impl KeysForm {
         if key != Key::Escape {
             let parts = [(modifiers.command, Modifiers::COMMAND), (modifiers.shift, Modifiers::SHIFT), (modifiers.alt, Modifiers::ALT)];
             let modifiers = parts.into_iter().filter(|(down, _)| *down).fold(Modifiers::NONE, |all, (_, one)| all | one);
-            settings.keymap.set(entry, Chord { modifiers, key });
+            let chord = Chord { modifiers, key };
+            let losers = settings.keymap.set(entry, chord);
+            self.taken = (!losers.is_empty()).then(|| format!("{} was taken from {}", chord.shown(), losers.join(" and ")));
         }
     }
 }

@@ -126,8 +126,12 @@ impl Row<'_> {
         if eye_response.clicked() {
             commands.push(Command::SetHidden(instance.id, visible));
         } else if response.clicked() {
-            let adds = ui.input(|input| input.modifiers.shift || input.modifiers.command);
-            commands.push(if adds { Command::ToggleSelected(instance.id) } else { Command::SelectRow(instance.id) });
+            let modifiers = ui.input(|input| input.modifiers);
+            commands.push(match (modifiers.shift, modifiers.command) {
+                (true, _) => Command::SelectTo(instance.id),
+                (false, true) => Command::ToggleSelected(instance.id),
+                (false, false) => Command::SelectRow(instance.id),
+            });
         }
         object_menu::ui(&response, Some(instance.id), state, commands);
         is_under

@@ -56,6 +56,36 @@ fn a_polygon_is_drawn_and_its_vertices_move_come_and_go() {
 }
 
 #[test]
+fn a_dropped_outline_comes_back_unless_something_was_done_since() {
+    let mut window = Window::new(true);
+    let points = [(20.0, 20.0), (80.0, 20.0), (80.0, 60.0)];
+    let begin = |window: &mut Window| {
+        window.press(Key::P);
+        for at in points {
+            click(window, at, Modifiers::NONE);
+        }
+        window.press(Key::Escape);
+        assert!(window.says().starts_with("Outline dropped"), "{}", window.says());
+    };
+    begin(&mut window);
+    window.press(Key::Escape);
+    assert_eq!(window.app().state().tool, Tool::Select);
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!((window.says().as_str(), window.app().state().tool), ("The outline is back", Tool::Polygon));
+    window.press(Key::Enter);
+    assert_eq!((window.objects(), polygons(&window)[0].len()), (1, 6));
+
+    begin(&mut window);
+    window.press(Key::D);
+    window.press(Key::A);
+    window.perform(Command::AddBox(Rect::new(5.0, 5.0, 10.0, 10.0)));
+    window.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.objects(), 1, "the box is the newest step");
+    window.press(Key::Enter);
+    assert_eq!(window.objects(), 1, "no outline is under way");
+}
+
+#[test]
 fn the_vertices_of_a_small_outline_may_be_near_each_other() {
     let mut window = Window::new(true);
     window.perform(Command::ActualSize);
@@ -187,6 +217,11 @@ fn keys_are_changed_and_conflicts_shown() {
     window.harness.get_by_label("Key of Brush").click();
     window.harness.run_steps(2);
     window.press(Key::R);
+    window.harness.run_steps(2);
+    window.harness.get_by_label("R was taken from Box");
+    assert!(window.harness.query_by_label_contains("stands at").is_none());
+    window.harness.get_by_label("Key of Box").click_secondary();
+    window.harness.run_steps(4);
     window.harness.get_by_label_contains("R stands at Box and Brush");
     window.harness.get_by_label("CVAT").click();
     window.harness.run_steps(4);

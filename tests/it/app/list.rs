@@ -45,6 +45,31 @@ fn an_object_is_lit_where_it_or_its_row_is_under_the_pointer() {
 }
 
 #[test]
+fn rows_are_selected_one_by_one_and_up_to_one() {
+    let (mut window, _) = window();
+    for x in [10.0, 40.0, 70.0] {
+        window.perform(Command::AddBox(Rect::new(x, 55.0, 20.0, 10.0)));
+    }
+    let ids: Vec<_> = window.app().state().objects().map(|object| object.id).collect();
+    let click = |window: &mut Window, row: usize, modifiers| {
+        window.harness.get_by_label(&format!("Object {row}: object")).click_modifiers(modifiers);
+        window.harness.run_steps(2);
+        let mut selected = window.app().state().selection.clone();
+        selected.sort();
+        selected
+    };
+    assert_eq!(click(&mut window, 2, Modifiers::NONE), [ids[1]]);
+    assert_eq!(click(&mut window, 4, Modifiers::SHIFT), ids[1..4]);
+    assert_eq!(click(&mut window, 1, Modifiers::SHIFT), ids[..2], "from where it began");
+    assert_eq!(click(&mut window, 5, Modifiers::COMMAND), [ids[0], ids[1], ids[4]]);
+    assert_eq!(click(&mut window, 1, Modifiers::COMMAND), [ids[1], ids[4]]);
+    window.perform(Command::SetHidden(ids[2], true));
+    assert_eq!(click(&mut window, 1, Modifiers::SHIFT), [ids[0], ids[1], ids[3], ids[4]], "not what is hidden between them");
+    window.perform(Command::Select(Vec::new()));
+    assert_eq!(click(&mut window, 3, Modifiers::SHIFT), [ids[2]], "there is no other end");
+}
+
+#[test]
 fn a_right_click_on_a_row_selects_it_and_offers_what_can_be_done() {
     let (mut window, ids) = window();
     window.harness.get_by_label("Object 2: object").click_secondary();
