@@ -38,7 +38,7 @@ fn main() -> ExitCode {
             ExitCode::from(INTERRUPTED)
         }
         Err(error) => {
-            say(&format!("error: {}", words(&error)));
+            say(&format!("error: {}", headless::words(&error)));
             ExitCode::FAILURE
         }
     }
@@ -79,15 +79,6 @@ fn stop_on_interrupt(cancel: Cancel) -> Result<(), ctrlc::Error> {
         }
         cancel.cancel();
         say("stopping after this step; Ctrl-C again stops at once");
-    })
-}
-
-/// An error with its causes; a cause that the text before it tells already is left out.
-fn words(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
-        "" => cause,
-        told if told.contains(&cause) => text,
-        told => format!("{told}: {cause}"),
     })
 }
 

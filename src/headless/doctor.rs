@@ -10,13 +10,13 @@ use super::{DeviceChoice, Outcome, digest};
 use crate::assist::{Assistant, Engine as _, ModelPaths, ProposeOptions};
 use crate::geometry::Rect;
 use crate::job::{Cancel, Meter};
-use crate::model::device::{self, ComputeChoice};
+use crate::model::device::{self, Compute, ComputeChoice};
 use crate::model::speed;
 
 /// The options of `doctor`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
-    /// Measure only this device
+    /// Measure only this device; without it the processor, and the graphics adapter where that is a real one
     #[arg(long, value_enum)]
     device: Option<DeviceChoice>,
     /// Measure nothing: the first measurement on a graphics adapter may take minutes
@@ -38,11 +38,17 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal, cancel: &Cance
     terminal.message(&adapters());
     let paths = ModelPaths { segmenter: arguments.segmenter.clone(), ..ModelPaths::default() };
     terminal.message(&models(&paths)?);
+    let usual = device::open(ComputeChoice::Auto)?;
+    terminal.message(&match &usual {
+        Compute::Gpu(gpu) => format!("the models run on {}", gpu.name),
+        Compute::Cpu => "the models run on the processor: there is no real graphics adapter that can run them".to_owned(),
+    });
     if arguments.quick {
         return Ok(Outcome::Done);
     }
     let choices = match arguments.device {
         Some(choice) => vec![choice.into()],
+        None if matches!(usual, Compute::Cpu) => vec![ComputeChoice::Cpu],
         None => vec![ComputeChoice::Cpu, ComputeChoice::Gpu, ComputeChoice::GpuHalf],
     };
     for choice in choices {

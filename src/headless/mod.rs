@@ -30,7 +30,7 @@ use clap::ValueEnum;
 use crate::assist::{AssistError, Assistant, ModelPaths};
 use crate::job::Cancel;
 use crate::model::device::{ComputeChoice, open};
-use terminal::Terminal;
+use terminal::{Event, Terminal};
 
 /// What the program can do without a window.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -98,10 +98,25 @@ pub fn run(command: &Command, form: ProgressForm, cancel: &Cancel) -> anyhow::Re
         Command::Doctor(arguments) => doctor::run(arguments, &mut terminal, cancel),
     };
     terminal.finish();
-    match result {
+    let result = match result {
         Err(_) if cancel.is_cancelled() => Ok(Outcome::Cancelled),
         other => other,
+    };
+    match &result {
+        Ok(Outcome::Done) => {}
+        Ok(Outcome::Cancelled) => terminal.event(&Event::Stopped),
+        Err(error) => terminal.event(&Event::Error { message: &words(error) }),
     }
+    result
+}
+
+/// An error with its causes; a cause that the text before it tells already is left out.
+pub fn words(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
+        "" => cause,
+        told if told.contains(&cause) => text,
+        told => format!("{told}: {cause}"),
+    })
 }
 
 /// The device that computes.

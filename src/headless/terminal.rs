@@ -43,6 +43,13 @@ pub(super) enum Event<'a> {
         /// The words.
         message: &'a str,
     },
+    /// Why the command could not do its work: the last line.
+    Error {
+        /// What is wrong, naming file and record.
+        message: &'a str,
+    },
+    /// The person asked to stop: the last line.
+    Stopped,
 }
 
 /// The two streams of the process. People read bars and warnings on the error stream and results on the output

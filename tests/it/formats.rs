@@ -258,6 +258,8 @@ fn files_that_cannot_be_read() {
     for mark in [b"\xff\xfe{\0", b"\xfe\xff\0{"] {
         assert!(matches!(read(mark), ReadError::Utf16 { .. }));
     }
+    assert_eq!(read(b"\x1f\x8b\x08\0").to_string(), format!("the file is packed (gzip), unpack it first: {}", path.display()));
+    assert!(matches!(read(b"PK\x03\x04\x14\0"), ReadError::Packed { packing: "zip", .. }));
     assert!(matches!(read(b" [{\"image_id\": 1}]"), ReadError::Results { .. }));
     assert!(matches!(coco::read(&folder.path().join("none.json")), Err(ReadError::Io { .. })));
     let cancel = Cancel::new();

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use annotator::model::device::{Compute, ComputeChoice, open};
 use image::metadata::Orientation;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -637,6 +638,19 @@ fn wrong_words_end_with_code_two() {
     assert_code(&run(folder.path(), "--version"), 0);
 }
 
+#[test]
+fn the_doctor_says_what_the_models_run_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), "--headless doctor --quick");
+    assert_code(&output, 0);
+    let said = String::from_utf8_lossy(&output.stdout);
+    let expected = match open(ComputeChoice::Auto).unwrap() {
+        Compute::Cpu => "the models run on the processor: ".to_owned(),
+        Compute::Gpu(gpu) => format!("the models run on {}\n", gpu.name),
+    };
+    assert!(said.contains(&expected) && said.contains("sha256"), "{said}");
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupt_leaves_nothing_behind() {
@@ -655,7 +669,7 @@ fn an_interrupt_leaves_nothing_behind() {
     assert!(lines.any(|line| line.unwrap().contains("\"progress\"")), "no progress was shown");
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let started = Instant::now();
-    lines.for_each(drop);
+    assert_eq!(lines.last().unwrap().unwrap(), r#"{"event":"stopped"}"#);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(started.elapsed() < Duration::from_secs(30), "stopping took {:?}", started.elapsed());
     let mut names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();

@@ -139,7 +139,10 @@ fn files_become_one() {
     std::fs::write(folder.path().join("c.json"), "{").unwrap();
     let output = run(folder.path(), "--headless merge --data a.json --with c.json --out none.json --progress json");
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("c.json"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last: Value = serde_json::from_str(String::from_utf8_lossy(&output.stdout).lines().last().unwrap()).unwrap();
+    assert_eq!(last["event"], "error");
+    assert!(last["message"].as_str().is_some_and(|told| told.contains("c.json") && said.contains(told)), "{last} {said}");
     assert!(!folder.path().join("none.json").exists());
 }
 

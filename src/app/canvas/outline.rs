@@ -18,7 +18,7 @@ const REACH: f32 = 8.0;
 /// More vertices than this in sight are not drawn as dots, which would hide the object.
 const DOTS: usize = 1500;
 /// Rings are lines where one image pixel has at least so many points, ...
-const LINES_FROM: f64 = 3.0;
+const LINES_FROM: f64 = 1.5;
 /// ... unless they have more vertices than this.
 const LINES: usize = 20_000;
 

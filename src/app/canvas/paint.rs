@@ -44,8 +44,7 @@ impl Canvas {
         let revision = state.document.revision();
         self.objects.begin(image.id, image.size);
         let reviewed = state.review.as_ref().filter(|review| review.image == image.id);
-        let (below, above): (Vec<&Instance>, Vec<&Instance>) =
-            self.masked(state).partition(|instance| !selection.contains(&instance.id));
+        let (below, above): (Vec<&Instance>, Vec<&Instance>) = self.masked(state).partition(|instance| !selection.contains(&instance.id));
         for instance in below.into_iter().chain(above) {
             let selected = selection.contains(&instance.id);
             let lit = selected || self.lit() == Some(instance.id);

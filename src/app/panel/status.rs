@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use egui::{Align, Color32, Layout, ProgressBar, RichText, Ui};
 
+use crate::annotation::{Instance, Shape};
 use crate::app::assistant::{Aim, Assistant, Preparing, Readiness, Running};
 use crate::app::chord::spelled;
 use crate::app::command::{Command, Tool, entry};
@@ -102,6 +103,10 @@ fn said_ui(ui: &mut Ui, state: &State, facts: &Facts<'_>, commands: &mut Vec<Com
 fn hint(state: &State) -> Option<&'static str> {
     if state.tool == Tool::Brush && state.only_selected().is_some_and(|object| state.is_visible(object.id)) {
         return Some("Paints onto the selected object; Esc leaves it, and what is painted then is a new one");
+    }
+    let is_polygon = |object: &Instance| matches!(object.shape, Shape::Polygons(_)) && state.is_visible(object.id);
+    if state.tool == Tool::Select && state.only_selected().is_some_and(is_polygon) {
+        return Some("Drag a vertex to move it; Alt-click removes one, or adds one on an edge");
     }
     let is_drawing = state.tool != Tool::Select && state.shown().is_some();
     entry(&Command::Use(state.tool)).filter(|_| is_drawing).map(|entry| entry.tip)

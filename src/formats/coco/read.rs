@@ -40,6 +40,14 @@ pub enum ReadError {
         /// The file.
         path: PathBuf,
     },
+    /// The file is packed.
+    #[error("the file is packed ({packing}), unpack it first: {}", path.display())]
+    Packed {
+        /// The file.
+        path: PathBuf,
+        /// What packed it.
+        packing: &'static str,
+    },
     /// The file is no JSON, or not a data set's.
     #[error("the file is not {}: {source}: {}", if source.is_data() { "a COCO or LVIS file" } else { "JSON" }, path.display())]
     Json {
@@ -135,6 +143,9 @@ fn text(path: &Path) -> Result<Arc<str>, ReadError> {
     if UTF_16.iter().any(|mark| bytes.starts_with(mark)) {
         return Err(ReadError::Utf16 { path: path.to_owned() });
     }
+    if let Some((_, packing)) = PACKED.iter().find(|(mark, _)| bytes.starts_with(mark)) {
+        return Err(ReadError::Packed { path: path.to_owned(), packing });
+    }
     let text =
         String::from_utf8(bytes).map_err(|error| ReadError::NotText { path: path.to_owned(), at: error.utf8_error().valid_up_to() })?;
     Ok(text.into())
@@ -142,6 +153,10 @@ fn text(path: &Path) -> Result<Arc<str>, ReadError> {
 
 /// The mark that text begins with where each character takes two bytes, the low or the high one first.
 const UTF_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+
+/// What packed files begin with.
+const PACKED: [(&[u8], &str); 5] =
+    [(b"\x1f\x8b", "gzip"), (b"PK\x03\x04", "zip"), (b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz"), (b"\x28\xb5\x2f\xfd", "zstd")];
 
 /// Some editors begin a file with this mark.
 const BYTE_ORDER_MARK: char = '\u{feff}';
