@@ -42,7 +42,7 @@ const LEAST_OF_COARSE: f64 = 0.3;
 /// A crop that the network's input shrinks more than this is refined at high resolution by [`Mode::Auto`].
 const MOST_SHRINK: f64 = 2.0;
 
-/// A mask of which the networks would change at least this share (1 - `IoU`) ...
+/// A mask of which the networks would change at least this share (1 - `IoU`), and more the smaller it is (see [`least_doubt`]), ...
 const LEAST_DOUBT: f64 = 0.04;
 /// ... or this one, where its outline is smooth, as those are that a person drew, ...
 const LEAST_DOUBT_OF_SMOOTH: f64 = 0.3;
@@ -228,11 +228,7 @@ impl Job {
             None => refined.collect(),
         };
         let agreement = metric::cell_iou(self.coarse.iter().zip(&leaning).map(|(&coarse, &leaning)| (coarse >= 0.5, leaning > 0.0)));
-        let least = match options.coarse {
-            true => 0.0,
-            false if is_smooth(mask) => LEAST_DOUBT_OF_SMOOTH,
-            false => LEAST_DOUBT,
-        };
+        let least = if options.coarse { 0.0 } else { least_doubt(mask) };
         if options.leaves(1.0 - agreement, least) {
             return None;
         }
@@ -445,6 +441,12 @@ fn region(bbox: Rect, size: Size, network: &RefinerConfig, options: &RefineOptio
 /// How many image pixels of `region` one of `side` pixels stands for, along the longer side.
 fn shrink(region: Rect, side: usize) -> f64 {
     region.width.max(region.height) / side as f64
+}
+
+/// The share of a mask (1 - `IoU`) that the networks must change to have it drawn anew: about as many pixels of every size,
+/// because that is how far they are off themselves.
+fn least_doubt(mask: &Mask) -> f64 {
+    if is_smooth(mask) { LEAST_DOUBT_OF_SMOOTH } else { (LEAST_DOUBT_OF_SMOOTH * SMALL as f64 / mask.area() as f64).max(LEAST_DOUBT) }
 }
 
 /// Whether the outline is as smooth as one that a person drew.
@@ -688,6 +690,17 @@ mod tests {
         assert!(metric::iou(&rough, &disc) < 0.9 && metric::iou(&anew, &disc) > 0.98, "{}", metric::iou(&anew, &disc));
         assert_eq!(with(&opinion(&disc), 0.1), None);
         assert_eq!(with(&opinion(&rough), 1.0), None, "nothing to change");
+    }
+
+    #[test]
+    fn small_masks_are_drawn_anew_for_larger_reasons() {
+        let size = Size::new(400, 400);
+        // A comb, which is as ragged as can be, of 2000, 4000 and 40,000 pixels.
+        let comb = |width: u32, height: u32| least_doubt(&Mask::from_fn(size, |x, y| x < width && y < height && (x % 2 == 0 || y == 0)));
+        let least = [comb(50, 79), comb(100, 79), comb(400, 200)];
+        assert!((least[0] - 0.15).abs() < 0.01 && (least[1] - 0.076).abs() < 0.005, "{least:?}");
+        assert!((least[2] - LEAST_DOUBT).abs() < 1e-9, "{least:?}");
+        assert!([comb(20, 20), least_doubt(&square(20))].iter().all(|least| (least - LEAST_DOUBT_OF_SMOOTH).abs() < 1e-9));
     }
 
     #[test]
