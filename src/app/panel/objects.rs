@@ -1,6 +1,6 @@
 //! The objects of the shown image.
 
-use egui::{Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2};
+use egui::{Event, InputState, Modifiers, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::scroll::{self, Scroll};
 use super::{line, object_menu, row, title};
@@ -126,7 +126,7 @@ impl Row<'_> {
         if eye_response.clicked() {
             commands.push(Command::SetHidden(instance.id, visible));
         } else if response.clicked() {
-            let modifiers = ui.input(|input| input.modifiers);
+            let modifiers = ui.input(held_at_click);
             commands.push(match (modifiers.shift, modifiers.command) {
                 (true, _) => Command::SelectTo(instance.id),
                 (false, true) => Command::ToggleSelected(instance.id),
@@ -156,6 +156,15 @@ impl Row<'_> {
         }
         paint(line(ui, class, 13.5, color, right - left - 6.0), left, color);
     }
+}
+
+/// The modifier keys that were down when the button was let go in this frame; by its end they may be up again.
+fn held_at_click(input: &InputState) -> Modifiers {
+    let released = input.events.iter().rev().find_map(|event| match event {
+        Event::PointerButton { pressed: false, modifiers, .. } => Some(*modifiers),
+        _ => None,
+    });
+    released.unwrap_or(input.modifiers)
 }
 
 /// Whether a person has looked at the mask that the object has, and waits for no other.

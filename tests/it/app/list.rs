@@ -67,6 +67,13 @@ fn rows_are_selected_one_by_one_and_up_to_one() {
     assert_eq!(click(&mut window, 1, Modifiers::SHIFT), [ids[0], ids[1], ids[3], ids[4]], "not what is hidden between them");
     window.perform(Command::Select(Vec::new()));
     assert_eq!(click(&mut window, 3, Modifiers::SHIFT), [ids[2]], "there is no other end");
+    let pos = window.harness.get_by_label("Object 5: object").rect().center();
+    window.harness.event(Event::PointerMoved(pos));
+    for pressed in [true, false] {
+        window.harness.event(Event::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers: Modifiers::SHIFT });
+    }
+    window.harness.run_steps(2);
+    assert_eq!(window.app().state().selection, [ids[3], ids[4], ids[2]], "Shift was down when the button was, whatever is down now");
 }
 
 #[test]
