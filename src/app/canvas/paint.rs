@@ -44,13 +44,15 @@ impl Canvas {
         let revision = state.document.revision();
         self.objects.begin(image.id, image.size);
         let reviewed = state.review.as_ref().filter(|review| review.image == image.id);
+        let has_lines = self.has_lines(state);
         let (below, above): (Vec<&Instance>, Vec<&Instance>) = self.masked(state).partition(|instance| !selection.contains(&instance.id));
         for instance in below.into_iter().chain(above) {
             let selected = selection.contains(&instance.id);
             let lit = selected || self.lit() == Some(instance.id);
             let color = state.object_color(instance);
             let opacity = state.settings.opacity * if lit { 1.3 } else { 1.0 };
-            let outline = (!self.has_lines(instance)).then(|| outline_of(color, selected));
+            let is_line = has_lines && matches!(instance.shape, Shape::Polygons(_));
+            let outline = (!is_line).then(|| outline_of(color, selected));
             let paint = Paint { color, opacity: opacity.min(1.0), outline };
             for crop in self.objects.crops(instance, revision, selected).iter() {
                 layers.push(self.layer(crop, &paint, visible, pixels_per_point));
