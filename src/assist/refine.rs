@@ -694,13 +694,19 @@ mod tests {
 
     #[test]
     fn small_masks_are_drawn_anew_for_larger_reasons() {
-        let size = Size::new(400, 400);
-        // A comb, which is as ragged as can be, of 2000, 4000 and 40,000 pixels.
-        let comb = |width: u32, height: u32| least_doubt(&Mask::from_fn(size, |x, y| x < width && y < height && (x % 2 == 0 || y == 0)));
-        let least = [comb(50, 79), comb(100, 79), comb(400, 200)];
-        assert!((least[0] - 0.15).abs() < 0.01 && (least[1] - 0.076).abs() < 0.005, "{least:?}");
-        assert!((least[2] - LEAST_DOUBT).abs() < 1e-9, "{least:?}");
-        assert!([comb(20, 20), least_doubt(&square(20))].iter().all(|least| (least - LEAST_DOUBT_OF_SMOOTH).abs() < 1e-9));
+        // A square whose outline chance gnawed at.
+        let gnawed = |side: u32| {
+            let is_in = |x: u32, y: u32| x < side && y < side;
+            let is_deep = |x: u32, y: u32| x.min(y) > 2 && is_in(x + 3, y + 3);
+            Mask::from_fn(Size::new(300, 300), |x, y| is_deep(x, y) || is_in(x, y) && ((x * 7919) ^ (y * 10_007)) % 5 < 3)
+        };
+        let masks = [40, 60, 120, 280].map(gnawed);
+        assert!(!masks.iter().any(is_smooth), "{:?}", masks.each_ref().map(morphology::raggedness));
+        let least = masks.each_ref().map(least_doubt);
+        let changed_px = [0, 1].map(|index| least[index] * masks[index].area() as f64);
+        assert!(changed_px.iter().all(|changed| (changed - 307.2).abs() < 1e-6), "{changed_px:?}");
+        assert!(least[2..].iter().all(|least| (least - LEAST_DOUBT).abs() < 1e-9), "{least:?}");
+        assert!([gnawed(20), square(20)].iter().all(|mask| (least_doubt(mask) - LEAST_DOUBT_OF_SMOOTH).abs() < 1e-9));
     }
 
     #[test]

@@ -206,11 +206,13 @@ mod tests {
     use super::super::tests::empty_image;
     use super::*;
     use crate::app::state::{Change, Review};
+    use crate::geometry::Size;
 
     #[test]
     fn rings_are_lines_where_pixels_are_large() {
         let (mut state, mut canvas) = empty_image();
         state.add_polygon(&[Point::new(5.0, 5.0), Point::new(30.0, 5.0), Point::new(30.0, 25.0)]);
+        canvas.view.layout(egui::Rect::from_min_size(Pos2::ZERO, vec2(400.0, 300.0)), Size::new(40, 30));
         canvas.view.zoom_to(LINES_FROM / 2.0);
         assert!(!canvas.has_lines(&state));
         canvas.view.zoom_to(LINES_FROM);
