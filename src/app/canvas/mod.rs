@@ -201,10 +201,11 @@ impl Canvas {
             }
             Loaded::Broken(_) => {}
         }
-        let masks = self.masks(state, assistant, ui.pixels_per_point());
+        let (masks, lines) = self.masks(state, assistant, ui.pixels_per_point());
         if !masks.layers.is_empty() {
             painter.add(egui_wgpu::Callback::new_paint_callback(area, masks));
         }
+        painter.extend(lines);
         if self.objects.is_late() {
             ui.ctx().request_repaint();
         }

@@ -1,12 +1,9 @@
 //! Polygons by hand: an outline that is drawn point by point, and the vertices of the selected object.
 
-use std::collections::HashSet;
-
 use egui::{Color32, Painter, Pos2, Shape as Drawn, Stroke, vec2};
 
 use super::Canvas;
 use super::gesture::Gesture;
-use super::paint::{OUTLINE, outline_of};
 use crate::annotation::{ImageId, Instance, InstanceId, Shape};
 use crate::app::command::{Command, Tool, Vertex};
 use crate::app::state::State;
@@ -111,30 +108,21 @@ impl Canvas {
         Some(Command::InsertVertex(Vertex { id, ring, index: index + 1 }, point))
     }
 
-    /// Whether the rings of polygons are drawn as lines, because pixels are so large on the screen that a mask's outline would
-    /// have steps.
-    pub(super) fn has_lines(&self, state: &State) -> bool {
+    /// Whether the rings of the polygons among these objects, which are in sight, are drawn as lines, because pixels are so large on
+    /// the screen that a mask's outline would have steps.
+    pub(super) fn has_lines<'a>(&self, objects: impl Iterator<Item = &'a Instance>) -> bool {
         let vertices = |instance: &Instance| match &instance.shape {
             Shape::Polygons(rings) => rings.iter().map(|ring| ring.len() / 2).sum(),
             _ => 0,
         };
-        self.view.scale() >= LINES_FROM && self.masked(state).map(vertices).sum::<usize>() <= LINES
+        self.view.scale() >= LINES_FROM && objects.map(vertices).sum::<usize>() <= LINES
     }
 
-    /// Draws the rings of polygons as lines where that is called for, the selected ones on top.
-    pub(super) fn paint_lines(&self, painter: &Painter, state: &State, selection: &HashSet<InstanceId>) {
-        if !self.has_lines(state) {
-            return;
-        }
-        let (above, below): (Vec<&Instance>, Vec<&Instance>) = self.masked(state).partition(|instance| selection.contains(&instance.id));
-        for instance in below.into_iter().chain(above) {
-            let Shape::Polygons(rings) = &instance.shape else { continue };
-            let stroke = Stroke::new(OUTLINE, outline_of(state.object_color(instance), selection.contains(&instance.id)));
-            for ring in rings.iter() {
-                let points = polygon::points(ring).into_iter().map(|point| self.view.ui(point)).collect();
-                painter.add(Drawn::closed_line(points, stroke));
-            }
-        }
+    /// Rings as lines.
+    pub(super) fn lines(&self, rings: &[Vec<f64>], stroke: Stroke) -> impl Iterator<Item = Drawn> {
+        rings
+            .iter()
+            .map(move |ring| Drawn::closed_line(polygon::points(ring).into_iter().map(|point| self.view.ui(point)).collect(), stroke))
     }
 
     /// Draws the outline under way and the vertices of the selected object.
@@ -206,20 +194,18 @@ mod tests {
     use super::super::tests::empty_image;
     use super::*;
     use crate::app::state::{Change, Review};
-    use crate::geometry::Size;
 
     #[test]
     fn rings_are_lines_where_pixels_are_large() {
         let (mut state, mut canvas) = empty_image();
         state.add_polygon(&[Point::new(5.0, 5.0), Point::new(30.0, 5.0), Point::new(30.0, 25.0)]);
-        canvas.view.layout(egui::Rect::from_min_size(Pos2::ZERO, vec2(400.0, 300.0)), Size::new(40, 30));
         canvas.view.zoom_to(LINES_FROM / 2.0);
-        assert!(!canvas.has_lines(&state));
+        assert!(!canvas.has_lines(state.objects()));
         canvas.view.zoom_to(LINES_FROM);
-        assert!(canvas.has_lines(&state));
+        assert!(canvas.has_lines(state.objects()));
         let spiral = |step: usize| Point::new(20.0 + 15.0 * (step as f64).cos(), 15.0 + 12.0 * (step as f64).sin());
         state.add_polygon(&(0..LINES).map(spiral).collect::<Vec<_>>());
-        assert!(!canvas.has_lines(&state), "there are too many vertices");
+        assert!(!canvas.has_lines(state.objects()), "there are too many vertices");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::mask::Mask;
 use crate::mask::overlay::Overlay;
 
 /// Width of a mask's outline, in points.
-pub(super) const OUTLINE: f32 = 1.6;
+const OUTLINE: f32 = 1.6;
 
 /// The tint of what the samples disagree on.
 const UNCERTAIN: Color32 = Color32::from_rgb(255, 0, 200);
@@ -35,24 +35,41 @@ struct Paint {
 }
 
 impl Canvas {
-    /// The masks of the frame.
-    pub(super) fn masks(&mut self, state: &State, assistant: &Assistant, pixels_per_point: f32) -> Masks {
-        let mut layers = Vec::new();
-        let Some(image) = state.shown() else { return Masks { layers, format: self.format } };
+    /// The masks of the frame, and the outlines that go on top of them as lines.
+    pub(super) fn masks(&mut self, state: &State, assistant: &Assistant, pixels_per_point: f32) -> (Masks, Vec<Drawn>) {
+        let (mut layers, mut lines) = (Vec::new(), Vec::new());
+        let Some(image) = state.shown() else { return (Masks { layers, format: self.format }, lines) };
         let visible = self.view.visible();
         let selection: HashSet<InstanceId> = state.selection.iter().copied().collect();
         let revision = state.document.revision();
         self.objects.begin(image.id, image.size);
+        let painted = match &self.gesture {
+            Some(Gesture::Stroke(stroke)) => stroke.target,
+            _ => None,
+        };
         let reviewed = state.review.as_ref().filter(|review| review.image == image.id);
-        let has_lines = self.has_lines(state);
-        let (below, above): (Vec<&Instance>, Vec<&Instance>) = self.masked(state).partition(|instance| !selection.contains(&instance.id));
+        let (below, above): (Vec<&Instance>, Vec<&Instance>) = state
+            .objects()
+            .filter(|instance| instance.shape != Shape::Box && state.is_visible(instance.id) && Some(instance.id) != painted)
+            .filter(|instance| {
+                self.is_seen(instance, visible)
+                    && reviewed.and_then(|review| review.changes.first()).is_none_or(|change| change.id != instance.id)
+            })
+            .partition(|instance| !selection.contains(&instance.id));
+        let has_lines = self.has_lines(below.iter().chain(&above).copied());
         for instance in below.into_iter().chain(above) {
             let selected = selection.contains(&instance.id);
             let lit = selected || self.lit() == Some(instance.id);
             let color = state.object_color(instance);
             let opacity = state.settings.opacity * if lit { 1.3 } else { 1.0 };
-            let is_line = has_lines && matches!(instance.shape, Shape::Polygons(_));
-            let outline = (!is_line).then(|| outline_of(color, selected));
+            let outline = if selected { Color32::WHITE } else { color };
+            let outline = match &instance.shape {
+                Shape::Polygons(rings) if has_lines => {
+                    lines.extend(self.lines(rings, Stroke::new(OUTLINE, outline)));
+                    None
+                }
+                _ => Some(outline),
+            };
             let paint = Paint { color, opacity: opacity.min(1.0), outline };
             for crop in self.objects.crops(instance, revision, selected).iter() {
                 layers.push(self.layer(crop, &paint, visible, pixels_per_point));
@@ -107,23 +124,7 @@ impl Canvas {
                 .collect();
             layers.extend(soft);
         }
-        Masks { layers, format: self.format }
-    }
-
-    /// The objects whose masks are seen as they are: not those that a stroke or a review shows in another way.
-    pub(super) fn masked<'a>(&self, state: &'a State) -> impl Iterator<Item = &'a Instance> {
-        let painted = match &self.gesture {
-            Some(Gesture::Stroke(stroke)) => stroke.target,
-            _ => None,
-        };
-        let image = state.shown().map(|image| image.id);
-        let reviewed = state.review.as_ref().filter(|review| Some(review.image) == image).and_then(|review| review.changes.first());
-        let others = [painted, reviewed.map(|change| change.id)];
-        let visible = self.view.visible();
-        state.objects().filter(move |instance| {
-            let has_mask = instance.shape != Shape::Box && !others.contains(&Some(instance.id));
-            has_mask && state.is_visible(instance.id) && self.is_seen(instance, visible)
-        })
+        (Masks { layers, format: self.format }, lines)
     }
 
     fn is_seen(&self, instance: &Instance, visible: Rect) -> bool {
@@ -184,7 +185,6 @@ impl Canvas {
     pub(super) fn paint_marks(&mut self, painter: &Painter, state: &State, assistant: &Assistant, colors: &Palette) {
         let visible = self.view.visible();
         let selection: HashSet<InstanceId> = state.selection.iter().copied().collect();
-        self.paint_lines(painter, state, &selection);
         let waiting = |instance: &Instance| assistant.running().is_some_and(|running| running.instances.contains(&instance.id));
         let held = self.held(state);
         let moved = self.moved(state);
@@ -282,11 +282,6 @@ impl Canvas {
             }
         }
     }
-}
-
-/// The colour of an object's outline.
-pub(super) const fn outline_of(color: Color32, selected: bool) -> Color32 {
-    if selected { Color32::WHITE } else { color }
 }
 
 fn premultiplied(color: Color32, opacity: f32) -> [f32; 4] {
