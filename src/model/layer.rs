@@ -214,6 +214,14 @@ fn recorded_affine(norm: &GroupNorm, x: &Tensor<4>) -> Option<[Tensor<1>; 2]> {
     cpu::recorded::takes(x, &affine[0]).then_some(affine)
 }
 
+/// The channels of `first` and then those of `second`.
+///
+/// # Shapes
+/// [N, A, H, W], [N, B, H, W] -> [N, A + B, H, W]
+pub fn joined(first: Tensor<4>, second: Tensor<4>) -> Tensor<4> {
+    if cpu::takes(&first) && cpu::takes(&second) { cpu::joined(first, second) } else { Tensor::cat(vec![first, second], 1) }
+}
+
 /// Nearest-neighbour enlargement by 2.
 ///
 /// # Shapes
@@ -284,5 +292,16 @@ mod tests {
         let x = Tensor::<4>::from_data(TensorData::new(vec![1.0_f32, 2.0, 3.0, 4.0], [1, 1, 2, 2]), &device);
         let y: Vec<f32> = upsampled(x).try_into_vec_as().unwrap();
         assert_eq!(y, [1., 1., 2., 2., 1., 1., 2., 2., 3., 3., 4., 4., 3., 3., 4., 4.]);
+    }
+
+    #[test]
+    fn channels_are_joined_as_burn_does() {
+        let on = |device: &Device| {
+            let of = |shape: [usize; 4]| {
+                Tensor::<4>::from_data(TensorData::new((0..shape.iter().product()).map(|v: usize| v as f32).collect(), shape), device)
+            };
+            joined(of([2, 3, 2, 5]), of([2, 5, 2, 1]).repeat_dim(3, 5)).try_into_vec_as::<f32>().unwrap()
+        };
+        assert_eq!(on(&Device::flex()), on(&Device::flex().autodiff()));
     }
 }

@@ -1,18 +1,24 @@
 //! What costs the CPU device most, done by hand: 3x3 convolutions, and norms with their activation.
 //!
 //! Burn's own convolution there turns its weights and its whole input round in one thread at each call, and its sigmoid
-//! is one thread's scalar exponential. Here bands of rows are spread over the threads, each as a block of columns that
-//! stays in the processor's cache, and Burn multiplies the matrices (on those threads: this device keeps no queue). Only
-//! [`super::layer`] calls this; where gradients are recorded it calls [`recorded`].
+//! is one thread's scalar exponential. Here most convolutions are [`winograd`]'s; of the others bands of rows are spread over
+//! the threads, each as a block of columns that stays in the processor's cache, and Burn multiplies the matrices (on those
+//! threads: this device keeps no queue). Only [`super::layer`] calls this; where gradients are recorded it calls [`recorded`].
+
+#![allow(clippy::inline_always, reason = "what is not inlined into its caller is compiled without the caller's instructions")]
 
 pub(super) mod recorded;
+mod winograd;
 
 use std::ops::Range;
 
+use burn::backend::Flex;
+use burn::backend::flex::FlexTensor;
 use burn::module::Param;
 use burn::nn::GroupNorm;
 use burn::tensor::{Device, Tensor, TensorData};
 use bytemuck::{cast_slice, cast_slice_mut};
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::layer::{Filter, is_inferred};
@@ -36,16 +42,31 @@ pub(super) fn convolved(x: Tensor<4>, filter: Filter<4>, onto: Option<Tensor<4>>
     let (device, Filter { weight, bias, side, stride }) = (x.device(), filter);
     let [n, from, height, width] = x.dims();
     let unfolding = Unfolding { from, height, width, side, stride };
-    let ([rows, columns], to, depth) = (unfolding.output(), weight.dims()[0], unfolding.depth());
-    let weight = weight.reshape([to, depth]);
+    let ([rows, columns], to) = (unfolding.output(), weight.dims()[0]);
     let (data, bias) = (x.into_data(), bias.into_data());
-    let (input, bias) = (floats(&data), floats(&bias));
-
-    let band = unfolding.band(n);
-    let bands = rows.div_ceil(band);
-    let onto = onto.map_or_else(|| TensorData::new(vec![0.0_f32; n * to * rows * columns], [n, to, rows, columns]), Tensor::into_data);
+    let onto = onto.map_or_else(|| TensorData::new(zeros(n * to * rows * columns), [n, to, rows, columns]), Tensor::into_data);
     let (mut sums, shape, dtype) = onto.into_parts();
     let output: &mut [f32] = cast_slice_mut(&mut sums);
+    if winograd::is_for(&unfolding, n, to) {
+        // Into its data it would be copied, as the layer holds it.
+        let weight = primitive(weight).to_contiguous();
+        winograd::add(&unfolding, floats(&data), weight.storage(), floats(&bias), output);
+    } else {
+        unfolded(&unfolding, floats(&data), &weight, floats(&bias), output);
+    }
+    [data, TensorData::from_bytes(sums, shape, dtype)].map(|data| Tensor::from_data(data, &device))
+}
+
+/// Adds the convolution of `x` with `weight` and `bias` to `output`, as products of matrices.
+///
+/// # Shapes
+/// x [N, from, H, W], weight [to, from, side, side], bias `[to]`, output [N, to, rows, columns]
+fn unfolded(unfolding: &Unfolding, x: &[f32], weight: &Tensor<4>, bias: &[f32], output: &mut [f32]) {
+    let ([rows, columns], depth, to, device) = (unfolding.output(), unfolding.depth(), bias.len(), weight.device());
+    let sample = unfolding.from * unfolding.height * unfolding.width;
+    let (weight, n) = (weight.clone().reshape([to, depth]), x.len() / sample);
+    let band = unfolding.band(n);
+    let bands = rows.div_ceil(band);
     let mut places: Vec<Vec<&mut [f32]>> = (0..n * bands).map(|_| Vec::with_capacity(to)).collect();
     for (index, plane) in output.chunks_mut(rows * columns).enumerate() {
         for (place, part) in places[index / to * bands..].iter_mut().zip(plane.chunks_mut(band * columns)) {
@@ -53,9 +74,8 @@ pub(super) fn convolved(x: Tensor<4>, filter: Filter<4>, onto: Option<Tensor<4>>
         }
     }
     places.into_par_iter().enumerate().for_each(|(index, place)| {
-        let (sample, first) = (index / bands, index % bands * band);
-        let planes = &input[sample * from * height * width..][..from * height * width];
-        let count = place.first().map_or(0, |part| part.len());
+        let planes = &x[index / bands * sample..][..sample];
+        let (first, count) = (index % bands * band, place.first().map_or(0, |part| part.len()));
         let block = unfolding.block(planes, first..first + count / columns);
         let block = Tensor::<2>::from_data(TensorData::new(block, [depth, count]), &device);
         let sums = weight.clone().matmul(block).into_data();
@@ -64,7 +84,6 @@ pub(super) fn convolved(x: Tensor<4>, filter: Filter<4>, onto: Option<Tensor<4>>
             part.iter_mut().zip(sums).for_each(|(value, sum)| *value += sum + bias);
         }
     });
-    [data, TensorData::from_bytes(sums, shape, dtype)].map(|data| Tensor::from_data(data, &device))
 }
 
 /// How a sample is unfolded for a convolution (im2col).
@@ -163,7 +182,8 @@ fn extend(values: &mut Vec<f32>, row: &[f32], tap: usize, stride: usize, count: 
 
 /// `x * sigmoid(x)`.
 pub(super) fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    changed(x, RUN, |_, values| values.iter_mut().for_each(|value| *value = activated(*value)))
+    let arch = Arch::new();
+    changed(x, RUN, |_, values| arch.dispatch(Activation { values, scale: 1.0, shift: 0.0 }))
 }
 
 /// `silu(norm(x) * (1 + scale) + shift)` with film = \[scale, shift\], or `silu(norm(x))`; a norm without an affine part has
@@ -177,6 +197,7 @@ pub(super) fn normed_silu(norm: &GroupNorm, x: Tensor<4>, film: Option<[Tensor<4
     let of_channel = |part: &Option<Param<Tensor<1>>>| part.as_ref().map(|part| part.val().into_data());
     let (gamma, beta, film) = (of_channel(&norm.gamma), of_channel(&norm.beta), film.map(|film| film.map(Tensor::into_data)));
     let at = |data: &Option<TensorData>, channel: usize, otherwise| data.as_ref().map_or(otherwise, |data| floats(data)[channel]);
+    let arch = Arch::new();
     changed(x, members * plane, |index, values| {
         let (mean, spread) = moments(values, norm.epsilon);
         for (member, values) in values.chunks_mut(plane).enumerate() {
@@ -189,18 +210,34 @@ pub(super) fn normed_silu(norm: &GroupNorm, x: Tensor<4>, film: Option<[Tensor<4
                 Some([more, other]) => (scale * (1.0 + floats(more)[place]), shift * (1.0 + floats(more)[place]) + floats(other)[place]),
                 None => (scale, shift),
             };
-            for value in values {
-                *value = activated(*value * scale + shift);
-            }
+            arch.dispatch(Activation { values, scale, shift });
         }
     })
+}
+
+/// silu(x * scale + shift) of each value.
+struct Activation<'a> {
+    values: &'a mut [f32],
+    scale: f32,
+    shift: f32,
+}
+
+impl WithSimd for Activation<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for value in self.values {
+            *value = activated(*value * self.scale + self.shift);
+        }
+    }
 }
 
 /// `x`, which is not copied in one thread where nothing else holds it, and a copy of it.
 pub(super) fn doubled(x: Tensor<4>) -> [Tensor<4>; 2] {
     let device = x.device();
     let data = x.into_data();
-    let mut copy = vec![0.0_f32; data.num_elements()];
+    let mut copy = zeros(data.num_elements());
     copy.par_chunks_mut(RUN).zip(floats(&data).par_chunks(RUN)).for_each(|(to, from)| to.copy_from_slice(from));
     let copy = TensorData::new(copy, data.shape().clone());
     [data, copy].map(|data| Tensor::from_data(data, &device))
@@ -215,7 +252,7 @@ pub(super) fn unshuffled(x: Tensor<4>, r: usize) -> Tensor<4> {
     let (rows, columns) = (h / r, w / r);
     let data = x.into_data();
     let input = floats(&data);
-    let mut output = vec![0.0_f32; input.len()];
+    let mut output = zeros(input.len());
     output.par_chunks_mut(rows * columns).enumerate().for_each(|(index, plane)| {
         let (source, dy, dx) = (&input[index / (r * r) * h * w..][..h * w], index / r % r, index % r);
         for (to, from) in plane.chunks_exact_mut(columns).zip(source.chunks_exact(r * w)) {
@@ -223,6 +260,35 @@ pub(super) fn unshuffled(x: Tensor<4>, r: usize) -> Tensor<4> {
         }
     });
     Tensor::from_data(TensorData::new(output, [n, c * r * r, rows, columns]), &device)
+}
+
+/// The channels of `first` and then those of `second`.
+///
+/// # Shapes
+/// [N, A, H, W], [N, B, H, W] -> [N, A + B, H, W]
+pub(super) fn joined(first: Tensor<4>, second: Tensor<4>) -> Tensor<4> {
+    let (device, [n, a, height, width], b) = (first.device(), first.dims(), second.dims()[1]);
+    let parts = [first, second].map(|part| primitive(part).to_contiguous());
+    let [first, second] = parts.each_ref().map(FlexTensor::storage::<f32>);
+    let plane = height * width;
+    let mut output = zeros(n * (a + b) * plane);
+    output.par_chunks_mut(plane).enumerate().for_each(|(index, to)| {
+        let (sample, channel) = (index / (a + b), index % (a + b));
+        let from = if channel < a { &first[(sample * a + channel) * plane..] } else { &second[(sample * b + channel - a) * plane..] };
+        to.copy_from_slice(&from[..plane]);
+    });
+    Tensor::from_data(TensorData::new(output, [n, a + b, height, width]), &device)
+}
+
+/// So many zeros, written by all threads. Those that the system hands out would be read first, as the page of zeros that all
+/// share, and to make a page of it one's own then halts the other threads.
+fn zeros(count: usize) -> Vec<f32> {
+    rayon::iter::repeat_n(0.0, count).collect()
+}
+
+/// What a tensor for which [`takes`] is true consists of.
+fn primitive<const D: usize>(x: Tensor<D>) -> FlexTensor {
+    x.try_into_primitive::<Flex>().expect("a tensor of the CPU device")
 }
 
 /// The numbers of [`takes`]'s type.
@@ -245,13 +311,29 @@ fn changed<const D: usize>(x: Tensor<D>, length: usize, change: impl Fn(usize, &
 
 /// The mean of `values`, and 1 by their standard deviation.
 fn moments(values: &[f32], epsilon: f64) -> (f32, f32) {
-    let count = values.len() as f64;
-    let mean = (sum(values, values, |value, _| value) / count) as f32;
-    let variance = sum(values, values, |value, _| (value - mean).powi(2)) / count;
-    (mean, (variance + epsilon).sqrt().recip() as f32)
+    Arch::new().dispatch(Moments { values, epsilon })
+}
+
+struct Moments<'a> {
+    values: &'a [f32],
+    epsilon: f64,
+}
+
+impl WithSimd for Moments<'_> {
+    type Output = (f32, f32);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> (f32, f32) {
+        let Self { values, epsilon } = self;
+        let count = values.len() as f64;
+        let mean = (sum(values, values, |value, _| value) / count) as f32;
+        let variance = sum(values, values, |value, _| (value - mean).powi(2)) / count;
+        (mean, (variance + epsilon).sqrt().recip() as f32)
+    }
 }
 
 /// The sum of `of` over pairs of values, in lanes that a compiler can keep in one register, and those in f64.
+#[inline(always)]
 fn sum(values: &[f32], others: &[f32], of: impl Fn(f32, f32) -> f32) -> f64 {
     let block = |(values, others): (&[f32], &[f32])| {
         let mut lanes = [0.0_f32; 16];
@@ -266,20 +348,20 @@ fn sum(values: &[f32], others: &[f32], of: impl Fn(f32, f32) -> f32) -> f64 {
 }
 
 /// `x * sigmoid(x)` of one number, without a branch so that loops over it are vectorised.
-#[inline]
+#[inline(always)]
 fn activated(x: f32) -> f32 {
     x / (1.0 + exp(-x))
 }
 
 /// The derivative of [`activated`].
-#[inline]
+#[inline(always)]
 fn slope(x: f32) -> f32 {
     let share = 1.0 / (1.0 + exp(-x));
     share * (1.0 + x * (1.0 - share))
 }
 
 /// e^x to a relative 1e-5, for x cut to [-87, 88]: 2^n by the exponent's bits, times the series of 2^f for f in [-½, ½].
-#[inline]
+#[inline(always)]
 fn exp(x: f32) -> f32 {
     /// 1.5 * 2^23: a number added to it is rounded to a whole one, which the lowest bits then hold.
     const ROUNDER: f32 = 12_582_912.0;
@@ -312,7 +394,15 @@ mod tests {
 
     #[test]
     fn convolutions_are_those_of_burn() {
-        let shapes = [(1, 3, 2, [1, 1]), (2, 7, 5, [13, 9]), (1, 40, 8, [64, 50]), (3, 4, 6, [2, 3]), (5, 1, 1, [6, 1])];
+        let small = [(1, 3, 2, [1, 1]), (2, 7, 5, [13, 9]), (1, 40, 8, [64, 50]), (3, 4, 6, [2, 3]), (5, 1, 1, [6, 1])];
+        let large = [(1, 16, 16, [16, 16]), (3, 17, 31, [19, 13]), (9, 20, 65, [5, 6]), (70, 16, 24, [1, 2]), (2, 130, 50, [3, 70])];
+        let is_winograd = |(n, from, to, [height, width]): (usize, usize, usize, [usize; 2])| {
+            winograd::is_for(&Unfolding { from, height, width, side: 3, stride: 1 }, n, to)
+        };
+        assert!(!small.into_iter().any(is_winograd));
+        // Where vectors hold one number there is no such way.
+        assert!(large.into_iter().all(is_winograd) || matches!(Arch::new(), Arch::Scalar));
+        let shapes = small.into_iter().chain(large);
         for (n, from, to, [height, width]) in shapes {
             for stride in [1, 2] {
                 let (x, weight, bias) = (random([n, from, height, width], 1), random([to, from, 3, 3], 2), random([to], 3));

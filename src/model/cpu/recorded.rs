@@ -9,7 +9,6 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
-use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::module::Module as _;
 use burn::nn::GroupNorm;
@@ -17,7 +16,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use bytemuck::cast_slice_mut;
 use rayon::prelude::*;
 
-use super::{Unfolding, doubled, floats, moments, slope, sum};
+use super::{Unfolding, doubled, floats, moments, primitive, slope, sum};
 use crate::model::layer::Filter;
 
 /// Whether the functions here may have `x` and a `parameter`.
@@ -76,10 +75,6 @@ fn apart<const D: usize>(x: Tensor<D>) -> (Tensor<D>, NodeGuard) {
     let recorded = x.autodiff().try_into_primitive::<Autodiff<Flex>>();
     let (values, node) = recorded.expect("a tensor of the CPU device").into_parts();
     (Tensor::from_primitive::<Flex>(values), node)
-}
-
-fn primitive<const D: usize>(x: Tensor<D>) -> FlexTensor {
-    x.try_into_primitive::<Flex>().expect("a tensor of the CPU device")
 }
 
 /// Adds the `gradient` of the tensor at `parent`, which is only made where somebody wants it.

@@ -13,7 +13,7 @@ use burn::nn::{Embedding, EmbeddingConfig, GroupNorm};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use self::blocks::{AttentionBlock, Downsample, Layer, ResBlock, Upsample};
-use super::layer::{conv3, convolved, group_norm, normed_silu, shuffled, silu, unshuffled};
+use super::layer::{conv3, convolved, group_norm, joined, normed_silu, shuffled, silu, unshuffled};
 use super::weights::{WeightError, WeightFile};
 
 /// The name of this network in weight files.
@@ -104,7 +104,7 @@ impl Refiner {
         let embedding = silu(embedding);
 
         let through = |layers: &[Layer], x| layers.iter().fold(x, |x, layer| layer.forward(x, &embedding));
-        let mut x = unshuffled(Tensor::cat(vec![image, mask], 1), self.config.patchify);
+        let mut x = unshuffled(joined(image, mask), self.config.patchify);
         let mut skips = Vec::with_capacity(self.input_blocks.len());
         for block in &self.input_blocks {
             x = through(block, x);
@@ -113,7 +113,7 @@ impl Refiner {
         x = through(&self.middle_block, x);
         for block in &self.output_blocks {
             if let Some(skip) = skips.pop() {
-                x = Tensor::cat(vec![x, skip], 1);
+                x = joined(x, skip);
             }
             x = through(block, x);
         }

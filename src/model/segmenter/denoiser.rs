@@ -11,8 +11,8 @@ use super::encoder::STEM;
 use super::{Conditioning, Context, Features, SegmenterConfig};
 use crate::model::diffusion::schedule::{SIGNAL_SCALE, alpha_bar, log_snr};
 use crate::model::layer::{
-    conv1, conv3, conv3_zero, convolved, convolved_beside, convolved_onto, group_norm, normed_silu, per_sample, shuffled, silu, unshuffled,
-    upsampled,
+    conv1, conv3, conv3_zero, convolved, convolved_beside, convolved_onto, group_norm, joined, normed_silu, per_sample, shuffled, silu,
+    unshuffled, upsampled,
 };
 
 /// How many pixels a side go into channels at the input.
@@ -47,7 +47,7 @@ impl Fine {
     /// # Shapes
     /// [N, 96, S/4, S/4] and [N, c4, S/4, S/4] -> [N, 4, S/4, S/4]
     fn forward(&self, f2: Tensor<4>, h: Tensor<4>) -> Tensor<4> {
-        let x = convolved(&self.conv1, Tensor::cat(vec![h, f2], 1));
+        let x = convolved(&self.conv1, joined(h, f2));
         convolved(&self.conv2, normed_silu(&self.norm2, x))
     }
 }
@@ -141,7 +141,7 @@ impl Denoiser {
             (SIGNAL_SCALE.powi(2) * share + 1.0 - share).sqrt().recip() as f32
         };
         let noisy = noisy * per_sample(levels.iter().map(gain).collect(), &device);
-        let x = Tensor::cat(vec![unshuffled(noisy, PATCH), unshuffled(signal, PATCH)], 1);
+        let x = joined(unshuffled(noisy, PATCH), unshuffled(signal, PATCH));
         let told = |x, tell: fn(&Conditioning, Tensor<4>, &Context) -> Tensor<4>| match condition {
             Some((layers, context)) => tell(layers, x, context),
             None => x,
@@ -154,7 +154,7 @@ impl Denoiser {
         let h = convolved_onto(&self.lat32, features.f32.clone(), h);
         let h = told(self.attn32.forward(self.res32a.forward(h, &embedding)), Conditioning::at32);
         let middle = self.res32b.forward(h, &embedding);
-        let up = |conv: &Conv2d, x, skip| Tensor::cat(vec![upsampled(convolved(conv, x)), skip], 1);
+        let up = |conv: &Conv2d, x, skip| joined(upsampled(convolved(conv, x)), skip);
         let h = told(self.upres16.forward(up(&self.up16, middle.clone(), b), &embedding), Conditioning::at16);
         let h = self.upres8.forward(up(&self.up8, h, a), &embedding);
         let h = self.upres4.forward(up(&self.up4, h, features.f4.clone()), &embedding);
