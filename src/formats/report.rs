@@ -145,6 +145,9 @@ pub enum Problem {
     /// A flat list of numbers where a list of polygons is expected.
     #[error("has one bare list of numbers for its outline, taken as one polygon")]
     BarePolygon,
+    /// Points as lists of two numbers where a polygon's numbers are expected.
+    #[error("has points in its outline as lists of two numbers each, taken as those of polygons")]
+    PointLists,
     /// A polygon with fewer than three points, an odd number of coordinates, or a coordinate that is no number or far
     /// away.
     #[error("has a polygon that {}, left out", fault(*numbers, *far))]
@@ -269,6 +272,7 @@ impl Problem {
             Self::NoCategory(_) => "unknown_category",
             Self::Outline => "unknown_outline",
             Self::BarePolygon => "bare_polygon",
+            Self::PointLists => "point_lists",
             Self::Polygon { .. } => "bad_polygon",
             Self::NoPixels | Self::EmptyMask => "empty_mask",
             Self::Shape(_) => "bad_run_lengths",
@@ -312,6 +316,7 @@ impl Problem {
             Self::NarrowBox | Self::UnusedCategory | Self::RareCategory | Self::Turned { .. } => Severity::Note,
             Self::Repeated
             | Self::BarePolygon
+            | Self::PointLists
             | Self::Polygon { .. }
             | Self::NoPixels
             | Self::EmptyMask

@@ -189,7 +189,9 @@ fn odd_records_are_named_and_kept() {
         {"id":6,"image_id":1,"category_id":1,"segmentation":{"size":[9,10],"counts":[90]},"bbox":[1,1,4,4]},
         {"id":7,"image_id":1,"category_id":1,"segmentation":{"size":[10,10],"counts":[90]},"bbox":[1,1,4]},
         {"id":8,"image_id":1,"category_id":1,"segmentation":[1,1,5,1,5,5],"bbox":[1,1,4,4]},
-        null],
+        null,
+        {"id":20,"image_id":1,"category_id":1,"segmentation":[[1,1],[5,1],[5,5]],"bbox":[1,1,4,4]},
+        {"id":21,"image_id":1,"category_id":1,"segmentation":[[[1,1],[5,1],[5,5]],[[6,6],[9,6],[9,9]]],"bbox":[1,1,8,8]}],
         "categories":[{"id":1,"name":"x"},{"id":1,"name":"y"},{"id":3}], "info": 1, "info": 2}"#;
     let (mut dataset, report) = parsed(text);
     let expected = [
@@ -202,7 +204,7 @@ fn odd_records_are_named_and_kept() {
         "category 3: has no usable `name`",
         "annotation 1: lies on image 99, which is not in the file",
         "annotation 2: has category 5, which is not in the file",
-        "annotation 2: has the same id as an earlier record; it is kept as 9 while the file is open",
+        "annotation 2: has the same id as an earlier record; it is kept as 22 while the file is open",
         "annotation 3: has no usable `image_id`",
         "annotations[4]: has no usable `id`",
         "annotation 4: has a polygon that has fewer than three points, left out",
@@ -212,6 +214,8 @@ fn odd_records_are_named_and_kept() {
         "annotation 7: has no usable `bbox`",
         "annotation 8: has one bare list of numbers for its outline, taken as one polygon",
         "annotations[10]: is not an object and is only kept for saving",
+        "annotation 20: has points in its outline as lists of two numbers each, taken as those of polygons",
+        "annotation 21: has points in its outline as lists of two numbers each, taken as those of polygons",
     ];
     let mut found: Vec<_> = report.warnings.iter().map(|warning| warning.to_string().replace(" (x.json)", "")).collect();
     let mut wanted = expected.map(str::to_owned).to_vec();
@@ -220,9 +224,13 @@ fn odd_records_are_named_and_kept() {
     assert_eq!(found, wanted);
     assert!(report.warnings.iter().any(|warning| warning.problem == Problem::NoImage(99) && warning.record == Record::Annotation(1)));
     assert_eq!(value(&written(&dataset)), standard(text));
+    let of = |id: i64| &dataset.instances.iter().find(|instance| instance.id.0 == id).unwrap().shape;
+    let triangle = |at: f64, to: f64| vec![at, at, to, at, to, to];
+    assert_eq!(*of(20), Shape::Polygons(vec![triangle(1.0, 5.0)].into()));
+    assert_eq!(*of(21), Shape::Polygons(vec![triangle(1.0, 5.0), triangle(6.0, 9.0)].into()));
     let mut ids: Vec<_> = dataset.instances.iter().map(|instance| instance.id.0).collect();
     ids.sort_unstable();
-    assert_eq!(ids, (1..=11).collect::<Vec<_>>());
+    assert_eq!(ids, (1..=8).chain(20..=24).collect::<Vec<_>>());
     // Even odd records can be edited; the rest of their text stays.
     for index in 0..dataset.instances.len() {
         let mut changed = dataset.instances[index].clone();

@@ -112,12 +112,14 @@ pub(super) fn from_value(value: &Value, problems: &mut Vec<Problem>) -> Option<S
             Some(Segmentation::Polygons(vec![items.iter().filter_map(Value::as_f64).collect()]))
         }
         Value::Array(items) => {
-            let ring = |item: &Value| match item {
-                // What is no number becomes one that is refused later, so that the polygon is named.
-                Value::Array(numbers) => numbers.iter().map(|number| number.as_f64().unwrap_or(f64::NAN)).collect(),
-                _ => Vec::new(),
-            };
-            Some(Segmentation::Polygons(items.iter().map(ring).collect()))
+            let points = |item: &Value| item.as_array().filter(|items| !items.is_empty())?.iter().map(point).collect::<Option<Vec<_>>>();
+            if items.iter().any(|item| points(item).is_some()) {
+                problems.push(Problem::PointLists);
+            }
+            // What is no number becomes one that is refused later, so that the polygon is named.
+            let numbers = |item: &Value| item.as_array().into_iter().flatten().map(|number| number.as_f64().unwrap_or(f64::NAN)).collect();
+            let polygons = items.iter().map(|item| points(item).map_or_else(|| numbers(item), |points| points.concat())).collect();
+            Some(Segmentation::Polygons(polygons))
         }
         Value::Object(members) => {
             let side = |index: usize| whole(members.get("size")?.get(index)?);
@@ -133,6 +135,12 @@ pub(super) fn from_value(value: &Value, problems: &mut Vec<Problem>) -> Option<S
     }
 }
 
+/// `[x, y]`.
+fn point(value: &Value) -> Option<[f64; 2]> {
+    let [x, y] = value.as_array()?.as_slice() else { return None };
+    Some([x.as_f64()?, y.as_f64()?])
+}
+
 fn whole(value: &Value) -> Option<u32> {
     let number = value.as_f64()?;
     ((0.0..=f64::from(u32::MAX)).contains(&number) && number.fract() == 0.0).then_some(number as u32)
@@ -144,6 +152,10 @@ impl Segmentation<'_> {
     pub(super) fn into_shape(self, image: Option<Size>, problems: &mut Vec<Problem>) -> Shape {
         match self {
             Self::Polygons(mut polygons) => {
+                if polygons.len() >= 3 && polygons.iter().all(|polygon| polygon.len() == 2) {
+                    problems.push(Problem::PointLists);
+                    polygons = vec![polygons.concat()];
+                }
                 polygons.retain(|polygon| {
                     let far = polygon.iter().any(|v| v.is_nan() || v.abs() > FARTHEST);
                     let usable = !far && polygon.len() >= 6 && polygon.len().is_multiple_of(2);
