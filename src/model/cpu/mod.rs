@@ -50,7 +50,7 @@ pub(super) fn convolved(x: Tensor<4>, filter: Filter<4>, onto: Option<Tensor<4>>
     if winograd::is_for(&unfolding, n, to) {
         // Into its data it would be copied, as the layer holds it.
         let weight = primitive(weight).to_contiguous();
-        winograd::add(&unfolding, floats(&data), weight.storage(), floats(&bias), output);
+        winograd::add(&unfolding, floats(&data), in_place(&weight), floats(&bias), output);
     } else {
         unfolded(&unfolding, floats(&data), &weight, floats(&bias), output);
     }
@@ -269,7 +269,7 @@ pub(super) fn unshuffled(x: Tensor<4>, r: usize) -> Tensor<4> {
 pub(super) fn joined(first: Tensor<4>, second: Tensor<4>) -> Tensor<4> {
     let (device, [n, a, height, width], b) = (first.device(), first.dims(), second.dims()[1]);
     let parts = [first, second].map(|part| primitive(part).to_contiguous());
-    let [first, second] = parts.each_ref().map(FlexTensor::storage::<f32>);
+    let [first, second] = parts.each_ref().map(in_place);
     let plane = height * width;
     let mut output = zeros(n * (a + b) * plane);
     output.par_chunks_mut(plane).enumerate().for_each(|(index, to)| {
@@ -289,6 +289,11 @@ fn zeros(count: usize) -> Vec<f32> {
 /// What a tensor for which [`takes`] is true consists of.
 fn primitive<const D: usize>(x: Tensor<D>) -> FlexTensor {
     x.try_into_primitive::<Flex>().expect("a tensor of the CPU device")
+}
+
+/// The numbers of a contiguous tensor, where they lie.
+fn in_place(x: &FlexTensor) -> &[f32] {
+    x.as_slice().expect("a contiguous tensor of f32")
 }
 
 /// The numbers of [`takes`]'s type.
@@ -417,6 +422,18 @@ mod tests {
                 assert!(difference(y, expected + onto) < least);
             }
         }
+    }
+
+    #[test]
+    fn parts_of_larger_tensors_are_read_from_where_they_begin() {
+        let (many, weights) = (random([3, 16, 16, 16], 1), random([40, 16, 3, 3], 2));
+        let [x, other] = [1, 2].map(|sample| many.clone().narrow(0, sample, 1));
+        let expected = Tensor::cat(vec![x.clone(), other.clone()], 1);
+        assert!(difference(joined(x.clone(), other), expected) == 0.0);
+        let (weight, bias) = (weights.narrow(0, 8, 24), random([24], 3));
+        let expected = conv2d(x.clone(), weight.clone(), Some(bias.clone()), ConvOptions::new([1, 1], [1, 1], [1, 1], 1));
+        let [_, y] = convolved(x, Filter { weight, bias, side: 3, stride: 1 }, None);
+        assert!(difference(y, expected) < 1e-4);
     }
 
     #[test]
