@@ -237,8 +237,7 @@ impl WithSimd for Activation<'_> {
 pub(super) fn doubled(x: Tensor<4>) -> [Tensor<4>; 2] {
     let device = x.device();
     let data = x.into_data();
-    let mut copy = zeros(data.num_elements());
-    copy.par_chunks_mut(RUN).zip(floats(&data).par_chunks(RUN)).for_each(|(to, from)| to.copy_from_slice(from));
+    let copy: Vec<f32> = floats(&data).par_iter().copied().collect();
     let copy = TensorData::new(copy, data.shape().clone());
     [data, copy].map(|data| Tensor::from_data(data, &device))
 }
@@ -400,7 +399,7 @@ mod tests {
     #[test]
     fn convolutions_are_those_of_burn() {
         let small = [(1, 3, 2, [1, 1]), (2, 7, 5, [13, 9]), (1, 40, 8, [64, 50]), (3, 4, 6, [2, 3]), (5, 1, 1, [6, 1])];
-        let large = [(1, 16, 16, [16, 16]), (3, 17, 31, [19, 13]), (9, 20, 65, [5, 6]), (70, 16, 24, [1, 2]), (2, 130, 50, [3, 70])];
+        let large = [(1, 16, 16, [16, 16]), (3, 17, 31, [19, 13]), (9, 20, 65, [5, 6]), (70, 16, 24, [1, 2]), (2, 24, 50, [3, 400])];
         let is_winograd = |(n, from, to, [height, width]): (usize, usize, usize, [usize; 2])| {
             winograd::is_for(&Unfolding { from, height, width, side: 3, stride: 1 }, n, to)
         };
@@ -414,12 +413,11 @@ mod tests {
                 let options = ConvOptions::new([stride; 2], [1, 1], [1, 1], 1);
                 let expected = conv2d(x.clone(), weight.clone(), Some(bias.clone()), options);
                 let [x, y] = convolved(x, Filter { weight: weight.clone(), bias: bias.clone(), side: 3, stride }, None);
-                let least = 5e-6 * expected.clone().abs().max().into_scalar::<f32>().max(1.0);
                 let worst = difference(y, expected.clone());
-                assert!(worst < least, "{n} x {from} -> {to}, {height} x {width}, stride {stride}: off by {worst}");
+                assert!(worst < 1e-4, "{n} x {from} -> {to}, {height} x {width}, stride {stride}: off by {worst}");
                 let onto = random(expected.dims(), 9);
                 let [_, y] = convolved(x, Filter { weight, bias, side: 3, stride }, Some(onto.clone()));
-                assert!(difference(y, expected + onto) < least);
+                assert!(difference(y, expected + onto) < 1e-4);
             }
         }
     }

@@ -16,7 +16,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use bytemuck::cast_slice_mut;
 use rayon::prelude::*;
 
-use super::{Unfolding, doubled, floats, moments, primitive, slope, sum};
+use super::{Unfolding, doubled, floats, moments, primitive, slope, sum, zeros};
 use crate::model::layer::Filter;
 
 /// Whether the functions here may have `x` and a `parameter`.
@@ -148,7 +148,7 @@ fn of_input(unfolding: Unfolding, kernel: Tensor<4>, gradient: Tensor<4>) -> Ten
     let ([n, to, rows, columns], cells) = (gradient.dims(), height * width);
     let weight = kernel.reshape([to, unfolding.depth()]).transpose();
     let gradient = gradient.into_data();
-    let mut spread = vec![0.0_f32; n * from * cells];
+    let mut spread = zeros(n * from * cells);
     spread.par_chunks_mut(from * cells).zip(floats(&gradient).par_chunks(to * rows * columns)).for_each(|(planes, wanted)| {
         let wanted = Tensor::<2>::from_data(TensorData::new(wanted.to_vec(), [to, rows * columns]), &device);
         let seen = weight.clone().matmul(wanted).into_data();

@@ -17,9 +17,9 @@ use super::Unfolding;
 /// Places of a tile.
 const PLACES: usize = 16;
 /// Channels of the output summed at once: with two vectors of tiles each they fill the registers of AVX2.
-const LANE: usize = 6;
+const CHANNELS: usize = 6;
 /// Channels of the output summed before they are turned back.
-const GROUP: usize = 4 * LANE;
+const GROUP: usize = 4 * CHANNELS;
 /// Floats of one thread's tiles of the input: 400 KiB.
 const BLOCK: usize = 100 << 10;
 /// With fewer tiles than this the kernels' own way there takes longer than it saves.
@@ -43,8 +43,8 @@ pub(super) fn add(unfolding: &Unfolding, x: &[f32], weight: &[f32], bias: &[f32]
     let Unfolding { from, height, width, .. } = *unfolding;
     let [down, across] = [height, width].map(|length| length.div_ceil(2));
 
-    let mut kernels = vec![0.0_f32; to.div_ceil(LANE) * PLACES * from * LANE];
-    let parts = kernels.par_chunks_mut(PLACES * from * LANE).zip(weight.par_chunks(LANE * from * 9));
+    let mut kernels = vec![0.0_f32; to.div_ceil(CHANNELS) * PLACES * from * CHANNELS];
+    let parts = kernels.par_chunks_mut(PLACES * from * CHANNELS).zip(weight.par_chunks(CHANNELS * from * 9));
     parts.for_each(|(kernels, weight)| arch.dispatch(KernelTransform { from, weight, kernels }));
 
     let mut strips: Vec<Strip<'_>> = Vec::new();
@@ -72,10 +72,10 @@ pub(super) fn add(unfolding: &Unfolding, x: &[f32], weight: &[f32], bias: &[f32]
     strips.par_chunks_mut(strips_at_once).for_each_init(scratch, |(tiles, sums, input, output), strips| {
         arch.dispatch(InputTransform { tiling, x, strips, tiles, lines: input });
         for (group, kernels) in kernels.chunks(GROUP * PLACES * from).enumerate() {
-            for (lane, kernels) in kernels.chunks_exact(PLACES * from * LANE).enumerate() {
-                for (place, kernels) in kernels.chunks_exact(from * LANE).enumerate() {
+            for (part, kernels) in kernels.chunks_exact(PLACES * from * CHANNELS).enumerate() {
+                for (place, kernels) in kernels.chunks_exact(from * CHANNELS).enumerate() {
                     let tiles = &tiles[place * tiling.apart..][..from * count];
-                    let sums = &mut sums[(place * GROUP + lane * LANE) * count..][..LANE * count];
+                    let sums = &mut sums[(place * GROUP + part * CHANNELS) * count..][..CHANNELS * count];
                     arch.dispatch(Product { count, kernels, tiles, sums });
                 }
             }
@@ -121,12 +121,12 @@ struct Tiling {
     apart: usize,
 }
 
-/// `GgGᵀ` of the kernels of [`LANE`] channels of the output, or fewer.
+/// `GgGᵀ` of the kernels of [`CHANNELS`] channels of the output, or fewer.
 struct KernelTransform<'a> {
     from: usize,
-    /// [LANE, from, 3, 3]
+    /// [CHANNELS, from, 3, 3]
     weight: &'a [f32],
-    /// [PLACES, from, LANE]
+    /// [PLACES, from, CHANNELS]
     kernels: &'a mut [f32],
 }
 
@@ -135,12 +135,12 @@ impl WithSimd for KernelTransform<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        for (lane, weight) in self.weight.chunks_exact(self.from * 9).enumerate() {
+        for (to, weight) in self.weight.chunks_exact(self.from * 9).enumerate() {
             for (channel, g) in weight.as_chunks::<9>().0.iter().enumerate() {
                 let columns = [spread([g[0], g[3], g[6]]), spread([g[1], g[4], g[7]]), spread([g[2], g[5], g[8]])];
                 for (y, row) in turned(columns).into_iter().enumerate() {
                     for (x, value) in spread(row).into_iter().enumerate() {
-                        self.kernels[((4 * y + x) * self.from + channel) * LANE + lane] = value;
+                        self.kernels[((4 * y + x) * self.from + channel) * CHANNELS + to] = value;
                     }
                 }
             }
@@ -216,14 +216,14 @@ fn crossed<S: Simd>(simd: S, [a, b, c, d]: [S::f32s; 4]) -> [S::f32s; 4] {
     [simd.sub_f32s(a, c), simd.add_f32s(b, c), simd.sub_f32s(c, b), simd.sub_f32s(b, d)]
 }
 
-/// The sum over channels for one place and [`LANE`] channels of the output.
+/// The sum over channels for one place and [`CHANNELS`] channels of the output.
 struct Product<'a> {
     count: usize,
-    /// [from, LANE]
+    /// [from, CHANNELS]
     kernels: &'a [f32],
     /// [from, count]
     tiles: &'a [f32],
-    /// [LANE, count]
+    /// [CHANNELS, count]
     sums: &'a mut [f32],
 }
 
@@ -232,10 +232,10 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (kernels, _) = self.kernels.as_chunks::<LANE>();
+        let (kernels, _) = self.kernels.as_chunks::<CHANNELS>();
         for first in (0..self.count).step_by(2 * S::F32_LANES) {
             let second = first + S::F32_LANES;
-            let mut sums = [[simd.splat_f32s(0.0); 2]; LANE];
+            let mut sums = [[simd.splat_f32s(0.0); 2]; CHANNELS];
             for (tiles, kernel) in self.tiles.chunks_exact(self.count).zip(kernels) {
                 let tiles = [loaded::<S>(tiles, first), loaded::<S>(tiles, second)];
                 for (sums, factor) in sums.iter_mut().zip(kernel) {
